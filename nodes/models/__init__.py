@@ -1,0 +1,1 @@
+"""Finding, checking, loading and holding models. Heavy: import inside node bodies only."""

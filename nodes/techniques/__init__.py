@@ -1,0 +1,1 @@
+"""Control techniques, one file each; a new file here is found by itself."""
