@@ -1,0 +1,192 @@
+"""What a running node may ask of the engine: a narrow facade, and all there is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.errors import Cancelled, InputPathError
+
+OUT = "out"
+"""Where files go when nobody says otherwise: a folder in the working directory."""
+
+
+class CancelToken:
+    """A run's stop button: press `cancel()` from any thread or signal handler."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the run to stop. It does so before the next node, and within a node at its next check."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise `Cancelled` once `cancel()` was called."""
+        if self._event.is_set():
+            raise Cancelled("the run was cancelled")
+
+
+class Listener(Protocol):
+    """Where a node's progress and previews go."""
+
+    def progress(self, node: str, step: int, total: int, message: str) -> None: ...
+
+    def preview(self, node: str, image: bytes, mime: str, width: int, height: int) -> None: ...
+
+
+class Context:
+    """A node's view of its run. A plain call, outside any run, gets one that reports to nobody.
+
+    Args:
+        node_id: the node's id in the workflow; "" in a plain call.
+        out: folder for files that are results.
+        roots: folders that may be read; None allows every path.
+        cancel: the run's token.
+        listener: takes progress and previews; None when nobody listens.
+        provenance: gives the texts that a saved image carries.
+        preview_interval: seconds between two previews at least.
+    """
+
+    def __init__(
+        self,
+        node_id: str = "",
+        *,
+        out: str | os.PathLike[str] | None = None,
+        roots: Sequence[str | os.PathLike[str]] | None = None,
+        cancel: CancelToken | None = None,
+        listener: Listener | None = None,
+        provenance: Callable[[], Mapping[str, str]] | None = None,
+        preview_interval: float = 0.25,
+    ) -> None:
+        self.node_id = node_id
+        self._out = out
+        self._roots = roots
+        self._cancel = cancel
+        self._listener = listener
+        self._provenance = provenance
+        self._preview_interval = preview_interval
+        self._next_preview = 0.0
+        self._scratch: Path | None = None
+
+    def progress(self, step: int, total: int, message: str = "") -> None:
+        """Say that `step` of `total` is done; also a cancel point.
+
+        Raises:
+            Cancelled: the run was cancelled.
+        """
+        self.check_cancelled()
+        if self._listener is not None:
+            self._listener.progress(self.node_id, step, total, message)
+
+    def wants_preview(self) -> bool:
+        """Whether a preview made now would be seen. Ask before making one: it costs more than the asking."""
+        return self._listener is not None and time.monotonic() >= self._next_preview
+
+    def preview(self, image: bytes, mime: str, width: int, height: int) -> None:
+        """Show an encoded picture (`mime` such as "image/jpeg", width and height in px) of what is being made."""
+        if self._listener is not None:
+            self._next_preview = time.monotonic() + self._preview_interval
+            self._listener.preview(self.node_id, image, mime, width, height)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled: a node that has to tidy up first looks here."""
+        return self._cancel is not None and self._cancel.cancelled
+
+    def check_cancelled(self) -> None:
+        """Raise `Cancelled` when the run was cancelled. Call it in every loop that takes a while."""
+        if self._cancel is not None:
+            self._cancel.check()
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose lines name the node."""
+        return _NodeLog(logging.getLogger("weft.node"), {"node": self.node_id})
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for this node alone, gone when the node ends."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="weft-"))
+        return self._scratch
+
+    @property
+    def out(self) -> Path:
+        """Folder for files that are results; absolute, perhaps not there yet."""
+        return Path(self._out if self._out is not None else OUT).absolute()
+
+    @property
+    def roots(self) -> tuple[Path, ...] | None:
+        """Folders that may be read; None when every path may."""
+        return None if self._roots is None else tuple(Path(root).absolute() for root in self._roots)
+
+    def resolve_input_path(self, path: str | os.PathLike[str]) -> Path:
+        """The absolute path of a file or folder to read, links followed; it need not exist.
+
+        Relative paths start at the working directory, or, where reading is bounded, at the first root that has them.
+
+        Raises:
+            InputPathError: it lies outside the folders that may be read (code `path_outside_root`).
+        """
+        return resolve_input_path(path, self.roots)
+
+    def output_path(self, name: str, suffix: str = "") -> Path:
+        """The absolute path `name + suffix` in the output folder; folders on the way to it are made.
+
+        Raises:
+            InputPathError: the name is empty, absolute or climbs out of the output folder.
+        """
+        out = self.out.resolve()
+        target = (out / (name + suffix)).resolve()
+        if not name.strip("/. ") or "\0" in name or out not in target.parents:
+            raise InputPathError(f"{name!r} is no file name within the output folder {out}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def provenance(self) -> dict[str, str]:
+        """Texts for a saved image: `weft_workflow` (the document) and `weft_run` (versions, keys, seeds).
+
+        Empty in a plain call.
+        """
+        return dict(self._provenance()) if self._provenance is not None else {}
+
+    def close(self) -> None:
+        """Remove the scratch folder. The engine calls it."""
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch = None
+
+
+class _NodeLog(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        extra = {**(self.extra or {}), **kwargs.get("extra", {})}
+        return (f"{extra['node']}: {msg}" if extra.get("node") else msg), {**kwargs, "extra": extra}
+
+
+def resolve_input_path(path: str | os.PathLike[str], roots: Sequence[Path] | None) -> Path:
+    """See `Context.resolve_input_path`; shared with the check, which does it before anything runs."""
+    text = os.fspath(path)
+    if "\0" in text:
+        raise InputPathError(f"{text!r} is no path: it holds a zero byte")
+    given = Path(text)
+    if roots is None:
+        return given.resolve()
+    candidates = [given.resolve()] if given.is_absolute() else [(root / given).resolve() for root in roots]
+    open_ = [root.resolve() for root in roots]
+    inside = [path for path in candidates if any(root == path or root in path.parents for root in open_)]
+    if not inside:
+        places = ", ".join(map(str, roots)) or "none"
+        raise InputPathError(f"{text} lies outside the folders that may be read ({places})")
+    return next((path for path in inside if path.exists()), inside[0])

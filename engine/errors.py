@@ -1,0 +1,83 @@
+"""What can go wrong while a workflow runs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.runner import Result
+
+
+class Cancelled(BaseException):
+    """The run was cancelled. Like KeyboardInterrupt no Exception, so that a node's `except Exception` lets it pass."""
+
+
+class NodeError(Exception):
+    """A node failed.
+
+    Attributes:
+        node: its id in the workflow.
+        type: the name of its node type.
+        exception: class of what it raised, such as "ValueError".
+        message: what it said, made readable.
+        traceback: where it was raised, as text; starts at the node's own code.
+    """
+
+    def __init__(self, node: str, type: str, exception: str, message: str, traceback: str = "") -> None:
+        self.node = node
+        self.type = type
+        self.exception = exception
+        self.message = message
+        self.traceback = traceback
+        super().__init__(f"{node} ({type}): {message}")
+
+    @classmethod
+    def of(cls, node: str, type: str, cause: BaseException) -> NodeError:
+        """The NodeError for an exception that node `node` raised."""
+        own = traceback.TracebackException.from_exception(cause)
+        # The first frames are the executor's; a person is helped by what the node did.
+        while len(own.stack) > 1 and os.path.dirname(own.stack[0].filename) == os.path.dirname(__file__):
+            del own.stack[0]
+        error = cls(node, type, cause.__class__.__name__, explain(cause), "".join(own.format()))
+        error.__cause__ = cause
+        return error
+
+
+class RunFailed(Exception):  # noqa: N818 (it reads as what happened)
+    """A run ended because nodes failed.
+
+    Attributes:
+        errors: what failed, first things first.
+        result: what was finished before, as far as it was asked for.
+    """
+
+    def __init__(self, errors: list[NodeError], result: Result | None = None) -> None:
+        self.errors = errors
+        self.result = result
+        super().__init__("; ".join(map(str, errors)))
+
+    @property
+    def error(self) -> NodeError:
+        """The first failure."""
+        return self.errors[0]
+
+
+class InputPathError(ValueError):
+    """A path that may not be read or written, because it leaves the folders that are open to the run."""
+
+
+def explain(cause: BaseException) -> str:
+    """An exception in words: what a person can act on, without the class name where the message stands alone."""
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = "the disk is full" if cause.errno == errno.ENOSPC else "the disk quota is used up"
+        return f"{what}: could not write {cause.filename}" if cause.filename else f"{what}: nothing could be written"
+    if isinstance(cause, FileNotFoundError) and cause.filename and cause.strerror:
+        return f"no such file or folder: {cause.filename}"
+    text = str(cause).strip()
+    if not text:
+        return cause.__class__.__name__
+    speaks = isinstance(cause, (ValueError, OSError, RuntimeError)) and not isinstance(cause, UnicodeError)
+    return text if speaks else f"{cause.__class__.__name__}: {text}"

@@ -1,0 +1,127 @@
+"""Content hashes of files, remembered as long as the file is untouched.
+
+A hash is remembered under path, size, mtime_ns and inode. A file changed within two seconds of being hashed is hashed
+again next time: file systems with coarse clocks would not show a second write in the same tick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+_SETTLED_NS = 2_000_000_000
+_CHUNK = 1 << 20
+
+_lock = threading.Lock()
+_memory: dict[str, tuple[tuple[int, int, int], str]] = {}
+_store: Path | None = None
+
+
+def remember_in(folder: str | os.PathLike[str] | None) -> None:
+    """Keep the hashes of large files in `folder` as well, for the next process; None keeps them in this one only."""
+    global _store
+    _store = None if folder is None else Path(folder) / "files.sqlite"
+
+
+def content_hash(path: str | os.PathLike[str]) -> str:
+    """blake2b of a file's bytes, as 40 hex digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    text = os.path.abspath(path)
+    state, settled = _state(text)
+    with _lock:
+        known = _memory.get(text)
+    if known is not None and known[0] == state:
+        return known[1]
+    large = state[0] >= 4 * _CHUNK
+    digest = _recall(text, state) if large else None
+    if digest is None:
+        digest = _hash(text)
+        if large and settled:
+            _record(text, state, digest)
+    if settled:
+        with _lock:
+            _memory[text] = (state, digest)
+    return digest
+
+
+def folder_hash(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ()) -> str:
+    """One hash over the names and contents of a folder's files (those with one of `suffixes`, or all), at any depth.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    whole = hashlib.blake2b(digest_size=20)
+    root = os.path.abspath(path)
+    for folder, folders, names in os.walk(root, onerror=_raise):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        for name in sorted(names):
+            if not name.startswith(".") and (not suffixes or name.endswith(suffixes)):
+                file = os.path.join(folder, name)
+                whole.update(
+                    f"{os.path.relpath(file, root)}\0{content_hash(file)}\0".encode("utf-8", "surrogateescape")
+                )
+    return whole.hexdigest()
+
+
+def forget(path: str | os.PathLike[str]) -> None:
+    """Hash this file afresh next time."""
+    with _lock:
+        _memory.pop(os.path.abspath(path), None)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _state(path: str) -> tuple[tuple[int, int, int], bool]:
+    stat = os.stat(path)
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ino), abs(time.time_ns() - stat.st_mtime_ns) > _SETTLED_NS
+
+
+def _hash(path: str) -> str:
+    whole = hashlib.blake2b(digest_size=20)
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            whole.update(chunk)
+    return whole.hexdigest()
+
+
+def _connect() -> sqlite3.Connection | None:
+    if _store is None:
+        return None
+    try:
+        _store.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(_store, timeout=1.0, isolation_level=None)
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INT, mtime INT, inode INT, digest TEXT)"
+        )
+    except (OSError, sqlite3.Error):
+        return None  # remembering is a convenience: hashing again is right too
+    return connection
+
+
+def _recall(path: str, state: tuple[int, int, int]) -> str | None:
+    connection = _connect()
+    if connection is None:
+        return None
+    with contextlib.closing(connection), contextlib.suppress(sqlite3.Error):
+        row = connection.execute("SELECT size, mtime, inode, digest FROM files WHERE path = ?", (path,)).fetchone()
+        if row is not None and row[:3] == state and isinstance(row[3], str) and len(row[3]) == 40:
+            return row[3]
+    return None
+
+
+def _record(path: str, state: tuple[int, int, int], digest: str) -> None:
+    connection = _connect()
+    if connection is None:
+        return
+    with contextlib.closing(connection), contextlib.suppress(sqlite3.Error):
+        connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", (path, *state, digest))
