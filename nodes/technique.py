@@ -1,39 +1,73 @@
 """What a technique declares: the hook points of the one denoise loop.
 
-A technique says which extra evaluations of the denoiser it needs (``branches``, ``second``), which attention it
-captures or changes (``attention``), what it adds to the denoiser's input (``channels``, ``residuals``), and a pure
-function that combines predictions (``combine``). The loop (``nodes.sampling``) owns batching and order.
+A technique says which extra evaluations of the denoiser it needs (`branches`, `second`), which attention it captures
+or changes (`attention`), what it adds to the denoiser's input (`channels`, `residuals`), and a pure function that
+combines predictions (`combine`). The loop (`nodes.sampling`) owns the batching, the scheduler and the order, so that
+techniques never have to know of each other.
 
-``ctx`` is the loop's view of the present step. It is typed ``Any`` here because the loop stands above this file;
-techniques annotate it with the loop's own class.
+Notation: B images, C latent channels, H x W latent size, V views; a branch is B rows of the one batched forward.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodes.sampling.rows import Rows
+    from nodes.sampling.run import Run, Step
     from nodes.values import Conditioning
+
+
+class Order:
+    """Places in the order of `guide`, `combine` and `after_step`; equal places keep the order of the wires."""
+
+    BASE: ClassVar[int] = 0
+    SEMANTIC: ClassVar[int] = 10
+    PERTURBED: ClassVar[int] = 20
+    SELF_ATTENTION: ClassVar[int] = 30
+    DEFAULT: ClassVar[int] = 50
+    RESCALE: ClassVar[int] = 90
+    NOISE: ClassVar[int] = 95
 
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """One evaluation of the denoiser per image, joined with all others in one forward.
+    """One evaluation of the denoiser per image, joined with all others in one forward. Its object is its identity.
 
-    name: unique in a step; predictions are keyed by it.
-    role: ``uncond`` or ``cond`` for the base term's rows, else the technique's own word.
-    conditioning: text (1 or B, L, D) and what belongs to it.
-    latents: own latents (B, C, H, W) in place of the loop's; None takes the loop's.
+    name: for messages.
+    role: `cond` and `uncond` are the base's; an added branch has its technique's own word, or `uncond` where it must
+        be treated as one (zero image channels in InstructPix2Pix).
+    conditioning: text (1 or B, L, D) and what belongs to it. Keep the object from step to step: the loop remembers
+        the concatenated states by it.
+    latents: (B, C, H, W), unscaled, in place of the loop's; None takes the loop's.
+    like: a branch of the first round whose residuals this one, of the second round, shares.
+    guidance_scale: for models that take the scale as an embedding (distilled ones); others ignore it.
     """
 
     name: str
     role: str
     conditioning: Conditioning
     latents: Tensor | None = None
+    like: Branch | None = None
+    guidance_scale: float | None = None
+
+
+class Predictions(dict[Branch, "Tensor"]):
+    """The model's outputs (B, C, H, W), float32, by branch; views are merged to the whole canvas.
+
+    They are in the model's own form (noise, v): `Step.x0` and `Step.epsilon` convert.
+    """
+
+    def role(self, role: str) -> Tensor:
+        """The prediction of the first branch with this role; the base's branches come first."""
+        for branch, prediction in self.items():
+            if branch.role == role:
+                return prediction
+        raise KeyError(f"no branch with role {role!r} in this step, only {sorted({b.role for b in self})}")
 
 
 @dataclass(frozen=True)
@@ -49,31 +83,42 @@ class Site:
 
 @dataclass(frozen=True, eq=False)
 class AttentionRule:
-    """Capture or change attention at some sites, for the rows of some branches only.
+    """What to do at some attention sites for the rows of some branches; all other rows are left alone.
 
-    where: which sites. op: ``capture`` probabilities, ``identity`` (value projection passes through), ``edit``
-    probabilities, ``bias`` logits. branches: names of branches; empty means all.
-    function: called as ``function(ctx, site, x)``; for ``capture`` its result is ignored.
+    op, with n rows, h heads, q queries, k keys, d channels a head, and `function(site, x)`:
+
+    - `bias`: x are the logits (n, h, q, k); returns new logits
+    - `capture`: x are the probabilities (n, h, q, k), to look at; the result is ignored
+    - `edit`: x are the probabilities; returns new probabilities
+    - `identity`: no function; every query's output is its own value
+    - `add`: x are the queries (n, h, q, d); returns what to add to the output (n, h, q, d) (image prompts)
+
+    They apply in this order, so that a capture never sees an edit. branches: rows come concatenated in this order;
+    branches that are not in a forward are passed over, and a rule without any left does nothing there.
     """
 
+    op: Literal["bias", "capture", "edit", "identity", "add"]
     where: Callable[[Site], bool]
-    op: Literal["capture", "identity", "edit", "bias"]
-    branches: tuple[str, ...] = ()
-    function: Callable[[Any, Site, Tensor], Tensor | None] | None = None
+    branches: tuple[Branch, ...]
+    function: Callable[[Site, Tensor], Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """Tensors added inside the denoiser; each has one row per row of the forward. Summed over techniques."""
+    """Additions inside the denoiser, for every row of one forward. The loop sums those of several techniques.
 
-    down: tuple[Tensor, ...] = ()
+    down: one per skip connection, mid: of the mid block, as ControlNet returns them.
+    intra: one per down block, as T2I-Adapter returns them.
+    """
+
+    down: Sequence[Tensor] = ()
     mid: Tensor | None = None
-    intra: tuple[Tensor, ...] = ()
+    intra: Sequence[Tensor] = ()
 
 
 @dataclass(frozen=True)
 class View:
-    """A window of the canvas in latent pixels; ``left`` may run past the right edge when the canvas wraps."""
+    """A window of the canvas in latent pixels. One that passes the right or the lower edge wraps around."""
 
     top: int
     left: int
@@ -83,59 +128,75 @@ class View:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Technique:
-    """A wire into the denoise loop. Every hook is a no-op here; a technique overrides those that it needs.
+    """A wire into the denoise loop. Every hook does nothing here; a technique overrides those that it needs.
 
-    ``window`` is the part of the steps in which it acts, as fractions (start, end) of the step count. Subclasses are
-    frozen and hold parameters only: what changes from step to step is kept in the loop's context.
+    Subclasses are frozen and hold parameters only, so that they can be cached. What changes during a run is kept by
+    the run: `run.state(self, Factory)` makes it at the first call and returns the same object after.
 
-    ``order`` sorts ``combine``: base 0, SEGA 10, PAG 20, SAG 30, rescale 90, noise regularisation 95.
-    ``base`` marks the one term that makes the prediction to start from (classifier-free guidance, InstructPix2Pix).
+    window: the part of the run in which it acts, as fractions; call i of n is inside when start <= i/n and
+        (i + 1)/n <= end. Outside, no hook but `start`, `setup` and `views` is called.
+    order: place in `guide`, `combine` and `after_step` (see `Order`).
+    base: the one term that makes the prediction to start from (classifier-free guidance, InstructPix2Pix).
+    needs: roles that it reads with `Predictions.role`; the base evaluates these even where it has no use for them.
     """
 
-    order: ClassVar[int] = 50
+    order: ClassVar[int] = Order.DEFAULT
     base: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     window: tuple[float, float] = field(default=(0.0, 1.0))
 
-    def start(self, ctx: Any) -> Tensor | None:
-        """Latents (B, C, H, W) to begin from, or None."""
+    def __post_init__(self) -> None:
+        start, end = self.window
+        if not 0.0 <= start <= end <= 1.0:
+            raise ValueError(f"a window needs 0 <= start <= end <= 1, not {start} to {end}")
+
+    def expand(self) -> Sequence[Technique]:
+        """The techniques that this one is made of: itself, unless it needs several places in the order."""
+        return (self,)
+
+    def start(self, run: Run) -> Tensor | None:
+        """Latents (B, C, H, W) at the first level to begin from, or None. At most one technique may have them."""
         return None
 
-    def setup(self, ctx: Any) -> None:
+    def views(self, run: Run) -> Sequence[View]:
+        """Windows, all of one size, that cover the canvas; empty for the whole at once. At most one may have them."""
+        return ()
+
+    def setup(self, run: Run) -> None:
         """Once, before the first step."""
 
-    def guide(self, ctx: Any) -> Tensor | None:
-        """New latents from a gradient through ``ctx.predict(..., grad=True)``, or None."""
+    def guide(self, step: Step) -> Tensor | None:
+        """New latents (B, C, H, W) before the forward, from a gradient through `step.predict(..., grad=True)`."""
         return None
 
-    def branches(self, ctx: Any) -> Sequence[Branch]:
+    def branches(self, step: Step) -> Iterable[Branch]:
         """Evaluations that join this step's forward."""
         return ()
 
-    def channels(self, ctx: Any, branch: Branch) -> Tensor | None:
-        """Channels (B, c, H, W) appended to the scaled latents of this branch, or None."""
+    def channels(self, step: Step, branch: Branch) -> Tensor | None:
+        """Channels (1 or B, c, H, W) appended to the scaled latents of a branch, of whichever technique, or None."""
         return None
 
-    def residuals(self, ctx: Any, rows: Any) -> Residuals | None:
+    def residuals(self, step: Step, rows: Rows) -> Residuals | None:
         """Residuals for all rows of one forward, or None."""
         return None
 
-    def attention(self, ctx: Any) -> Sequence[AttentionRule]:
-        """Rules for this step's forwards."""
+    def attention(self, step: Step) -> Iterable[AttentionRule]:
+        """Rules for this step's forwards. Only techniques that override this make the loop replace processors."""
         return ()
 
-    def second(self, ctx: Any, predictions: Mapping[str, Tensor]) -> Sequence[Branch]:
-        """Evaluations that need the first forward's predictions: they make one more forward."""
+    def second(self, step: Step, predictions: Predictions) -> Iterable[Branch]:
+        """Evaluations that need the first round's predictions: one more forward, shared by all that ask."""
         return ()
 
-    def combine(self, ctx: Any, predictions: Mapping[str, Tensor], prediction: Tensor) -> Tensor:
-        """The prediction (B, C, H, W) after this technique's term. Pure."""
+    def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
+        """The prediction (B, C, H, W) with this technique's term. The base is given its own `cond` to start from."""
         return prediction
 
-    def after_step(self, ctx: Any, latents: Tensor) -> Tensor:
-        """Latents after the scheduler's step, at the level reached."""
-        return latents
+    def after_step(self, step: Step, latents: Tensor) -> Tensor:
+        """Latents after the scheduler's step, at the level *reached*: `step.index + 1`.
 
-    def views(self, ctx: Any) -> Sequence[View]:
-        """Windows that cover the canvas; empty means the whole canvas at once."""
-        return ()
+        Called after every call of the denoiser; in the middle of a two-stage step (Heun) `step.whole` is False.
+        """
+        return latents
