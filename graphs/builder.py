@@ -1,0 +1,310 @@
+"""Workflows written in Python: inside `with Graph()` a node that is called is recorded instead of computed.
+
+    with Graph("red circle") as g:
+        model = load_model("shapes")
+        image = decode(model, denoise(model, guidance=[cfg(encode_prompt(model, "a red circle"))]).latents)
+        save_image(image, "red")
+    g.workflow().save("red.json")
+
+What a recorded call returns is a `Handle`, typed as the value that the node will make. The decorator that makes
+functions nodes (`engine.node`) asks `current_graph` whether to record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
+
+from graphs.document import NodeSpec, Parameter, Workflow
+from graphs.inputs import Link, literal
+from graphs.problems import near
+from graphs.reader import node_id_fault
+
+T = TypeVar("T")
+
+_current: ContextVar[Graph | None] = ContextVar("weft_graph", default=None)
+
+
+def current_graph() -> Graph | None:
+    """The graph whose `with` block runs in this thread or task, the innermost one, or None."""
+    return _current.get()
+
+
+class _Node:
+    """A recorded node. Handles point at it, so that renaming it is one assignment."""
+
+    __slots__ = ("graph", "id", "inputs", "outputs", "type", "version")
+
+    def __init__(
+        self, graph: Graph, id: str, type: str, version: int | None, inputs: dict[str, Any], outputs: tuple[str, ...]
+    ) -> None:
+        self.graph, self.id, self.type, self.version = graph, id, type, version
+        self.inputs, self.outputs = inputs, outputs
+
+
+class Handle:
+    """What a recorded call returns: an output that will exist when the workflow runs.
+
+    A node's outputs are attributes (`denoised.latents`) or items (`denoised["latents"]`), and a node with several
+    can be unpacked. The handle of a node as a whole stands for its first output. Nothing else can be done with it:
+    there is no value yet.
+    """
+
+    __slots__ = ("_node", "_output")
+    _node: _Node
+    _output: str | None
+
+    def __init__(self, node: _Node, output: str | None = None) -> None:
+        self._node, self._output = node, output
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that recorded the node."""
+        return self._node.graph
+
+    @property
+    def node(self) -> str:
+        """The node's id, as it is now."""
+        return self._node.id
+
+    @property
+    def output(self) -> str | None:
+        """The output's name; None for the node as a whole."""
+        return self._output
+
+    @property
+    def link(self) -> Link:
+        """The link that an input takes to have this value."""
+        return Link(self.node, self._output)
+
+    def named(self, id: str) -> Handle:
+        """Give the node this id. Raises ValueError when the id is not allowed or taken."""
+        self.graph._rename(self._node, id)
+        return self
+
+    def __getattr__(self, name: str) -> Handle:
+        if name.startswith("__"):  # what Python, copy, inspect and notebooks probe for is no output
+            raise AttributeError(name)
+        return self._select(name, AttributeError)
+
+    def __getitem__(self, name: str) -> Handle:
+        if not isinstance(name, str):
+            self._refuse(f"[{name!r}]")
+        return self._select(name, KeyError)
+
+    def __iter__(self) -> Iterator[Handle]:
+        if self._output is not None or len(self._node.outputs) < 2:
+            self._refuse("looping over it or unpacking it")
+        return (Handle(self._node, output) for output in self._node.outputs)
+
+    def _select(self, name: str, error: type[Exception]) -> Handle:
+        if self._output is not None:
+            raise error(f"{self!r} has no value yet, so no {name!r}: the graph is being recorded")
+        if name in self._node.outputs:
+            return Handle(self._node, name)
+        match = near(name, self._node.outputs)
+        hint = f"; did you mean {match!r}?" if match else ""
+        outputs = ", ".join(self._node.outputs) or "none"
+        raise error(f"the node {self.node!r} ({self._node.type}) has no output {name!r}; it has {outputs}{hint}")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise TypeError(
+            f"{what} needs the value of {self!r}, which exists only when the workflow runs: the graph is being "
+            "recorded. Use a node that does this, or call the nodes outside of `with Graph()`."
+        )
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.link}>"
+
+    __hash__ = object.__hash__  # handles are keys of results; `==` below is not for them
+
+
+def _refusing(what: str) -> Any:
+    def method(self: Handle, *_: Any) -> NoReturn:
+        self._refuse(what)
+
+    return method
+
+
+_OPERATORS = {
+    "==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge",
+    "+": "add radd iadd", "-": "sub rsub isub neg", "*": "mul rmul imul", "/": "truediv rtruediv itruediv",
+    "//": "floordiv rfloordiv", "%": "mod rmod", "**": "pow rpow", "@": "matmul rmatmul", "abs()": "abs",
+    "&": "and rand", "|": "or ror", "^": "xor rxor", "~": "invert",
+    "bool() (as `if`, `and`, `or` and `not` do)": "bool", "int()": "int index", "float()": "float", "len()": "len",
+    "`in`": "contains", "formatting it into text": "format", "calling it": "call",
+}  # fmt: skip
+for _what, _names in _OPERATORS.items():
+    for _name in _names.split():
+        setattr(Handle, f"__{_name}__", _refusing(_what))
+
+
+class Graph:
+    """Records nodes. As a context manager it is what calls of nodes inside the block are recorded into.
+
+    Args:
+        title: for `meta.title` of the workflow.
+        description: for `meta.description`.
+    """
+
+    def __init__(self, title: str = "", description: str = "") -> None:
+        self.title = title
+        self.description = description
+        self._nodes: list[_Node] = []
+        self._by_id: dict[str, _Node] = {}
+        self._parameters: dict[str, tuple[_Node, str]] = {}
+        self._tokens: list[Token[Graph | None]] = []
+        self._counts: dict[str, int] = {}
+
+    def __enter__(self) -> Graph:
+        self._tokens.append(_current.set(self))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        _current.reset(self._tokens.pop())
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __bool__(self) -> bool:
+        return True  # an empty graph is a graph: `current_graph() or ...` must not skip it
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.title!r}, {len(self)} nodes>"
+
+    def add(
+        self,
+        type: str,
+        inputs: Mapping[str, Any],
+        outputs: tuple[str, ...] = (),
+        version: int | None = None,
+        id: str | None = None,
+    ) -> Handle:
+        """Record a node.
+
+        Args:
+            type: its type.
+            inputs: handles, JSON literals (tuples, paths, enums and numpy scalars are turned into JSON), and lists
+                of these.
+            outputs: names of its outputs, the first one first; what the handle offers.
+            version: the version of the type; None is the newest.
+            id: the node's id; None makes one from the type: `decode`, `decode_2`, ...
+
+        Raises:
+            TypeError: an input holds something that is not JSON.
+            ValueError: an input holds a handle of another graph or a number that is not finite; or the id is not
+                allowed or taken.
+        """
+        if id is None:
+            id = self._free_id(type)
+        else:
+            self._check_free(id)
+        node = _Node(self, id, type, version, {}, tuple(outputs))
+        for name, value in inputs.items():
+            node.inputs[name] = self._input(id, name, value)
+        self._nodes.append(node)
+        self._by_id[id] = node
+        return Handle(node)
+
+    def name(self, value: T, id: str) -> T:
+        """`handle.named(id)` for type checkers, which take a handle for the value that it will be."""
+        self._handle(value).named(id)
+        return value
+
+    def parameter(self, name: str, target: Any, input: str) -> None:
+        """Let callers set an input by a name of its own.
+
+        Args:
+            name: the parameter's name.
+            target: the node's handle or id.
+            input: name of the node's input.
+
+        Raises:
+            ValueError: the name is taken, or the node is not in this graph.
+        """
+        if name in self._parameters:
+            raise ValueError(f"the graph has a parameter {name!r} already")
+        if isinstance(target, str):
+            if target not in self._by_id:
+                match = near(target, self._by_id)
+                raise ValueError(f"the graph has no node {target!r}" + (f"; did you mean {match!r}?" if match else ""))
+            node = self._by_id[target]
+        else:
+            node = self._handle(target)._node
+        self._parameters[name] = (node, input)
+
+    def workflow(self) -> Workflow:
+        """What has been recorded so far, as a document."""
+        meta = {"title": self.title, "description": self.description}
+        return Workflow(
+            meta={key: text for key, text in meta.items() if text},
+            nodes={node.id: self._spec(node) for node in self._nodes},
+            parameters={
+                name: Parameter(input=f"{node.id}.{input}") for name, (node, input) in self._parameters.items()
+            },
+        )
+
+    def _spec(self, node: _Node) -> NodeSpec:
+        inputs = {name: _with_links(value) for name, value in node.inputs.items()}
+        return NodeSpec(type=node.type, version=node.version, inputs=inputs)
+
+    def _input(self, id: str, name: str, value: Any) -> Any:
+        place = f"the input {name!r} of the node {id!r}"
+        if isinstance(value, Handle):
+            return self._own(value, place)
+        try:
+            if isinstance(value, list | tuple):
+                return [self._own(item, place) if isinstance(item, Handle) else literal(item) for item in value]
+            return literal(value)
+        except TypeError as error:
+            raise TypeError(f"{place}: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+
+    def _own(self, handle: Handle, place: str) -> Handle:
+        if handle.graph is not self:
+            raise ValueError(f"{place} takes {handle!r}, which belongs to another graph")
+        return handle
+
+    def _handle(self, value: object) -> Handle:
+        if not isinstance(value, Handle):
+            raise TypeError(f"not a node of a graph that is being recorded: {value!r}")
+        if value.graph is not self:
+            raise ValueError(f"{value!r} belongs to another graph")
+        return value
+
+    def _rename(self, node: _Node, id: str) -> None:
+        if id == node.id:
+            return
+        self._check_free(id)
+        del self._by_id[node.id]
+        self._by_id[id] = node
+        node.id = id
+
+    def _check_free(self, id: str) -> None:
+        if fault := node_id_fault(id):
+            raise ValueError(fault)
+        if id in self._by_id:
+            raise ValueError(f"the graph has a node {id!r} already")
+
+    def _free_id(self, type: str) -> str:
+        stem = re.sub(r"[^A-Za-z0-9_-]", "_", type)[:56] or "node"
+        stem = stem if stem[0].isalpha() or stem[0] == "_" else f"_{stem}"
+        if stem not in self._by_id:
+            return stem
+        count = self._counts.get(stem, 1) + 1
+        while f"{stem}_{count}" in self._by_id:
+            count += 1
+        self._counts[stem] = count
+        return f"{stem}_{count}"
+
+
+def _with_links(value: Any) -> Any:
+    if isinstance(value, Handle):
+        return value.link
+    if isinstance(value, list):
+        return [item.link if isinstance(item, Handle) else item for item in value]
+    return value

@@ -1,0 +1,206 @@
+"""From text or JSON data to a `Workflow`: every problem of form is collected before one error is raised."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from graphs.document import NodeSpec, Parameter, Workflow
+from graphs.inputs import TooDeepError, literal, read_input
+from graphs.jsontext import read_json, refuse
+from graphs.limits import Limits
+from graphs.png import SIGNATURE, PngError, extract
+from graphs.problems import Code, Problem, WorkflowError, near, shown
+
+FORMAT = 1
+NODE_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+def node_id_fault(id: str) -> str | None:
+    """Why `id` cannot be the id of a node, or None when it can."""
+    if NODE_ID.fullmatch(id):
+        return None
+    if len(id) > 64:
+        return f"The node id {shown(id)} has {len(id)} characters; at most 64 are allowed."
+    return f"The node id {shown(id)} is not a letter or _ followed by letters, digits, _ or -."
+
+
+def load_workflow(path: Path, limits: Limits) -> Workflow:
+    """See `Workflow.load`."""
+    try:
+        with open(path, "rb") as file:
+            # Not read() of the file's stated size: a device or a growing file has none worth trusting.
+            data = file.read(limits.max_bytes + 1)
+            if data.startswith(SIGNATURE):
+                file.seek(0)
+                return _from_png(path, limits)
+            if len(data) > limits.max_bytes:
+                size = os.fstat(file.fileno()).st_size
+                message = f"{path}: the file has {size:,} bytes; at most {limits.max_bytes:,} are read."
+                refuse(message, "too_large", given=size, expected=limits.max_bytes)
+    except FileNotFoundError:
+        message = f"There is no file {path}."
+        raise WorkflowError([Problem(code="bad_document", message=message, suggestion=_sibling(path))]) from None
+    except OSError as error:
+        refuse(f"{path} cannot be read: {error.strerror or error}.")
+    return read_workflow(data, limits)
+
+
+def _sibling(path: Path) -> str | None:
+    try:
+        name = near(path.name, os.listdir(path.parent))
+    except OSError:
+        return None
+    return str(path.with_name(name)) if name else None
+
+
+def _from_png(path: Path, limits: Limits) -> Workflow:
+    try:
+        text = extract(path, limits).get("weft_workflow")
+    except PngError as error:
+        refuse(f"{path}: {error}")
+    if text is None:
+        refuse(f"{path} is a picture without a workflow; weft writes one into each PNG that it saves.")
+    return read_workflow(text, limits)
+
+
+def read_workflow(source: bytes | str | Mapping[str, Any], limits: Limits) -> Workflow:
+    """See `Workflow.parse`."""
+    data = read_json(source, limits) if isinstance(source, bytes | str) else source
+    return _Reader(limits).workflow(data)
+
+
+class _Reader:
+    """Reads one document and gathers what is wrong with it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.problems: list[Problem] = []
+
+    def workflow(self, data: Any) -> Workflow:
+        if not isinstance(data, Mapping):
+            refuse(f"A workflow is an object, not {_kind(data)}.", given=_kind(data), expected="an object")
+        self._format(data)
+        if "nodes" not in data and not self.problems:
+            self._fault('There is no "nodes" in the document.')
+        nodes = self._object(data, "nodes", "nodes by id")
+        if len(nodes) > self.limits.max_nodes:
+            message = f"The document has {len(nodes):,} nodes; at most {self.limits.max_nodes:,} are allowed."
+            self._fault(message, code="too_large", given=len(nodes), expected=self.limits.max_nodes)
+            raise WorkflowError(self.problems)
+        known = Workflow.model_fields
+        fields: dict[str, Any] = {
+            "nodes": {id: self._node(id, node) for id, node in nodes.items()},
+            "parameters": {
+                name: self._parameter(name, item)
+                for name, item in self._object(data, "parameters", "parameters by name").items()
+            },
+            "meta": self._literal("meta", self._object(data, "meta", "facts by name")),
+            "ui": self._literal("ui", self._object(data, "ui", "what an editor keeps, by node")),
+        }
+        fields |= {key: self._literal(key, value) for key, value in data.items() if key not in known}
+        if self.problems:
+            raise WorkflowError(self.problems)
+        return Workflow.model_validate(fields)
+
+    def _format(self, data: Mapping[str, Any]) -> None:
+        if "weft" not in data:
+            self._fault('There is no "weft": 1 in the document, so it is no workflow of ours.', expected=FORMAT)
+            return
+        version = data["weft"]
+        if type(version) is int and version > FORMAT:
+            message = f"The document has format {version}, made by a newer weft; this one reads {FORMAT}."
+            self._fault(message, given=version, expected=FORMAT)
+        elif type(version) is not int or version != FORMAT:
+            message = f'"weft" is the version of the format, {FORMAT}, not {shown(version)}.'
+            self._fault(message, given=shown(version), expected=FORMAT)
+
+    def _object(self, data: Mapping[str, Any], key: str, what: str) -> Mapping[str, Any]:
+        value = data.get(key, {})
+        if not isinstance(value, Mapping):
+            self._fault(f'"{key}" is an object with {what}, not {_kind(value)}.', given=_kind(value))
+            return {}
+        if odd := [name for name in value if not isinstance(name, str)]:
+            self._fault(f'"{key}" has the key {shown(odd[0])}, which is not text.')
+            return {}
+        return value
+
+    def _node(self, id: str, data: Any) -> NodeSpec | None:
+        if fault := node_id_fault(id):
+            self._fault(fault, node=shown(id), given=shown(id, 100))
+        if not isinstance(data, Mapping):
+            message = f'A node is an object with "type" and "inputs", not {_kind(data)}.'
+            self._fault(message, node=id, given=_kind(data))
+            return None
+        type_ = data.get("type")
+        if not isinstance(type_, str) or not type_:
+            message = f'"type" is a name, not {shown(type_)}.' if "type" in data else 'The node has no "type".'
+            if misspelt := near("type", (key for key in data if isinstance(key, str))) if "type" not in data else None:
+                message += f" Is {shown(misspelt)} meant to be it?"
+            self._fault(message, node=id)
+        version = data.get("version")
+        if version is not None and (type(version) is not int or version < 1):
+            message = f'"version" is a whole number from 1, not {shown(version)}.'
+            self._fault(message, node=id, given=shown(version))
+        inputs = data.get("inputs", {})
+        if not isinstance(inputs, Mapping):
+            message = f'"inputs" is an object with values and links by name, not {_kind(inputs)}.'
+            self._fault(message, node=id, given=_kind(inputs))
+            inputs = {}
+        fields: dict[str, Any] = {
+            "type": type_,
+            "version": version,
+            "inputs": {name: self._input(id, name, value) for name, value in inputs.items()},
+        }
+        fields |= {
+            key: self._literal(key, value, node=id) for key, value in data.items() if key not in NodeSpec.model_fields
+        }
+        return None if self.problems else NodeSpec.model_validate(fields)
+
+    def _input(self, node: str, name: Any, value: Any) -> Any:
+        if not isinstance(name, str) or not name:
+            self._fault(f"The name of an input is text, not {shown(name)}.", node=node)
+            return None
+        return self._guarded(lambda: read_input(value), "The input", node=node, input=name)
+
+    def _parameter(self, name: str, data: Any) -> Parameter | None:
+        target = data.get("input") if isinstance(data, Mapping) else None
+        if not isinstance(target, str):
+            message = f'The parameter {shown(name)} is an object like {{"input": "node.input"}}, not {shown(data)}.'
+            self._fault(message, given=shown(data))
+            return None
+        fields = self._literal(f"parameters.{name}", data)
+        return None if self.problems else Parameter.model_validate(fields)
+
+    def _literal(self, key: Any, value: Any, node: str | None = None) -> Any:
+        if not isinstance(key, str):
+            self._fault(f"The document has the key {shown(key)}, which is not text.", node=node)
+            return None
+        data = dict(value) if isinstance(value, Mapping) else value
+        room = self.limits.max_depth - (3 if node else 1)
+        return self._guarded(lambda: literal(data, room), f'"{key}"', node=node)
+
+    def _guarded(self, read: Callable[[], Any], what: str, node: str | None, input: str | None = None) -> Any:
+        try:
+            return read()
+        except TooDeepError as error:
+            self._fault(f"{what} is {error}.", code="too_large", node=node, input=input)
+        except (TypeError, ValueError) as error:
+            self._fault(f"{what} cannot be read: {error}.", node=node, input=input)
+        return None
+
+    def _fault(self, message: str, *, code: Code = "bad_document", **fields: Any) -> None:
+        self.problems.append(Problem(code=code, message=message, **fields))
+        if len(self.problems) >= self.limits.max_problems:
+            raise WorkflowError(self.problems)
+
+
+def _kind(value: Any) -> str:
+    """What JSON calls the type of a value."""
+    if value is None:
+        return "null"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return names.get(type(value), type(value).__name__)
