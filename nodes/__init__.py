@@ -10,6 +10,8 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
+from engine import Node
+
 if TYPE_CHECKING:
     # The common ones by name, so that type checkers and editors see their signatures.
     from nodes.basic.encode_prompt import encode_prompt as encode_prompt
@@ -25,10 +27,12 @@ def _discover() -> dict[str, Any]:
         package = importlib.import_module(folder)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
             module = importlib.import_module(f"{folder}.{info.name}")
-            for name, item in vars(module).items():
-                # A module may import another file's node to build on it; only its own are exported from it.
-                if getattr(item, "node_type", None) is not None and getattr(item, "__module__", "") == module.__name__:
-                    found[name] = item
+            # A module may import another file's node to build on it; only its own are exported from it.
+            found.update(
+                (name, item)
+                for name, item in vars(module).items()
+                if isinstance(item, Node) and item.node_type.fn.__module__ == module.__name__
+            )
     return found
 
 

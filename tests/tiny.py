@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +17,9 @@ import torch
 Layout = Literal["new", "old"]
 
 WORDS = (
-    "a red blue green circle square triangle star on white black background left right of the large small photo cat "
-    "dog with and in"
-).split()
+    *("a", "red", "blue", "green", "circle", "square", "triangle", "star", "on", "white", "black", "background"),
+    *("left", "right", "of", "the", "large", "small", "photo", "cat", "dog", "with", "and", "in"),
+)
 
 
 def tiny_sd1(
