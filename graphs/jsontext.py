@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -22,7 +21,8 @@ INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 _STRING_BYTES = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NOT_BRACKETS = bytes(set(range(256)) - set(_STEP))
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}:,]|[^\s\[\]{}:,"]+', re.DOTALL)
+_STRING = r'"(?:[^"\\]++|\\.)*+"'
+_TOKEN = re.compile(rf'(?P<key>{_STRING})\s*:|{_STRING}|[\[\]{{}}]|[^\s\[\]{{}}:,"]+', re.DOTALL)
 
 
 class _RefusedError(Exception):
@@ -31,7 +31,7 @@ class _RefusedError(Exception):
 
 def refuse(message: str, code: Code = "bad_document", given: Any = None, expected: Any = None) -> NoReturn:
     """Raise a WorkflowError with one problem that concerns the whole document."""
-    raise WorkflowError([Problem(code=code, message=message, given=given, expected=expected)])
+    raise WorkflowError([Problem(code=code, message=message, given=given, expected=expected)]) from None
 
 
 def read_json(source: bytes | str, limits: Limits = LIMITS) -> Any:
@@ -44,7 +44,7 @@ def read_json(source: bytes | str, limits: Limits = LIMITS) -> Any:
     data = _encoded(source, limits)
     if len(data) > limits.max_bytes:
         _too_many_bytes(len(data), limits)
-    if _depth(data) > limits.max_depth:
+    if _is_deep(data, limits.max_depth):
         refuse(
             f"The document nests brackets more than {limits.max_depth} deep.", "too_large", expected=limits.max_depth
         )
@@ -81,10 +81,10 @@ def _too_many_bytes(size: int, limits: Limits) -> NoReturn:
     refuse(message, "too_large", given=size, expected=limits.max_bytes)
 
 
-def _depth(data: bytes) -> int:
-    """The deepest nesting of brackets outside strings, found without recursion (also in text that is not JSON)."""
+def _is_deep(data: bytes, depth: int) -> bool:
+    """Whether brackets outside strings nest more than `depth` deep; without recursion, and for any text."""
     brackets = _STRING_BYTES.sub(b"", data).translate(None, _NOT_BRACKETS)
-    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
+    return any(map(depth.__lt__, accumulate(map(_STEP.__getitem__, brackets))))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,7 +128,8 @@ def _cut(digits: str) -> str:
 def _first_refused(text: str) -> tuple[int, str] | None:
     """The first repeated key or refused number and its offset, in a text that is otherwise JSON."""
     keys: list[set[str] | None] = []  # the keys so far of each open object, None for an array
-    for token, offset, is_key in _tokens(text):
+    for match in _TOKEN.finditer(text):
+        token = match[0]
         if token == "{":
             keys.append(set())
         elif token == "[":
@@ -136,28 +137,18 @@ def _first_refused(text: str) -> tuple[int, str] | None:
         elif token in "}]":
             keys.pop()
         elif token[0] == '"':
-            known = keys[-1] if is_key and keys else None
+            known = keys[-1] if match["key"] and keys else None
             if known is not None:
-                key = json.loads(token)
+                key = json.loads(match["key"])
                 if key in known:
-                    return offset, _twice(key)
+                    return match.start(), _twice(key)
                 known.add(key)
-        elif token[0] not in ":,tfn":
+        elif token[0] not in "tfn":  # true, false, null
             try:
                 _number(token)
             except _RefusedError as error:
-                return offset, str(error)
+                return match.start(), str(error)
     return None
-
-
-def _tokens(text: str) -> Iterator[tuple[str, int, bool]]:
-    """Each token with its offset and whether a colon follows it, which makes a string a key."""
-    matches = _TOKEN.finditer(text)
-    current = next(matches, None)
-    while current is not None:
-        following = next(matches, None)
-        yield current[0], current.start(), following is not None and following[0] == ":"
-        current = following
 
 
 def _number(token: str) -> float:
