@@ -1,0 +1,35 @@
+"""Workflows that come with weft, by name: `load("text_to_image")`."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from graphs.document import Workflow
+from graphs.problems import Problem, WorkflowError, near, shown
+
+
+def names() -> list[str]:
+    """The names of all examples, sorted."""
+    return sorted(
+        entry.name.removesuffix(".json") for entry in files(__package__).iterdir() if entry.name.endswith(".json")
+    )
+
+
+def path(name: str) -> Path:
+    """The file of an example.
+
+    Raises:
+        WorkflowError: there is no such example; names the nearest.
+    """
+    known = names()
+    if name not in known:
+        message = f"There is no example {shown(name)}; there are {', '.join(known)}."
+        raise WorkflowError([Problem(code="bad_document", message=message, given=name, suggestion=near(name, known))])
+    with as_file(files(__package__) / f"{name}.json") as file:
+        return file  # packages are installed unpacked, so the file stays where it is
+
+
+def load(name: str) -> Workflow:
+    """An example as a workflow. Raises WorkflowError as `path` does."""
+    return Workflow.load(path(name))
