@@ -1,0 +1,43 @@
+# Two commands: `make demo` draws a picture, `make test` runs every test. Both create .venv when it is not there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.PHONY: demo test lint docs bench clean
+
+demo: $(VENV)/.run
+	$(BIN)/weft run graphs/examples/text_to_image.json --out out
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.run
+	$(BIN)/python -m engine.reference docs/nodes.md
+
+bench: $(VENV)/.run
+	$(BIN)/python benchmarks/denoise.py
+
+# The stamp files make a second call cheap; a change of the requirements installs again.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Weft needs Python 3.11 or newer; say which: make PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing Weft and what it needs into $(VENV) (a minute or two the first time)" >&2
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing Weft, its tests and what they need into $(VENV)" >&2
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) out build *.egg-info
