@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nodes.values import Conditioning
 
 
+AttentionOp = Literal["bias", "capture", "edit", "identity", "add"]
+
+
 class Order:
     """Places in the order of `guide`, `combine` and `after_step`; equal places keep the order of the wires."""
 
@@ -97,7 +100,7 @@ class AttentionRule:
     branches that are not in a forward are passed over, and a rule without any left does nothing there.
     """
 
-    op: Literal["bias", "capture", "edit", "identity", "add"]
+    op: AttentionOp
     where: Callable[[Site], bool]
     branches: tuple[Branch, ...]
     function: Callable[[Site, Tensor], Any] | None = None

@@ -1,0 +1,40 @@
+"""From latents to images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine import Context, node
+from nodes.values import Image, Latents, Model
+
+
+@node("decode", category="latents", resource="device")
+def decode(
+    model: Model,
+    latents: Latents,
+    tiles: Literal["auto", "always", "never"] = "auto",
+    ctx: Context | None = None,
+) -> Image:
+    """Turn latents into images with the model's VAE.
+
+    Args:
+        model: whose VAE; of the same family as the model that made the latents.
+        latents: from `denoise`.
+        tiles: auto decodes images above 1024 x 1024 pixels in overlapping tiles, which bounds the memory. Tiles see
+            less of their surroundings, so colours can differ slightly from those of the whole.
+    """
+    import torch
+
+    from nodes.sampling.vae import decode_latents
+
+    ctx = ctx or Context()
+    samples = latents.samples
+    if samples.shape[1] != model.latent_channels:
+        raise ValueError(
+            f"the latents have {samples.shape[1]} channels and this model's VAE takes {model.latent_channels}"
+        )
+    if not bool(torch.isfinite(samples).all()):
+        raise ArithmeticError("the latents hold NaN or infinity: nothing can be decoded from them")
+    tiled = {"auto": None, "always": True, "never": False}[tiles]
+    with torch.no_grad():
+        return Image(decode_latents(model.parts().vae, samples, tiled=tiled, check=ctx.check_cancelled))

@@ -1,0 +1,173 @@
+"""The denoise loop. It knows no technique: it calls hooks in order, and the scheduler once per call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nodes.sampling.activity import Active, activity, expand, overrides
+from nodes.sampling.attention import processors_in
+from nodes.sampling.rows import Forward
+from nodes.sampling.run import Run, Step
+from nodes.technique import AttentionRule, Branch, Technique, View
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """What a run made. path: the start latents, then those after each call; its last are the result.
+
+    calls, rows: forwards of the denoiser and rows in them.
+    """
+
+    path: list[Tensor]
+    calls: int
+    rows: int
+
+
+class NotFiniteError(ArithmeticError):
+    """The latents turned into NaN or infinity."""
+
+
+Watch = Callable[[Step, Tensor], None]
+"""Called after each call with the step and the final prediction; may raise to stop."""
+
+
+def denoise_loop(run: Run, *, watch: Watch | None = None, max_units: int | None = None) -> Denoised:
+    """Run the schedule from its first level to its last.
+
+    run.techniques: as wired; exactly one of them is a base.
+    watch: progress, previews and cancelling. max_units: images (or views) in one forward, None for all.
+    Raises ValueError for techniques that exclude each other, NotFiniteError with the step's number.
+    """
+    run.techniques = expand(run.techniques)
+    _one_base(run.techniques)
+    run.views = _views(run)
+    if run.schedule.calls == 0:
+        return Denoised([_start(run)], 0, 0)
+    run.schedule.bind(run.generators)
+    timeline = activity(run.techniques, run.schedule.calls)
+    size = (run.views[0].height, run.views[0].width) if run.views else (run.shape[2], run.shape[3])
+    captures = any(overrides(t, "attention") or overrides(t, "guide") for t in run.techniques)
+    # no_grad, not inference mode: techniques may take gradients through tensors made in here.
+    with torch.no_grad(), processors_in(run.unet, *size) if captures else nullcontext() as processors:
+        forward = Forward(run, processors, max_units)
+        latents = _start(run)
+        for technique in run.techniques:
+            technique.setup(run)
+        path = [latents]
+        guard = _Guard(run.device)
+        for index, active in enumerate(timeline):
+            step = Step(run, index, latents, active, forward)
+            prediction = _predict(step)
+            guard.settle()
+            latents = run.schedule.step(prediction, index, step.latents)
+            for technique in active.after_step:
+                latents = technique.after_step(step, latents)
+            guard.look(latents, index, run.schedule.calls)
+            path.append(latents)
+            if watch is not None:
+                watch(step, prediction)
+        guard.settle()
+    return Denoised(path, forward.calls, forward.rows)
+
+
+def _predict(step: Step) -> Tensor:
+    """The prediction of one step, after every technique's term."""
+    active = step.active
+    step.forward.new_step()
+    for technique in active.guide:
+        moved = technique.guide(step)
+        if moved is not None:
+            step.latents = moved.detach()
+    branches: tuple[Branch, ...] = tuple(branch for technique in active.branches for branch in technique.branches(step))
+    step.branches = branches
+    rules = _rules(step, active)
+    predictions = step.forward(step, branches, step.latents, rules)
+    if active.second:
+        more = [branch for technique in active.second for branch in technique.second(step, predictions)]
+        if more:
+            predictions.update(step.forward(step, more, step.latents, rules))
+    prediction = predictions.role("cond")
+    for technique in active.combine:
+        prediction = technique.combine(step, predictions, prediction)
+    return prediction
+
+
+def _rules(step: Step, active: Active) -> Sequence[AttentionRule]:
+    if not active.attention:
+        return ()
+    return [rule for technique in active.attention for rule in technique.attention(step)]
+
+
+def _start(run: Run) -> Tensor:
+    """The first latents: a technique's, pure noise, or the given latents with noise at the first level."""
+    owners = [technique for technique in run.techniques if overrides(technique, "start")]
+    given = [latents for latents in (owner.start(run) for owner in owners) if latents is not None]
+    if len(given) > 1:
+        raise ValueError(f"{len(given)} techniques give the latents to start from; there can be one")
+    if given:
+        return given[0]
+    if run.clean is None or run.pure_noise:
+        return run.noise * run.schedule.init_noise_sigma
+    return run.schedule.renoise(run.clean, run.noise, 0)
+
+
+def _one_base(techniques: Sequence[Technique]) -> None:
+    bases = [type(technique).__name__ for technique in techniques if technique.base]
+    if len(bases) != 1:
+        found = f"not {len(bases)} ({', '.join(bases)})" if bases else "and there is none"
+        raise ValueError(f"guidance needs exactly one base term, such as cfg, {found}")
+
+
+def _views(run: Run) -> Sequence[View]:
+    owners = [technique for technique in run.techniques if overrides(technique, "views")]
+    given = [views for views in (owner.views(run) for owner in owners) if views]
+    if len(given) > 1:
+        raise ValueError("two techniques divide the canvas into views; there can be one")
+    if not given:
+        return ()
+    views, (height, width) = given[0], run.shape[2:]
+    seen = torch.zeros(height, width, dtype=torch.bool)
+    for view in views:
+        if (view.height, view.width) != (views[0].height, views[0].width):
+            raise ValueError("views must be of one size")
+        if view.height > height or view.width > width:
+            raise ValueError(f"a view of {view.height} x {view.width} is larger than the canvas, {height} x {width}")
+        rows = torch.arange(view.top, view.top + view.height) % height
+        seen[rows[:, None], torch.arange(view.left, view.left + view.width) % width] = True
+    if not bool(seen.all()):
+        raise ValueError(f"the views leave {int((~seen).sum())} of {seen.numel()} latent pixels uncovered")
+    return views
+
+
+class _Guard:
+    """Sees NaN and infinity in the step where they appear, without making an accelerator wait.
+
+    On a CPU the check is made at once. Elsewhere reading the result would stall the queue, so it is read when the
+    next forward is under way.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._at_once = device.type == "cpu"
+        self._pending: tuple[Any, int, int] | None = None
+
+    def look(self, latents: Tensor, index: int, calls: int) -> None:
+        # One sum is NaN or infinite when any element is.
+        self._pending = (latents.sum(), index, calls)
+        if self._at_once:
+            self.settle()
+
+    def settle(self) -> None:
+        """Raise if the tensor looked at last was not finite."""
+        if self._pending is None:
+            return
+        total, index, calls = self._pending
+        self._pending = None
+        if not math.isfinite(total.item()):
+            raise NotFiniteError(f"the latents are not finite (NaN or infinity) after step {index + 1} of {calls}")

@@ -1,0 +1,334 @@
+"""The batched forward: the rows of all branches, images and views laid out, evaluated, and taken apart again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from nodes.technique import AttentionRule, Branch, Predictions, Residuals, View
+
+if TYPE_CHECKING:
+    from nodes.sampling.attention import Processors
+    from nodes.sampling.run import Run, Step
+    from nodes.values import Conditioning
+
+
+@dataclass(slots=True, eq=False)
+class Rows:
+    """One forward. Its R rows are branch after branch, and within a branch one row per unit.
+
+    A unit is one image, or one view of one image. `sample` is (R, C, h, w), scaled, without extra channels, in the
+    denoiser's dtype; `text` (R, L, D); `added` holds SDXL's `text_embeds` (R, P) and `time_ids` (R, 6), or None.
+    """
+
+    branches: tuple[Branch, ...]
+    units: tuple[tuple[View | None, int], ...]
+    sample: Tensor
+    timestep: Tensor
+    text: Tensor
+    added: dict[str, Tensor] | None
+    guidance: Tensor | None
+
+    def span(self, branch: Branch) -> slice:
+        """The rows of a branch."""
+        place = self.branches.index(branch) * len(self.units)
+        return slice(place, place + len(self.units))
+
+    def spread(self, canvas: Tensor, factor: int = 1) -> Tensor:
+        """One row per row of the forward from something that belongs to the canvas, such as a hint.
+
+        canvas: (1 or B, c, H*factor, W*factor); views take their part of it.
+        """
+        return torch.cat([take(canvas, self.units, factor)] * len(self.branches))
+
+
+def take(canvas: Tensor, units: Sequence[tuple[View | None, int]], factor: int = 1) -> Tensor:
+    """The units' parts of a tensor (1 or B, c, H*factor, W*factor), one row each."""
+    many = canvas.shape[0] > 1
+    if all(view is None for view, _ in units):
+        images = [image for _, image in units]
+        if not many:
+            return canvas.expand(len(units), *canvas.shape[1:])
+        return canvas if images == list(range(canvas.shape[0])) else canvas[images]
+    return torch.cat([_window(canvas[image if many else 0][None], view, factor) for view, image in units])
+
+
+def _window(canvas: Tensor, view: View | None, factor: int) -> Tensor:
+    if view is None:
+        return canvas
+    rows, columns = _indices(view, canvas.shape[-2] // factor, canvas.shape[-1] // factor, factor, canvas.device)
+    return canvas.index_select(-2, rows).index_select(-1, columns)
+
+
+def _indices(view: View, height: int, width: int, factor: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The rows and columns of a view, wrapped around the canvas."""
+    rows = torch.arange(view.top * factor, (view.top + view.height) * factor, device=device) % (height * factor)
+    columns = torch.arange(view.left * factor, (view.left + view.width) * factor, device=device) % (width * factor)
+    return rows, columns
+
+
+class Forward:
+    """Evaluates branches for a run.
+
+    max_units: how many images (or views of images) go in one forward; None for all. Out of memory halves it.
+    calls, rows: how many forwards ran and how many rows they had, for costs and tests.
+    """
+
+    def __init__(self, run: Run, processors: Processors | None, max_units: int | None = None) -> None:
+        self.run = run
+        self.processors = processors
+        self.max_units = max_units
+        self.calls = 0
+        self.rows = 0
+        self._prepared: dict[Any, Any] = {}
+        self._chunks: dict[int | None, list[tuple[tuple[View | None, int], ...]]] = {}
+        self._counts: Tensor | None = None
+        self._shared: dict[tuple[Branch, Any], Residuals] = {}
+
+    def __call__(
+        self,
+        step: Step,
+        branches: Iterable[Branch],
+        latents: Tensor,
+        rules: Sequence[AttentionRule] = (),
+    ) -> Predictions:
+        """The predictions of `branches`, each (B, C, H, W) float32."""
+        while True:
+            try:
+                return self._evaluate(step, tuple(dict.fromkeys(branches)), latents, rules)
+            except torch.OutOfMemoryError:
+                largest = max(len(units) for units in self.chunks())
+                if largest == 1:
+                    raise
+                self.max_units = (largest + 1) // 2
+
+    def new_step(self) -> None:
+        """Forget what only holds within a step."""
+        if self._shared:
+            self._shared = {}
+
+    def chunks(self) -> list[tuple[tuple[View | None, int], ...]]:
+        """The units of each forward. All branches of a unit stay together: attention rules may relate them."""
+        if self.max_units not in self._chunks:
+            views: Sequence[View | None] = self.run.views or (None,)
+            units = [(view, image) for view in views for image in range(self.run.batch)]
+            size = self.max_units or len(units)
+            self._chunks[self.max_units] = [tuple(units[at : at + size]) for at in range(0, len(units), size)]
+        return self._chunks[self.max_units]
+
+    def _evaluate(
+        self, step: Step, branches: tuple[Branch, ...], latents: Tensor, rules: Sequence[AttentionRule]
+    ) -> Predictions:
+        if not branches:
+            return Predictions()
+        parts: dict[Branch, list[Tensor]] = {branch: [] for branch in branches}
+        for units in self.chunks():
+            # Prompts of different lengths cannot share a tensor; each length gets a forward of its own.
+            for group in self._by_length(branches):
+                output = self._forward(step, group, units, latents, rules)
+                for branch, part in zip(group, output.chunk(len(group)), strict=True):
+                    parts[branch].append(part)
+        if self.run.views:
+            return Predictions((branch, self._merge(pieces)) for branch, pieces in parts.items())
+        return Predictions(
+            (branch, pieces[0] if len(pieces) == 1 else torch.cat(pieces)) for branch, pieces in parts.items()
+        )
+
+    @staticmethod
+    def _by_length(branches: tuple[Branch, ...]) -> list[tuple[Branch, ...]]:
+        lengths = [branch.conditioning.text.shape[1] for branch in branches]
+        if lengths.count(lengths[0]) == len(lengths):
+            return [branches]
+        groups: dict[int, list[Branch]] = {}
+        for branch, length in zip(branches, lengths, strict=True):
+            groups.setdefault(length, []).append(branch)
+        return [tuple(group) for group in groups.values()]
+
+    def _forward(
+        self,
+        step: Step,
+        branches: tuple[Branch, ...],
+        units: tuple[tuple[View | None, int], ...],
+        latents: Tensor,
+        rules: Sequence[AttentionRule],
+    ) -> Tensor:
+        run, active = self.run, step.active
+        sample = self._sample(step, branches, units, latents)
+        text, added, guidance = self._states(branches, units)
+        rows = Rows(branches, units, sample, run.schedule.on_device[step.index], text, added, guidance)
+        options: dict[str, Any] = self._residuals(step, rows) if active.residuals else {}
+        if active.channels:
+            sample = torch.cat([sample, self._channels(step, rows)], dim=1)
+        if sample.shape[1] != run.unet.config.in_channels:
+            raise ValueError(run.channel_message(sample.shape[1]))
+        if rules and self.processors is not None:
+            self.processors.begin(rules, rows)
+        self.calls += 1
+        self.rows += len(branches) * len(units)
+        try:
+            output = run.unet(
+                sample,
+                rows.timestep,
+                encoder_hidden_states=text,
+                timestep_cond=guidance,
+                added_cond_kwargs=added,
+                return_dict=False,
+                **options,
+            )[0]
+        finally:
+            if rules and self.processors is not None:
+                self.processors.end()
+        return output if output.dtype == torch.float32 else output.float()
+
+    def _sample(
+        self, step: Step, branches: tuple[Branch, ...], units: tuple[tuple[View | None, int], ...], latents: Tensor
+    ) -> Tensor:
+        """The scaled latents of every row, (R, C, h, w)."""
+        schedule, dtype = self.run.schedule, self.run.dtype
+        common = take(schedule.scale(latents, step.index), units).to(dtype)
+        if all(branch.latents is None for branch in branches):
+            return common if len(branches) == 1 else torch.cat([common] * len(branches))
+        return torch.cat(
+            [
+                common if own is None else take(schedule.scale(own, step.index), units).to(dtype)
+                for own in (branch.latents for branch in branches)
+            ]
+        )
+
+    def _states(
+        self, branches: tuple[Branch, ...], units: tuple[tuple[View | None, int], ...]
+    ) -> tuple[Tensor, dict[str, Tensor] | None, Tensor | None]:
+        """Text states and added conditions of every row; remembered as long as the same set of branches returns."""
+        conditionings = tuple(branch.conditioning for branch in branches)
+        scales = tuple(branch.guidance_scale for branch in branches)
+        key = (*map(id, conditionings), scales, units if len(self.chunks()) > 1 else None)
+        if key not in self._prepared:
+            # The conditionings are kept beside the result: an id means something only while its object lives.
+            self._prepared[key] = (conditionings, self._join(conditionings, scales, units))
+        return self._prepared[key][1]
+
+    def _join(
+        self,
+        conditionings: Sequence[Conditioning],
+        scales: Sequence[float | None],
+        units: tuple[tuple[View | None, int], ...],
+    ) -> tuple[Tensor, dict[str, Tensor] | None, Tensor | None]:
+        run, images = self.run, [image for _, image in units]
+
+        def spread(name: str) -> Tensor:
+            states = []
+            for conditioning in conditionings:
+                state = getattr(conditioning, name)
+                if state is None:
+                    raise ValueError("this model needs pooled text states: was the prompt encoded by another model?")
+                if state.shape[0] not in (1, run.batch):
+                    raise ValueError(f"a prompt has {state.shape[0]} rows, which do not fit {run.batch} images")
+                state = state.to(run.device, run.dtype)
+                states.append(state.expand(len(images), *state.shape[1:]) if state.shape[0] == 1 else state[images])
+            return torch.cat(states)
+
+        text, added, guidance = spread("text"), None, None
+        wanted = run.unet.config.cross_attention_dim
+        if isinstance(wanted, int) and run.unet.config.encoder_hid_dim is None and text.shape[-1] != wanted:
+            raise ValueError(
+                f"the prompt's states are {text.shape[-1]} wide and this model reads {wanted}: "
+                "was the prompt encoded by another model?"
+            )
+        if run.time_ids is not None:
+            added = {"text_embeds": spread("pooled"), "time_ids": run.time_ids.to(run.device, run.dtype)}
+            added["time_ids"] = added["time_ids"].expand(text.shape[0], -1)
+        if run.scale_embedding:
+            values = [1.0 if scale is None else scale for scale in scales for _ in images]
+            guidance = embed_scale(torch.tensor(values), run.scale_embedding).to(run.device, run.dtype)
+        return text, added, guidance
+
+    def _channels(self, step: Step, rows: Rows) -> Tensor:
+        """All techniques' extra channels side by side, (R, c, h, w)."""
+        sides = []
+        for technique in step.active.channels:
+            found = [technique.channels(step, branch) for branch in rows.branches]
+            present = next((extra for extra in found if extra is not None), None)
+            if present is None:
+                continue
+            # A branch that is given nothing still needs the channels: zeros.
+            filled = [torch.zeros_like(present) if extra is None else extra for extra in found]
+            side = torch.cat([take(extra, rows.units) for extra in filled])
+            sides.append(side.to(rows.sample.device, rows.sample.dtype))
+        return torch.cat(sides, dim=1) if sides else rows.sample[:, :0]
+
+    def _residuals(self, step: Step, rows: Rows) -> dict[str, Any]:
+        """The summed residuals of all techniques, as the UNet takes them."""
+        shared = [self._shared.get((branch.like, rows.units)) if branch.like else None for branch in rows.branches]
+        if all(part is not None for part in shared):
+            total = _stack([part for part in shared if part is not None])
+        else:
+            total = _sum([t.residuals(step, rows) for t in step.active.residuals])
+            for branch in rows.branches:
+                self._shared[branch, rows.units] = _slice(total, rows.span(branch))
+        options: dict[str, Any] = {}
+        if total.down or total.mid is not None:
+            options["down_block_additional_residuals"] = tuple(total.down)
+            options["mid_block_additional_residual"] = total.mid
+        if total.intra:
+            # A list of its own for each call: the UNet takes them out of it one by one.
+            options["down_intrablock_additional_residuals"] = list(total.intra)
+        return options
+
+    def _merge(self, pieces: list[Tensor]) -> Tensor:
+        """The mean over all views at each pixel, (B, C, H, W)."""
+        run = self.run
+        stacked = torch.cat(pieces)
+        canvas = stacked.new_zeros(run.shape)
+        counts = canvas.new_zeros(1, 1, *run.shape[-2:])
+        for number, view in enumerate(run.views):
+            rows, columns = _indices(view, run.shape[-2], run.shape[-1], 1, canvas.device)
+            part = stacked[number * run.batch : (number + 1) * run.batch]
+            canvas[:, :, rows[:, None], columns] += part
+            counts[:, :, rows[:, None], columns] += 1
+        return canvas / counts
+
+
+def _sum(found: Sequence[Residuals | None]) -> Residuals:
+    """Residuals of several techniques added up, term by term."""
+    present = [item for item in found if item is not None]
+
+    def add(lists: list[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+        filled = [tensors for tensors in lists if tensors]
+        if len({len(tensors) for tensors in filled}) > 1:
+            raise ValueError("two techniques give different numbers of residuals: is one for another model family?")
+        return tuple(sum(terms[1:], start=terms[0]) for terms in zip(*filled, strict=True))
+
+    mids = [item.mid for item in present if item.mid is not None]
+    return Residuals(
+        add([item.down for item in present]),
+        sum(mids[1:], start=mids[0]) if mids else None,
+        add([item.intra for item in present]),
+    )
+
+
+def _slice(total: Residuals, span: slice) -> Residuals:
+    mid = None if total.mid is None else total.mid[span]
+    return Residuals(tuple(t[span] for t in total.down), mid, tuple(t[span] for t in total.intra))
+
+
+def _stack(parts: Sequence[Residuals]) -> Residuals:
+    mids = [part.mid for part in parts if part.mid is not None]
+    return Residuals(
+        tuple(torch.cat(terms) for terms in zip(*(part.down for part in parts), strict=True)),
+        torch.cat(mids) if mids else None,
+        tuple(torch.cat(terms) for terms in zip(*(part.intra for part in parts), strict=True)),
+    )
+
+
+def embed_scale(scale: Tensor, width: int) -> Tensor:
+    """Sinusoidal embedding (n, width) of guidance scales (n,), for models distilled with it (arXiv 2310.04378)."""
+    half = width // 2
+    positions = (scale - 1.0).float() * 1000.0
+    frequencies = torch.exp(torch.arange(half) * -(torch.log(torch.tensor(10000.0)) / (half - 1)))
+    angles = positions[:, None] * frequencies[None, :]
+    embedding = torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
+    return torch.nn.functional.pad(embedding, (0, width - 2 * half))

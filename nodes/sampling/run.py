@@ -1,0 +1,164 @@
+"""What techniques see: the run (fixed before the first step) and the step (the present state)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from nodes.technique import AttentionRule, Branch, Predictions, Technique, View
+
+if TYPE_CHECKING:
+    from nodes.sampling.activity import Active
+    from nodes.sampling.rows import Forward
+    from nodes.sampling.schedule import Schedule
+    from nodes.values import Conditioning
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Run:
+    """One denoising of B images.
+
+    unet: the denoiser, in eval mode. schedule: its calls and levels.
+    shape: (B, C, H, W) of the latents. device, dtype: where the denoiser runs and in which numbers; the latents
+        themselves are float32 on that device.
+    generators: one CPU generator per image, seeded seed + k; all noise of image k comes from number k.
+    noise: (B, C, H, W), the first draw of each generator.
+    clean: (B, C, H, W), the latents that the run starts from, without noise; None for text to image.
+    pure_noise: begin from noise alone even where `clean` is given (inpainting at full strength).
+    time_ids: (1, 6) of SDXL's size conditioning, or None. scale_embedding: width of the guidance-scale embedding of
+        distilled models, or 0.
+    empty: makes the conditioning of an absent negative prompt.
+    """
+
+    unet: Any
+    schedule: Schedule
+    shape: tuple[int, int, int, int]
+    generators: Sequence[torch.Generator]
+    noise: Tensor
+    device: torch.device
+    dtype: torch.dtype
+    clean: Tensor | None = None
+    pure_noise: bool = False
+    time_ids: Tensor | None = None
+    empty: Callable[[], Conditioning] | None = None
+    techniques: Sequence[Technique] = ()
+    views: Sequence[View] = ()
+    scale_embedding: int = 0
+    _states: dict[Technique, Any] = field(default_factory=dict)
+    _empty: Conditioning | None = None
+
+    @property
+    def batch(self) -> int:
+        """B, the number of images."""
+        return self.shape[0]
+
+    def state(self, technique: Technique, factory: Callable[[], T]) -> T:
+        """What `technique` keeps during this run: made by `factory` at the first call, the same object after."""
+        if technique not in self._states:
+            self._states[technique] = factory()
+        return self._states[technique]
+
+    def draw(self) -> Tensor:
+        """Fresh noise (B, C, H, W), one draw from each image's generator."""
+        return draw(self.shape, self.generators, self.device)
+
+    def empty_conditioning(self) -> Conditioning:
+        """The conditioning of an absent negative prompt: the encoding of "", or zeros where the model wants them."""
+        if self._empty is None:
+            if self.empty is None:
+                raise ValueError("this run cannot encode an empty prompt: give the negative prompt")
+            self._empty = self.empty()
+        return self._empty
+
+    def channel_message(self, given: int) -> str:
+        """Why the denoiser's input does not fit, and what to wire."""
+        wanted = int(self.unet.config.in_channels)
+        hints = {
+            9: "an inpainting model: link `mask` and `masked` (from `encode_masked_image`)",
+            8: "an image-editing model: use `instruct_pix2pix` with an image",
+            5: "a depth model: use `depth_control`",
+            4: "a plain model, and something adds channels that it was not trained for",
+        }
+        hint = hints.get(wanted, "techniques that give its other channels are missing")
+        return f"the denoiser takes {wanted} channels and is given {given}: it is {hint}"
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One call of the denoiser, and what hooks may ask about it.
+
+    index: 0 to `run.schedule.calls` - 1. latents: (B, C, H, W) float32 at level `index`, unscaled.
+    branches: those of the forward, known from `second` on.
+    """
+
+    run: Run
+    index: int
+    latents: Tensor
+    active: Active
+    forward: Forward
+    branches: tuple[Branch, ...] = ()
+
+    @property
+    def timestep(self) -> Tensor:
+        """The scheduler's timestep, a 0-dim CPU tensor (an integer or not, by scheduler)."""
+        return self.run.schedule.timesteps[self.index]
+
+    @property
+    def calls(self) -> int:
+        """How many calls the run has."""
+        return self.run.schedule.calls
+
+    @property
+    def whole(self) -> bool:
+        """Whether a whole step ends with this call: False between the two stages of Heun's."""
+        return self.run.schedule.whole(self.index)
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """Roles that active techniques read; the base has to give them."""
+        return self.active.wanted
+
+    def predict(
+        self,
+        branches: Iterable[Branch],
+        latents: Tensor | None = None,
+        *,
+        rules: Sequence[AttentionRule] = (),
+        grad: bool = False,
+    ) -> Predictions:
+        """Another forward at this level, with every active technique's channels and residuals.
+
+        latents: (B, C, H, W), unscaled; None for the current ones. rules: attention rules for this forward alone.
+        grad: keep the graph, for a gradient on `latents`. Counts as one more call in the cost.
+        """
+        with torch.set_grad_enabled(grad):
+            return self.forward(self, branches, self.latents if latents is None else latents, rules)
+
+    def x0(self, prediction: Tensor, latents: Tensor | None = None) -> Tensor:
+        """The clean latents that a prediction means at this level."""
+        return self.run.schedule.x0(prediction, self.latents if latents is None else latents, self.index)
+
+    def epsilon(self, prediction: Tensor, latents: Tensor | None = None) -> Tensor:
+        """The noise that a prediction means at this level."""
+        return self.run.schedule.epsilon(prediction, self.latents if latents is None else latents, self.index)
+
+    def renoise(self, clean: Tensor, noise: Tensor) -> Tensor:
+        """Clean latents with `noise` at this level. For the level reached, see `Schedule.renoise`."""
+        return self.run.schedule.renoise(clean, noise, self.index)
+
+
+def generators(seed: int, count: int) -> list[torch.Generator]:
+    """One CPU generator per image: image k is seeded seed + k, so that it equals that seed alone."""
+    return [torch.Generator("cpu").manual_seed((seed + number) % 2**64) for number in range(count)]
+
+
+def draw(shape: Sequence[int], sources: Sequence[torch.Generator], device: torch.device | str) -> Tensor:
+    """Standard normal noise of `shape`, row k from generator k, on `device`, as diffusers draws with a list."""
+    rows = [torch.randn((1, *shape[1:]), generator=source) for source in sources]
+    return torch.cat(rows).to(device)

@@ -1,0 +1,190 @@
+"""Schedulers by name, and one neutral view of their noise levels.
+
+diffusers' schedulers keep the latents in two kinds of coordinates: x = sqrt(a) x0 + sqrt(1 - a) e (DDIM, PNDM, LCM,
+DPM++, UniPC) or x = x0 + sigma e (Euler, Heun). `Schedule` writes both as x = alpha x0 + sigma e with one pair of
+numbers per call, so that a technique turns a prediction into x0 and back without knowing the scheduler.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+# Keys that mean "as the model's own configuration says, except". DPM++ SDE is the multistep form
+# (`sde-dpmsolver++`, one evaluation a step): DPMSolverSDEScheduler needs torchsde, and its Brownian tree would
+# not draw from the generators that make image k of a batch equal to the same seed alone.
+SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "pndm": ("PNDMScheduler", {}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_ancestral": ("EulerAncestralDiscreteScheduler", {}),
+    "dpmpp_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False}),
+    "dpmpp_2m_karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
+    "dpmpp_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "lcm": ("LCMScheduler", {}),
+}
+
+Prediction = Literal["epsilon", "v_prediction", "sample"]
+
+
+def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
+    """A fresh diffusers scheduler.
+
+    name: a key of `SCHEDULERS`, or "default" for the class that the model's own configuration names.
+    config: the model's scheduler configuration (`scheduler_config.json`).
+    Raises ValueError for an unknown name, or a default class that diffusers does not have.
+    """
+    import diffusers
+
+    if name == "default":
+        wanted, changes = str(config.get("_class_name", "DDIMScheduler")), {}
+    elif name in SCHEDULERS:
+        wanted, changes = SCHEDULERS[name]
+    else:
+        raise ValueError(f"unknown scheduler {name!r}: one of default, {', '.join(SCHEDULERS)}")
+    cls = getattr(diffusers, wanted, None) if wanted.endswith("Scheduler") else None
+    if cls is None or not hasattr(cls, "step"):
+        raise ValueError(f"the model's scheduler {wanted!r} is not in diffusers: choose one of {', '.join(SCHEDULERS)}")
+    # Keys that only another class knows would each be warned about.
+    known = set(inspect.signature(cls.__init__).parameters) | {"_class_name", "_diffusers_version"}
+    known.add("_use_default_values")
+    settings = {key: value for key, value in config.items() if key in known}
+    # Latents are not bounded by 1 as pixels are; some classes clip them unless the configuration says otherwise.
+    if "clip_sample" in known:
+        settings.setdefault("clip_sample", False)
+    return cls.from_config(settings, **changes)
+
+
+class Schedule:
+    """A scheduler made ready for one run: its calls, its levels, and its step.
+
+    A *call* is one evaluation of the denoiser: most schedulers make one a step, Heun two, PNDM one more in all.
+    Level i is the noise level at which call i sees the latents; level `calls` is the end, without noise.
+
+    scheduler: a diffusers scheduler, not used elsewhere.
+    steps: 1 to 1000.
+    strength: 0 to 1; below 1 the first steps are left out, as image-to-image does. Nothing is left below 1/steps.
+    device: where the denoiser wants its timesteps.
+    """
+
+    def __init__(
+        self,
+        scheduler: Any,
+        steps: int,
+        *,
+        strength: float = 1.0,
+        eta: float = 0.0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        # The scheduler's own tensors stay on the CPU: its look-ups then never wait for the device.
+        scheduler.set_timesteps(steps, device="cpu")
+        self.scheduler = scheduler
+        self.order = int(getattr(scheduler, "order", 1))
+        skipped = max(steps - min(int(steps * strength), steps), 0)
+        first = skipped * self.order
+        timesteps = scheduler.timesteps[first:]
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(first)
+        self.calls = len(timesteps)
+        self.timesteps: list[Tensor] = list(timesteps)
+        self.on_device: list[Tensor] = list(timesteps.to(_device_dtype(timesteps, device)).to(device))
+        self.prediction: Prediction = scheduler.config.get("prediction_type", "epsilon")
+        self.init_noise_sigma = scheduler.init_noise_sigma
+        self.alphas, self.sigmas = self._levels(first)
+        accepted = inspect.signature(scheduler.step).parameters
+        self._options: dict[str, Any] = {"return_dict": False}
+        if "eta" in accepted:
+            self._options["eta"] = eta
+        self._takes_generator = "generator" in accepted
+        # Euler and its kind divide the model's input by sqrt(sigma^2 + 1); for the others scaling is the identity.
+        self.scales_input = float(self.init_noise_sigma) != 1.0
+
+    def _levels(self, first: int) -> tuple[list[Tensor], list[Tensor]]:
+        """alpha and sigma of levels 0 to `calls`, as float32 0-dim tensors (the scheduler's own arithmetic)."""
+        scheduler, one, zero = self.scheduler, torch.tensor(1.0), torch.tensor(0.0)
+        sigmas = getattr(scheduler, "sigmas", None)
+        if sigmas is not None and len(sigmas) >= first + self.calls:
+            levels = [sigma.to(torch.float32) for sigma in sigmas[first : first + self.calls]]
+            if float(scheduler.init_noise_sigma) != 1.0:
+                return [one] * (self.calls + 1), [*levels, zero]
+            alphas = [1 / ((sigma**2 + 1) ** 0.5) for sigma in levels]
+            return [*alphas, one], [*(s * a for s, a in zip(levels, alphas, strict=True)), zero]
+        products = [scheduler.alphas_cumprod[int(t)] for t in self.timesteps]
+        return [*(p**0.5 for p in products), one], [*((1 - p) ** 0.5 for p in products), zero]
+
+    def bind(self, generators: Sequence[torch.Generator]) -> None:
+        """Let the noise of stochastic steps come from these generators, one per image."""
+        if self._takes_generator:
+            self._options["generator"] = list(generators)
+
+    def scale(self, latents: Tensor, index: int) -> Tensor:
+        """The latents as call `index` of the denoiser wants them."""
+        if not self.scales_input:
+            return latents
+        return latents / ((self.sigmas[index] ** 2 + 1) ** 0.5)
+
+    def step(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
+        """From level `index` to the next, by the scheduler. To be called once per call, in order."""
+        if self.scales_input:
+            # Euler's kind wants to see the scaling call once, and finds its place in the schedule there.
+            self.scheduler.is_scale_input_called = True
+        return self.scheduler.step(prediction, self.timesteps[index], latents, **self._options)[0]
+
+    def whole(self, index: int) -> bool:
+        """Whether call `index` ends a whole step (Heun: every second call, and the last)."""
+        return index == self.calls - 1 or (index + 1) % self.order == 0
+
+    def renoise(self, clean: Tensor, noise: Tensor, index: int) -> Tensor:
+        """Clean latents with `noise` added up to level `index`; at the last level the clean latents themselves."""
+        if index >= self.calls:
+            return clean
+        return self.alphas[index] * clean + self.sigmas[index] * noise
+
+    def x0(self, prediction: Tensor, latents: Tensor, index: int) -> Tensor:
+        """The clean latents that a prediction at level `index` means."""
+        alpha, sigma = self.alphas[index], self.sigmas[index]
+        if self.prediction == "sample":
+            return prediction
+        if self.prediction == "epsilon":
+            return (latents - sigma * prediction) / alpha
+        square = alpha**2 + sigma**2
+        return alpha / square * latents - sigma / square**0.5 * prediction
+
+    def epsilon(self, prediction: Tensor, latents: Tensor, index: int) -> Tensor:
+        """The noise that a prediction at level `index` means."""
+        if self.prediction == "epsilon":
+            return prediction
+        alpha, sigma = self.alphas[index], self.sigmas[index]
+        if self.prediction == "sample":
+            return (latents - alpha * prediction) / sigma
+        square = alpha**2 + sigma**2
+        return sigma / square * latents + alpha / square**0.5 * prediction
+
+    def from_x0(self, clean: Tensor, latents: Tensor, index: int) -> Tensor:
+        """The prediction, in the model's own form, that means these clean latents: the inverse of `x0`."""
+        if self.prediction == "sample":
+            return clean
+        alpha, sigma = self.alphas[index], self.sigmas[index]
+        if self.prediction == "epsilon":
+            return (latents - alpha * clean) / sigma
+        square = alpha**2 + sigma**2
+        return (alpha / square * latents - clean) * square**0.5 / sigma
+
+    def from_epsilon(self, noise: Tensor, latents: Tensor, index: int) -> Tensor:
+        """The prediction, in the model's own form, that means this noise: the inverse of `epsilon`."""
+        if self.prediction == "epsilon":
+            return noise
+        alpha, sigma = self.alphas[index], self.sigmas[index]
+        return self.from_x0((latents - sigma * noise) / alpha, latents, index)
+
+
+def _device_dtype(timesteps: Tensor, device: torch.device | str) -> torch.dtype:
+    """float64 timesteps exist (Heun, UniPC) but not on Apple's devices."""
+    double_missing = torch.device(device).type == "mps" and timesteps.dtype == torch.float64
+    return torch.float32 if double_missing else timesteps.dtype
