@@ -88,8 +88,8 @@ def _spherical(one: Tensor, other: Tensor, amount: float) -> Tensor:
     cosine = ((u * v).sum(1, keepdim=True) / (length_u * length_v).clamp_min(1e-30)).clamp(-1, 1)
     angle = torch.acos(cosine)
     sine = torch.sin(angle)
-    # Parallel or opposite latents have no arc between them that is theirs alone: mix them linearly.
-    straight = sine < 1e-6
+    # Parallel, opposite or zero latents have no arc between them that is theirs alone: mix them linearly.
+    straight = (sine < 1e-6) | (length_u * length_v == 0)
     safe = torch.where(straight, torch.ones_like(sine), sine)
     weight_u = torch.where(straight, torch.full_like(sine, 1 - amount), torch.sin((1 - amount) * angle) / safe)
     weight_v = torch.where(straight, torch.full_like(sine, amount), torch.sin(amount * angle) / safe)

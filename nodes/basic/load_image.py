@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from engine import Context, NodeView, Problem, Widget, node
 from nodes.images.colour import colour_problems, parse_colour
@@ -16,14 +15,11 @@ if TYPE_CHECKING:
 Channel = Literal["luminance", "alpha", "red", "green", "blue"]
 
 
-def file_fingerprint(path: str, **_: Any) -> str:
-    """The file's content hash, so that a file that changed is read again and one that only moved in time is not."""
+def _fingerprint(path: str) -> str:
+    """The file's content hash: a changed file is read again, one that was only touched is not."""
     from engine.filehash import content_hash
 
-    try:
-        return content_hash(path)
-    except (OSError, ValueError):
-        return secrets.token_hex(16)  # never a hit: the node runs and says what is wrong
+    return content_hash(path)
 
 
 def _check_colour(view: NodeView) -> Iterator[Problem]:
@@ -36,7 +32,7 @@ def _read(path: str, ctx: Context | None) -> Picture:
     return read_picture((ctx or Context()).resolve_input_path(path))
 
 
-@node("load_image", category="image", resource="io", fingerprint=file_fingerprint, check=_check_colour)
+@node("load_image", category="image", resource="io", fingerprint=_fingerprint, check=_check_colour)
 def load_image(
     path: Annotated[str, Widget("file")],
     background: Annotated[str, Widget("colour")] = "white",
@@ -61,7 +57,7 @@ def load_image(
     return Image(torch.from_numpy(np.ascontiguousarray(colour))[None].clamp_(0, 1))
 
 
-@node("load_mask", category="mask", resource="io", fingerprint=file_fingerprint)
+@node("load_mask", category="mask", resource="io", fingerprint=_fingerprint)
 def load_mask(
     path: Annotated[str, Widget("file")],
     channel: Channel = "luminance",

@@ -62,9 +62,6 @@ def ellipse_mask(
     """
     import torch
 
-    from nodes.images.headers import check_pixels
-
-    check_pixels(width, height, "the mask would have")
     left, top, right, bottom = _box(width, height, left, top, right, bottom)
     across, down = (right - left) / 2, (bottom - top) / 2
     pixels = torch.zeros(height, width)
@@ -206,6 +203,10 @@ def composite(base: Image, top: Image, mask: Mask) -> Image:
 
 
 def _box(width: int, height: int, left: int, top: int, right: int, bottom: int) -> tuple[int, int, int, int]:
+    """The shape's rectangle with its defaults filled in, once mask and rectangle are known to be sensible."""
+    from nodes.images.headers import check_pixels
+
+    check_pixels(width, height, "the mask would have")
     right, bottom = right or width, bottom or height
     if right <= left or bottom <= top:
         raise ValueError(f"the rectangle from ({left}, {top}) to ({right}, {bottom}) is empty")

@@ -190,9 +190,9 @@ def test_a_link_among_the_folders_does_not_lead_outside(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
     (tmp_path / "sub").write_bytes(b"")
-    with pytest.raises(SaveError, match="a file stands where a folder is needed|cannot save"):
+    with pytest.raises(SaveError, match="cannot save"):
         save(picture(), "sub/a", tmp_path)
-    with pytest.raises(SaveError, match="a file stands where a folder is needed|cannot save"):
+    with pytest.raises(SaveError, match="cannot save"):
         save(picture(), "sub/deeper/a", tmp_path)
 
 
