@@ -229,7 +229,7 @@ def test_the_fingerprint_is_the_content(tmp_path: Path) -> None:
     assert fingerprint(path=one) == fingerprint(path=same) != fingerprint(path=other)
     os.utime(one, (1, 1))
     assert fingerprint(path=one) == fingerprint(path=same)
-    with pytest.raises(OSError):  # the engine then runs the node, which says what is wrong
+    with pytest.raises(FileNotFoundError):  # the engine then runs the node, which says what is wrong
         fingerprint(path=str(tmp_path / "gone.png"))
 
 
