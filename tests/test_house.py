@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -187,3 +190,48 @@ def test_every_node_explains_itself(declared: object) -> None:
     assert node_type.category
     silent = [name for name, port in node_type.inputs.items() if not port.help]
     assert not silent, f"inputs without a line under Args: {silent}"
+
+
+def pasted(tmp_path: Path, which: int) -> ModuleType:
+    """A Python block of CONTRIBUTING.md as the module that it would be when pasted into a file."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL)
+    path = tmp_path / f"pasted_{which}.py"
+    path.write_text(blocks[which], "utf-8")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_node_in_contributing_works(tmp_path: Path) -> None:
+    import torch
+
+    from nodes.values import Image
+
+    posterize = pasted(tmp_path, 0).posterize
+    levels = posterize(Image(torch.linspace(0, 1, 48).reshape(1, 4, 4, 3)), 3).pixels.unique().tolist()
+    assert levels == [0, 0.5, 1]
+    test_every_node_explains_itself(posterize)
+
+
+def test_the_technique_in_contributing_works(tmp_path: Path) -> None:
+    import torch
+
+    from nodes.technique import Predictions
+    from nodes.values import Guidance
+
+    module = pasted(tmp_path, 1)
+    technique = module.soften(amount=0.25, start=0.5)
+    assert isinstance(technique, Guidance)
+    assert technique.window == (0.5, 1.0)
+
+    class Cond(Predictions):
+        def role(self, role: str) -> torch.Tensor:
+            assert role in technique.needs
+            return torch.tensor([1.0])
+
+    assert technique.combine(None, Cond(), torch.tensor([5.0])).tolist() == [4.0]
+    test_every_node_explains_itself(module.soften)
