@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,20 +22,33 @@ class CancelToken:
     """A run's stop button: press `cancel()` from any thread or signal handler."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # Plain attributes and no lock: a signal handler may interrupt any line of the thread that reads them.
+        self._cancelled = False
+        self._listeners: list[Callable[[], object]] = []
 
     def cancel(self) -> None:
         """Ask the run to stop. It does so before the next node, and within a node at its next check."""
-        self._event.set()
+        self._cancelled = True
+        for listener in list(self._listeners):
+            listener()
 
     @property
     def cancelled(self) -> bool:
-        return self._event.is_set()
+        return self._cancelled
 
     def check(self) -> None:
         """Raise `Cancelled` once `cancel()` was called."""
-        if self._event.is_set():
+        if self._cancelled:
             raise Cancelled("the run was cancelled")
+
+    @contextlib.contextmanager
+    def notifying(self, listener: Callable[[], object]) -> Iterator[None]:
+        """Call `listener` from `cancel()` while the block runs; it must be quick and must not block."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
 
 class Listener(Protocol):

@@ -170,6 +170,31 @@ class NodeType:
         return OutputPort(name, annotation, help, has_typevar(annotation))
 
     @functools.cached_property
+    def required(self) -> tuple[str, ...]:
+        """Names of the inputs that must be given."""
+        return tuple(name for name, port in self.inputs.items() if port.required)
+
+    @functools.cached_property
+    def generic(self) -> bool:
+        """Whether types flow through it: an input or output has a TypeVar."""
+        return any(port.generic for port in self.inputs.values()) or any(out.generic for out in self.outputs.values())
+
+    @functools.cached_property
+    def output_positions(self) -> dict[str | None, int]:
+        """Where each output stands in the result; None is the first."""
+        return {None: 0} | {name: position for position, name in enumerate(self.outputs)}
+
+    @functools.cached_property
+    def constrained(self) -> frozenset[str]:
+        """Inputs whose values are looked at when they arrive over a link, since their type does not say it all."""
+        return frozenset(name for name, port in self.inputs.items() if port.constrained)
+
+    @functools.cached_property
+    def lazy(self) -> frozenset[str]:
+        """Inputs that are given as `Lazy`."""
+        return frozenset(name for name, port in self.inputs.items() if port.lazy)
+
+    @functools.cached_property
     def several_outputs(self) -> bool:
         """Whether the function returns a NamedTuple of its outputs."""
         return is_named_tuple(self._hints.get("return"))

@@ -150,6 +150,11 @@ class Port:
         return self.widget is not None and self.widget.kind in ("file", "folder")
 
     @property
+    def converts(self) -> bool:
+        """Whether `normal` may change a literal."""
+        return self.item is float or (isinstance(self.item, type) and issubclass(self.item, PurePath))
+
+    @property
     def item(self) -> Any:
         """What one item is: the type itself, or `X` of `list[X]`."""
         return item_type(self.type) if self.many else self.type
@@ -225,14 +230,14 @@ def validate(port: Port, literal: Any) -> list[Flaw]:
     if literal is None:
         if port.optional:
             return []
-        return [Flaw("bad_value", f"{port.name} must be {describe(port.type)}, not null", describe(port.type))]
+        return [Flaw("bad_value", f"{port.name} must be {describe(port.type)}, not null.", describe(port.type))]
     if not port.many:
         flaw = _flaw(port, port.type, literal)
         return [flaw] if flaw else []
     if not isinstance(literal, (list, tuple)):
         flaw = _flaw(port, port.item, literal)
-        hint = "; put it in brackets" if flaw is None else ""
-        return [Flaw("bad_value", f"{port.name} takes a list, not {shown(literal)}{hint}", describe(port.type))]
+        hint = " Put it in brackets." if flaw is None else ""
+        return [Flaw("bad_value", f"{port.name} takes a list, not {shown(literal)}.{hint}", describe(port.type))]
     return [flaw for item in literal if (flaw := _flaw(port, port.item, item))]
 
 
@@ -259,16 +264,16 @@ def _flaw(port: Port, tp: Any, literal: Any) -> Flaw | None:
         if any(option == literal and type(option) is type(literal) for option in port.choices):
             return None
         hint = near(literal, [str(option) for option in port.choices]) if isinstance(literal, str) else None
-        message = f"{port.name} must be one of {_listed(port.choices)}, not {shown(literal)}"
+        message = f"{port.name} must be one of {_listed(port.choices)}, not {shown(literal)}."
         return Flaw("not_a_choice", message, list(port.choices), hint)
     if not _fits(tp, literal):
         name = describe(tp)
         wanted = _WORDS.get(tp) or (name if _literal_type(tp) else f"linked to a node that makes {name}")
-        message = f"{port.name} must be {wanted}, not {shown(literal)}"
+        message = f"{port.name} must be {wanted}, not {shown(literal)}."
         return Flaw("bad_value", message, name, _repair(tp, literal))
     if port.range is not None and isinstance(literal, (int, float)) and literal not in port.range:
         expected = {"low": port.range.low, "high": port.range.high}
-        return Flaw("out_of_range", f"{port.name} must be {port.range}, not {shown(literal)}", expected)
+        return Flaw("out_of_range", f"{port.name} must be {port.range}, not {shown(literal)}.", expected)
     return None
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -99,27 +99,42 @@ class Files:
         return cls(texts, tuple(content_hash(text) for text in texts))
 
 
-def tensors(item: Any) -> Iterator[Any]:
-    """Every torch tensor and numpy array inside a value, shared ones as often as they occur."""
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
-    kinds = tuple(kind for kind in (getattr(torch, "Tensor", None), getattr(numpy, "ndarray", None)) if kind)
+def nbytes(item: Any) -> int:
+    """Bytes a value takes: tensors once when shared, and a rough figure for the Python objects around them."""
+    small, blocks = measure(item)
+    return small + sum(block.nbytes for block in blocks.values())
+
+
+def measure(item: Any) -> tuple[int, Mapping[int, Storage]]:
+    """A value as (rough bytes of its Python objects, the memory blocks under its tensors and arrays by address)."""
+    tensor_kinds = _tensor_kinds()
+    blocks: dict[int, Storage] = {}
+    total = 0
     seen: set[int] = set()
     stack = [item]
     while stack:
         item = stack.pop()
         cls = type(item)
+        total += 64
         if cls in _ATOMS:
+            if cls is str or cls is bytes:
+                total += len(item)
             continue
-        if kinds and isinstance(item, kinds):
-            yield item
-        elif id(item) not in seen:
-            seen.add(id(item))
-            if cls is dict:
-                stack.extend(item.values())
-            elif isinstance(item, (tuple, list)):
-                stack.extend(item)
-            elif cls in _by_class:
-                stack.extend(getattr(item, name) for name in _by_class[cls].fields)
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if tensor_kinds and isinstance(item, tensor_kinds):
+            block = _storage(item)
+            if block is not None:
+                blocks[block.id] = block
+        elif cls is dict:
+            stack.extend(item)
+            stack.extend(item.values())
+        elif isinstance(item, (tuple, list)):
+            stack.extend(item)
+        elif cls in _by_class:
+            stack.extend(getattr(item, name) for name in _by_class[cls].fields)
+    return total, blocks
 
 
 _ATOMS = frozenset({int, float, bool, str, bytes, type(None)})
@@ -127,61 +142,25 @@ _ATOMS = frozenset({int, float, bool, str, bytes, type(None)})
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Memory that tensors stand on: shared by views, so counted by identity."""
+    """Memory that tensors stand on: shared by views, so told apart by address."""
 
     id: int
     nbytes: int
     device: str
 
 
-def storages(item: Any) -> dict[int, Storage]:
-    """The distinct memory blocks under a value's tensors and arrays, by address."""
-    torch = sys.modules.get("torch")
-    found: dict[int, Storage] = {}
-    for tensor in tensors(item):
-        if torch is not None and isinstance(tensor, torch.Tensor):
-            if tensor.device.type == "meta":
-                continue
-            storage = tensor.untyped_storage()
-            block = Storage(storage.data_ptr(), storage.nbytes(), tensor.device.type)
-        else:
-            base = tensor
-            while getattr(base, "base", None) is not None and hasattr(base.base, "__array_interface__"):
-                base = base.base
-            block = Storage(base.__array_interface__["data"][0], base.nbytes, "cpu")
-        if block.nbytes:
-            found[block.id] = block
-    return found
+def _tensor_kinds() -> tuple[type, ...]:
+    """Classes of tensors that can exist in this process: a value holds none of a library that nobody has imported."""
+    kinds = (getattr(sys.modules.get("torch"), "Tensor", None), getattr(sys.modules.get("numpy"), "ndarray", None))
+    return tuple(kind for kind in kinds if kind is not None)
 
 
-def nbytes(item: Any) -> int:
-    """Bytes a value takes: tensors once when shared, and a rough figure for the Python objects around them."""
-    return sum(block.nbytes for block in storages(item).values()) + overhead(item)
-
-
-def overhead(item: Any) -> int:
-    """Rough bytes of the Python objects of a value, without tensors' memory."""
-    cls = type(item)
-    if cls in _ATOMS:
-        return sys.getsizeof(item)
-    total = 0
-    seen: set[int] = set()
-    stack = [item]
-    while stack:
-        item = stack.pop()
-        cls = type(item)
-        if cls is str or cls is bytes:
-            total += len(item) + 56
-            continue
-        total += 64
-        if cls in _ATOMS or id(item) in seen:
-            continue
-        seen.add(id(item))
-        if cls is dict:
-            stack.extend(item)
-            stack.extend(item.values())
-        elif cls is tuple or cls is list:
-            stack.extend(item)
-        elif cls in _by_class:
-            stack.extend(getattr(item, name) for name in _by_class[cls].fields)
-    return total
+def _storage(tensor: Any) -> Storage | None:
+    if hasattr(tensor, "untyped_storage"):
+        if tensor.device.type == "meta":
+            return None
+        storage = tensor.untyped_storage()
+        return Storage(storage.data_ptr(), storage.nbytes(), tensor.device.type)
+    while getattr(tensor.base, "__array_interface__", None) is not None:
+        tensor = tensor.base
+    return Storage(tensor.__array_interface__["data"][0], tensor.nbytes, "cpu")

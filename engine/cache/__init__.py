@@ -1,0 +1,125 @@
+"""Results that need not be computed again: memory over disk."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cache.disk import DiskTier, files_in, files_in_place
+from engine.cache.memory import MemoryTier, Outputs
+from engine.filehash import remember_in
+
+if TYPE_CHECKING:
+    from engine.events import Tier
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+DISK_BYTES = 20 * GIB
+DEVICE_BYTES = 1 * GIB
+
+__all__ = ["Cache", "Outputs", "default_folder"]
+
+
+class Cache:
+    """Results by key.
+
+    Args:
+        folder: where results outlive the process; None keeps them in memory only.
+        memory_bytes: budget for results in main memory; by default a quarter of it, at most 4 GiB.
+        device_bytes: budget for results whose tensors lie on an accelerator.
+        disk_bytes: budget for the folder.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        memory_bytes: int | None = None,
+        device_bytes: int = DEVICE_BYTES,
+        disk_bytes: int = DISK_BYTES,
+    ) -> None:
+        self.memory = MemoryTier(_quarter_of_ram() if memory_bytes is None else memory_bytes, device_bytes)
+        self.disk: DiskTier | None = None
+        if folder is not None:
+            self.disk = DiskTier(folder, disk_bytes)
+            remember_in(folder)
+
+    @staticmethod
+    def none() -> Cache:
+        """A cache that keeps nothing."""
+        return Cache(memory_bytes=0, device_bytes=0)
+
+    @staticmethod
+    def default() -> Cache:
+        """The cache of this user, in `default_folder()`; one object a process."""
+        return _shared(default_folder())
+
+    def find(self, key: bytes) -> Tier | None:
+        """Which tier has the result, without reading its tensors; None for a miss.
+
+        A result that stands for files counts only while they are in place.
+        """
+        held = self.memory.get(key)
+        if held is not None:
+            if files_in_place(files_in(held)):
+                return "memory"
+            self.memory.drop(key)
+            return None
+        if self.disk is not None and key in self.disk:
+            return "disk"
+        return None
+
+    def get(self, key: bytes) -> Outputs | None:
+        """The result, or None. One from disk is held in memory from now on."""
+        outputs = self.memory.get(key)
+        if outputs is None and self.disk is not None:
+            outputs = self.disk.get(key)
+            if outputs is not None:
+                self.memory.put(key, outputs)
+        return outputs
+
+    def put(self, key: bytes, outputs: Outputs, note: dict[str, Any] | None = None) -> None:
+        """Keep a result.
+
+        Args:
+            note: plain data about it for `weft cache info`, such as its node type.
+        """
+        if self.memory.ram_bytes:
+            self.memory.put(key, outputs)
+        if self.disk is not None:
+            self.disk.put(key, outputs, note or {})
+
+    def drop(self, key: bytes) -> None:
+        """Forget one result."""
+        self.memory.drop(key)
+        if self.disk is not None:
+            self.disk.drop(key)
+
+    def clear(self) -> int:
+        """Forget everything; returns how many entries were removed from disk."""
+        self.memory.clear()
+        return self.disk.clear() if self.disk is not None else 0
+
+
+def default_folder() -> Path:
+    """`$WEFT_CACHE`, or the user's cache folder."""
+    if chosen := os.environ.get("WEFT_CACHE"):
+        return Path(chosen).absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("weft", appauthor=False))
+
+
+@functools.cache
+def _shared(folder: Path) -> Cache:
+    return Cache(folder)
+
+
+def _quarter_of_ram() -> int:
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        total = 4 * GIB
+    return min(4 * GIB, total // 4)

@@ -1,0 +1,177 @@
+"""What a run says while it goes: one gapless stream per job, for progress bars, websockets and logs alike.
+
+An event is small and about one node: its size does not grow with the graph.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.errors import NodeError
+
+log = logging.getLogger("weft.events")
+
+Tier = Literal["memory", "disk", "unneeded"]
+"""Where a node's result was: in a tier of the cache; equal to one of this run ("memory"); or nobody needed it, since
+everything that uses it was there ("unneeded")."""
+
+
+class Event(BaseModel):
+    """What every event has: `seq` counts from 0 within the job, `time` is seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event: str
+    seq: int
+    time: float
+    job: str
+    node: str | None = None
+
+
+class ErrorDetail(BaseModel):
+    """A node's failure, as data."""
+
+    model_config = ConfigDict(frozen=True)
+
+    node: str
+    type: str
+    exception: str
+    message: str
+    traceback: str
+
+    @classmethod
+    def of(cls, error: NodeError) -> ErrorDetail:
+        return cls(
+            node=error.node,
+            type=error.type,
+            exception=error.exception,
+            message=error.message,
+            traceback=error.traceback,
+        )
+
+
+class JobQueued(Event):
+    event: Literal["job_queued"] = "job_queued"
+
+
+class JobStarted(Event):
+    event: Literal["job_started"] = "job_started"
+    nodes: int = Field(description="Nodes that the targets reach, cached ones included.")
+
+
+class NodeStarted(Event):
+    event: Literal["node_started"] = "node_started"
+
+
+class NodeProgress(Event):
+    event: Literal["node_progress"] = "node_progress"
+    step: int
+    total: int
+    message: str = ""
+
+
+class NodePreview(Event):
+    event: Literal["node_preview"] = "node_preview"
+    mime: str
+    width: int
+    height: int
+    data: bytes = Field(exclude=True, repr=False, description="The encoded picture; not part of the JSON form.")
+
+
+class NodeCached(Event):
+    event: Literal["node_cached"] = "node_cached"
+    tier: Tier
+
+
+class NodeFinished(Event):
+    event: Literal["node_finished"] = "node_finished"
+    seconds: float
+
+
+class NodeFailed(Event):
+    event: Literal["node_failed"] = "node_failed"
+    error: ErrorDetail
+
+
+class OutputMade(Event):
+    event: Literal["output"] = "output"
+    kind: str = Field(description='"file", or the name of the value\'s type.')
+    ref: str = Field(description="The file's path; for another value its output, as node.output.")
+
+
+class JobFinished(Event):
+    event: Literal["job_finished"] = "job_finished"
+    seconds: float
+    ran: int
+    cached: int
+
+
+class JobFailed(Event):
+    event: Literal["job_failed"] = "job_failed"
+    error: ErrorDetail
+
+
+class JobCancelled(Event):
+    event: Literal["job_cancelled"] = "job_cancelled"
+
+
+AnyEvent = Annotated[
+    JobQueued
+    | JobStarted
+    | NodeStarted
+    | NodeProgress
+    | NodePreview
+    | NodeCached
+    | NodeFinished
+    | NodeFailed
+    | OutputMade
+    | JobFinished
+    | JobFailed
+    | JobCancelled,
+    Field(discriminator="event"),
+]
+"""Any event, for reading one back: `TypeAdapter(AnyEvent).validate_json(line)`."""
+
+OnEvent = Callable[[Event], None]
+
+
+class Emitter:
+    """Numbers a job's events and hands them to the listener; does nothing, cheaply, when there is none."""
+
+    def __init__(self, job: str, on_event: OnEvent | None) -> None:
+        self.job = job
+        self.on_event = on_event
+        self._seq = 0
+        self._lock = threading.RLock()
+        """Events come from several threads and arrive in the order of their numbers."""
+
+    def emit(self, kind: type[Event], node: str | None = None, /, **fields: Any) -> None:
+        """Make and deliver one event. A listener that raises is its own trouble, not the run's."""
+        if self.on_event is None:
+            return
+        with self._lock:
+            event = kind(seq=self._seq, time=time.time(), job=self.job, node=node, **fields)
+            self._seq += 1
+            try:
+                self.on_event(event)
+            except Exception:
+                log.exception("the listener of job %s failed at event %d", self.job, event.seq)
+
+    # What nodes say through their Context.
+
+    def progress(self, node: str, step: int, total: int, message: str) -> None:
+        self.emit(NodeProgress, node, step=step, total=total, message=message)
+
+    def preview(self, node: str, image: bytes, mime: str, width: int, height: int) -> None:
+        self.emit(NodePreview, node, mime=mime, width=width, height=height, data=image)
+
+
+def to_json(event: Event) -> Mapping[str, Any]:
+    """An event as JSON data, without what is bytes."""
+    return event.model_dump(mode="json")

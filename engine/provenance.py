@@ -1,0 +1,49 @@
+"""What a saved image says about how it was made."""
+
+from __future__ import annotations
+
+import functools
+import json
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from engine.plan import Plan
+from graphs.document import Link, Workflow
+
+PACKAGES = ("weft", "torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
+
+
+def provenance(workflow: Workflow, plan: Plan) -> dict[str, str]:
+    """`weft_workflow`: the document with all values. `weft_run`: versions, keys of results, and seeds."""
+    run = {
+        "versions": dict(versions()),
+        "keys": {step.id: step.key.hex() for step in plan.steps},
+        "seeds": {f"{step.id}.{name}": seed for step in plan.steps for name, seed in _seeds(step).items()},
+    }
+    return {"weft_workflow": workflow.to_json(compact=True), "weft_run": json.dumps(run, separators=(",", ":"))}
+
+
+@functools.cache
+def versions() -> tuple[tuple[str, str], ...]:
+    """Names and versions of what results depend on, without importing it."""
+    found = [("python", platform.python_version()), ("platform", sys.platform)]
+    for package in PACKAGES:
+        try:
+            found.append((package, version(package)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def _seeds(step: object) -> dict[str, int]:
+    from engine.plan import Step
+
+    assert isinstance(step, Step)
+    seeds = {}
+    for name, port in step.type.inputs.items():
+        if name == "seed" or name.endswith("_seed") or (port.widget is not None and port.widget.kind == "seed"):
+            item = step.inputs.get(name, port.default)
+            if isinstance(item, int) and not isinstance(item, Link):
+                seeds[name] = item
+    return seeds

@@ -1,0 +1,248 @@
+"""`run`: a workflow becomes values and files."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.cache import Cache, Outputs
+from engine.catalogue import Catalogue, installed
+from engine.checker import examine
+from engine.context import OUT, CancelToken, Context
+from engine.errors import Cancelled, NodeError, RunFailed
+from engine.events import (
+    Emitter,
+    ErrorDetail,
+    JobCancelled,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    NodeCached,
+    OnEvent,
+    OutputMade,
+    Tier,
+)
+from engine.executor import Executor, InProcess
+from engine.plan import Plan, Step, find_hits, make_plan
+from engine.provenance import provenance
+from engine.result import Made, Result, made
+from engine.scheduler import Scheduler, StaleHit
+from engine.source import Source, read_source
+from graphs.builder import current_graph
+from graphs.document import Workflow
+from graphs.problems import WorkflowError
+
+__all__ = ["Made", "Result", "Settings", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run behaves.
+
+    Attributes:
+        preview_interval: seconds between two previews of one node at least.
+    """
+
+    preview_interval: float = 0.25
+
+
+def run(
+    source: Source,
+    targets: Sequence[Any] | None = None,
+    *,
+    cache: Cache | None = None,
+    catalogue: Catalogue | None = None,
+    out: str | os.PathLike[str] | None = None,
+    on_event: OnEvent | None = None,
+    cancel: CancelToken | None = None,
+    settings: Settings | None = None,
+    roots: Sequence[str | os.PathLike[str]] | None = None,
+    job: str | None = None,
+) -> Result:
+    """Check a workflow, plan it, and run what is not in the cache.
+
+    Args:
+        source: a path, a document as JSON data, a Workflow or a Graph.
+        targets: what to make: handles, `"node"` or `"node.output"`; by default every node that is an output.
+        cache: where results are kept; by default this user's (`Cache.default()`).
+        catalogue: the nodes there are; by default those that are installed.
+        out: folder for files that are results; by default `out` in the working directory.
+        on_event: called with each event, from the threads that nodes run on.
+        cancel: stops the run when its `cancel()` is called.
+        roots: folders that may be read; None allows every path.
+        job: the id that events carry; by default a new one.
+
+    Raises:
+        WorkflowError: the workflow has errors; nothing ran.
+        RunFailed: a node failed. What was finished is in the cache.
+        Cancelled: `cancel` was called. What was finished is in the cache.
+    """
+    if current_graph() is not None:
+        # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
+        return contextvars.Context().run(
+            lambda: run(
+                source,
+                targets,
+                cache=cache,
+                catalogue=catalogue,
+                out=out,
+                on_event=on_event,
+                cancel=cancel,
+                settings=settings,
+                roots=roots,
+                job=job,
+            )
+        )
+    catalogue = catalogue or installed()
+    names = None if targets is None else [_target_name(target) for target in targets]
+    workflow, problems = examine(read_source(source), catalogue, targets=names, roots=roots)
+    if any(problem.severity == "error" for problem in problems):
+        raise WorkflowError(problems)
+    return _Run(
+        workflow,
+        names,
+        cache=Cache.default() if cache is None else cache,
+        catalogue=catalogue,
+        out=Path(OUT if out is None else out).absolute(),
+        emitter=Emitter(job or uuid.uuid4().hex, on_event),
+        cancel=cancel or CancelToken(),
+        settings=settings or Settings(),
+        roots=roots,
+    ).run(InProcess())
+
+
+def _target_name(target: Any) -> str:
+    return target if isinstance(target, str) else str(target.link)
+
+
+class _Run:
+    """One job, from plan to result."""
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        targets: Iterable[str] | None,
+        *,
+        cache: Cache,
+        catalogue: Catalogue,
+        out: Path,
+        emitter: Emitter,
+        cancel: CancelToken,
+        settings: Settings,
+        roots: Sequence[str | os.PathLike[str]] | None,
+    ) -> None:
+        if targets is None:
+            targets = [id for id, spec in workflow.nodes.items() if _is_output(catalogue, spec.type)]
+        self.workflow = workflow
+        self.targets = list(dict.fromkeys(target.partition(".")[0] for target in targets))
+        self.cache = cache
+        self.catalogue = catalogue
+        self.out = out
+        self.emitter = emitter
+        self.cancel = cancel
+        self.settings = settings
+        self.roots = roots
+        self.result = Result(emitter.job)
+        self.broken: set[bytes] = set()
+        """Keys that a tier said it has and then could not give."""
+        self._texts: dict[str, str] | None = None
+
+    def run(self, executor: Executor) -> Result:
+        """Carry the job to its end, whatever that is, and say so."""
+        start = time.perf_counter()
+        ran: set[int] = set()
+        try:
+            self.cancel.check()
+            self.plan = make_plan(self.workflow, self.catalogue, self.targets, str(self.out))
+            self.emitter.emit(JobStarted, nodes=len(self.plan.steps))
+            while not self._attempt(self.plan, executor, ran):
+                pass
+        except NodeError as error:
+            if self.emitter.on_event is not None:
+                self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
+            self._count(start, ran)
+            raise RunFailed([error], self.result) from error
+        except (Cancelled, KeyboardInterrupt):
+            self.emitter.emit(JobCancelled)
+            raise
+        finally:
+            executor.close()
+        self._count(start, ran)
+        result = self.result
+        self.emitter.emit(JobFinished, seconds=result.seconds, ran=result.ran, cached=result.cached)
+        return result
+
+    def _attempt(self, plan: Plan, executor: Executor, ran: set[int]) -> bool:
+        """Run the plan with the hits there are now; False when one of them turned out to be none."""
+        for step in plan.steps:
+            step.users, step.tier = 0, "unneeded"
+        find_hits(plan, self._find)
+        self._say_cached(plan)
+        self.result.values.clear()
+        self.result.outputs.clear()
+        scheduler = Scheduler(
+            plan,
+            cache=self.cache,
+            executor=executor,
+            emitter=self.emitter,
+            cancel=self.cancel,
+            make_context=self._context,
+            on_output=self._on_output,
+        )
+        try:
+            scheduler.run()
+        except StaleHit as stale:
+            self.broken.add(stale.key)
+            return False
+        finally:
+            ran |= scheduler.ran
+            order = {target: position for position, target in enumerate(self.targets)}
+            self.result.outputs.sort(key=lambda item: order[item.node])
+        return True
+
+    def _find(self, key: bytes) -> Tier | None:
+        return None if key in self.broken else self.cache.find(key)
+
+    def _say_cached(self, plan: Plan) -> None:
+        if self.emitter.on_event is not None:
+            for step in plan.steps:
+                if step.tier is not None and step.same is None:
+                    self.emitter.emit(NodeCached, step.id, tier=step.tier)
+
+    def _on_output(self, step: Step, outputs: Outputs) -> None:
+        self.result.values[step.id] = (step.type, outputs)
+        for item in made(step.id, step.type, outputs):
+            self.result.outputs.append(item)
+            self.emitter.emit(OutputMade, step.id, kind=item.kind, ref=item.ref)
+
+    def _context(self, node: str) -> Context:
+        return Context(
+            node,
+            out=self.out,
+            roots=self.roots,
+            cancel=self.cancel,
+            listener=self.emitter if self.emitter.on_event is not None else None,
+            provenance=self._provenance,
+            preview_interval=self.settings.preview_interval,
+        )
+
+    def _provenance(self) -> dict[str, str]:
+        if self._texts is None:
+            self._texts = provenance(self.workflow, self.plan)
+        return self._texts
+
+    def _count(self, start: float, ran: set[int]) -> None:
+        self.result.ran = len(ran)
+        self.result.cached = len(self.plan.steps) - len(ran)
+        self.result.seconds = time.perf_counter() - start
+
+
+def _is_output(catalogue: Catalogue, name: str) -> bool:
+    node_type = catalogue.get(name)
+    return node_type is not None and node_type.output
