@@ -1,0 +1,108 @@
+"""The node that names a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from engine import Context, NodeView, Problem, Widget, node
+from nodes.values import Model
+
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+PredictionChoice = Literal["auto", "epsilon", "v_prediction"]
+
+
+def _fingerprint(source: str, dtype: str = "auto", device: str = "auto", **_: Any) -> str:
+    """The model's content; and what ``auto`` will mean here, since float16 results are not those of float32."""
+    from nodes.models.device import machine_hint
+    from nodes.models.locate import locate, weights_fingerprint
+
+    return f"{weights_fingerprint(locate(source))}:{machine_hint(device)}"
+
+
+def _check(view: NodeView) -> Iterator[Problem]:
+    from nodes.models.errors import ModelError
+    from nodes.models.locate import BUNDLED, describe, locate
+
+    literals = view.literals
+    device = literals.get("device")
+    if isinstance(device, str) and not _known_device(device):
+        yield Problem(
+            code="bad_value",
+            node=view.id,
+            input="device",
+            message=f"{device!r} is no device.",
+            given=device,
+            expected="auto, cpu, cuda, cuda:N or mps",
+        )
+    source = literals.get("source")
+    if not isinstance(source, str):
+        return
+    try:
+        located = locate(source)
+        if located.path.exists():
+            describe(located, str(literals.get("prediction", "auto")))
+    except ModelError as error:
+        yield Problem(
+            code="bad_value",
+            node=view.id,
+            input="source",
+            message=f"{error}." if not str(error).endswith(".") else str(error),
+            given=source,
+            expected=f"{', '.join(BUNDLED)}, a diffusers folder, a .safetensors file or a hub id",
+        )
+
+
+def _known_device(device: str) -> bool:
+    kind, _, number = device.partition(":")
+    return device in ("auto", "cpu", "mps", "cuda") or (kind == "cuda" and number.isdecimal())
+
+
+@node("load_model", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+def load_model(
+    source: Annotated[str, Widget("model")],
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    prediction: PredictionChoice = "auto",
+    ctx: Context | None = None,
+) -> Model:
+    """Find a diffusion model, check it, and hand it on. Its weights load when something uses them.
+
+    Stable Diffusion 1.x, 2.x and SDXL, with epsilon or v prediction; safetensors only.
+
+    Args:
+        source: "shapes" (ships with Weft), a diffusers folder, a single .safetensors checkpoint, or a hub id
+            such as owner/name or owner/name@revision. A folder called like a bundled model is ./shapes.
+        dtype: number format; auto is float32 on the CPU and float16 elsewhere.
+        device: auto, cpu, cuda, cuda:N or mps; auto takes the fastest that is there.
+        prediction: what the denoiser predicts, where the files are silent or wrong. Single files of SD 2.x do not say:
+            auto takes v_prediction for them.
+    """
+    from nodes.models.build import verify
+    from nodes.models.device import resolve_device, resolve_dtype
+    from nodes.models.locate import describe, locate, weights_fingerprint
+
+    ctx = ctx or Context()
+    located = locate(source, download=True, allowed=lambda path: ctx.resolve_input_path(path))
+    resolve_dtype(dtype, resolve_device(device))  # what cannot be had here is said before anything is read
+    description = describe(located, prediction)
+    ctx.check_cancelled()
+    verify(description)
+    for note in description.notes:
+        ctx.log.warning(note)
+    return Model(
+        source=source,
+        location=str(located.path),
+        fingerprint=weights_fingerprint(located, description),
+        family=description.family,
+        prediction=description.prediction,
+        dtype_choice=dtype,
+        device_choice=device,
+        size=description.size,
+        unet_channels=description.unet_channels,
+        latent_channels=description.latent_channels,
+        scale_factor=description.scale_factor,
+        scaling_factor=description.scaling_factor,
+        scheduler=description.scheduler,
+        zero_empty=description.zero_empty,
+    )

@@ -1,0 +1,120 @@
+"""From what a person names to what lies on disk, and what is known of it. Light: no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from graphs.problems import near
+from nodes.models.description import Description
+from nodes.models.errors import ModelError
+from nodes.models.folder import PICKLE_REASON, PICKLES, describe_folder
+from nodes.models.single import describe_file
+
+BUNDLED = {"shapes": "shapes/model"}
+"""Models that ship with this package: name, and folder below it."""
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
+PathRule = Callable[[str], Path]
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a model lies: a folder or a file; ``commit`` identifies one that came from the hub."""
+
+    path: Path
+    commit: str | None = None
+
+
+def locate(source: str, *, download: bool = False, allowed: PathRule | None = None) -> Located:
+    """Find the model that ``source`` names: a bundled one, a folder, a .safetensors file, or a hub id (id@revision).
+
+    Args:
+        download: fetch a hub model that is not in the local cache.
+        allowed: turns a path as given into an absolute one, or raises when it may not be read.
+
+    Raises:
+        ModelError: there is none, or it is of a kind that is never read.
+    """
+    name = source.strip()
+    if not name:
+        raise ModelError(f"a model's name is empty; the bundled one is {', '.join(map(repr, BUNDLED))}")
+    if name in BUNDLED:
+        return Located(bundled(name))
+    if name.lower().endswith(PICKLES):
+        raise ModelError(f"{name} is not read: {PICKLE_REASON}")
+    path = _path(name, allowed)
+    if path.is_dir():
+        return Located(path)
+    if path.is_file():
+        if path.suffix.lower() != ".safetensors":
+            raise ModelError(f"{path} is no .safetensors file; only those and diffusers folders are read")
+        return Located(path)
+    if _HUB_ID.fullmatch(name) and not name.endswith(".safetensors"):
+        from nodes.models.hub import find
+
+        repository, _, revision = name.partition("@")
+        folder, commit = find(repository, revision or None, download=download, also=path)
+        return Located(folder, commit)
+    hint = near(name, BUNDLED)
+    raise ModelError(
+        f"no model {name!r}: looked for a bundled model ({', '.join(BUNDLED)}), and for a folder or file {path}"
+        + (f". Did you mean {hint!r}?" if hint else "; a hub id has the form owner/name")
+    )
+
+
+def bundled(name: str) -> Path:
+    """The folder of a bundled model.
+
+    Raises:
+        ModelError: this installation lacks it.
+    """
+    folder = Path(str(resources.files("nodes"))) / BUNDLED[name]
+    if not (folder / "model_index.json").is_file():
+        raise ModelError(
+            f"the bundled model {name!r} is missing from this installation: {folder / 'model_index.json'} is not "
+            "there. Install the package again; in a clone, the weights may not have been checked out."
+        )
+    return folder
+
+
+def describe(located: Located, prediction: str = "auto") -> Description:
+    """What a located model is; see ``describe_folder`` and ``describe_file``."""
+    if located.path.is_dir():
+        return describe_folder(located.path, prediction)
+    return describe_file(located.path, prediction)
+
+
+def weights_fingerprint(located: Located, description: Description | None = None) -> str:
+    """Identifies a model by content: a hub commit, or a hash over the files that are read.
+
+    Raises:
+        ModelError: the model is no sound one, or its files changed meanwhile.
+    """
+    from engine.filehash import content_hash
+
+    if located.commit is not None:
+        return f"hub:{located.commit}"
+    files = (description or describe(located)).files
+    root = located.path if located.path.is_dir() else located.path.parent
+    try:
+        table = [[path.relative_to(root).as_posix() if len(files) > 1 else "", content_hash(path)] for path in files]
+    except OSError as error:
+        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return hashlib.blake2b(json.dumps(sorted(table)).encode(), digest_size=20).hexdigest()
+
+
+def _path(name: str, allowed: PathRule | None) -> Path:
+    if "\0" in name:
+        raise ModelError(f"{name!r} is no path: it holds a zero byte")
+    if allowed is not None and not (_HUB_ID.fullmatch(name) and not Path(name).exists()):
+        return allowed(name)
+    try:
+        return Path(name).expanduser().absolute()
+    except RuntimeError as error:
+        raise ModelError(f"no model {name!r}: {error}") from error

@@ -1,0 +1,146 @@
+"""The live modules of a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nodes.models import build
+from nodes.models.description import REQUIRED, Description
+from nodes.models.device import component_dtype
+from nodes.models.errors import ModelError
+from nodes.models.locate import Located, describe, locate, weights_fingerprint
+from nodes.models.residency import Lease, Residency, default_residency
+from nodes.models.tokenizers import load_tokenizer
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+    from nodes.values import Model
+
+_TOKENIZER_BYTES = 8 << 20
+
+
+class Parts:
+    """The modules of a model on its device: eval mode, no gradients, loaded when first asked for.
+
+    What was asked for stays on the device as long as this object lives, so keep it while you use its modules:
+    ``parts = model.parts()``, not ``model.parts().unet`` alone. ``with model.parts() as parts:`` gives back at once.
+
+    Modules are shared with every other user of the same model: leave them as they are (patches get copies).
+    """
+
+    def __init__(self, model: Model, residency: Residency | None = None) -> None:
+        self.model = model
+        self.device = torch.device(model.device)
+        self.dtype: torch.dtype = getattr(torch, model.dtype)
+        self._residency = residency or default_residency()
+        self._leases: dict[str, Lease] = {}
+        self._finalizer = weakref.finalize(self, _release, self._leases)
+
+    @property
+    def unet(self) -> UNet2DConditionModel:
+        """The denoiser."""
+        return self.component("unet")
+
+    @property
+    def vae(self) -> AutoencoderKL:
+        """The autoencoder; its dtype may be wider than ``dtype`` (``parts.vae.dtype``)."""
+        return self.component("vae")
+
+    @property
+    def text_encoders(self) -> list[CLIPTextModel | CLIPTextModelWithProjection]:
+        """One, or for SDXL two."""
+        return [self.component(name) for name in REQUIRED[self.model.family] if name.startswith("text_encoder")]
+
+    @property
+    def tokenizers(self) -> list[CLIPTokenizer]:
+        """One per text encoder."""
+        return [self.component(name) for name in REQUIRED[self.model.family] if name.startswith("tokenizer")]
+
+    def component(self, name: str) -> Any:
+        """A component by its diffusers name: unet, vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2.
+
+        Raises:
+            ModelError: its files are gone, changed or unsound.
+        """
+        lease = self._leases.get(name)
+        if lease is None:
+            lease = self._leases[name] = self._acquire(name)
+        return lease.item
+
+    def close(self) -> None:
+        """Give the modules back now rather than when this object is dropped."""
+        self._finalizer()
+        self._residency.trim()
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @cached_property
+    def _description(self) -> Description:
+        """Read again from the files, which must be those that ``load_model`` saw."""
+        model = self.model
+        located = Located(_existing(model), model.fingerprint[4:] if model.fingerprint.startswith("hub:") else None)
+        description = describe(located, model.prediction)
+        if weights_fingerprint(located, description) != model.fingerprint:
+            raise ModelError(f"the files of {model.source!r} in {located.path} changed since it was loaded: run again")
+        return description
+
+    def _acquire(self, name: str) -> Lease:
+        model = self.model
+        patches = tuple(patch.key for patch in model.patches if patch.touches(name))
+        if name.startswith("tokenizer"):
+            key = (model.fingerprint, name, patches, "", "cpu")
+            return self._residency.acquire(key, "cpu", _TOKENIZER_BYTES, lambda: self._load(name, torch.float32))
+        device = str(self.device)
+        known = _sizes.get((model.fingerprint, name))
+        config = known[1] if known else self._description.weights[name].config
+        dtype: torch.dtype = getattr(torch, component_dtype(name, model.family, config, model.dtype))
+        shell = None
+        if known is None:
+            shell = build.build_shell(self._description, name)
+            known = _sizes[model.fingerprint, name] = (build.elements(shell), config)
+        key = (model.fingerprint, name, patches, str(dtype), device)
+        size = known[0] * dtype.itemsize
+        return self._residency.acquire(key, device, size, lambda: self._load(name, dtype, shell))
+
+    def _load(self, name: str, dtype: torch.dtype, shell: torch.nn.Module | None = None) -> Any:
+        description = self._description
+        if name.startswith("tokenizer"):
+            encoder = description.weights[name.replace("tokenizer", "text_encoder")]
+            item: Any = load_tokenizer(description.tokenizers[name], encoder.config)
+        else:
+            item = build.load(description, name, dtype, self.device, shell)
+        # The copy just made belongs to this key alone, so patching it leaves the base model as it is.
+        for index, patch in enumerate(self.model.patches):
+            if patch.touches(name):
+                before = dataclasses.replace(self.model, patches=self.model.patches[:index])
+                patch.apply(name, item, Parts(before, self._residency))
+        return item
+
+
+# Elements and configuration per component, so that a component that is resident costs no look at its files.
+_sizes: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+
+
+def _release(leases: dict[str, Lease]) -> None:
+    for lease in leases.values():
+        lease.release()
+    leases.clear()
+
+
+def _existing(model: Model) -> Any:
+    """Where the model lies now. A cached handle may come from an installation that has moved."""
+    from pathlib import Path
+
+    path = Path(model.location)
+    return path if path.exists() else locate(model.source, download=True).path

@@ -1,0 +1,108 @@
+"""From a prompt to the states that the denoiser attends to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nodes.values import Conditioning
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
+    from nodes.models.parts import Parts
+    from nodes.values import Model
+
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+_log = logging.getLogger("weft.models")
+_END_OF_WORD = "</w>"
+
+
+@torch.no_grad()
+def encode(parts: Parts, text: str, clip_skip: int = 0, log: Log = _log) -> Conditioning:
+    """Encode one prompt.
+
+    SD 1.x and 2.x: the last states, after the final norm. SDXL: the states before the last layer of both encoders,
+    joined, and the pooled projection of the second.
+
+    Args:
+        clip_skip: how many of the encoder's last layers to leave out (of SDXL: one more than it does by itself).
+        log: is told what was cut off when the text is too long.
+
+    Returns:
+        text (1, L, D) and pooled (1, P) on the CPU in the encoder's dtype; L is the encoder's positions.
+    """
+    states: list[torch.Tensor] = []
+    pooled: torch.Tensor | None = None
+    family = parts.model.family
+    encoders, tokenizers = parts.text_encoders, parts.tokenizers
+    for index, (tokenizer, encoder) in enumerate(zip(tokenizers, encoders, strict=True)):
+        # Both of SDXL's tokenizers cut at the same place: one warning is enough.
+        ids, mask = tokenize(tokenizer, text, log if index == 0 else None)
+        if clip_skip >= encoder.config.num_hidden_layers:
+            raise ValueError(
+                f"clip_skip {clip_skip} leaves no layer: the text encoder has {encoder.config.num_hidden_layers}"
+            )
+        masked = mask.to(parts.device) if getattr(encoder.config, "use_attention_mask", False) else None
+        inner = family == "sdxl" or clip_skip > 0
+        output = encoder(ids.to(parts.device), attention_mask=masked, output_hidden_states=inner)
+        if family == "sdxl":
+            states.append(output.hidden_states[-2 - clip_skip])
+            pooled = output[0] if output[0].ndim == 2 else pooled
+        elif clip_skip:
+            inner_model: Any = getattr(encoder, "text_model", encoder)  # transformers 4 wraps it
+            states.append(inner_model.final_layer_norm(output.hidden_states[-1 - clip_skip]))
+        else:
+            states.append(output[0])
+        if index == 0:
+            tokens = tuple(tokenizer.convert_ids_to_tokens(ids[0].tolist()))
+            spans = word_spans(tokenizer, tokens)
+    return Conditioning(
+        text=torch.cat(states, dim=-1).cpu(),
+        pooled=None if pooled is None else pooled.cpu(),
+        prompt=text,
+        tokens=tokens,
+        spans=spans,
+    )
+
+
+def unconditional(model: Model, log: Log = _log) -> Conditioning:
+    """What stands in for an absent negative prompt: the encoding of "", or zeros where the model was trained so."""
+    with model.parts() as parts:
+        empty = encode(parts, "", log=log)
+    if not model.zero_empty:
+        return empty
+    pooled = None if empty.pooled is None else torch.zeros_like(empty.pooled)
+    return Conditioning(torch.zeros_like(empty.text), pooled, "", empty.tokens, ())
+
+
+def tokenize(tokenizer: CLIPTokenizer, text: str, log: Log | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask (1, L): padded to the tokenizer's length, or cut to it with a warning that says what fell."""
+    length = tokenizer.model_max_length
+    whole: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
+    if len(whole) > length and log is not None:
+        lost = str(tokenizer.decode(whole[length - 1 : -1])).strip()
+        log.warning(
+            "the prompt has %d tokens and the text encoder takes %d: left out is %r", len(whole) - 2, length - 2, lost
+        )
+    found: Any = tokenizer(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    return found.input_ids, found.attention_mask
+
+
+def word_spans(tokenizer: CLIPTokenizer, tokens: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """The words of a tokenised prompt: (word, first token, one after its last), without start, end and padding."""
+    spans: list[tuple[str, int, int]] = []
+    begin = 1
+    for index, token in enumerate(tokens):
+        if index == 0:
+            continue
+        if token == tokenizer.eos_token:
+            break
+        if token.endswith(_END_OF_WORD) or token in tokenizer.get_added_vocab():
+            word = tokenizer.convert_tokens_to_string(list(tokens[begin : index + 1]))
+            spans.append((word.replace(_END_OF_WORD, "").strip(), begin, index + 1))
+            begin = index + 1
+    return tuple(spans)
