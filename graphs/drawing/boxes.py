@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphs.document import NodeSpec, Workflow
-from graphs.drawing import text
+from graphs.drawing import palette, text
 from graphs.drawing.shapes import Describe, NodeShape, PortShape
 from graphs.inputs import Link, links_in, write_input
 
@@ -58,7 +58,6 @@ class Box:
 
     id: str
     type: str
-    category: str
     inputs: dict[str, Port] = field(default_factory=dict)
     outputs: dict[str, Port] = field(default_factory=dict)
     values: list[Value] = field(default_factory=list)
@@ -67,14 +66,18 @@ class Box:
     x: float = 0.0
     y: float = 0.0
 
+    @property
+    def colour(self) -> str:
+        """That of the first output: nodes that make the same look the same."""
+        return palette.type_colour(next(iter(self.outputs.values())).type if self.outputs else "")
+
 
 def make_boxes(workflow: Workflow, describe: Describe | None) -> tuple[dict[str, Box], list[Wire]]:
     """Boxes by node id and the wires between them, sized but not placed."""
     shapes = {node.type: describe(node.type) if describe else None for node in workflow.nodes.values()}
     settable = {parameter.input for parameter in workflow.parameters.values()}
     boxes = {
-        id: Box(id, node.type + (f" v{node.version}" if node.version else ""), _category(shapes[node.type]))
-        for id, node in workflow.nodes.items()
+        id: Box(id, node.type + (f" v{node.version}" if node.version else "")) for id, node in workflow.nodes.items()
     }
     for id, node in workflow.nodes.items():
         shape = shapes[node.type]
@@ -84,10 +87,6 @@ def make_boxes(workflow: Workflow, describe: Describe | None) -> tuple[dict[str,
     for box in boxes.values():
         _set_size(box)
     return boxes, wires
-
-
-def _category(shape: NodeShape | None) -> str:
-    return shape.category if shape else ""
 
 
 def _add_ports(box: Box, node: NodeSpec, shape: NodeShape | None) -> None:

@@ -7,6 +7,7 @@ output share these places and look like one cable that branches.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -37,6 +38,8 @@ class Join:
     start: float
     target: Item
     end: float
+    fan: int = 1
+    """How many joins share the busier of its ends: of a fan, at most one can be straight."""
 
 
 @dataclass(slots=True)
@@ -105,7 +108,16 @@ def _lead(wires: list[Wire], items: dict[str, Item], columns: list[list[Item]]) 
                 join = Join(here, start, there, end)
                 here.right.append(join)
                 there.left.append(join)
+    _count_fans(columns)
     return passes
+
+
+def _count_fans(columns: list[list[Item]]) -> None:
+    joins = [join for column in columns for item in column for join in item.right]
+    starts = Counter((id(join.source), join.start) for join in joins)
+    ends = Counter((id(join.target), join.end) for join in joins)
+    for join in joins:
+        join.fan = max(starts[id(join.source), join.start], ends[id(join.target), join.end])
 
 
 def _reduce_crossings(columns: list[list[Item]]) -> None:

@@ -17,34 +17,20 @@ WRONG = "#d02b2b"
 PLAIN = "#8e99a8"
 """Numbers, text and other literals."""
 
-_HUES = (
-    "#7c4dff",
-    "#e4572e",
-    "#0f9d8a",
-    "#d9a006",
-    "#2f7de1",
-    "#c2379b",
-    "#5a9e2f",
-    "#8a5a44",
-    "#00a3c4",
-    "#e0608a",
-    "#6b6fd6",
-    "#a3a000",
-)
-# The types that most workflows show get colours as far apart as there are; any other type takes one by its name.
 _KNOWN = {
-    "model": 0,
-    "guidance": 1,
-    "latents": 5,
-    "conditioning": 3,
-    "image": 4,
-    "mask": 6,
-    "control": 2,
-    "trajectory": 7,
-    "files": 8,
+    "model": "#7c4dff",
+    "conditioning": "#d9a006",
+    "guidance": "#e4572e",
+    "control": "#0f9d8a",
+    "latent": "#c2379b",
+    "image": "#00a3c4",
+    "mask": "#5a9e2f",
+    "trajectory": "#8a5a44",
+    "file": "#2f7de1",
 }
+"""The types that most workflows show, as far apart as colours can be. Any other type takes one of `_OTHERS`."""
+_OTHERS = ("#a3264a", "#3d4fa8", "#8d9a00", "#b06fd8", "#1f6f50", "#ef8f6b", "#4f7f9e", "#d14f8f", "#6a5b00", "#7f8cff")
 _LITERALS = {"str", "int", "float", "bool", "text", "number", "any", ""}
-_TINTS = ("#eef1fb", "#fdf0ea", "#e8f6f3", "#fbf4df", "#f7ecf5", "#eef5e8", "#f3eeea", "#e9f4f8")
 
 
 def type_colour(name: str) -> str:
@@ -52,15 +38,16 @@ def type_colour(name: str) -> str:
     key = _bare(name)
     if key in _LITERALS:
         return PLAIN
-    return _HUES[_KNOWN.get(key, zlib.crc32(key.encode(errors="replace")) % len(_HUES))]
+    return _KNOWN.get(key) or _OTHERS[zlib.crc32(key.encode(errors="replace")) % len(_OTHERS)]
 
 
-def category_tint(name: str) -> str:
-    """The colour behind the title of a node of this category."""
-    return _TINTS[zlib.crc32(name.encode(errors="replace")) % len(_TINTS)]
+def tint(colour: str) -> str:
+    """A colour so light that text can stand on it."""
+    mixed = (round(255 - (255 - int(colour[at : at + 2], 16)) * 0.13) for at in (1, 3, 5))
+    return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
 def _bare(name: str) -> str:
-    """`list[Latents]`, `Latents | None` and `Latents` are one colour."""
+    """What `list[Latents]`, `Latents | None` and an input named "latents" have in common."""
     name = name.removeprefix("list[").split("|")[0].strip().rstrip("]")
-    return name.lower()
+    return name.lower().removesuffix("s")

@@ -9,6 +9,7 @@ from graphs.drawing.layers import Item, Join
 
 _BOX_GAP, _PASS_GAP = 30.0, 16.0
 _SWEEPS = 12
+_SMALL_BEND = 16.0
 
 
 def place(columns: list[list[Item]]) -> None:
@@ -31,6 +32,23 @@ def place(columns: list[list[Item]]) -> None:
                 weights.append(weight)
             for item, y in zip(column, _nearest_apart(wanted, weights, _steps(column)), strict=True):
                 item.y = y
+    for column in columns:
+        _straighten(column)
+
+
+def _straighten(column: list[Item]) -> None:
+    """Take small bends out: move an item in the free room around it so that its least bent link becomes straight."""
+    steps = _steps(column)
+    for index, item in enumerate(column):
+        bends = [join.source.y + join.start - join.end - item.y for join in item.left]
+        bend = min(bends, key=abs, default=0.0)
+        if abs(bend) > (_SMALL_BEND if item.box else 2 * _SMALL_BEND):
+            continue
+        if index > 0 and item.y + bend < column[index - 1].y + steps[index - 1]:
+            continue
+        if index + 1 < len(column) and item.y + bend + steps[index] > column[index + 1].y:
+            continue
+        item.y += bend
 
 
 def _gaps(column: list[Item]) -> list[float]:
@@ -58,7 +76,7 @@ def _wish(item: Item, *, use_left: bool, use_right: bool) -> tuple[float, float]
 
 def _weight(join: Join) -> float:
     """A bend in the middle of a long link is uglier than one at its end."""
-    return 1.0 + 2.0 * (join.source.box is None) + 2.0 * (join.target.box is None)
+    return (1.0 + 2.0 * (join.source.box is None) + 2.0 * (join.target.box is None)) / join.fan
 
 
 def _nearest_apart(wanted: Sequence[float], weights: Sequence[float], steps: Sequence[float]) -> list[float]:

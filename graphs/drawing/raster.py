@@ -67,7 +67,7 @@ class _Painter:
     def curve(self, curve: Curve) -> None:
         points = [self._at(*point) for point in _points(curve)]
         stroke = max(1, round(2 * self.scale))
-        if curve.dashed:
+        if curve.drop:
             for start in range(0, len(points) - 1, 2):
                 self.draw.line(points[start : start + 2], fill=curve.colour, width=stroke)
         else:
@@ -77,7 +77,7 @@ class _Painter:
         x, y, w, h = box.x, box.y, box.width, box.height
         for spread, shade in ((3.0, "#f0f2f5"), (2.0, "#eaecf0"), (1.0, "#e3e6eb")):
             self.rounded(x - spread / 2, y + 1, w + spread, h + spread, 9, shade)
-        self.rounded(x, y, w, h, 8, palette.category_tint(box.category))
+        self.rounded(x, y, w, h, 8, palette.tint(box.colour))
         self.draw.rectangle((*self._at(x, y + HEADER), *self._at(x + w, y + h - 8)), fill=palette.CARD)
         self.rounded(x, y + h - 20, w, 20, 8, palette.CARD)
         self.draw.rectangle((*self._at(x, y + HEADER), *self._at(x + w, y + h - 10)), fill=palette.CARD)
@@ -148,7 +148,7 @@ class _Painter:
 def _points(curve: Curve) -> list[Point]:
     """The curve as a polyline fine enough to look smooth."""
     (x0, y0), (x3, y3) = curve.start, curve.end
-    if y0 == y3 and not curve.dashed:
+    if y0 == y3 and not curve.drop:
         return [curve.start, curve.end]
     (x1, y1), (x2, y2) = curve.controls
     steps = 40

@@ -20,19 +20,23 @@ HEADING, CAPTION = 20.0, 12.0
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A piece of link: leaves `start` and reaches `end` horizontally."""
+    """A piece of link: leaves `start` and reaches `end` horizontally, or hangs down between them when it goes back."""
 
     start: Point
     end: Point
     colour: str
-    dashed: bool = False
+    drop: float = 0.0
+    """How far below its ends a way back hangs; 0 for all others."""
 
     @property
     def controls(self) -> tuple[Point, Point]:
         """The two inner control points of the cubic Bezier curve."""
         (x0, y0), (x1, y1) = self.start, self.end
-        reach = (x1 - x0) / 2 if x1 > x0 else 60.0 + abs(y1 - y0) / 8
-        return (x0 + reach, y0), (x1 - reach, y1)
+        if self.drop:
+            low = max(y0, y1) + self.drop / 0.75  # the curve comes three quarters of the way to its control points
+            return (x0 + 90.0, low), (x1 - 90.0, low)
+        middle = (x0 + x1) / 2
+        return (middle, y0), (middle, y1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ def _curves(wires: list[Wire], passes: list[list[Item]], edges: list[tuple[float
         start = (wire.source.x + wire.source.width, wire.source.y + wire.output.y)
         end = (wire.target.x, wire.target.y + wire.input.y)
         if end[0] <= start[0]:
-            curves[Curve(start, end, palette.WRONG, dashed=True)] = None
+            lowest = max(box.y + box.height for box in (wire.source, wire.target))
+            curves[Curve(start, end, palette.WRONG, drop=lowest + 20.0 - max(start[1], end[1]))] = None
             continue
         at = start
         for item in way:
@@ -124,12 +129,15 @@ def _curves(wires: list[Wire], passes: list[list[Item]], edges: list[tuple[float
 
 
 def _legend(wires: list[Wire], boxes: dict[str, Box]) -> list[Entry]:
-    names = {wire.output.type: palette.type_colour(wire.output.type) for wire in wires if wire.output.type}
+    names: dict[str, str] = {}
+    for wire in wires:
+        if wire.output.type:
+            names.setdefault(palette.type_colour(wire.output.type), wire.output.type)
     if any(value.settable for box in boxes.values() for value in box.values):
-        names["parameter"] = palette.ACCENT
+        names[palette.ACCENT] = "parameter"
     entries = []
     x = MARGIN
-    for name, colour in list(names.items())[:12]:
+    for colour, name in list(names.items())[:12]:
         entries.append(Entry(text.cut(name, 120, SMALL), colour, x))
         x += text.width(entries[-1].name, BODY) + 34
     return entries

@@ -25,9 +25,8 @@ class PortShape:
 
 @dataclass(frozen=True, slots=True)
 class NodeShape:
-    """A node's type: its category and its ports in order."""
+    """A node's type: its ports in order."""
 
-    category: str = ""
     inputs: tuple[PortShape, ...] = ()
     outputs: tuple[PortShape, ...] = ()
 

@@ -51,14 +51,14 @@ def _heading(scene: Scene) -> list[str]:
 def _curve(curve: Curve) -> str:
     (x0, y0), (x1, y1) = curve.start, curve.end
     (a, b), (c, d) = curve.controls
-    dash = ' stroke-dasharray="5 5"' if curve.dashed else ""
+    dash = ' stroke-dasharray="5 5"' if curve.drop else ""
     way = f"M{_n(x0)} {_n(y0)}C{_n(a)} {_n(b)} {_n(c)} {_n(d)} {_n(x1)} {_n(y1)}"
     return f'<path d="{way}" stroke="{curve.colour}"{dash}/>'
 
 
 def _box(box: Box) -> list[str]:
     w, h, r = box.width, box.height, 8
-    tint = palette.category_tint(box.category)
+    tint = palette.tint(box.colour)
     lines = [
         f'<g transform="translate({_n(box.x)} {_n(box.y)})">',
         f"<title>{_safe(f'{box.id} ({box.type})')}</title>",
