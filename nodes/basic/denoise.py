@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from nodes.models.parts import Parts
     from nodes.sampling.run import Step
     from nodes.technique import Technique
-    from nodes.values import Conditioning
 
 SchedulerName = Literal[
     "default",
@@ -129,8 +128,10 @@ def denoise(
     """
     import torch
 
+    from nodes.models.text import unconditional
     from nodes.sampling.loop import denoise_loop
-    from nodes.sampling.run import Run, draw, generators
+    from nodes.sampling.noise import draw, generators
+    from nodes.sampling.run import Run
     from nodes.sampling.schedule import Schedule, build_scheduler
 
     ctx = ctx or Context()
@@ -155,7 +156,7 @@ def denoise(
         pure_noise=start is None or (mask is not None and strength == 1.0),
         time_ids=_time_ids(model, shape),
         scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
-        empty=lambda: _empty(model, parts, guidance),
+        empty=lambda: unconditional(model, ctx.log),
         techniques=[*guidance, *controls, *_inpainting(model, mask, masked, start, shape, device)],
     )
     result = denoise_loop(run, watch=_Watch(ctx, parts))
@@ -270,7 +271,3 @@ def _inpainting(
     if masked.samples.shape[-2:] != small.shape[-2:] or shape[0] % masked.samples.shape[0]:
         raise ValueError("`masked` has another size than the image, or its count does not fit the batch")
     return [MaskChannels(mask=small, masked=_repeat(masked.samples, shape).to(device))]
-
-
-def _empty(model: Model, parts: Parts, guidance: Iterable[Guidance]) -> Conditioning:
-    raise NotImplementedError

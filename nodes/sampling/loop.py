@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,6 +32,8 @@ class Denoised:
 class NotFiniteError(ArithmeticError):
     """The latents turned into NaN or infinity."""
 
+
+CHECK_EVERY = 8
 
 Watch = Callable[[Step, Tensor], None]
 """Called after each call with the step and the final prediction; may raise to stop."""
@@ -61,19 +62,19 @@ def denoise_loop(run: Run, *, watch: Watch | None = None, max_units: int | None 
         for technique in run.techniques:
             technique.setup(run)
         path = [latents]
-        guard = _Guard(run.device)
         for index, active in enumerate(timeline):
             step = Step(run, index, latents, active, forward)
             prediction = _predict(step)
-            guard.settle()
             latents = run.schedule.step(prediction, index, step.latents)
             for technique in active.after_step:
                 latents = technique.after_step(step, latents)
-            guard.look(latents, index, run.schedule.calls)
             path.append(latents)
+            # Reading a result makes an accelerator wait, so not after every step. NaN stays NaN until it is seen.
+            if (index + 1) % CHECK_EVERY == 0:
+                _check_finite(path, index + 2 - CHECK_EVERY)
             if watch is not None:
                 watch(step, prediction)
-        guard.settle()
+        _check_finite(path, 0)
     return Denoised(path, forward.calls, forward.rows)
 
 
@@ -146,28 +147,11 @@ def _views(run: Run) -> Sequence[View]:
     return views
 
 
-class _Guard:
-    """Sees NaN and infinity in the step where they appear, without making an accelerator wait.
-
-    On a CPU the check is made at once. Elsewhere reading the result would stall the queue, so it is read when the
-    next forward is under way.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._at_once = device.type == "cpu"
-        self._pending: tuple[Any, int, int] | None = None
-
-    def look(self, latents: Tensor, index: int, calls: int) -> None:
-        # One sum is NaN or infinite when any element is.
-        self._pending = (latents.sum(), index, calls)
-        if self._at_once:
-            self.settle()
-
-    def settle(self) -> None:
-        """Raise if the tensor looked at last was not finite."""
-        if self._pending is None:
-            return
-        total, index, calls = self._pending
-        self._pending = None
-        if not math.isfinite(total.item()):
-            raise NotFiniteError(f"the latents are not finite (NaN or infinity) after step {index + 1} of {calls}")
+def _check_finite(path: Sequence[Tensor], since: int) -> None:
+    """Raise NotFiniteError naming the first step from `since` on whose latents are not finite."""
+    # One sum is NaN or infinite when any element is.
+    if math.isfinite(path[-1].sum().item()):
+        return
+    calls = len(path) - 1
+    first = next(index for index in range(since, calls + 1) if not bool(torch.isfinite(path[index]).all()))
+    raise NotFiniteError(f"the latents are not finite (NaN or infinity) after step {first}")

@@ -17,16 +17,41 @@ if TYPE_CHECKING:
     from nodes.values import Conditioning
 
 
+class Units:
+    """What a branch has one row for: the images, or each view of each image; or a part of these.
+
+    pairs: (view or None for the whole canvas, number of the image). batch: B.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[View | None, int]], batch: int) -> None:
+        self.pairs = pairs
+        self.images = [image for _, image in pairs]
+        self.views = any(view is not None for view, _ in pairs)
+        self.whole = not self.views and self.images == list(range(batch))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def take(self, canvas: Tensor, factor: int = 1) -> Tensor:
+        """One row per unit of something that belongs to the canvas, (1 or B, c, H*factor, W*factor)."""
+        many = canvas.shape[0] > 1
+        if self.views:
+            return torch.cat([_window(canvas[image if many else 0][None], v, factor) for v, image in self.pairs])
+        if not many:
+            return canvas if len(self) == 1 else canvas.expand(len(self), *canvas.shape[1:])
+        return canvas if self.whole else canvas[self.images]
+
+
 @dataclass(slots=True, eq=False)
 class Rows:
     """One forward. Its R rows are branch after branch, and within a branch one row per unit.
 
-    A unit is one image, or one view of one image. `sample` is (R, C, h, w), scaled, without extra channels, in the
-    denoiser's dtype; `text` (R, L, D); `added` holds SDXL's `text_embeds` (R, P) and `time_ids` (R, 6), or None.
+    sample: (R, C, h, w), scaled, without extra channels, in the denoiser's dtype. text: (R, L, D).
+    added: SDXL's `text_embeds` (R, P) and `time_ids` (R, 6), or None.
     """
 
     branches: tuple[Branch, ...]
-    units: tuple[tuple[View | None, int], ...]
+    units: Units
     sample: Tensor
     timestep: Tensor
     text: Tensor
@@ -43,18 +68,7 @@ class Rows:
 
         canvas: (1 or B, c, H*factor, W*factor); views take their part of it.
         """
-        return torch.cat([take(canvas, self.units, factor)] * len(self.branches))
-
-
-def take(canvas: Tensor, units: Sequence[tuple[View | None, int]], factor: int = 1) -> Tensor:
-    """The units' parts of a tensor (1 or B, c, H*factor, W*factor), one row each."""
-    many = canvas.shape[0] > 1
-    if all(view is None for view, _ in units):
-        images = [image for _, image in units]
-        if not many:
-            return canvas.expand(len(units), *canvas.shape[1:])
-        return canvas if images == list(range(canvas.shape[0])) else canvas[images]
-    return torch.cat([_window(canvas[image if many else 0][None], view, factor) for view, image in units])
+        return torch.cat([self.units.take(canvas, factor)] * len(self.branches))
 
 
 def _window(canvas: Tensor, view: View | None, factor: int) -> Tensor:
@@ -85,9 +99,10 @@ class Forward:
         self.calls = 0
         self.rows = 0
         self._prepared: dict[Any, Any] = {}
-        self._chunks: dict[int | None, list[tuple[tuple[View | None, int], ...]]] = {}
-        self._counts: Tensor | None = None
+        self._chunks: list[Units] = []
+        self._chunked_by: int | None = -1
         self._shared: dict[tuple[Branch, Any], Residuals] = {}
+        self._in_channels = int(run.unet.config.in_channels)
 
     def __call__(
         self,
@@ -111,48 +126,53 @@ class Forward:
         if self._shared:
             self._shared = {}
 
-    def chunks(self) -> list[tuple[tuple[View | None, int], ...]]:
+    def chunks(self) -> list[Units]:
         """The units of each forward. All branches of a unit stay together: attention rules may relate them."""
-        if self.max_units not in self._chunks:
+        if self._chunked_by != self.max_units:
             views: Sequence[View | None] = self.run.views or (None,)
-            units = [(view, image) for view in views for image in range(self.run.batch)]
-            size = self.max_units or len(units)
-            self._chunks[self.max_units] = [tuple(units[at : at + size]) for at in range(0, len(units), size)]
-        return self._chunks[self.max_units]
+            pairs = [(view, image) for view in views for image in range(self.run.batch)]
+            size = self.max_units or len(pairs)
+            parts = [pairs[at : at + size] for at in range(0, len(pairs), size)]
+            self._chunks = [Units(part, self.run.batch) for part in parts]
+            self._chunked_by = self.max_units
+        return self._chunks
 
     def _evaluate(
         self, step: Step, branches: tuple[Branch, ...], latents: Tensor, rules: Sequence[AttentionRule]
     ) -> Predictions:
         if not branches:
             return Predictions()
+        chunks = self.chunks()
+        groups = self._by_length(branches)
+        if len(chunks) == 1 and len(groups) == 1 and not self.run.views:
+            output = self._forward(step, branches, chunks[0], latents, rules)
+            return Predictions(zip(branches, output.chunk(len(branches)), strict=True))
         parts: dict[Branch, list[Tensor]] = {branch: [] for branch in branches}
-        for units in self.chunks():
-            # Prompts of different lengths cannot share a tensor; each length gets a forward of its own.
-            for group in self._by_length(branches):
+        for units in chunks:
+            for group in groups:
                 output = self._forward(step, group, units, latents, rules)
                 for branch, part in zip(group, output.chunk(len(group)), strict=True):
                     parts[branch].append(part)
         if self.run.views:
             return Predictions((branch, self._merge(pieces)) for branch, pieces in parts.items())
-        return Predictions(
-            (branch, pieces[0] if len(pieces) == 1 else torch.cat(pieces)) for branch, pieces in parts.items()
-        )
+        return Predictions({b: pieces[0] if len(pieces) == 1 else torch.cat(pieces) for b, pieces in parts.items()})
 
     @staticmethod
     def _by_length(branches: tuple[Branch, ...]) -> list[tuple[Branch, ...]]:
-        lengths = [branch.conditioning.text.shape[1] for branch in branches]
-        if lengths.count(lengths[0]) == len(lengths):
+        """Prompts of different lengths cannot share a tensor; each length gets a forward of its own."""
+        length = branches[0].conditioning.text.shape[1]
+        if all(branch.conditioning.text.shape[1] == length for branch in branches):
             return [branches]
         groups: dict[int, list[Branch]] = {}
-        for branch, length in zip(branches, lengths, strict=True):
-            groups.setdefault(length, []).append(branch)
+        for branch in branches:
+            groups.setdefault(branch.conditioning.text.shape[1], []).append(branch)
         return [tuple(group) for group in groups.values()]
 
     def _forward(
         self,
         step: Step,
         branches: tuple[Branch, ...],
-        units: tuple[tuple[View | None, int], ...],
+        units: Units,
         latents: Tensor,
         rules: Sequence[AttentionRule],
     ) -> Tensor:
@@ -163,7 +183,7 @@ class Forward:
         options: dict[str, Any] = self._residuals(step, rows) if active.residuals else {}
         if active.channels:
             sample = torch.cat([sample, self._channels(step, rows)], dim=1)
-        if sample.shape[1] != run.unet.config.in_channels:
+        if sample.shape[1] != self._in_channels:
             raise ValueError(run.channel_message(sample.shape[1]))
         if rules and self.processors is not None:
             self.processors.begin(rules, rows)
@@ -184,40 +204,37 @@ class Forward:
                 self.processors.end()
         return output if output.dtype == torch.float32 else output.float()
 
-    def _sample(
-        self, step: Step, branches: tuple[Branch, ...], units: tuple[tuple[View | None, int], ...], latents: Tensor
-    ) -> Tensor:
+    def _sample(self, step: Step, branches: tuple[Branch, ...], units: Units, latents: Tensor) -> Tensor:
         """The scaled latents of every row, (R, C, h, w)."""
         schedule, dtype = self.run.schedule, self.run.dtype
-        common = take(schedule.scale(latents, step.index), units).to(dtype)
+        common = units.take(schedule.scale(latents, step.index)).to(dtype)
         if all(branch.latents is None for branch in branches):
             return common if len(branches) == 1 else torch.cat([common] * len(branches))
         return torch.cat(
             [
-                common if own is None else take(schedule.scale(own, step.index), units).to(dtype)
+                common if own is None else units.take(schedule.scale(own, step.index)).to(dtype)
                 for own in (branch.latents for branch in branches)
             ]
         )
 
     def _states(
-        self, branches: tuple[Branch, ...], units: tuple[tuple[View | None, int], ...]
+        self, branches: tuple[Branch, ...], units: Units
     ) -> tuple[Tensor, dict[str, Tensor] | None, Tensor | None]:
         """Text states and added conditions of every row; remembered as long as the same set of branches returns."""
         conditionings = tuple(branch.conditioning for branch in branches)
         scales = tuple(branch.guidance_scale for branch in branches)
-        key = (*map(id, conditionings), scales, units if len(self.chunks()) > 1 else None)
+        key = (conditionings, scales, units)
         if key not in self._prepared:
-            # The conditionings are kept beside the result: an id means something only while its object lives.
-            self._prepared[key] = (conditionings, self._join(conditionings, scales, units))
-        return self._prepared[key][1]
+            self._prepared[key] = self._join(conditionings, scales, units)
+        return self._prepared[key]
 
     def _join(
         self,
         conditionings: Sequence[Conditioning],
         scales: Sequence[float | None],
-        units: tuple[tuple[View | None, int], ...],
+        units: Units,
     ) -> tuple[Tensor, dict[str, Tensor] | None, Tensor | None]:
-        run, images = self.run, [image for _, image in units]
+        run, images = self.run, units.images
 
         def spread(name: str) -> Tensor:
             states = []
@@ -256,7 +273,7 @@ class Forward:
                 continue
             # A branch that is given nothing still needs the channels: zeros.
             filled = [torch.zeros_like(present) if extra is None else extra for extra in found]
-            side = torch.cat([take(extra, rows.units) for extra in filled])
+            side = torch.cat([rows.units.take(extra) for extra in filled])
             sides.append(side.to(rows.sample.device, rows.sample.dtype))
         return torch.cat(sides, dim=1) if sides else rows.sample[:, :0]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
+from nodes.sampling.noise import draw
 from nodes.technique import AttentionRule, Branch, Predictions, Technique, View
 
 if TYPE_CHECKING:
@@ -151,14 +152,3 @@ class Step:
     def renoise(self, clean: Tensor, noise: Tensor) -> Tensor:
         """Clean latents with `noise` at this level. For the level reached, see `Schedule.renoise`."""
         return self.run.schedule.renoise(clean, noise, self.index)
-
-
-def generators(seed: int, count: int) -> list[torch.Generator]:
-    """One CPU generator per image: image k is seeded seed + k, so that it equals that seed alone."""
-    return [torch.Generator("cpu").manual_seed((seed + number) % 2**64) for number in range(count)]
-
-
-def draw(shape: Sequence[int], sources: Sequence[torch.Generator], device: torch.device | str) -> Tensor:
-    """Standard normal noise of `shape`, row k from generator k, on `device`, as diffusers draws with a list."""
-    rows = [torch.randn((1, *shape[1:]), generator=source) for source in sources]
-    return torch.cat(rows).to(device)

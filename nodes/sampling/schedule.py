@@ -14,6 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from nodes.sampling.steps import fast_steps
+
 # Keys that mean "as the model's own configuration says, except". DPM++ SDE is the multistep form
 # (`sde-dpmsolver++`, one evaluation a step): DPMSolverSDEScheduler needs torchsde, and its Brownian tree would
 # not draw from the generators that make image k of a batch equal to the same seed alone.
@@ -42,8 +44,9 @@ def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     """
     import diffusers
 
+    changes: dict[str, Any] = {}
     if name == "default":
-        wanted, changes = str(config.get("_class_name", "DDIMScheduler")), {}
+        wanted = str(config.get("_class_name", "DDIMScheduler"))
     elif name in SCHEDULERS:
         wanted, changes = SCHEDULERS[name]
     else:
@@ -102,8 +105,10 @@ class Schedule:
         if "eta" in accepted:
             self._options["eta"] = eta
         self._takes_generator = "generator" in accepted
+        self._fast = fast_steps(scheduler, first, self.calls, eta)
         # Euler and its kind divide the model's input by sqrt(sigma^2 + 1); for the others scaling is the identity.
         self.scales_input = float(self.init_noise_sigma) != 1.0
+        self._divisors = [(sigma**2 + 1) ** 0.5 for sigma in self.sigmas] if self.scales_input else []
 
     def _levels(self, first: int) -> tuple[list[Tensor], list[Tensor]]:
         """alpha and sigma of levels 0 to `calls`, as float32 0-dim tensors (the scheduler's own arithmetic)."""
@@ -127,10 +132,12 @@ class Schedule:
         """The latents as call `index` of the denoiser wants them."""
         if not self.scales_input:
             return latents
-        return latents / ((self.sigmas[index] ** 2 + 1) ** 0.5)
+        return latents / self._divisors[index]
 
     def step(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
         """From level `index` to the next, by the scheduler. To be called once per call, in order."""
+        if self._fast is not None:
+            return self._fast.step(prediction, index, latents, self._options.get("generator"))
         if self.scales_input:
             # Euler's kind wants to see the scaling call once, and finds its place in the schedule there.
             self.scheduler.is_scale_input_called = True
