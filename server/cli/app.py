@@ -1,0 +1,59 @@
+"""The commands together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from server.cli.cache import cache_app
+from server.cli.check import check_command
+from server.cli.draw import draw_command
+from server.cli.examples import examples_command
+from server.cli.nodes import nodes_command
+from server.cli.run import run_command
+from server.cli.schema import schema_command
+
+app = typer.Typer(
+    name="weft",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"weft {version('weft')}")
+        raise typer.Exit
+
+
+@app.callback()
+def weft(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Run workflows that make images with diffusion models.
+
+    stdout carries results, stderr progress and errors. Exit codes: 0 done, 1 the run failed, 2 the workflow or the
+    call is wrong, 130 interrupted.
+    """
+
+
+app.command("run")(run_command)
+app.command("check")(check_command)
+app.command("nodes")(nodes_command)
+app.command("schema")(schema_command)
+app.command("draw")(draw_command)
+app.command("examples")(examples_command)
+app.add_typer(cache_app, name="cache")
+
+
+def main() -> None:
+    """The `weft` command."""
+    app()

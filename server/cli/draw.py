@@ -1,0 +1,58 @@
+"""`weft draw`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.cli.report import NodesOption, TracebackOption, load_catalogue, reporting
+
+if TYPE_CHECKING:
+    from engine import Catalogue
+    from graphs.draw import Describe
+
+
+def draw_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or an image that weft saved.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="x.svg|png", help="Where to; SVG on stdout if not given.")
+    ] = None,
+    nodes: NodesOption = None,
+    traceback: TracebackOption = False,
+) -> None:
+    """Draw a workflow, also one that cannot run."""
+    if output is not None and output.suffix.lower() not in (".svg", ".png"):
+        raise typer.BadParameter(f"{output} ends neither in .svg nor in .png", param_hint="-o")
+    with reporting(traceback_wanted=traceback):
+        from graphs.document import Workflow
+        from graphs.draw import draw, draw_png
+        from graphs.files import write_atomic
+
+        describe = shapes(load_catalogue(nodes))
+        workflow = Workflow.load(file)
+        if output is None:
+            typer.echo(draw(workflow, describe))
+            return
+        png = output.suffix.lower() == ".png"
+        write_atomic(output, draw_png(workflow, describe) if png else draw(workflow, describe).encode())
+        typer.echo(output)
+
+
+def shapes(catalogue: Catalogue) -> Describe:
+    """What a drawing wants to know of a node type."""
+    from engine.types import describe
+    from graphs.draw import NodeShape, PortShape
+
+    def of(name: str) -> NodeShape | None:
+        node_type = catalogue.get(name)
+        if node_type is None:
+            return None
+        inputs = (
+            PortShape(port.name, describe(port.item), port.many, port.required) for port in node_type.inputs.values()
+        )
+        outputs = (PortShape(port.name, describe(port.type)) for port in node_type.outputs.values())
+        return NodeShape(tuple(inputs), tuple(outputs))
+
+    return of

@@ -1,0 +1,13 @@
+"""`weft schema`."""
+
+from __future__ import annotations
+
+from server.cli.report import NodesOption, TracebackOption, load_catalogue, print_json, reporting
+
+
+def schema_command(nodes: NodesOption = None, traceback: TracebackOption = False) -> None:
+    """Print the JSON Schema of a workflow for the nodes that are installed."""
+    with reporting(traceback_wanted=traceback):
+        from engine.schema import workflow_schema
+
+        print_json(workflow_schema(load_catalogue(nodes)), indent=2)
