@@ -64,8 +64,10 @@ def definitions() -> dict[str, Any]:
             "additionalProperties": False,
         },
         "literal": {
-            "description": "JSON data that is no link.",
+            "description": "JSON data without a link in it.",
             "not": {"type": "object", "required": ["link"]},
+            "items": {"$ref": "#/$defs/literal"},
+            "additionalProperties": {"$ref": "#/$defs/literal"},
         },
         "item": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in ("link", "value", "literal")]},
         "input": {
