@@ -50,11 +50,13 @@ def load_workflow(path: Path, limits: Limits) -> Workflow:
 
 
 def _sibling(path: Path) -> str | None:
+    """The file beside `path` with the nearest name; endings do not count, since nearly all are alike."""
     try:
-        name = near(path.name, os.listdir(path.parent))
+        names = {Path(name).stem: name for name in os.listdir(path.parent)}
     except OSError:
         return None
-    return str(path.with_name(name)) if name else None
+    stem = near(path.stem, names)
+    return str(path.with_name(names[stem])) if stem else None
 
 
 def _from_png(path: Path, limits: Limits) -> Workflow:

@@ -272,6 +272,7 @@ def test_files_that_hold_no_workflow_say_so(tmp_path: Path) -> None:
     assert "cut off" in problem("cut.png")[1]
     assert problem("large.json")[0] == "too_large"
     assert problem("plan.png")[2] == str(tmp_path / "plain.png")
+    assert problem("zzz.png")[2] is None
     assert "directory" in problem(".")[1].lower()
     assert problem("no/such/folder.json")[0] == "bad_document"
 
