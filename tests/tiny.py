@@ -32,21 +32,25 @@ def tiny_sd1(
     levels: Literal[2, 4] = 2,
     sample_size: int = 16,
     length: int = 77,
-    clip_vocabulary: bool = False,
+    single_file: bool = False,
 ) -> Path:
     """A model in the layout and topology of Stable Diffusion 1.x; returns ``folder``.
 
     prediction: ``epsilon`` or ``v_prediction``. unet_in: channels into the UNet (4, 5, 8 or 9).
     layout: ``new`` as transformers 5 writes, ``old`` as published checkpoints are (``text_model.`` prefix, vocab.json
     and merges.txt). levels: UNet levels, the last without attention. sample_size: latent side; pixels are 8 times that.
-    length: text positions. clip_vocabulary: 49408 token embeddings, for single files (which carry no tokenizer).
+    length: text positions. single_file: sizes that a single file implies without saying them (CLIP's vocabulary, groups
+    and heads of the real models), so that ``write_single_file`` loses nothing.
     """
     folder = Path(folder)
-    vocabulary = 49408 if clip_vocabulary else len(tiny_vocabulary()[0])
+    vocabulary = 49408 if single_file else len(tiny_vocabulary()[0])
     with _seeded(seed):
         _save_text(folder / "text_encoder", "quick_gelu", vocabulary, length, layout)
-        _save_unet(folder, unet_in, sample_size, levels, 32, attention_head_dim=4)
-        _save_vae(folder, sample_size * 8, 0.18215)
+        heads = 8 if single_file else 4
+        _save_unet(
+            folder, unet_in, sample_size, levels, 64 if single_file else 32, single_file, attention_head_dim=heads
+        )
+        _save_vae(folder, sample_size * 8, 0.18215, single_file)
     _save_tokenizer(folder / "tokenizer", "<|endoftext|>", length, layout)
     _save_scheduler(folder, "PNDMScheduler", prediction, skip_prk_steps=True, set_alpha_to_one=False)
     _save_index(folder, "StableDiffusionPipeline", scheduler="PNDMScheduler")
@@ -63,16 +67,17 @@ def tiny_sd2(
     levels: Literal[2, 4] = 2,
     sample_size: int = 16,
     length: int = 77,
-    clip_vocabulary: bool = False,
+    single_file: bool = False,
 ) -> Path:
     """A model in the topology of Stable Diffusion 2.x (linear projections, heads per level); see ``tiny_sd1``."""
     folder = Path(folder)
-    vocabulary = 49408 if clip_vocabulary else len(tiny_vocabulary()[0])
+    vocabulary = 49408 if single_file else len(tiny_vocabulary()[0])
     with _seeded(seed):
         _save_text(folder / "text_encoder", "gelu", vocabulary, length, layout)
-        heads = [2, 4, 4, 4][:levels]
-        _save_unet(folder, unet_in, sample_size, levels, 32, attention_head_dim=heads, use_linear_projection=True)
-        _save_vae(folder, sample_size * 8, 0.18215)
+        heads = ([1, 2, 2, 2] if single_file else [2, 4, 4, 4])[:levels]
+        options: dict[str, Any] = {"attention_head_dim": heads, "use_linear_projection": True}
+        _save_unet(folder, unet_in, sample_size, levels, 64 if single_file else 32, single_file, **options)
+        _save_vae(folder, sample_size * 8, 0.18215, single_file)
     _save_tokenizer(folder / "tokenizer", "!", length, layout)
     _save_scheduler(folder, "DDIMScheduler", prediction, set_alpha_to_one=False)
     _save_index(folder, "StableDiffusionPipeline", scheduler="DDIMScheduler")
@@ -88,7 +93,7 @@ def tiny_sdxl(
     layout: Layout = "new",
     sample_size: int = 16,
     length: int = 77,
-    clip_vocabulary: bool = False,
+    single_file: bool = False,
     force_zeros: bool = True,
 ) -> Path:
     """A model in the topology of Stable Diffusion XL: two text encoders, size conditioning; see ``tiny_sd1``.
@@ -96,7 +101,7 @@ def tiny_sdxl(
     force_zeros: the ``force_zeros_for_empty_prompt`` of the pipeline's index.
     """
     folder = Path(folder)
-    vocabulary = 49408 if clip_vocabulary else len(tiny_vocabulary()[0])
+    vocabulary = 49408 if single_file else len(tiny_vocabulary()[0])
     with _seeded(seed):
         _save_text(folder / "text_encoder", "quick_gelu", vocabulary, length, layout, layers=3)
         _save_text(folder / "text_encoder_2", "gelu", vocabulary, length, layout, layers=3, projection=24)
@@ -105,17 +110,18 @@ def tiny_sdxl(
             unet_in,
             sample_size,
             3,
-            64,
+            128 if single_file else 64,
+            single_file,
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            attention_head_dim=[2, 4, 4],
+            attention_head_dim=[1, 2, 2] if single_file else [2, 4, 4],
             transformer_layers_per_block=[1, 1, 2],
             use_linear_projection=True,
             addition_embed_type="text_time",
             addition_time_embed_dim=8,
             projection_class_embeddings_input_dim=6 * 8 + 24,
         )
-        _save_vae(folder, sample_size * 8, 0.13025, force_upcast=True)
+        _save_vae(folder, sample_size * 8, 0.13025, single_file, force_upcast=True)
     _save_tokenizer(folder / "tokenizer", "<|endoftext|>", length, layout)
     _save_tokenizer(folder / "tokenizer_2", "!", length, layout)
     _save_scheduler(folder, "EulerDiscreteScheduler", prediction)
@@ -134,6 +140,36 @@ def copy_model(source: Path, target: Path) -> Path:
     """A copy of a model folder by hard links; write to a copied file only by replacing it."""
     shutil.copytree(source, target, copy_function=os.link)
     return target
+
+
+def write_single_file(folder: Path, path: Path, metadata: dict[str, str] | None = None) -> Path:
+    """The model of ``folder`` (made with ``single_file=True``) as one checkpoint in the original layout."""
+    from safetensors.torch import load_file, save_file
+
+    from nodes.models import ldm
+
+    unet = json.loads((folder / "unet" / "config.json").read_text())
+    family = "sdxl" if unet.get("addition_embed_type") else "sd2" if unet.get("use_linear_projection") else "sd1"
+    whole: dict[str, torch.Tensor] = {}
+    fused: dict[str, dict[int, torch.Tensor]] = {}
+    for weights in sorted(folder.glob("*/*.safetensors")):
+        config = json.loads((weights.parent / "config.json").read_text())
+        for name, tensor in load_file(weights).items():
+            place = ldm.stored_names(weights.parent.name, family, name, config)[0]
+            if place.third is not None:
+                fused.setdefault(place.name, {})[place.third] = tensor
+                continue
+            if ".mid.attn_1." in place.name and tensor.ndim == 2:  # convolutions there, linear in diffusers
+                tensor = tensor[:, :, None, None]
+            whole[place.name] = (tensor.T if place.transposed else tensor).contiguous()
+    whole |= {name: torch.cat([parts[i] for i in range(3)]) for name, parts in fused.items()}
+    if family == "sd2":  # the last layer, which diffusers leaves away because it is never used
+        layers = sum(name.endswith("ln_1.weight") for name in whole)
+        last = f"{ldm.OPEN_CLIP['sd2']}transformer.resblocks.{layers - 1}."
+        new = last.replace(f"s.{layers - 1}.", f"s.{layers}.")
+        whole |= {n.replace(last, new): torch.zeros_like(t) for n, t in whole.items() if n.startswith(last)}
+    save_file(whole, path, metadata=metadata)
+    return path
 
 
 def tiny_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
@@ -192,15 +228,16 @@ def _save_text(
     from safetensors.torch import load_file, save_file
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+    width = 64 if vocabulary == 49408 else 32  # CLIP's heads are 64 wide, which a single file does not say
     config = CLIPTextConfig(
         vocab_size=vocabulary,
-        hidden_size=32,
+        hidden_size=width,
         intermediate_size=64,
         num_hidden_layers=layers,
-        num_attention_heads=4,
+        num_attention_heads=1 if vocabulary == 49408 else 4,
         hidden_act=act,
         max_position_embeddings=length,
-        projection_dim=projection or 32,
+        projection_dim=projection or width,
         bos_token_id=vocabulary - 2,
         eos_token_id=vocabulary - 1,
         pad_token_id=vocabulary - 1,
@@ -236,15 +273,17 @@ def _save_tokenizer(folder: Path, pad: str, length: int, layout: Layout) -> None
     _write_json(folder / "tokenizer_config.json", {**settings, **special})
 
 
-def _save_unet(folder: Path, channels: int, sample_size: int, levels: int, cross: int, **options: Any) -> None:
+def _save_unet(
+    folder: Path, channels: int, sample_size: int, levels: int, cross: int, single_file: bool, **options: Any
+) -> None:
     from diffusers import UNet2DConditionModel
 
     settings: dict[str, Any] = {
         "down_block_types": ("CrossAttnDownBlock2D",) * (levels - 1) + ("DownBlock2D",),
         "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (levels - 1),
-        "block_out_channels": (16, 32, 32, 32)[:levels],
+        "block_out_channels": ((64, 128, 128, 128) if single_file else (16, 32, 32, 32))[:levels],
         "layers_per_block": 2 if levels < 4 else 1,
-        "norm_num_groups": 8,
+        "norm_num_groups": 32 if single_file else 8,
     }
     unet = UNet2DConditionModel(
         sample_size=sample_size, in_channels=channels, out_channels=4, cross_attention_dim=cross, **(settings | options)
@@ -253,15 +292,15 @@ def _save_unet(folder: Path, channels: int, sample_size: int, levels: int, cross
     unet.save_pretrained(folder / "unet")
 
 
-def _save_vae(folder: Path, sample_size: int, scaling_factor: float, **options: Any) -> None:
+def _save_vae(folder: Path, sample_size: int, scaling_factor: float, single_file: bool, **options: Any) -> None:
     from diffusers import AutoencoderKL
 
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(8, 8, 16, 16),
+        block_out_channels=(32,) * 4 if single_file else (8, 8, 16, 16),
         layers_per_block=1,
-        norm_num_groups=4,
+        norm_num_groups=32 if single_file else 4,
         latent_channels=4,
         sample_size=sample_size,
         scaling_factor=scaling_factor,

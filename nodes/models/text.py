@@ -80,7 +80,7 @@ def unconditional(model: Model, log: Log = _log) -> Conditioning:
 
 
 def tokenize(tokenizer: CLIPTokenizer, text: str, log: Log | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask (1, L): padded to the tokenizer's length, or cut to it with a warning that says what fell."""
+    """Ids and attention mask (1, L), padded or cut to the tokenizer's length; the log is told what was cut."""
     length = tokenizer.model_max_length
     whole: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
     if len(whole) > length and log is not None:
