@@ -141,7 +141,7 @@ def denoise(
     parts = model.parts()
     unet = parts.unet
     device, dtype = unet.device, unet.dtype
-    sampler = build_scheduler(scheduler, model.scheduler)
+    sampler = build_scheduler(scheduler, {**model.scheduler, "prediction_type": model.prediction})
     schedule = Schedule(sampler, steps, strength=strength if start is not None else 1.0, eta=eta, device=device)
     sources = generators(seed, shape[0])
     run = Run(

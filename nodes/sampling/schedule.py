@@ -89,9 +89,10 @@ class Schedule:
         scheduler.set_timesteps(steps, device="cpu")
         self.scheduler = scheduler
         self.order = int(getattr(scheduler, "order", 1))
-        skipped = max(steps - min(int(steps * strength), steps), 0)
-        first = skipped * self.order
-        timesteps = scheduler.timesteps[first:]
+        kept = min(int(steps * strength), steps)
+        first = (steps - kept) * self.order
+        # PNDM has a call more than steps, which would be left over when none is to be done.
+        timesteps = scheduler.timesteps[first:] if kept else scheduler.timesteps[:0]
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(first)
         self.calls = len(timesteps)
