@@ -13,9 +13,51 @@ from typing import TYPE_CHECKING, Any
 from engine import Node
 
 if TYPE_CHECKING:
-    # The common ones by name, so that type checkers and editors see their signatures.
+    # By name, so that type checkers and editors see their signatures; a test keeps the list whole.
+    from nodes.basic.arithmetic import add as add
+    from nodes.basic.arithmetic import add_integers as add_integers
+    from nodes.basic.arithmetic import divide as divide
+    from nodes.basic.arithmetic import divide_integers as divide_integers
+    from nodes.basic.arithmetic import limit_number as limit_number
+    from nodes.basic.arithmetic import multiply as multiply
+    from nodes.basic.arithmetic import multiply_integers as multiply_integers
+    from nodes.basic.arithmetic import remainder as remainder
+    from nodes.basic.arithmetic import round_number as round_number
+    from nodes.basic.arithmetic import subtract as subtract
+    from nodes.basic.constants import boolean as boolean
+    from nodes.basic.constants import integer as integer
+    from nodes.basic.constants import number as number
+    from nodes.basic.constants import text as text
+    from nodes.basic.decode import decode as decode
+    from nodes.basic.denoise import denoise as denoise
+    from nodes.basic.encode_image import encode_image as encode_image
+    from nodes.basic.encode_image import encode_masked_image as encode_masked_image
     from nodes.basic.encode_prompt import encode_prompt as encode_prompt
+    from nodes.basic.image_grid import image_grid as image_grid
+    from nodes.basic.latents import blend as blend
+    from nodes.basic.latents import resize_latents as resize_latents
+    from nodes.basic.load_image import load_image as load_image
+    from nodes.basic.load_image import load_mask as load_mask
     from nodes.basic.load_model import load_model as load_model
+    from nodes.basic.masks import combine_masks as combine_masks
+    from nodes.basic.masks import composite as composite
+    from nodes.basic.masks import ellipse_mask as ellipse_mask
+    from nodes.basic.masks import feather_mask as feather_mask
+    from nodes.basic.masks import grow_mask as grow_mask
+    from nodes.basic.masks import image_to_mask as image_to_mask
+    from nodes.basic.masks import invert_mask as invert_mask
+    from nodes.basic.masks import mask_to_image as mask_to_image
+    from nodes.basic.masks import rectangle_mask as rectangle_mask
+    from nodes.basic.masks import threshold_mask as threshold_mask
+    from nodes.basic.noise import noise as noise
+    from nodes.basic.resize import crop as crop
+    from nodes.basic.resize import pad as pad
+    from nodes.basic.resize import resize as resize
+    from nodes.basic.resize import resize_mask as resize_mask
+    from nodes.basic.save_image import save_image as save_image
+    from nodes.basic.text import fill_text as fill_text
+    from nodes.basic.text import join_text as join_text
+    from nodes.techniques.cfg import cfg as cfg
 
 _FOLDERS = ("nodes.basic", "nodes.techniques")
 

@@ -11,7 +11,7 @@ from nodes.values import Conditioning, Model
 @node("encode_prompt", category="prompt", resource="device")
 def encode_prompt(
     model: Model,
-    text: Annotated[str, Widget("text")] = "",
+    text: Annotated[str, Widget("textarea")] = "",
     clip_skip: Annotated[int, Range(0, 40)] = 0,
     ctx: Context | None = None,
 ) -> Conditioning:

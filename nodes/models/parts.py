@@ -18,7 +18,9 @@ from nodes.models.residency import Lease, Residency, default_residency
 from nodes.models.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    # Not from ``diffusers`` itself: there, type checkers see the stand-ins for a machine without torch.
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
     from nodes.values import Model

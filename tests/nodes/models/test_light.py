@@ -52,3 +52,16 @@ def test_every_node_file_is_exported() -> None:
     for path in folder.glob("*.py"):
         if path.stem in ("load_model", "encode_prompt"):
             assert hasattr(nodes, path.stem)
+
+
+def test_every_node_is_listed_for_type_checkers() -> None:
+    import nodes
+    from engine import Node
+
+    listed = Path(nodes.__file__).read_text(encoding="utf-8")
+    missing = [
+        f"from {item.node_type.fn.__module__} import {name} as {name}"
+        for name, item in vars(nodes).items()
+        if isinstance(item, Node) and f"import {name} as {name}\n" not in listed
+    ]
+    assert missing == [], "add these to the TYPE_CHECKING block of nodes/__init__.py"
