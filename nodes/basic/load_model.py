@@ -39,7 +39,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
     if not isinstance(source, str):
         return
     try:
-        located = locate(source)
+        located = locate(source, access="local")
         if located.path.exists():
             describe(located, str(literals.get("prediction", "auto")))
     except ModelError as error:
@@ -83,7 +83,7 @@ def load_model(
     from nodes.models.locate import describe, locate, weights_fingerprint
 
     ctx = ctx or Context()
-    located = locate(source, download=True, allowed=lambda path: ctx.resolve_input_path(path))
+    located = locate(source, access="download", allowed=lambda path: ctx.resolve_input_path(path))
     resolve_dtype(dtype, resolve_device(device))  # what cannot be had here is said before anything is read
     description = describe(located, prediction)
     ctx.check_cancelled()

@@ -6,25 +6,28 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from nodes.models.errors import ModelError
 from nodes.models.folder import describe_folder, weight_choice
 
 log = logging.getLogger("weft.models")
 
+Access = Literal["local", "ask", "download"]
+
 _FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 _SMALL = (".json", "merges.txt")
 
 
-def find(repository: str, revision: str | None, *, download: bool, also: Path) -> tuple[Path, str]:
+def find(repository: str, revision: str | None, *, access: Access, also: Path) -> tuple[Path, str]:
     """The folder of a hub model on this machine, and the commit it is of.
 
-    Without ``download`` a model that is absent here is an error when offline, and otherwise has no folder yet: then
-    the folder given is where it will be, and only the commit can be used.
+    Unless it may download, a model that is absent here is an error when offline, and otherwise has no folder yet:
+    then the folder given does not exist, and only the commit can be used (not even that when nothing may be asked).
 
     Args:
         repository: ``owner/name``. revision: branch, tag or commit; None is the main branch.
+        access: ``local`` asks nobody, ``ask`` asks the hub which commit it is, ``download`` fetches.
         also: the path that was looked for before, for the message.
 
     Raises:
@@ -51,11 +54,16 @@ def find(repository: str, revision: str | None, *, download: bool, also: Path) -
         if lacking is not None:
             raise ModelError(f"{lacking} (in the hub's local cache, and HF_HUB_OFFLINE forbids to fetch the rest)")
         raise ModelError(f"no model {repository!r}: {looked}; HF_HUB_OFFLINE is set, so the hub was not asked")
-    return _remote(repository, revision, cache, looked, lacking, download)
+    absent = cache / f"models--{repository.replace('/', '--')}" / "snapshots"
+    if access == "local":
+        if lacking is not None:
+            raise lacking
+        return absent / "unknown", "unknown"
+    return _remote(repository, revision, absent, looked, lacking, access == "download")
 
 
 def _remote(
-    repository: str, revision: str | None, cache: Path, looked: str, lacking: ModelError | None, download: bool
+    repository: str, revision: str | None, absent: Path, looked: str, lacking: ModelError | None, download: bool
 ) -> tuple[Path, str]:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
@@ -68,9 +76,9 @@ def _remote(
         if lacking is not None and not download:
             raise lacking
         if not download:
-            return cache / f"models--{repository.replace('/', '--')}" / "snapshots" / commit, commit
+            return absent / commit, commit
         size = sum(sibling.size or 0 for sibling in info.siblings or [] if sibling.rfilename in wanted)
-        log.info("downloading %s: %d files, %.1f MB, to %s", repository, len(wanted), size / 1e6, cache)
+        log.info("downloading %s: %d files, %.1f MB, to %s", repository, len(wanted), size / 1e6, absent.parent)
         with _no_bars():
             folder = Path(snapshot_download(repository, revision=commit, allow_patterns=wanted))
     except ModelError:

@@ -14,6 +14,7 @@ from graphs.problems import near
 from nodes.models.description import Description
 from nodes.models.errors import ModelError
 from nodes.models.folder import PICKLE_REASON, PICKLES, describe_folder
+from nodes.models.hub import Access, find
 from nodes.models.single import describe_file
 
 BUNDLED = {"shapes": "shapes/model"}
@@ -31,11 +32,11 @@ class Located:
     commit: str | None = None
 
 
-def locate(source: str, *, download: bool = False, allowed: PathRule | None = None) -> Located:
+def locate(source: str, *, access: Access = "ask", allowed: PathRule | None = None) -> Located:
     """Find the model that ``source`` names: a bundled one, a folder, a .safetensors file, or a hub id (id@revision).
 
     Args:
-        download: fetch a hub model that is not in the local cache.
+        access: what may be done for a hub model that is not in the local cache; see ``hub.find``.
         allowed: turns a path as given into an absolute one, or raises when it may not be read.
 
     Raises:
@@ -56,10 +57,8 @@ def locate(source: str, *, download: bool = False, allowed: PathRule | None = No
             raise ModelError(f"{path} is no .safetensors file; only those and diffusers folders are read")
         return Located(path)
     if _HUB_ID.fullmatch(name) and not name.endswith(".safetensors"):
-        from nodes.models.hub import find
-
         repository, _, revision = name.partition("@")
-        folder, commit = find(repository, revision or None, download=download, also=path)
+        folder, commit = find(repository, revision or None, access=access, also=path)
         return Located(folder, commit)
     hint = near(name, BUNDLED)
     raise ModelError(

@@ -145,4 +145,4 @@ def _existing(model: Model) -> Any:
     from pathlib import Path
 
     path = Path(model.location)
-    return path if path.exists() else locate(model.source, download=True).path
+    return path if path.exists() else locate(model.source, access="download").path

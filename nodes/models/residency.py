@@ -93,8 +93,12 @@ class Residency:
             else:
                 entry.ready.wait()
             if entry.error is None:
-                with self._lock:
-                    self._bring_home(entry)
+                try:
+                    with self._lock:
+                        self._bring_home(entry)
+                except BaseException:
+                    self._release(entry)
+                    raise
                 return Lease(self, entry)
             if mine:
                 raise entry.error
@@ -127,13 +131,28 @@ class Residency:
 
     def _fill(self, entry: _Entry, load: Callable[[], Any]) -> None:
         try:
-            entry.item = load()
+            try:
+                entry.item = load()
+            except Exception as error:
+                if not _out_of_memory(error) or not self._evict(entry.home):
+                    raise
+                log.info("out of memory on %s: trying again without the models that are not in use", entry.home)
+                entry.item = load()
         except BaseException as error:
             entry.error = error
             with self._lock:
                 self._entries.pop(entry.key, None)
         finally:
             entry.ready.set()
+
+    def _evict(self, device: str) -> bool:
+        """Take everything that is not in use off a device; whether there was anything."""
+        with self._lock:
+            before = self.used_bytes(device)
+            for entry in list(self._entries.values()):
+                if entry.where == device and entry.leases == 0 and entry.ready.is_set():
+                    self._drop(entry) if device == HOST else self._park(entry)
+            return self.used_bytes(device) < before
 
     def _release(self, entry: _Entry) -> None:
         with self._lock:
@@ -182,6 +201,10 @@ class Residency:
         if self._device_bytes is None:
             self._device_bytes = _device_memory(device) * 85 // 100
         return self._device_bytes
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, without torch
 
 
 def _mb(used: int, device: str, budget: int) -> tuple[int, str, int]:

@@ -68,6 +68,20 @@ def test_an_unreachable_hub_is_said(hub: Path) -> None:
         assert word in str(caught.value)
 
 
+def test_a_check_asks_nobody(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine import check
+
+    document = {"weft": 1, "nodes": {"m": {"type": "load_model", "inputs": {"source": "someone/absent"}}}}
+    asked: list[Any] = []
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *a, **_: asked.append(a))
+    assert check(document, targets=["m"]) == []
+    assert asked == []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    (problem,) = check(document, targets=["m"])
+    assert problem.code == "bad_value"
+    assert "HF_HUB_OFFLINE is set" in problem.message
+
+
 def test_half_a_download_names_what_is_missing(models: Path, hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = put(hub, models / "sd1")
     (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()

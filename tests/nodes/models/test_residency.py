@@ -105,6 +105,38 @@ def test_a_failed_load_leaves_nothing_and_is_tried_again(log: list[str]) -> None
     assert log == ["load a"]
 
 
+def test_a_device_that_is_fuller_than_thought_is_cleared_and_tried_again(log: list[str]) -> None:
+    residency = Residency(host_bytes=100, device_bytes=100)
+    use(residency, log, "a")
+
+    def load() -> Thing:
+        if "gpu" in residency.resident().values() and "a" in residency.resident("gpu"):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return Thing(log, "b", "gpu")
+
+    assert residency.acquire("b", "gpu", 10, load).item.name == "b"
+    assert residency.resident() == {"a": "cpu", "b": "gpu"}
+    with pytest.raises(torch.OutOfMemoryError):
+        residency.acquire("c", "gpu", 10, lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("again")))
+    assert "c" not in residency.resident()
+
+
+def test_a_component_that_cannot_come_back_is_not_held_for_ever(log: list[str]) -> None:
+    residency = Residency(host_bytes=100, device_bytes=10)
+    use(residency, log, "a")
+    use(residency, log, "b")
+
+    def fail(device: str) -> None:
+        raise RuntimeError("device lost")
+
+    with residency._lock:
+        residency._entries["a"].item.to = fail
+    with pytest.raises(RuntimeError, match="device lost"):
+        residency.acquire("a", "gpu", 10, lambda: Thing(log, "a", "gpu"))
+    residency.clear()
+    assert residency.resident() == {}
+
+
 def test_threads_load_once_and_keep_the_budget(log: list[str]) -> None:
     residency = Residency(host_bytes=20, device_bytes=30)
     wrong: list[str] = []
