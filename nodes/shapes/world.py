@@ -8,6 +8,7 @@ No torch here: drawing uses numpy and OpenCV only.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -185,6 +186,12 @@ def _sample_pair(rng: np.random.Generator) -> Scene:
     else:
         relation = "above" if first == 0 else "below"
     return Scene(tuple(things), "", f"{a} {relation} {b}")
+
+
+def caption(things: Sequence[Thing], background: str, relation: str = "and") -> str:
+    """A plain caption of one or two things, such as "a red circle left of a blue square on a white background"."""
+    words = f" {relation or 'and'} ".join(_with_article(f"{t.color} {t.shape}") for t in things)
+    return f"{words} on a {background} background"
 
 
 def _with_article(noun: str) -> str:

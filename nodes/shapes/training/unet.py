@@ -23,10 +23,10 @@ from nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_o
 from nodes.shapes.training.muon import Muon
 from nodes.shapes.training.schedule import one_cycle
 from nodes.shapes.training.text import LENGTH, WIDTH
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, render, sample_scene
+from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, caption, render, sample_scene
 
-SCENES, BATCH, PEAK_LR, TEXT_LR, EMA = 40_000, 64, 2.5e-3, 0.3, 0.999
-CHANNELS = (64, 96, 128)
+SCENES, BATCH, PEAK_LR, TEXT_LR, EMA = 24_000, 64, 2.5e-3, 0.3, 0.999
+CHANNELS = (48, 96, 128)
 SCHEDULER = dict(
     num_train_timesteps=1000,
     beta_start=1e-4,
@@ -95,18 +95,13 @@ def held_out(count: int, two: bool) -> list[Scene]:
     for k in range(count):
         background = list(BACKGROUNDS)[k % len(BACKGROUNDS)]
         things = [Thing(SHAPES[k % 4], list(COLORS)[(k // 4) % 8], 0, 0, 0)]
-        caption = f"{_a(things[0])} on a {background} background"
+        relation = ""
         if two:
             color = str(rng.choice([c for c in COLORS if c != things[0].color]))
             things.append(Thing(SHAPES[int(rng.integers(4))], color, 0, 0, 0))
             relation = ("left of", "right of", "above", "below")[(k // 2) % 4]
-            caption = f"{_a(things[0])} {relation} {_a(things[1])} on a {background} background"
-        scenes.append(Scene(tuple(things), background, caption))
+        scenes.append(Scene(tuple(things), background, caption(things, background, relation)))
     return scenes
-
-
-def _a(thing: Thing) -> str:
-    return f"{'an' if thing.color[0] in 'aeiou' else 'a'} {thing.color} {thing.shape}"
 
 
 @torch.no_grad()

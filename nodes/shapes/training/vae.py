@@ -3,17 +3,16 @@
 Factor 8, four latent channels. L1 + L2, edges counted more, since edges are what tells a circle from a
 square; averages over 4 and 16 px again, since flat colours are what a short training gets wrong; a small KL
 term. First on 64 px crops, which is cheap, then on whole images: group normalisation sees how much of the
-picture is background, so a decoder that knew crops only would be off in colour by 3 / 255. Afterwards a rotation and scaling is folded into the two
-1x1 convolutions around the latents (`quant_conv`, `post_quant_conv`) so that the four channels are
-uncorrelated and equally spread: otherwise the diffusion loss, which sees latents only, starves the
-channel that holds edges.
+picture is background, so a decoder that knew crops only would be off in colour by 3 / 255. Afterwards a rotation and
+scaling is folded into the two 1x1 convolutions around the latents (`quant_conv`, `post_quant_conv`) so that
+the four channels are uncorrelated and equally spread: otherwise the diffusion loss, which sees latents only,
+starves the channel that holds edges.
 """
 
 from __future__ import annotations
 
 import time
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
