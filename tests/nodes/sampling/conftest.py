@@ -15,7 +15,6 @@ from nodes.values import Model
 from tests.nodes.sampling import oracle
 from tests.tiny import tiny_sd1, tiny_sd2, tiny_sdxl
 
-
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "sd1": tiny_sd1,
     "sd1_four": lambda folder: tiny_sd1(folder, levels=4, sample_size=32),

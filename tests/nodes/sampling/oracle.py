@@ -53,7 +53,7 @@ def seeded(seed: int, count: int) -> list[torch.Generator]:
 
 
 def difference(ours: Tensor, theirs: Tensor) -> float:
-    """Largest difference, relative to the largest value where that is above 1: tiny models are not kept near 1."""
+    """Largest absolute difference. Most cases give 0."""
     assert ours.shape == theirs.shape, f"{ours.shape} is not {theirs.shape}"
     assert bool(torch.isfinite(theirs).all()), "the oracle's result is not finite"
-    return float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1.0))
+    return float((ours - theirs).abs().max())
