@@ -60,7 +60,7 @@ def judge(image: NDArray[np.uint8]) -> Verdict:
         raise ValueError(f"judge wants a (H, W, 3) uint8 image of at least 32 x 32, got {image.shape} {image.dtype}")
     height, width = image.shape[:2]
     area = MIN_AREA * height * width / 128**2 if min(height, width) < 128 else MIN_AREA
-    lab = _lab(cv2.medianBlur(image, 3))
+    lab = _lab(np.asarray(cv2.medianBlur(image, 3), np.uint8))
     border = np.concatenate(
         [lab[:3].reshape(-1, 3), lab[-3:].reshape(-1, 3), lab[:, :3].reshape(-1, 3), lab[:, -3:].reshape(-1, 3)]
     )
@@ -81,7 +81,7 @@ def judge(image: NDArray[np.uint8]) -> Verdict:
 
 
 def _lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
 
 
 @cache

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes import cfg, decode, denoise, encode_prompt, load_model
+from nodes.basic.denoise import SchedulerName
 from nodes.shapes.judge import agreement, judge
 from nodes.shapes.world import BACKGROUNDS, COLORS, RELATIONS, SHAPES, Shape, Thing, caption
 from nodes.values import Model
 
-SCHEDULERS = (
+SCHEDULERS: tuple[SchedulerName, ...] = (
     "ddim", "pndm", "euler", "euler_ancestral", "dpmpp_2m", "dpmpp_2m_karras", "dpmpp_sde", "unipc", "heun", "lcm",
 )  # fmt: skip
 PROMPTS, SEEDS = 16, 4
@@ -83,7 +84,7 @@ def pair_prompts(relation: str) -> list[Prompt]:
 
 
 def images(
-    model: Model, prompts: Sequence[Prompt], steps: int, scale: float, scheduler: str
+    model: Model, prompts: Sequence[Prompt], steps: int, scale: float, scheduler: SchedulerName
 ) -> Iterator[tuple[Prompt, NDArray[np.uint8]]]:
     """SEEDS images of each prompt, as (128, 128, 3) sRGB."""
     for index, prompt in enumerate(prompts):
@@ -113,7 +114,7 @@ def facts(prompt: Prompt, image: NDArray[np.uint8]) -> dict[str, bool]:
 
 def measure(model: Model, steps: int, scale: float) -> list[Row]:
     """All rows of the table."""
-    sets: list[tuple[str, list[Prompt], str]] = [(f"one {s}", single_prompts(s), "ddim") for s in SHAPES]
+    sets: list[tuple[str, list[Prompt], SchedulerName]] = [(f"one {s}", single_prompts(s), "ddim") for s in SHAPES]
     sets += [(f"two, {r}", pair_prompts(r), "ddim") for r in (*RELATIONS, "and")]
     sets += [(f"one, {s}", single_prompts(), s) for s in SCHEDULERS]
     rows = []

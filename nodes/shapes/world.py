@@ -117,8 +117,8 @@ def _patch(thing: Thing, size: int) -> tuple[int, int, NDArray[np.float32]]:
     points = (outline(thing.shape) * thing.size + (thing.x - left, thing.y - top)) * scale - 0.5
     canvas = np.zeros((height * scale, width * scale), np.uint8)
     cv2.fillPoly(canvas, [np.round(points * 16).astype(np.int32)], 255, shift=4)
-    small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
-    return left, top, small.astype(np.float32) / 255
+    small = np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    return left, top, small / np.float32(255)
 
 
 def render(scene: Scene, size: int = SIZE) -> NDArray[np.uint8]:

@@ -103,7 +103,7 @@ class Curve:
 
         figure, axes = pyplot.subplots(figsize=(7, 4))
         for key in [k for k in self.rows[0] if k not in ("step", "lr")] if self.rows else []:
-            axes.plot([r["step"] for r in self.rows], [r.get(key) for r in self.rows], label=key)
+            axes.plot([r["step"] for r in self.rows], [r[key] for r in self.rows], label=key)
         axes.set(yscale="log", xlabel="step", ylabel="loss", title=title)
         axes.grid(alpha=0.3)
         axes.legend()

@@ -7,6 +7,7 @@ In these trainings, which are bounded by time and not by data, it needs about ha
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon for matrices, AdamW for the rest, with one learning rate (of AdamW's scale) for both."""
 
-    def __init__(self, parameters: Iterable[torch.Tensor], lr: float, weight_decay: float = 1e-2) -> None:
+    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float = 1e-2) -> None:
         super().__init__(parameters, dict(lr=lr, momentum=0.95, betas=(0.9, 0.99), weight_decay=weight_decay))
 
     @torch.no_grad()
@@ -35,17 +36,15 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
+                gradient = parameter.grad
                 matrix = parameter.ndim >= 2 and min(parameter.shape[0], parameter[0].numel()) >= 8
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                update = (
-                    self._matrix(parameter, group)
-                    if matrix and not group.get("plain")
-                    else self._adam(parameter, group)
-                )
+                kind = self._matrix if matrix and not group.get("plain") else self._adam
+                update = kind(parameter, gradient, group)
                 parameter.add_(update, alpha=-group["lr"])
 
-    def _matrix(self, parameter: torch.Tensor, group: dict) -> torch.Tensor:
-        state, gradient = self.state[parameter], parameter.grad
+    def _matrix(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict) -> torch.Tensor:
+        state = self.state[parameter]
         momentum = state.setdefault("momentum", torch.zeros_like(parameter))
         momentum.lerp_(gradient, 1 - group["momentum"])
         nesterov = gradient.lerp(momentum, group["momentum"])
@@ -54,8 +53,8 @@ class Muon(torch.optim.Optimizer):
         update = orthogonalize(flat) * (0.2 * max(flat.shape) ** 0.5)
         return update.reshape(parameter.shape)
 
-    def _adam(self, parameter: torch.Tensor, group: dict) -> torch.Tensor:
-        state, gradient = self.state[parameter], parameter.grad
+    def _adam(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict) -> torch.Tensor:
+        state = self.state[parameter]
         low, high = group["betas"]
         state["step"] = int(state.get("step", 0)) + 1
         first = state.setdefault("first", torch.zeros_like(parameter)).lerp_(gradient, 1 - low)

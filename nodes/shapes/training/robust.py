@@ -70,11 +70,17 @@ def main() -> None:
         (pixel + coarse + 0.01 * off).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
-        curve.add(step, pixel=pixel.item(), coarse=coarse.item(), off=off.item(), error255=127.5 * error.detach().abs().mean().item())
+        curve.add(
+            step,
+            pixel=pixel.item(),
+            coarse=coarse.item(),
+            off=off.item(),
+            error255=127.5 * error.detach().abs().mean().item(),
+        )
         if step % 100 == 99:
             print("spread", spread.tolist(), flush=True)
     curve.draw(args.work / "robust.png", "robust latents")
-    # From here on the decoder expects normalised latents: fold the normalisation into the encoder's side, then whiten exactly.
+    # The decoder expects normalised latents: fold the normalisation into the encoder's side, then whiten exactly.
     with torch.no_grad():
         vae.quant_conv.weight[:4] /= var.sqrt().view(4, 1, 1, 1)
         vae.quant_conv.bias[:4] = (vae.quant_conv.bias[:4] - mean) / var.sqrt()

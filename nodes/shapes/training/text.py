@@ -128,9 +128,8 @@ def main() -> None:
         output = model(tokens.input_ids)
         read = heads.facts(output.pooler_output).split(heads.sizes, dim=1)
         loss_pairs = 4 * F.binary_cross_entropy_with_logits(read[0], torch.from_numpy(np.stack(pairs)))
-        loss_rest = sum(
-            F.cross_entropy(r, torch.tensor(t)) for r, t in zip(read[1:], (background, size, place), strict=True)
-        )
+        targets = zip(read[1:], (background, size, place), strict=True)
+        loss_rest = torch.stack([F.cross_entropy(r, torch.tensor(t)) for r, t in targets]).sum()
         real = tokens.attention_mask.bool()
         states = output.last_hidden_state
         loss_own = F.cross_entropy(heads.own(states[real]), tokens.input_ids[real])
@@ -143,9 +142,7 @@ def main() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        curve.add(
-            step, pairs=loss_pairs.item(), rest=float(loss_rest.detach()), own=loss_own.item(), color=loss_color.item()
-        )
+        curve.add(step, pairs=loss_pairs.item(), rest=loss_rest.item(), own=loss_own.item(), color=loss_color.item())
     curve.write()
     curve.draw(args.work / "text.png", "text encoder alone")
     model.save_pretrained(args.work / "text_encoder")

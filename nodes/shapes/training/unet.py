@@ -11,6 +11,7 @@ import copy
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,13 +58,13 @@ def build() -> UNet2DConditionModel:
 
 
 @torch.no_grad()
-def latents_of_world(vae: AutoencoderKL, path: Path, seed: int) -> dict[str, torch.Tensor | list[str]]:
+def latents_of_world(vae: AutoencoderKL, path: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
     """Latents (SCENES, 4, 16, 16) in half precision, where objects are (SCENES, 16, 16), and captions; remembered."""
     captions_path = path.with_suffix(".json")
     store = Checkpoint(path)
     found = store.load()
     if found and captions_path.exists():
-        return {**found[0], "captions": json.loads(captions_path.read_text())}
+        return found[0]["latents"], found[0]["objects"], json.loads(captions_path.read_text())
     rng = np.random.default_rng((seed, 1))
     latents = torch.empty(SCENES, 4, 16, 16, dtype=torch.float16)
     objects = torch.empty(SCENES, 16, 16, dtype=torch.float16)
@@ -79,7 +80,7 @@ def latents_of_world(vae: AutoencoderKL, path: Path, seed: int) -> dict[str, tor
         captions += [s.caption for s in scenes]
     store.save({"latents": latents, "objects": objects}, {})
     captions_path.write_text(json.dumps(captions))
-    return {"latents": latents, "objects": objects, "captions": captions}
+    return latents, objects, captions
 
 
 def timesteps(rng: np.random.Generator, count: int) -> torch.Tensor:
@@ -146,14 +147,14 @@ def main() -> None:
     args = arguments(__doc__ or "", steps=4500)
     torch.manual_seed(args.seed)
     vae = AutoencoderKL.from_pretrained(args.work / "vae").to(args.device).eval()
-    data = latents_of_world(vae, args.work / "latents.safetensors", args.seed)
+    latents, objects, captions = latents_of_world(vae, args.work / "latents.safetensors", args.seed)
     tokenizer = CLIPTokenizer.from_pretrained(args.work / "tokenizer")
-    encoded = tokenizer(data["captions"], padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
+    encoded = tokenizer(captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
     empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids[0]
 
     unet = build().to(args.device, memory_format=torch.channels_last)
     text = CLIPTextModel.from_pretrained(args.work / "text_encoder").to(args.device).train()
-    models = torch.nn.ModuleDict({"unet": unet, "text": text})
+    models: Any = torch.nn.ModuleDict({"unet": unet, "text": text})
     embeddings = {id(m.weight) for m in text.modules() if isinstance(m, torch.nn.Embedding)}
     edge = {id(p) for p in (*unet.conv_in.parameters(), *unet.conv_out.parameters())} | embeddings
     groups = [
@@ -198,10 +199,10 @@ def main() -> None:
         ids[torch.from_numpy(rng.random(BATCH) < 0.1)] = empty
         t = timesteps(rng, BATCH)
         noise = torch.from_numpy(rng.standard_normal((BATCH, 4, 16, 16), dtype=np.float32))
-        clean = data["latents"][chosen].float()
+        clean = latents[chosen].float()
         a = alphas[t].view(-1, 1, 1, 1)
         noisy, target = a.sqrt() * clean + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * clean
-        weight = 1 + 2 * data["objects"][chosen].float()[:, None] * (1 - t.view(-1, 1, 1, 1) / 1000)
+        weight = 1 + 2 * objects[chosen].float()[:, None] * (1 - t.view(-1, 1, 1, 1) / 1000)
         noisy, target, weight, ids = (v.to(args.device) for v in (noisy, target, weight, ids))
         states = text(ids).last_hidden_state
         output = unet(noisy.contiguous(memory_format=torch.channels_last), t.to(args.device), states).sample
@@ -224,15 +225,15 @@ def main() -> None:
             saved = now
         if now - judged > 600:
             average.eval()
-            shares = evaluate(pipeline(args.work, average["unet"], average["text"]), 32)
+            shares = evaluate(pipeline(args.work, average.unet, average.text), 32)
             print(step, {k: round(v, 2) for k, v in shares.items()}, flush=True)
             judged = before = time.monotonic()
     save(step)
     curve.draw(args.work / "unet.png", "text encoder + UNet")
     average.eval()
-    average["unet"].save_pretrained(args.work / "unet")
-    average["text"].save_pretrained(args.work / "text_encoder_joint")
-    print(evaluate(pipeline(args.work, average["unet"], average["text"]), 64))
+    average.unet.save_pretrained(args.work / "unet")
+    average.text.save_pretrained(args.work / "text_encoder_joint")
+    print(evaluate(pipeline(args.work, average.unet, average.text), 64))
 
 
 if __name__ == "__main__":
