@@ -103,6 +103,8 @@ class Forward:
         self._chunked_by: int | None = -1
         self._shared: dict[tuple[Branch, Any], Residuals] = {}
         self._in_channels = int(run.unet.config.in_channels)
+        width = run.unet.config.cross_attention_dim
+        self._text_width = width if isinstance(width, int) and run.unet.config.encoder_hid_dim is None else None
 
     def __call__(
         self,
@@ -236,32 +238,32 @@ class Forward:
     ) -> tuple[Tensor, dict[str, Tensor] | None, Tensor | None]:
         run, images = self.run, units.images
 
-        def spread(name: str) -> Tensor:
-            states = []
-            for conditioning in conditionings:
-                state = getattr(conditioning, name)
-                if state is None:
-                    raise ValueError("this model needs pooled text states: was the prompt encoded by another model?")
-                if state.shape[0] not in (1, run.batch):
-                    raise ValueError(f"a prompt has {state.shape[0]} rows, which do not fit {run.batch} images")
-                state = state.to(run.device, run.dtype)
-                states.append(state.expand(len(images), *state.shape[1:]) if state.shape[0] == 1 else state[images])
-            return torch.cat(states)
-
-        text, added, guidance = spread("text"), None, None
-        wanted = run.unet.config.cross_attention_dim
-        if isinstance(wanted, int) and run.unet.config.encoder_hid_dim is None and text.shape[-1] != wanted:
-            raise ValueError(
-                f"the prompt's states are {text.shape[-1]} wide and this model reads {wanted}: "
-                "was the prompt encoded by another model?"
-            )
+        text, added, guidance = self._spread("text", conditionings, images), None, None
         if run.time_ids is not None:
-            added = {"text_embeds": spread("pooled"), "time_ids": run.time_ids.to(run.device, run.dtype)}
-            added["time_ids"] = added["time_ids"].expand(text.shape[0], -1)
+            time_ids = run.time_ids.to(run.device, run.dtype).expand(text.shape[0], -1)
+            added = {"text_embeds": self._spread("pooled", conditionings, images), "time_ids": time_ids}
         if run.scale_embedding:
             values = [1.0 if scale is None else scale for scale in scales for _ in images]
             guidance = embed_scale(torch.tensor(values), run.scale_embedding).to(run.device, run.dtype)
         return text, added, guidance
+
+    def _spread(self, name: str, conditionings: Sequence[Conditioning], images: list[int]) -> Tensor:
+        """One state of all prompts, (R, ...), a row per row of the forward."""
+        run, states = self.run, []
+        for conditioning in conditionings:
+            state = getattr(conditioning, name)
+            if state is None:
+                raise ValueError("this model needs pooled text states: was the prompt encoded by another model?")
+            if name == "text" and self._text_width not in (None, state.shape[-1]):
+                raise ValueError(
+                    f"the prompt's states are {state.shape[-1]} wide and this model reads {self._text_width}: "
+                    "was the prompt encoded by another model?"
+                )
+            if state.shape[0] not in (1, run.batch):
+                raise ValueError(f"a prompt has {state.shape[0]} rows, which do not fit {run.batch} images")
+            state = state.to(run.device, run.dtype)
+            states.append(state.expand(len(images), *state.shape[1:]) if state.shape[0] == 1 else state[images])
+        return torch.cat(states)
 
     def _channels(self, step: Step, rows: Rows) -> Tensor:
         """All techniques' extra channels side by side, (R, c, h, w)."""

@@ -115,8 +115,7 @@ class EulerSteps:
         self._velocity = scheduler.config.prediction_type == "v_prediction"
         sigmas = scheduler.sigmas[first : first + calls + 1]
         self._coefficients = [
-            (now, reached - now, -now / (now**2 + 1) ** 0.5, now**2 + 1)
-            for now, reached in pairwise(sigmas)
+            (now, reached - now, -now / (now**2 + 1) ** 0.5, now**2 + 1) for now, reached in pairwise(sigmas)
         ]
 
     def step(self, prediction: Tensor, index: int, latents: Tensor, generators: Generators) -> Tensor:
