@@ -159,6 +159,10 @@ def denoise(
         empty=lambda: unconditional(model, ctx.log),
         techniques=[*guidance, *controls, *_inpainting(model, mask, masked, start, shape, device)],
     )
+    if schedule.calls == 0:
+        ctx.log.warning(
+            "strength %g of %d steps is less than one step: the start is returned as it is", strength, steps
+        )
     result = denoise_loop(run, watch=_Watch(ctx, parts))
     path = list(torch.stack(result.path).cpu()) if device.type != "cpu" else result.path
     trajectory = Trajectory(

@@ -51,7 +51,7 @@ class Run:
     techniques: Sequence[Technique] = ()
     views: Sequence[View] = ()
     scale_embedding: int = 0
-    _states: dict[Technique, Any] = field(default_factory=dict)
+    _states: dict[int, Any] = field(default_factory=dict)
     _empty: Conditioning | None = None
 
     @property
@@ -61,9 +61,10 @@ class Run:
 
     def state(self, technique: Technique, factory: Callable[[], T]) -> T:
         """What `technique` keeps during this run: made by `factory` at the first call, the same object after."""
-        if technique not in self._states:
-            self._states[technique] = factory()
-        return self._states[technique]
+        # By identity: two techniques with equal parameters still have a state each.
+        if id(technique) not in self._states:
+            self._states[id(technique)] = factory()
+        return self._states[id(technique)]
 
     def draw(self) -> Tensor:
         """Fresh noise (B, C, H, W), one draw from each image's generator."""

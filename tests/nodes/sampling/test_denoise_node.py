@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image as Picture
 
-from engine import Cancelled, CancelToken, Context, check
+from engine import Cancelled, CancelToken, Catalogue, Context, check, node
 from graphs import Graph
 from nodes import cfg, denoise, encode_prompt, load_model
 from nodes.sampling.loop import NotFiniteError
@@ -201,6 +201,27 @@ def test_two_bases_are_a_conflict_that_names_both(folder: Callable[[str], Any]) 
     assert "cfg (cfg) and cfg_2 (cfg)" in message
 
 
+def test_guidance_that_only_adds_is_a_missing_base(folder: Callable[[str], Any]) -> None:
+    @node("extra", category="guidance")
+    def extra(amount: float = 1.0) -> Guidance:
+        """Adds to a base."""
+        raise AssertionError("never run")
+
+    @node("wrapped", category="guidance", tags=("guidance:wraps",))
+    def wrapped(amount: float = 1.0) -> Guidance:
+        """May hand on a base."""
+        raise AssertionError("never run")
+
+    catalogue = Catalogue.load()
+    catalogue.add(extra)
+    catalogue.add(wrapped)
+    for added, expected in ((extra, [("missing_input", "guidance")]), (wrapped, [])):
+        with Graph() as graph:
+            denoise(load_model(str(folder("sd1"))), [added()])
+        found = check(graph.workflow(), catalogue, targets=["denoise"])
+        assert [(problem.code, problem.input) for problem in found] == expected
+
+
 def test_sizes_are_checked_before_running(folder: Callable[[str], Any]) -> None:
     def build(model: Any, prompt: Any) -> None:
         denoise(model, [cfg(prompt)], width=100, height=64)
@@ -210,3 +231,25 @@ def test_sizes_are_checked_before_running(folder: Callable[[str], Any]) -> None:
 
 def test_a_good_graph_has_no_problems(folder: Callable[[str], Any]) -> None:
     assert problems(lambda model, prompt: denoise(model, [cfg(prompt)], width=64), str(folder("sd1"))) == []  # type: ignore[arg-type, func-returns-value]
+
+
+def test_through_the_engine_and_its_disk_cache(folder: Callable[[str], Any], tmp_path: Any) -> None:
+    """A second run from the disk gives the same bits and runs nothing; guidance and trajectory survive storing."""
+    from engine import Cache, run
+    from nodes import decode
+
+    def graph() -> tuple[Any, Any, Any]:
+        with Graph() as g:
+            model = load_model(str(folder("sd1")), dtype="float32", device="cpu")
+            guidance = cfg(encode_prompt(model, "a red circle"), scale=3.0)
+            done = denoise(model, [guidance], steps=2, width=64, height=64)
+            return g, done, decode(model, done.latents)
+
+    first_graph, done, image = graph()
+    first = run(first_graph, targets=[image, done], cache=Cache(tmp_path))
+    assert first.ran == 5
+    again_graph, done_again, image_again = graph()
+    second = run(again_graph, targets=[image_again, done_again.trajectory], cache=Cache(tmp_path))
+    assert second.ran == 0
+    assert torch.equal(first[image].pixels, second[image_again].pixels)
+    assert torch.equal(first[done.trajectory].latents[1], second[done_again.trajectory].latents[1])
