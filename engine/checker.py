@@ -205,10 +205,12 @@ class _Checker:
             return
         kind = "folder" if port.widget is not None and port.widget.kind == "folder" else "file"
         if not (path.is_dir() if kind == "folder" else path.is_file()):
-            what = f"There is no {kind} {text}."
+            what, hint = f"There is no {kind} {text}.", None
             if path.exists():
                 what = f"{text} is a {'file' if kind == 'folder' else 'folder'}, not a {kind}."
-            self._add("bad_value", id, port.name, what, text, f"an existing {kind}", _sibling(text, path))
+            else:
+                hint = _sibling(text, path)
+            self._add("bad_value", id, port.name, what, text, f"an existing {kind}", hint)
 
     def _link(self, id: str, port: Port, wanted: Any, link: Link, bindings: dict[Any, Any]) -> None:
         source = self.types.get(link.node)

@@ -162,8 +162,8 @@ class Context:
             InputPathError: the name is empty, absolute or climbs out of the output folder.
         """
         out = self.out.resolve()
-        target = (out / (name + suffix)).resolve()
-        if not name.strip("/. ") or "\0" in name or out not in target.parents:
+        target = None if "\0" in name or not name.strip("/. ") else (out / (name + suffix)).resolve()
+        if target is None or out not in target.parents:
             raise InputPathError(f"{name!r} is no file name within the output folder {out}")
         target.parent.mkdir(parents=True, exist_ok=True)
         return target

@@ -53,7 +53,7 @@ class InProcess:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._flying: set[asyncio.Task[None]] = set()
+        self._flying: set[asyncio.Task[Any]] = set()
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
         """See `Executor`. Returns when an ordinary node has ended, and at once for an async one."""
@@ -89,24 +89,19 @@ class InProcess:
     # -- on the loop's thread
 
     def _launch(self, task: Task, done: Callable[[Done], None]) -> None:
-        flight = asyncio.get_running_loop().create_task(self._fly(task, done))
-        self._flying.add(flight)
-        flight.add_done_callback(self._flying.discard)
-
-    async def _fly(self, task: Task, done: Callable[[Done], None]) -> None:
         start = time.perf_counter()
-        value: Any = None
-        error: BaseException | None = None
-        try:
-            value = await task.type.fn(**task.inputs)
-        except asyncio.CancelledError:
-            error = Cancelled("the run was cancelled")
-        except (Exception, SystemExit, Cancelled) as raised:
-            error = raised
-        finally:
+        flight = asyncio.get_running_loop().create_task(_outcome(task))
+        self._flying.add(flight)
+
+        def landed(flight: asyncio.Task[Any]) -> None:
+            # In a callback, not around the await: a task that is cancelled before its first step runs none of its code.
+            self._flying.discard(flight)
             if task.context is not None:
                 task.context.close()
-        done(Done(task.number, value, error, time.perf_counter() - start))
+            value, error = (None, Cancelled("the run was cancelled")) if flight.cancelled() else flight.result()
+            done(Done(task.number, value, error, time.perf_counter() - start))
+
+        flight.add_done_callback(landed)
 
     def _cancel_all(self) -> None:
         for flight in self._flying:
@@ -119,3 +114,11 @@ class InProcess:
             self._thread = threading.Thread(target=self._loop.run_forever, name="weft-async", daemon=True)
             self._thread.start()
         self._loop.call_soon_threadsafe(function, *arguments)
+
+
+async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
+    """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it."""
+    try:
+        return await task.type.fn(**task.inputs), None
+    except (Exception, SystemExit, Cancelled) as raised:
+        return None, raised

@@ -206,7 +206,7 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
         name=name,
         type=tp,
         default=default,
-        optional=optional or default is None,
+        optional=optional or default is None or tp is Any or tp is object,
         many=many,
         range=number_range,
         choices=choices,

@@ -117,6 +117,6 @@ def _of_type(tp: Any) -> dict[str, Any] | None:
         return {"type": "array"}
     if origin is dict:
         return {"type": "object"}
-    if isinstance(origin, type) and origin is not object:
+    if isinstance(origin, type) and origin not in (object, Any):
         return {"type": "string"} if issubclass(origin, PurePath) else None
     return {"$ref": "#/$defs/literal"}  # Any, object, a TypeVar

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from engine import Catalogue, node
+from engine.catalogue import CatalogueError
+from tests.engine import toys
+
+GOOD = """
+from engine import node
+
+@node("good", category="pack")
+def good() -> int:
+    return 1
+"""
+
+
+def folder(tmp_path: Path, name: str, **files: str) -> Path:
+    place = tmp_path / name
+    place.mkdir()
+    for stem, text in files.items():
+        (place / f"{stem}.py").write_text(textwrap.dedent(text))
+    return place
+
+
+def test_installed_nodes_are_found() -> None:
+    catalogue = Catalogue.load()
+    assert {"load_model", "denoise", "save_image"} <= {node_type.name for node_type in catalogue}
+    assert catalogue.failures == []
+
+
+def test_a_folder_of_nodes(tmp_path: Path) -> None:
+    catalogue = Catalogue()
+    catalogue.add_folder(folder(tmp_path, "a", one=GOOD, _helper="raise SystemExit"))
+    assert [node_type.name for node_type in catalogue] == ["good"]
+    assert catalogue.failures == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nowhere_at_all", "nowhere_at_all"),
+        ("1 +", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit"),
+        ("from engine import node\n@node('lost')\ndef lost(x: 'Nowhere') -> int: ...", "Nowhere"),
+        ("from engine import node\n@node('no name')\ndef f() -> int: ...", "no name"),
+    ],
+)
+def test_a_file_that_fails_is_left_out_and_named(tmp_path: Path, text: str, words: str) -> None:
+    catalogue = Catalogue()
+    catalogue.add_folder(folder(tmp_path, "a", bad=text, good=GOOD))
+    assert [node_type.name for node_type in catalogue] == ["good"]
+    (failure,) = catalogue.failures
+    assert "bad.py" in failure.origin
+    assert words in failure.message
+
+
+def test_a_pack_that_prints_does_not_touch_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Catalogue().add_folder(folder(tmp_path, "a", chatty="print('hello')"))
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_two_nodes_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> None:
+    catalogue = Catalogue()
+    catalogue.add_folder(folder(tmp_path, "a", one=GOOD))
+    with pytest.raises(CatalogueError, match=r"one\.good.*two\.good"):
+        catalogue.add_folder(folder(tmp_path, "b", two=GOOD))
+
+
+def test_the_same_node_twice_is_no_conflict() -> None:
+    assert len(Catalogue([toys.add, toys.add])) == 1
+
+
+def test_a_folder_that_is_not_there() -> None:
+    with pytest.raises(CatalogueError, match="no folder"):
+        Catalogue().add_folder("nowhere")
+
+
+def test_near_names() -> None:
+    assert toys.catalogue().nearest("ad") == "add"
+    assert toys.catalogue().nearest("xyzzy") is None
+
+
+def test_listed_by_category_and_name() -> None:
+    @node("a", category="z")
+    def a() -> int: ...
+
+    @node("z", category="a")
+    def z() -> int: ...
+
+    assert [node_type.name for node_type in Catalogue([a, z])] == ["z", "a"]
