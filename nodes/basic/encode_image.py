@@ -65,7 +65,7 @@ def encode_masked_image(
 def _encode(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Latents:
     import torch
 
-    from nodes.sampling.run import generators
+    from nodes.sampling.noise import generators
     from nodes.sampling.vae import encode_pixels
 
     scale = model.scale_factor
