@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.cache import Cache
     from engine.catalogue import Catalogue
     from engine.checker import check
-    from engine.runner import Result, run
+    from engine.runner import Result, Settings, run
 
 __all__ = [
     "Cache",
@@ -38,6 +38,7 @@ __all__ = [
     "Range",
     "Result",
     "RunFailed",
+    "Settings",
     "Widget",
     "WorkflowError",
     "check",
@@ -48,7 +49,21 @@ __all__ = [
 ]
 
 # A node file needs declarations only; what runs them is imported when somebody runs something.
-_LATER = {"Cache": "cache", "Catalogue": "catalogue", "check": "checker", "run": "runner", "Result": "runner"}
+_LATER = {
+    "Cache": "cache",
+    "Catalogue": "catalogue",
+    "check": "checker",
+    "run": "runner",
+    "Result": "runner",
+    "Settings": "runner",
+}
+    "Cache": "cache",
+    "Catalogue": "catalogue",
+    "check": "checker",
+    "run": "runner",
+    "Result": "runner",
+    "Settings": "runner",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -69,7 +69,7 @@ class Context:
         cancel: the run's token.
         listener: takes progress and previews; None when nobody listens.
         provenance: gives the texts that a saved image carries.
-        preview_interval: seconds between two previews at least.
+        preview_interval: seconds between two previews at least; None when previews are not wanted at all.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Context:
         cancel: CancelToken | None = None,
         listener: Listener | None = None,
         provenance: Callable[[], Mapping[str, str]] | None = None,
-        preview_interval: float = 0.25,
+        preview_interval: float | None = 0.25,
     ) -> None:
         self.node_id = node_id
         self._out = out
@@ -105,11 +105,12 @@ class Context:
 
     def wants_preview(self) -> bool:
         """Whether a preview made now would be seen. Ask before making one: it costs more than the asking."""
-        return self._listener is not None and time.monotonic() >= self._next_preview
+        wanted = self._listener is not None and self._preview_interval is not None
+        return wanted and time.monotonic() >= self._next_preview
 
     def preview(self, image: bytes, mime: str, width: int, height: int) -> None:
         """Show an encoded picture (`mime` such as "image/jpeg", width and height in px) of what is being made."""
-        if self._listener is not None:
+        if self._listener is not None and self._preview_interval is not None:
             self._next_preview = time.monotonic() + self._preview_interval
             self._listener.preview(self.node_id, image, mime, width, height)
 

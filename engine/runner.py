@@ -46,10 +46,11 @@ class Settings:
     """How a run behaves.
 
     Attributes:
-        preview_interval: seconds between two previews of one node at least.
+        preview_interval: seconds between two previews of one node at least; None for no previews, which saves a node
+            the making of pictures that nobody shows.
     """
 
-    preview_interval: float = 0.25
+    preview_interval: float | None = 0.25
 
 
 def run(
@@ -75,6 +76,7 @@ def run(
         out: folder for files that are results; by default `out` in the working directory.
         on_event: called with each event, from the threads that nodes run on.
         cancel: stops the run when its `cancel()` is called.
+        settings: how it behaves.
         roots: folders that may be read; None allows every path.
         job: the id that events carry; by default a new one.
 

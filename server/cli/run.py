@@ -35,7 +35,7 @@ def run_command(
 ) -> None:
     """Run a workflow and print the paths of what it made."""
     with reporting(as_json=as_json, traceback_wanted=traceback):
-        from engine import Cache, CancelToken, run
+        from engine import Cache, CancelToken, Settings, run
         from engine.migrate import migrate
         from graphs.document import Workflow
         from server.cli.progress import showing_progress
@@ -62,6 +62,7 @@ def run_command(
                 out=out,
                 on_event=on_event,
                 cancel=cancel,
+                settings=Settings(preview_interval=None),  # a terminal shows no pictures
             )
         show(result, as_json)
 

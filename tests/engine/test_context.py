@@ -46,6 +46,15 @@ def test_previews_are_wanted_now_and_then(monkeypatch: pytest.MonkeyPatch) -> No
     assert ear.heard == [("n", b"p", "image/png", 8, 4)]
 
 
+def test_previews_that_nobody_wants() -> None:
+    ear = Ear()
+    ctx = Context("n", listener=ear, preview_interval=None)
+    assert not ctx.wants_preview()
+    ctx.preview(b"p", "image/png", 8, 4)
+    ctx.progress(1, 2)
+    assert ear.heard == [("n", 1, 2, "")]
+
+
 def test_progress_is_a_cancel_point() -> None:
     token = CancelToken()
     ctx = Context(cancel=token)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +85,8 @@ def test_the_reference_is_checked_and_written(tmp_path: Any, capsys: pytest.Capt
 def test_the_reference_is_about_our_nodes_alone(catalogue: Catalogue) -> None:
     assert list(own_nodes(catalogue)) == []
     assert len(own_nodes(Catalogue.load())) > 10
+
+
+def test_the_reference_in_the_docs_is_fresh() -> None:
+    """Else: python -m engine.reference docs/nodes.md"""
+    assert main([str(Path(__file__).parents[2] / "docs" / "nodes.md"), "--check"]) == 0
