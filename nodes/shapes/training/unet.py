@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from nodes.shapes.training.schedule import one_cycle
 from nodes.shapes.training.text import LENGTH, WIDTH
 from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, caption, render, sample_scene
 
-SCENES, BATCH, PEAK_LR, TEXT_LR, EMA = 24_000, 64, 2.5e-3, 0.3, 0.999
+SCENES, BATCH, PEAK_LR, TEXT_LR, EMA = 24_000, 64, 2.5e-3, 0.3, 0.998
 CHANNELS = (48, 96, 128)
 SCHEDULER = dict(
     num_train_timesteps=1000,
@@ -187,7 +188,12 @@ def main() -> None:
     alphas = DDIMScheduler(**SCHEDULER).alphas_cumprod
     judged = saved = before = time.monotonic()
     step = start
+    asked_to_stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked_to_stop.append(number))
     while True:
+        if asked_to_stop:
+            save(step)
+            raise SystemExit(f"stopped after {step} steps; run again to go on")
         progress = elapsed / (60 * args.minutes) if args.minutes else step / args.steps
         if progress >= 1:
             break
