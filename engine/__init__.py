@@ -57,13 +57,6 @@ _LATER = {
     "Result": "runner",
     "Settings": "runner",
 }
-    "Cache": "cache",
-    "Catalogue": "catalogue",
-    "check": "checker",
-    "run": "runner",
-    "Result": "runner",
-    "Settings": "runner",
-}
 
 
 def __getattr__(name: str) -> Any:
