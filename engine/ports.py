@@ -29,6 +29,13 @@ class Range:
     low: float | None = None
     high: float | None = None
 
+    def __post_init__(self) -> None:
+        # `Range(0.0)` and `Range(0)` are equal, so typing hands out either for both: they have to look the same too.
+        for name in ("low", "high"):
+            bound = getattr(self, name)
+            if isinstance(bound, float) and bound.is_integer():
+                object.__setattr__(self, name, int(bound))
+
     def __contains__(self, number: float) -> bool:
         return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
 

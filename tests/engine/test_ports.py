@@ -79,6 +79,12 @@ def test_a_default_of_none_makes_an_input_optional() -> None:
     assert validate(input_port("x", int, None), None) == []
 
 
+def test_equal_ranges_read_the_same() -> None:
+    assert str(Range(0.0, 1.0)) == str(Range(0, 1)) == "0 to 1"
+    assert str(Range(0.5)) == "at least 0.5"
+    assert str(Range(high=float("inf"))) == "at most inf"
+
+
 def test_annotation_becomes_port() -> None:
     found = input_port("n", Annotated[int | None, Range(1, 9), Help("How many."), Widget("slider", step=2)], 3, "doc")
     assert (found.type, found.optional, found.many, found.required) == (int, True, False, False)
