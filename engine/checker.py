@@ -137,7 +137,8 @@ class _Checker:
     def _unknown_type(self, id: str, spec: NodeSpec) -> None:
         name = spec.type
         if name not in self.unknown:
-            self.unknown[name] = self.catalogue.nearest(name)
+            # Looking for a near match takes longer than all other checks of a node, so not for each of 10,000.
+            self.unknown[name] = self.catalogue.nearest(name) if len(self.unknown) < 20 else None
         self.problems.append(
             Problem(
                 code="unknown_node_type",

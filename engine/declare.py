@@ -190,6 +190,13 @@ class NodeType:
         return frozenset(name for name, port in self.inputs.items() if port.constrained)
 
     @functools.cached_property
+    def files(self) -> frozenset[str]:
+        """Inputs whose literals are paths of files to read."""
+        return frozenset(
+            name for name, port in self.inputs.items() if port.widget is not None and port.widget.kind == "file"
+        )
+
+    @functools.cached_property
     def lazy(self) -> frozenset[str]:
         """Inputs that are given as `Lazy`."""
         return frozenset(name for name, port in self.inputs.items() if port.lazy)
@@ -301,8 +308,8 @@ def node(
         category: where an editor lists it.
         cache: "never" for what must run each time (clocks, random numbers without a seed).
         fingerprint: `f(**literal_inputs) -> str`, called while planning, for inputs that name something that can
-            change, such as a file; return its content hash. It has to be light. Where an input that it needs is
-            linked, the node runs each time.
+            change; return a hash of what is there. It has to be light. Where an input that it needs is linked, the
+            node runs each time. A node with `Widget("file")` inputs and no fingerprint has their content hashes.
         resource: "device" for what needs the accelerator alone, "io" for what waits, else "cpu".
         output: a run without targets runs it.
         side_files: it writes into the output folder.

@@ -8,13 +8,17 @@ appears early and few intermediates are held.
 from __future__ import annotations
 
 import inspect
+import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.catalogue import Catalogue
+from engine.context import resolve_input_path
 from engine.declare import NodeType
+from engine.filehash import content_hash
 from engine.ports import MISSING
 from engine.signature import TypeSignature, node_key, normal_inputs
 from graphs.document import Link, Workflow
@@ -85,6 +89,7 @@ def make_plan(
     catalogue: Catalogue,
     targets: Sequence[str],
     out: str,
+    roots: Sequence[Path] | None = None,
     nonce: Callable[[], bytes] = lambda: secrets.token_bytes(20),
 ) -> Plan:
     """Number and sign what the targets reach. The workflow has to be free of errors (`engine.checker`).
@@ -94,6 +99,7 @@ def make_plan(
     Args:
         targets: ids of nodes.
         out: the output folder, which enters the keys of nodes that write there.
+        roots: folders that may be read; relative paths of files are looked for there.
         nonce: makes the key of a node that has to run each time.
     """
     order = reachable(workflow, targets)
@@ -117,7 +123,7 @@ def make_plan(
             code, folder = catalogue.code(node_type), out if node_type.side_files else None
             signature = signatures[node_type.name] = TypeSignature.of(node_type, code, folder)
         inputs = normal_inputs(spec.inputs, node_type.inputs)
-        fingerprint, known = _fingerprint(node_type, inputs)
+        fingerprint, known = _fingerprint(node_type, inputs, roots)
         key = node_key(signature, inputs, fingerprint, linked) if known else nonce()
         sources = tuple(dict.fromkeys(numbers[link.node] for item in inputs.values() for link in links_in(item)))
         keeps = known and all(steps[source].keeps for source in sources)
@@ -180,11 +186,17 @@ def _sources(inputs: Mapping[str, Any]) -> Iterator[str]:
             yield link.node
 
 
-def _fingerprint(node_type: NodeType, inputs: Mapping[str, Any]) -> tuple[str | None, bool]:
-    """The node's own fingerprint, and whether it can be known; a node that fails to give one runs and says why."""
+def _fingerprint(
+    node_type: NodeType, inputs: Mapping[str, Any], roots: Sequence[Path] | None
+) -> tuple[str | None, bool]:
+    """What of the world outside the document enters a node's key, and whether it can be known before the node runs.
+
+    A node that gives no fingerprint (the file is missing, say) runs, and says itself what is wrong.
+    """
     if node_type.cache == "never":
         return None, False
-    if node_type.fingerprint is None:
+    function = node_type.fingerprint
+    if function is None and not node_type.files:
         return None, True
     literals = {
         name: inputs.get(name, port.default)
@@ -192,13 +204,21 @@ def _fingerprint(node_type: NodeType, inputs: Mapping[str, Any]) -> tuple[str | 
         if port.default is not MISSING or name in inputs
     }
     literals = {name: item for name, item in literals.items() if not any(links_in(item))}
-    parameters = inspect.signature(node_type.fingerprint).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        linked = node_type.inputs.keys() - literals.keys()
-        if any(name in linked and parameter.default is parameter.empty for name, parameter in parameters.items()):
-            return None, False
-        literals = {name: item for name, item in literals.items() if name in parameters}
+    linked = node_type.inputs.keys() - literals.keys()
     try:
-        return str(node_type.fingerprint(**literals)), True
+        for name in node_type.files & literals.keys():
+            if isinstance(literals[name], (str, PurePath)) and str(literals[name]):
+                literals[name] = str(resolve_input_path(literals[name], roots))
+        if function is None:
+            # It reads files and says no more: then it depends on what is in them.
+            paths = {name: literals[name] for name in sorted(node_type.files & literals.keys())}
+            texts = {name: content_hash(path) for name, path in paths.items() if isinstance(path, str) and path}
+            return json.dumps(texts), not node_type.files & linked
+        parameters = inspect.signature(function).parameters
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            if any(name in linked and parameter.default is parameter.empty for name, parameter in parameters.items()):
+                return None, False
+            literals = {name: item for name, item in literals.items() if name in parameters}
+        return str(function(**literals)), True
     except Exception:
         return None, False

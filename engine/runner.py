@@ -149,7 +149,7 @@ class _Run:
         self.emitter = emitter
         self.cancel = cancel
         self.settings = settings
-        self.roots = roots
+        self.roots = None if roots is None else [Path(root).absolute() for root in roots]
         self.result = Result(emitter.job)
         self.broken: set[bytes] = set()
         """Keys that a tier said it has and then could not give."""
@@ -161,7 +161,7 @@ class _Run:
         ran: set[int] = set()
         try:
             self.cancel.check()
-            self.plan = make_plan(self.workflow, self.catalogue, self.targets, str(self.out))
+            self.plan = make_plan(self.workflow, self.catalogue, self.targets, str(self.out), self.roots)
             self.emitter.emit(JobStarted, nodes=len(self.plan.steps))
             while not self._attempt(self.plan, executor, ran):
                 pass

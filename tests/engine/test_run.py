@@ -238,6 +238,21 @@ def test_a_changed_file_is_read_again(run_toys: Run, calls: Counter[str], docume
     assert calls == {"read": 2, "show": 2}
 
 
+def test_a_node_that_forgot_its_fingerprint_sees_changed_files_too(
+    run_toys: Run, calls: Counter[str], document: Doc, tmp_path: Path
+) -> None:
+    cache = Cache()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "f.txt").write_text("not this one")
+    doc = document(n=("length", {"path": "f.txt"}))
+    lengths = []
+    for text in ("a", "a", "ab"):
+        (tmp_path / "root/f.txt").write_text(text)
+        lengths.append(run_toys(doc, ["n"], cache=cache, roots=[tmp_path / "root"])["n"])
+    assert lengths == [1, 1, 2]
+    assert calls["length"] == 2
+
+
 @pytest.mark.parametrize("folder", [None, "c"])
 def test_a_file_that_is_gone_is_written_again(
     folder: str | None, run_toys: Run, calls: Counter[str], document: Doc, tmp_path: Path
