@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from engine.catalogue import Catalogue, installed
 from engine.context import resolve_input_path
-from engine.declare import NodeType
+from engine.declare import NodeType, NodeView
 from engine.errors import InputPathError
 from engine.migrate import migrate
 from engine.ports import MISSING, OutputPort, Port, validate
@@ -89,6 +90,12 @@ class _View:
                 found.append((link.node, node_type))
         return found
 
+    def users(self) -> list[NodeView]:
+        return [self._checker.view(id) for id in self._checker.users.get(self.id, ()) if id in self._checker.types]
+
+    def other(self, id: str) -> NodeView | None:
+        return self._checker.view(id) if id in self._checker.types else None
+
 
 def _has_link(item: Any) -> bool:
     return isinstance(item, Link) or (isinstance(item, list) and any(isinstance(part, Link) for part in item))
@@ -125,6 +132,19 @@ class _Checker:
                 if node_type.check is not None and len(self.problems) == before:
                     self._own_check(id, spec, node_type, node_type.check)
         return self.problems
+
+    def view(self, id: str) -> NodeView:
+        """What the own check of a node of known type sees."""
+        return _View(id, self.specs[id], self.types[id], self)
+
+    @cached_property
+    def users(self) -> dict[str, list[str]]:
+        """Node -> the nodes that link to it, each once. Found when a check first asks."""
+        found: dict[str, dict[str, None]] = {}
+        for id, spec in self.specs.items():
+            for _, link in spec.links():
+                found.setdefault(link.node, {})[id] = None
+        return {id: list(users) for id, users in found.items()}
 
     def _order(self) -> list[str]:
         """The nodes whose type is known; where types flow through generic nodes, after what they link to."""
@@ -244,7 +264,7 @@ class _Checker:
 
     def _own_check(self, id: str, spec: NodeSpec, node_type: NodeType, own: Callable[[Any], Any]) -> None:
         try:
-            self.problems.extend(own(_View(id, spec, node_type, self)) or ())
+            self.problems.extend(own(self.view(id)) or ())
         except Exception as error:
             message = f"The check of {node_type.name} itself failed: {error.__class__.__name__}: {error}."
             self.problems.append(Problem(severity="warning", code="bad_value", node=id, message=message))

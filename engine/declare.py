@@ -53,6 +53,12 @@ class NodeView(Protocol):
     def sources(self, input: str) -> list[tuple[str, NodeType]]:
         """The nodes linked to an input: id and declaration, in the order of the list."""
 
+    def users(self) -> list[NodeView]:
+        """The nodes that link to this one. Their own inputs may still be wrong: trust no type."""
+
+    def other(self, id: str) -> NodeView | None:
+        """Another node of the graph, such as one of the `sources`; None where its type is unknown."""
+
 
 StaticCheck = Callable[[Any], Iterable[Problem]]
 

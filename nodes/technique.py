@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nodes.sampling.rows import Rows
     from nodes.sampling.run import Run, Step
-    from nodes.values import Conditioning
+    from nodes.values import Conditioning, Latents
 
 
 AttentionOp = Literal["bias", "capture", "edit", "identity", "add"]
@@ -157,6 +157,11 @@ class Technique:
     def expand(self) -> Sequence[Technique]:
         """The techniques that this one is made of: itself, unless it needs several places in the order."""
         return (self,)
+
+    def origin(self) -> Latents | None:
+        """Latents that a run with this technique is about; they give its size and number of images, as `denoise.start`
+        does, and let `denoise.strength` act. None has no say."""
+        return None
 
     def start(self, run: Run) -> Tensor | None:
         """Latents (B, C, H, W) at the first level to begin from, or None. At most one technique may have them."""

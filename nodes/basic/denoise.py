@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from engine import Context, NodeView, Problem, Range, Widget, node
+from nodes.checks import check_techniques
 from nodes.values import Control, Guidance, Latents, Mask, Model, Trajectory
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ SCALE = 8
 """Pixels per latent pixel in every supported family; the run itself asks the model."""
 MAX_SIDE = 8192
 MAX_PIXELS = 2**26
-BASE = "guidance:base"
-WRAPS = "guidance:wraps"
-"""Tag of nodes that hand on another's guidance, changed: whether that is a base shows only in the run."""
 
 
 class Denoised(NamedTuple):
@@ -50,25 +48,8 @@ class Denoised(NamedTuple):
 
 
 def _check(view: NodeView) -> Iterable[Problem]:
-    """One base term, sizes that the model can have, and a mask that has something to keep."""
-    sources = view.sources("guidance")
-    bases = [(id, kind) for id, kind in sources if BASE in kind.tags]
-    if sources and not bases and not any(WRAPS in kind.tags for _, kind in sources):
-        given = ", ".join(f"{id} ({kind.name})" for id, kind in sources)
-        yield Problem(
-            code="missing_input",
-            node=view.id,
-            input="guidance",
-            message=f"guidance needs one base term, such as cfg; {given} only add to one",
-        )
-    if len(bases) > 1:
-        given = " and ".join(f"{id} ({kind.name})" for id, kind in bases)
-        yield Problem(
-            code="conflict",
-            node=view.id,
-            input="guidance",
-            message=f"{given} are both a base term, which makes the first prediction; denoise takes exactly one",
-        )
+    """Techniques that go together, and sizes that the model can have."""
+    yield from check_techniques(view)
     for side in ("width", "height"):
         size = view.literals.get(side)
         if isinstance(size, int) and size % SCALE:
@@ -114,7 +95,8 @@ def denoise(
         guidance: exactly one base term, such as `cfg`, and any number of others.
         controls: what adds to the denoiser's input or inner states.
         start: latents to begin from (image to image, inpainting); without it, noise.
-        strength: how much of the way to denoise from `start`: 1 is all of it, 0 returns `start` as it is.
+        strength: how much of the way to denoise from `start`, or from the latents that a technique starts with
+            (`diffedit`): 1 is all of it, 0 returns `start` as it is.
         mask: where to change, 1, and where to keep `start`, 0; of the image's size.
         steps: number of steps. Schedulers in two stages (heun) evaluate the denoiser twice a step.
         scheduler: how to step; default is the model's own. dpmpp_sde is the multistep form, one evaluation a step.
@@ -137,12 +119,14 @@ def denoise(
     ctx = ctx or Context()
     guidance = [guidance] if isinstance(guidance, Guidance) else list(guidance)
     controls = [controls] if isinstance(controls, Control) else list(controls)
-    shape = _shape(model, start, batch, width, height)
+    # A technique may bring what the run begins with; it then gives the size as `start` does, and strength acts.
+    begun = start or next((origin for item in (*guidance, *controls) if (origin := item.origin())), None)
+    shape = _shape(model, begun, batch, width, height)
     parts = model.parts()
     unet = parts.unet
     device, dtype = unet.device, unet.dtype
     sampler = build_scheduler(scheduler, {**model.scheduler, "prediction_type": model.prediction})
-    schedule = Schedule(sampler, steps, strength=strength if start is not None else 1.0, eta=eta, device=device)
+    schedule = Schedule(sampler, steps, strength=strength if begun is not None else 1.0, eta=eta, device=device)
     sources = generators(seed, shape[0])
     run = Run(
         unet=unet,
@@ -155,6 +139,7 @@ def denoise(
         clean=_repeat(start.samples, shape).to(device, torch.float32) if start is not None else None,
         pure_noise=start is None or (mask is not None and strength == 1.0),
         time_ids=_time_ids(model, shape),
+        scale_factor=model.scale_factor,
         scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
         empty=lambda: unconditional(model, ctx.log),
         techniques=[*guidance, *controls, *_inpainting(model, mask, masked, start, shape, device)],

@@ -32,6 +32,7 @@ class Run:
     noise: (B, C, H, W), the first draw of each generator.
     clean: (B, C, H, W), the latents that the run starts from, without noise; None for text to image.
     pure_noise: begin from noise alone even where `clean` is given (inpainting at full strength).
+    scale_factor: pixels per latent pixel.
     time_ids: (1, 6) of SDXL's size conditioning, or None. scale_embedding: width of the guidance-scale embedding of
         distilled models, or 0.
     empty: makes the conditioning of an absent negative prompt.
@@ -50,6 +51,7 @@ class Run:
     empty: Callable[[], Conditioning] | None = None
     techniques: Sequence[Technique] = ()
     views: Sequence[View] = ()
+    scale_factor: int = 8
     scale_embedding: int = 0
     _states: dict[int, Any] = field(default_factory=dict)
     _empty: Conditioning | None = None

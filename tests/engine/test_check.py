@@ -274,3 +274,34 @@ def test_unknown_keys_are_warnings_and_run(catalogue: Catalogue) -> None:
     problem = the_one(check(document, catalogue))
     assert problem.severity == "warning"
     assert run(document, catalogue=catalogue)["end"] == 2.0
+
+
+def test_a_check_sees_the_nodes_around(catalogue: Catalogue) -> None:
+    """Upstream by `sources` and `other`, downstream by `users`."""
+    seen: dict[str, Any] = {}
+
+    def look(view: Any) -> list[Any]:
+        seen["users"] = [(user.id, user.type.name) for user in view.users()]
+        (source,) = view.sources("value")
+        seen["literals"] = view.other(source[0]).literals
+        seen["missing"] = view.other("nowhere")
+        return []
+
+    @node("looking", check=look)
+    def looking(value: int) -> int:
+        """Looks around."""
+        return value
+
+    catalogue = Catalogue([*toys.NODES, looking])
+    links = {"value": {"link": "middle"}}
+    document = {
+        "weft": 1,
+        "nodes": {
+            "first": {"type": "steps", "inputs": {"count": 5}},
+            "middle": {"type": "looking", "inputs": {"value": {"link": "first"}}},
+            "a": {"type": "lazily", "inputs": links},
+            "b": {"type": "lazily", "inputs": links},
+        },
+    }
+    assert check(document, catalogue, targets=["a"]) == []
+    assert seen == {"users": [("a", "lazily"), ("b", "lazily")], "literals": {"count": 5}, "missing": None}
