@@ -13,6 +13,7 @@ def decode(
     model: Model,
     latents: Latents,
     tiles: Literal["auto", "always", "never"] = "auto",
+    circular: bool = False,
     ctx: Context | None = None,
 ) -> Image:
     """Turn latents into images with the model's VAE.
@@ -22,6 +23,7 @@ def decode(
         latents: from `denoise`.
         tiles: auto decodes images above 1024 x 1024 pixels in overlapping tiles, which bounds the memory. Tiles see
             less of their surroundings, so colours can differ slightly from those of the whole.
+        circular: the right edge goes on at the left one, so that no seam shows there (see `multidiffusion`).
     """
     import torch
 
@@ -36,5 +38,6 @@ def decode(
     if not bool(torch.isfinite(samples).all()):
         raise ArithmeticError("the latents hold NaN or infinity: nothing can be decoded from them")
     tiled = {"auto": None, "always": True, "never": False}[tiles]
+    vae = model.parts().vae
     with torch.no_grad():
-        return Image(decode_latents(model.parts().vae, samples, tiled=tiled, check=ctx.check_cancelled))
+        return Image(decode_latents(vae, samples, tiled=tiled, circular=circular, check=ctx.check_cancelled))

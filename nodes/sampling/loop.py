@@ -43,7 +43,8 @@ def denoise_loop(run: Run, *, watch: Watch | None = None, max_units: int | None 
     """Run the schedule from its first level to its last.
 
     run.techniques: as wired; exactly one of them is a base.
-    watch: progress, previews and cancelling. max_units: images (or views) in one forward, None for all.
+    watch: progress, previews and cancelling. max_units: images (or views) in one forward, None
+    for what memory allows.
     Raises ValueError for techniques that exclude each other, NotFiniteError with the step's number.
     """
     run.techniques = expand(run.techniques)

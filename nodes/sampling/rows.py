@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from nodes.values import Conditioning
 
 
+BUDGET = 2**33
+"""Bytes that the inner states of one forward may take, roughly: what is wider goes in several forwards."""
+
+
 class Units:
     """What a branch has one row for: the images, or each view of each image; or a part of these.
 
@@ -88,7 +92,8 @@ def _indices(view: View, height: int, width: int, factor: int, device: torch.dev
 class Forward:
     """Evaluates branches for a run.
 
-    max_units: how many images (or views of images) go in one forward; None for all. Out of memory halves it.
+    max_units: how many images (or views of images) go in one forward; None for as many as `BUDGET` allows. Out of
+        memory halves it.
     calls, rows: how many forwards ran and how many rows they had, for costs and tests.
     """
 
@@ -99,7 +104,7 @@ class Forward:
         self.calls = 0
         self.rows = 0
         self._prepared: dict[Any, Any] = {}
-        self._chunks: list[Units] = []
+        self._chunks: dict[tuple[int, ...] | None, list[Units]] = {}
         self._chunked_by: int | None = -1
         self._shared: dict[tuple[Branch, Any], Residuals] = {}
         self._in_channels = int(run.unet.config.in_channels)
@@ -112,13 +117,15 @@ class Forward:
         branches: Iterable[Branch],
         latents: Tensor,
         rules: Sequence[AttentionRule] = (),
+        images: Sequence[int] | None = None,
     ) -> Predictions:
-        """The predictions of `branches`, each (B, C, H, W) float32."""
+        """The predictions of `branches`, each (B, C, H, W) float32; of some `images` alone, a row for each of these."""
+        chosen = None if images is None else tuple(images)
         while True:
             try:
-                return self._evaluate(step, tuple(dict.fromkeys(branches)), latents, rules)
+                return self._evaluate(step, tuple(dict.fromkeys(branches)), latents, rules, chosen)
             except torch.OutOfMemoryError:
-                largest = max(len(units) for units in self.chunks())
+                largest = max(len(units) for units in self.chunks(chosen))
                 if largest == 1:
                     raise
                 self.max_units = (largest + 1) // 2
@@ -128,23 +135,33 @@ class Forward:
         if self._shared:
             self._shared = {}
 
-    def chunks(self) -> list[Units]:
-        """The units of each forward. All branches of a unit stay together: attention rules may relate them."""
+    def chunks(self, images: tuple[int, ...] | None = None) -> list[Units]:
+        """The units of each forward. All branches of a unit stay together: attention rules may relate them.
+
+        images: None for all. The lists are kept: what is prepared for units is found by their object.
+        """
         if self._chunked_by != self.max_units:
+            self._chunks, self._chunked_by = {}, self.max_units
+        if images not in self._chunks:
+            chosen = range(self.run.batch) if images is None else images
             views: Sequence[View | None] = self.run.views or (None,)
-            pairs = [(view, image) for view in views for image in range(self.run.batch)]
-            size = self.max_units or len(pairs)
+            pairs = [(view, image) for view in views for image in chosen]
+            size = self.max_units or _fitting(self.run)
             parts = [pairs[at : at + size] for at in range(0, len(pairs), size)]
-            self._chunks = [Units(part, self.run.batch) for part in parts]
-            self._chunked_by = self.max_units
-        return self._chunks
+            self._chunks[images] = [Units(part, self.run.batch) for part in parts]
+        return self._chunks[images]
 
     def _evaluate(
-        self, step: Step, branches: tuple[Branch, ...], latents: Tensor, rules: Sequence[AttentionRule]
+        self,
+        step: Step,
+        branches: tuple[Branch, ...],
+        latents: Tensor,
+        rules: Sequence[AttentionRule],
+        images: tuple[int, ...] | None,
     ) -> Predictions:
         if not branches:
             return Predictions()
-        chunks = self.chunks()
+        chunks = self.chunks(images)
         groups = self._by_length(branches)
         if len(chunks) == 1 and len(groups) == 1 and not self.run.views:
             output = self._forward(step, branches, chunks[0], latents, rules)
@@ -210,13 +227,11 @@ class Forward:
         """The scaled latents of every row, (R, C, h, w)."""
         schedule, dtype = self.run.schedule, self.run.dtype
         common = units.take(schedule.scale(latents, step.index)).to(dtype)
-        if all(branch.latents is None for branch in branches):
+        owned = [branch.latents if branch.latents is not None else step.moved.get(branch) for branch in branches]
+        if all(own is None for own in owned):
             return common if len(branches) == 1 else torch.cat([common] * len(branches))
         return torch.cat(
-            [
-                common if own is None else units.take(schedule.scale(own, step.index)).to(dtype)
-                for own in (branch.latents for branch in branches)
-            ]
+            [common if own is None else units.take(schedule.scale(own, step.index)).to(dtype) for own in owned]
         )
 
     def _states(
@@ -298,17 +313,36 @@ class Forward:
         return options
 
     def _merge(self, pieces: list[Tensor]) -> Tensor:
-        """The mean over all views at each pixel, (B, C, H, W)."""
+        """The mean over all views at each pixel, (images, C, H, W)."""
         run = self.run
         stacked = torch.cat(pieces)
-        canvas = stacked.new_zeros(run.shape)
-        counts = canvas.new_zeros(1, 1, *run.shape[-2:])
+        count = stacked.shape[0] // len(run.views)
+        canvas = stacked.new_zeros(count, *run.shape[1:])
         for number, view in enumerate(run.views):
             rows, columns = _indices(view, run.shape[-2], run.shape[-1], 1, canvas.device)
-            part = stacked[number * run.batch : (number + 1) * run.batch]
+            part = stacked[number * count : (number + 1) * count]
             canvas[:, :, rows[:, None], columns] += part
-            counts[:, :, rows[:, None], columns] += 1
-        return canvas / counts
+        return canvas / coverage(run).to(canvas.device)
+
+
+def coverage(run: Run) -> Tensor:
+    """How many views see each pixel of the canvas, (1, 1, H, W) on the CPU: ones where there are no views."""
+    height, width = run.shape[-2:]
+    if not run.views:
+        return torch.ones(1, 1, height, width)
+    counts = torch.zeros(1, 1, height, width)
+    for view in run.views:
+        rows, columns = _indices(view, height, width, 1, counts.device)
+        counts[:, :, rows[:, None], columns] += 1
+    return counts
+
+
+def _fitting(run: Run) -> int:
+    """How many images or views fit `BUDGET`. From sizes alone, so that equal runs are split, and round, equally."""
+    height, width = (run.views[0].height, run.views[0].width) if run.views else run.shape[-2:]
+    # About 24 feature maps of the first level are alive at once, and four branches are a usual number.
+    row = 24 * height * width * int(run.unet.config.block_out_channels[0]) * run.dtype.itemsize
+    return max(1, BUDGET // (4 * row))
 
 
 def _sum(found: Sequence[Residuals | None]) -> Residuals:

@@ -12,18 +12,29 @@ from torch import Tensor
 WHOLE = 128 * 128
 TILE = 64
 OVERLAP = 16
+MARGIN = 8
+"""Columns of the other side beside each edge of a circular image, as diffusers' panorama has."""
 
 
 def decode_latents(
-    vae: Any, samples: Tensor, *, tiled: bool | None = None, check: Callable[[], None] = lambda: None
+    vae: Any,
+    samples: Tensor,
+    *,
+    tiled: bool | None = None,
+    circular: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """Pixels (B, 8H, 8W, 3) in [0, 1], float32 on the CPU, from denoiser latents (B, C, H, W).
 
     tiled: None tiles when an image is larger than `WHOLE`. check: called between pieces, to be cancelled.
+    circular: the right edge goes on at the left one; each side is decoded with a part of the other beside it.
     """
     pieces = []
+    margin = min(MARGIN, samples.shape[-1]) if circular else 0
     for sample in samples.split(1):
         check()
+        if margin:
+            sample = torch.cat([sample[..., -margin:], sample, sample[..., :margin]], dim=-1)
         latents = unscale(vae, sample.to(vae.device, torch.float32)).to(vae.dtype)
         big = sample.shape[-2] * sample.shape[-1] > WHOLE if tiled is None else tiled
         image = (
@@ -31,6 +42,9 @@ def decode_latents(
             if big
             else (vae.decode(latents, return_dict=False)[0])
         )
+        if margin:
+            cut = margin * image.shape[-1] // sample.shape[-1]
+            image = image[..., cut:-cut]
         pieces.append((image.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu())
     return torch.cat(pieces)
 
