@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from nodes.basic.text import fill_text as fill_text
     from nodes.basic.text import join_text as join_text
     from nodes.techniques.cfg import cfg as cfg
+    from nodes.techniques.multidiffusion import multidiffusion as multidiffusion
 
 _FOLDERS = ("nodes.basic", "nodes.techniques")
 

@@ -1,0 +1,32 @@
+"""The tiny models and pipelines of the loop's tests, and models whose attention is less sharp.
+
+Batches of other sizes round differently, and the sharp attention of the tiny models makes much of it in a few steps:
+where ours puts into one forward what diffusers puts into several, both run on a calm model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.nodes.sampling.conftest import BUILDERS, folder, model, one_thread, pipe
+from tests.tiny import tiny_sd1, tiny_sd2
+
+__all__ = ["folder", "model", "one_thread", "pipe"]
+
+
+def _calm(folder: Path) -> Path:
+    """The model of a folder with its queries and keys made smaller."""
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    for name in weights:
+        if name.endswith(("to_q.weight", "to_k.weight")):
+            weights[name] *= 0.3
+    save_file(weights, path, metadata={"format": "pt"})
+    return folder
+
+
+BUILDERS["sd1_calm"] = lambda folder: _calm(tiny_sd1(folder))
+BUILDERS["sd2_calm"] = lambda folder: _calm(tiny_sd2(folder))
+BUILDERS["sd1_four_calm"] = lambda folder: _calm(tiny_sd1(folder, levels=4, sample_size=32))
