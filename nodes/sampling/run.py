@@ -98,7 +98,9 @@ class Step:
     """One call of the denoiser, and what hooks may ask about it.
 
     index: 0 to `run.schedule.calls` - 1. latents: (B, C, H, W) float32 at level `index`, unscaled.
-    branches: those of the forward, known from `second` on.
+    branches: those of the forward, known from `attention` on; within `predict`, those that it is asked for.
+    moved: latents (B, C, H, W), unscaled, of single branches in place of the common ones, where `guide` moves the rows
+        of one branch alone.
     """
 
     run: Run
@@ -107,6 +109,7 @@ class Step:
     active: Active
     forward: Forward
     branches: tuple[Branch, ...] = ()
+    moved: dict[Branch, Tensor] = field(default_factory=dict)
 
     @property
     def timestep(self) -> Tensor:
@@ -135,14 +138,32 @@ class Step:
         *,
         rules: Sequence[AttentionRule] = (),
         grad: bool = False,
+        images: Sequence[int] | None = None,
     ) -> Predictions:
         """Another forward at this level, with every active technique's channels and residuals.
 
+        What techniques add to the attention as a condition (`bias`, `add`) acts here too; captures, edits and
+        identities belong to the step's own forward.
+
         latents: (B, C, H, W), unscaled; None for the current ones. rules: attention rules for this forward alone.
-        grad: keep the graph, for a gradient on `latents`. Counts as one more call in the cost.
+        grad: keep the graph, for a gradient on `latents`. images: only these of the batch; the predictions have a row
+            for each. Counts as one more call in the cost.
         """
+        branches = tuple(branches)
+        rules = [*self._conditions(branches), *rules]
         with torch.set_grad_enabled(grad):
-            return self.forward(self, branches, self.latents if latents is None else latents, rules)
+            return self.forward(self, branches, self.latents if latents is None else latents, rules, images)
+
+    def _conditions(self, branches: tuple[Branch, ...]) -> list[AttentionRule]:
+        """The rules of active techniques that condition these branches."""
+        if not self.active.attention:
+            return []
+        own, self.branches = self.branches, branches
+        try:
+            rules = [rule for technique in self.active.attention for rule in technique.attention(self)]
+        finally:
+            self.branches = own
+        return [rule for rule in rules if rule.op in ("bias", "add")]
 
     def x0(self, prediction: Tensor, latents: Tensor | None = None) -> Tensor:
         """The clean latents that a prediction means at this level."""

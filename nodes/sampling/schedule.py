@@ -7,6 +7,7 @@ numbers per call, so that a technique turns a prediction into x0 and back withou
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -128,6 +129,17 @@ class Schedule:
         """Let the noise of stochastic steps come from these generators, one per image."""
         if self._takes_generator:
             self._options["generator"] = list(generators)
+
+    def fork(self) -> Schedule:
+        """The same schedule once more, for a second trajectory beside the first: with its own history of steps.
+
+        To be taken before the first step.
+        """
+        other = copy.copy(self)
+        other.scheduler = copy.deepcopy(self.scheduler)
+        other._fast = copy.deepcopy(self._fast)
+        other._options = dict(self._options)
+        return other
 
     def scale(self, latents: Tensor, index: int) -> Tensor:
         """The latents as call `index` of the denoiser wants them."""

@@ -1,0 +1,66 @@
+"""A second trajectory beside the run's own: the picture that another prompt gives from the same noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from nodes.sampling.run import Step
+from nodes.technique import Branch, Order, Predictions
+from nodes.values import Conditioning
+
+
+def base_branches(step: Step) -> list[Branch]:
+    """The branches of the run's base term in this step."""
+    base = next(technique for technique in step.run.techniques if technique.base)
+    return list(base.branches(step))
+
+
+class Companion:
+    """A plain run of `prompt` under the same base term, level by level with the run that it is made in.
+
+    Its noise is the run's own, also in schedulers that add some in each step. Techniques other than the base, and what
+    rescales it, leave it alone; residuals and channels are those of every row.
+
+    To be made at its first step, before the scheduler steps.
+    """
+
+    def __init__(self, step: Step, prompt: Conditioning) -> None:
+        self.prompt = prompt
+        self.latents = step.latents
+        self._schedule = step.run.schedule.fork()
+
+    def pairs(self, step: Step) -> list[tuple[Branch, Branch]]:
+        """Each branch of the base with the companion's, at the companion's latents. New ones in each step."""
+        return [(branch, self._own(branch)) for branch in base_branches(step)]
+
+    def _own(self, branch: Branch) -> Branch:
+        conditional = branch.role == "cond"
+        return Branch(
+            f"{branch.name} of the source",
+            "source" if conditional else branch.role,
+            self.prompt if conditional else branch.conditioning,
+            latents=self.latents,
+            guidance_scale=branch.guidance_scale,
+        )
+
+    def advance(self, step: Step, pairs: Iterable[tuple[Branch, Branch]], predictions: Predictions) -> None:
+        """One step of the scheduler with the companion's own predictions. Before the run takes its own."""
+        found = Predictions({branch: predictions[own] for branch, own in pairs})
+        prediction = found.role("cond")
+        for technique in step.active.combine:
+            if technique.base or technique.order == Order.RESCALE:
+                prediction = technique.combine(step, found, prediction)
+        self._schedule.bind(_copies(step.run.generators))
+        self.latents = self._schedule.step(prediction, step.index, self.latents)
+
+
+def _copies(generators: Iterable[torch.Generator]) -> list[torch.Generator]:
+    """Generators that draw the same next, without the originals moving on."""
+    made = []
+    for generator in generators:
+        copy = torch.Generator(generator.device)
+        copy.set_state(generator.get_state())
+        made.append(copy)
+    return made
