@@ -24,12 +24,18 @@ if TYPE_CHECKING:
     from nodes.basic.arithmetic import remainder as remainder
     from nodes.basic.arithmetic import round_number as round_number
     from nodes.basic.arithmetic import subtract as subtract
+    from nodes.basic.columns import columns_mask as columns_mask
+    from nodes.basic.columns import zero_columns as zero_columns
     from nodes.basic.constants import boolean as boolean
     from nodes.basic.constants import integer as integer
     from nodes.basic.constants import number as number
     from nodes.basic.constants import text as text
     from nodes.basic.decode import decode as decode
     from nodes.basic.denoise import denoise as denoise
+    from nodes.basic.depth import depth as depth
+    from nodes.basic.edges import canny as canny
+    from nodes.basic.edges import scribble as scribble
+    from nodes.basic.edges import soft_edge as soft_edge
     from nodes.basic.encode_image import encode_image as encode_image
     from nodes.basic.encode_image import encode_masked_image as encode_masked_image
     from nodes.basic.encode_prompt import encode_prompt as encode_prompt
@@ -50,13 +56,17 @@ if TYPE_CHECKING:
     from nodes.basic.masks import rectangle_mask as rectangle_mask
     from nodes.basic.masks import threshold_mask as threshold_mask
     from nodes.basic.noise import noise as noise
+    from nodes.basic.pose import pose as pose
     from nodes.basic.resize import crop as crop
     from nodes.basic.resize import pad as pad
     from nodes.basic.resize import resize as resize
     from nodes.basic.resize import resize_mask as resize_mask
+    from nodes.basic.resize_to import resize_to as resize_to
     from nodes.basic.save_image import save_image as save_image
+    from nodes.basic.segmentation_palette import segmentation_palette as segmentation_palette
     from nodes.basic.text import fill_text as fill_text
     from nodes.basic.text import join_text as join_text
+    from nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite
     from nodes.techniques.cfg import cfg as cfg
     from nodes.techniques.multidiffusion import multidiffusion as multidiffusion
 

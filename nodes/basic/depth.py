@@ -1,0 +1,73 @@
+"""A hint of depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from engine import Context, NodeView, Problem, Widget, node
+from nodes.values import Image
+
+RULE = "shapes"
+EXAMPLE = "depth-anything/Depth-Anything-V2-Small-hf"
+
+
+def _fingerprint(model: str, device: str = "auto", **_: Any) -> str:
+    from nodes.hints.models import find, fingerprint
+    from nodes.models.device import machine_hint
+
+    return RULE if model == RULE else f"{fingerprint(find(model, EXAMPLE))}:{machine_hint(device)}"
+
+
+def _check(view: NodeView) -> Iterator[Problem]:
+    from nodes.hints.models import find
+    from nodes.models.errors import ModelError
+
+    model = view.literals.get("model")
+    if not isinstance(model, str) or model == RULE:
+        return
+    try:
+        find(model, EXAMPLE)
+    except ModelError as error:
+        expected = f"{RULE!r}, a folder, or a hub id in the local cache"
+        yield Problem(code="bad_value", node=view.id, input="model", message=str(error), given=model, expected=expected)
+
+
+@node("depth", category="hint", resource="device", fingerprint=_fingerprint, check=_check)
+def depth(
+    image: Image,
+    model: Annotated[str, Widget("model")],
+    larger: Literal["auto", "near", "far"] = "auto",
+    device: str = "auto",
+    ctx: Context | None = None,
+) -> Image:
+    """Depth as brightness, near is bright: the hint of ControlNets called depth and of 5-channel depth models.
+
+    A depth model of transformers (Depth Anything, DPT, ZoeDepth, GLPN ...) estimates it, stretched for each image so
+    that its nearest pixel is 1 and its farthest 0. Or, with model "shapes", a rule that needs no weights and makes
+    sense for pictures of the bundled model alone: what differs from the backdrop's colour is an object, the backdrop is
+    0, and objects are 0.5 to 1, the larger the nearer.
+
+    Args:
+        image: one image or a batch.
+        model: "shapes" for the rule, a folder with config.json, preprocessor_config.json and model.safetensors, or
+            a hub id that is in the hub's local cache; nothing is downloaded.
+        larger: what a larger number of the model means; auto goes by its configuration.
+        device: auto, cpu, cuda, cuda:N or mps.
+    """
+    import torch
+
+    from nodes.hints import arrays, flat, models
+    from nodes.hints.depth import nearness
+    from nodes.models.device import resolve_device
+
+    if model == RULE:
+        return arrays.each(image, flat.backdrop_depth)
+    ctx = ctx or Context()
+    folder = models.find(model, EXAMPLE, allowed=ctx.resolve_input_path)
+    where = resolve_device(device)
+    made = []
+    for index, picture in enumerate(image.pixels):
+        made.append(nearness(picture, folder, where, larger))
+        ctx.progress(index + 1, len(image.pixels))
+    return Image(torch.stack(made)[..., None].repeat(1, 1, 1, 3))
