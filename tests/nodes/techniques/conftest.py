@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.nodes.sampling.conftest import BUILDERS, folder, model, one_thread, pipe
-from tests.tiny import tiny_sd1, tiny_sd2
+from tests.tiny import _liven, _seeded, tiny_sd1, tiny_sd2
 
 __all__ = ["folder", "model", "one_thread", "pipe"]
 
@@ -27,6 +27,28 @@ def _calm(folder: Path) -> Path:
     return folder
 
 
+def _distilled(folder: Path) -> Path:
+    """A model that takes the guidance scale as an embedding, as latent consistency models do."""
+    import json
+
+    from diffusers import LCMScheduler, UNet2DConditionModel
+
+    tiny_sd1(folder)
+    config = json.loads((folder / "unet" / "config.json").read_text("utf-8"))
+    with _seeded(1):
+        unet = UNet2DConditionModel.from_config({**config, "time_cond_proj_dim": 32})
+        _liven(unet)
+        unet.time_embedding.cond_proj.weight.data *= 20  # else the scale hardly matters
+        unet.save_pretrained(folder / "unet")
+    settings = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8"))
+    LCMScheduler.from_config(settings, clip_sample=False).save_pretrained(folder / "scheduler")
+    index = json.loads((folder / "model_index.json").read_text("utf-8"))
+    index |= {"_class_name": "LatentConsistencyModelPipeline", "scheduler": ["diffusers", "LCMScheduler"]}
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    return folder
+
+
+BUILDERS["lcm"] = _distilled
 BUILDERS["sd1_calm"] = lambda folder: _calm(tiny_sd1(folder))
 BUILDERS["sd2_calm"] = lambda folder: _calm(tiny_sd2(folder))
 BUILDERS["sd1_four_calm"] = lambda folder: _calm(tiny_sd1(folder, levels=4, sample_size=32))
