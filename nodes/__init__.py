@@ -68,7 +68,12 @@ if TYPE_CHECKING:
     from nodes.basic.text import join_text as join_text
     from nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite
     from nodes.techniques.cfg import cfg as cfg
+    from nodes.techniques.diffedit import diffedit as diffedit
+    from nodes.techniques.diffedit_mask import diffedit_mask as diffedit_mask
+    from nodes.techniques.invert import from_inversion as from_inversion
+    from nodes.techniques.invert import invert as invert
     from nodes.techniques.multidiffusion import multidiffusion as multidiffusion
+    from nodes.techniques.regions import regions as regions
 
 _FOLDERS = ("nodes.basic", "nodes.techniques")
 

@@ -9,7 +9,7 @@ from engine.declare import NodeType
 
 BASE = "guidance:base"
 WRAPS = "guidance:wraps"
-"""Tag of nodes that hand on another's guidance, changed: whether that is a base shows only in the run."""
+"""Tag of nodes that hand on what is wired to their input `technique`, changed; checks look through them."""
 VIEWS = "one:views"
 START = "one:start"
 _ONE = {
@@ -21,7 +21,7 @@ _ONE = {
 
 def check_techniques(view: NodeView) -> Iterable[Problem]:
     """One base term among `guidance`, and at most one technique of each kind that excludes others of its kind."""
-    sources = view.sources("guidance")
+    sources = _techniques(view, "guidance")
     bases = [(id, kind) for id, kind in sources if BASE in kind.tags]
     if sources and not bases and not any(WRAPS in kind.tags for _, kind in sources):
         given = ", ".join(f"{id} ({kind.name})" for id, kind in sources)
@@ -42,14 +42,42 @@ def check_techniques(view: NodeView) -> Iterable[Problem]:
     yield from _exclusive(view)
 
 
+def check_picture(view: NodeView) -> Iterable[Problem]:
+    """Just one of `image` and `latents`."""
+    given = [name for name in ("image", "latents") if view.sources(name)]
+    if not given:
+        message = "either `image` or `latents` is needed: link one of them"
+        yield Problem(code="missing_input", node=view.id, input="image", message=message)
+    if len(given) > 1:
+        message = "either `image` or `latents` is needed, not both"
+        yield Problem(code="conflict", node=view.id, input="latents", message=message)
+
+
 def _exclusive(view: NodeView) -> Iterator[Problem]:
-    wired = [(input, id, kind) for input in ("guidance", "controls") for id, kind in view.sources(input)]
+    wired = [(input, id, kind) for input in ("guidance", "controls") for id, kind in _techniques(view, input)]
     for tag, what in _ONE.items():
         found = [(input, id, kind) for input, id, kind in wired if tag in kind.tags]
         if len(found) > 1:
             named = _named([(id, kind) for _, id, kind in found])
             message = f"{named} both {what}; there can be one"
             yield Problem(code="conflict", node=view.id, input=found[-1][0], message=message)
+
+
+def _techniques(view: NodeView, input: str) -> list[tuple[str, NodeType]]:
+    """The nodes that techniques come from: those linked to an input, or to what only wraps them."""
+    found = []
+    pending = list(reversed(view.sources(input)))
+    seen = set()
+    while pending:
+        id, kind = pending.pop()
+        wrapper = view.other(id) if WRAPS in kind.tags else None
+        inner = wrapper.sources("technique") if wrapper is not None else []
+        if inner and id not in seen:
+            seen.add(id)
+            pending.extend(reversed(inner))
+        else:
+            found.append((id, kind))
+    return found
 
 
 def _named(nodes: list[tuple[str, NodeType]]) -> str:

@@ -138,7 +138,7 @@ def denoise(
         dtype=dtype,
         clean=_repeat(start.samples, shape).to(device, torch.float32) if start is not None else None,
         pure_noise=start is None or (mask is not None and strength == 1.0),
-        time_ids=_time_ids(model, shape),
+        time_ids=size_conditioning(model, *shape[2:]),
         scale_factor=model.scale_factor,
         scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
         empty=lambda: unconditional(model, ctx.log),
@@ -218,13 +218,16 @@ def _repeat(samples: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
     return samples.repeat(shape[0] // samples.shape[0], 1, 1, 1)
 
 
-def _time_ids(model: Model, shape: tuple[int, int, int, int]) -> Tensor | None:
-    """SDXL's size conditioning, (1, 6): original size, crop offset and target size, all of this image."""
+def size_conditioning(model: Model, rows: int, columns: int) -> Tensor | None:
+    """SDXL's size conditioning, (1, 6): original size, crop offset and target size, all of this image; else None.
+
+    rows, columns: of the latents.
+    """
     import torch
 
     if model.family != "sdxl":
         return None
-    height, width = shape[2] * model.scale_factor, shape[3] * model.scale_factor
+    height, width = rows * model.scale_factor, columns * model.scale_factor
     return torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32)
 
 

@@ -62,6 +62,21 @@ def encode_masked_image(
     return _encode(model, blanked, seed if sample else None, ctx or Context())
 
 
+def clean_latents(model: Model, image: Image | None, latents: Latents | None, ctx: Context) -> Tensor:
+    """Denoiser latents (B, C, H, W) for nodes that take an image or latents. Raises ValueError for both or neither."""
+    if (image is None) == (latents is None):
+        raise ValueError("either `image` or `latents` is needed" + (", not both" if image is not None else ""))
+    if image is not None:
+        return _encode(model, image.pixels, None, ctx).samples
+    assert latents is not None
+    if latents.samples.shape[1] != model.latent_channels:
+        raise ValueError(
+            f"the latents have {latents.samples.shape[1]} channels and this model's {model.latent_channels}: are they "
+            "from another?"
+        )
+    return latents.samples
+
+
 def _encode(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Latents:
     import torch
 

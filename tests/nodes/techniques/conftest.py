@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.nodes.sampling.conftest import BUILDERS, folder, model, one_thread, pipe
-from tests.tiny import _liven, _seeded, tiny_sd1, tiny_sd2
+from tests.tiny import _liven, _seeded, tiny_sd1, tiny_sd2, tiny_sdxl
 
 __all__ = ["folder", "model", "one_thread", "pipe"]
 
@@ -52,3 +52,4 @@ BUILDERS["lcm"] = _distilled
 BUILDERS["sd1_calm"] = lambda folder: _calm(tiny_sd1(folder))
 BUILDERS["sd2_calm"] = lambda folder: _calm(tiny_sd2(folder))
 BUILDERS["sd1_four_calm"] = lambda folder: _calm(tiny_sd1(folder, levels=4, sample_size=32))
+BUILDERS["sdxl_calm"] = lambda folder: _calm(tiny_sdxl(folder))
