@@ -11,10 +11,12 @@ Notation: B images, C latent channels, H x W latent size, V views; a branch is B
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from torch import Tensor
 
     from nodes.sampling.rows import Rows
@@ -137,7 +139,8 @@ class Technique:
     the run: `run.state(self, Factory)` makes it at the first call and returns the same object after.
 
     window: the part of the run in which it acts, as fractions; call i of n is inside when start <= i/n and
-        (i + 1)/n <= end. Outside, no hook but `start`, `setup` and `views` is called.
+        (i + 1)/n <= end. Outside, no hook but `start`, `setup` and `views` is called; a base still makes its rows
+        there, but does not combine them: the conditional prediction is left as it is.
     order: place in `guide`, `combine` and `after_step` (see `Order`).
     base: the one term that makes the prediction to start from (classifier-free guidance, InstructPix2Pix).
     needs: roles that it reads with `Predictions.role`; the base evaluates these even where it has no use for them.
@@ -154,8 +157,20 @@ class Technique:
         if not 0.0 <= start <= end <= 1.0:
             raise ValueError(f"a window needs 0 <= start <= end <= 1, not {start} to {end}")
 
+    def inside(self, index: int, calls: int) -> bool:
+        """Whether call `index` of `calls` lies in the window (ControlNet's rule in diffusers)."""
+        start, end = self.window
+        return start <= index / calls and (index + 1) / calls <= end
+
+    def narrowed(self, window: tuple[float, float]) -> Self:
+        """The same technique in that part of its window which lies in `window` too; an empty part is nowhere."""
+        start, end = max(self.window[0], window[0]), min(self.window[1], window[1])
+        wanted = (start, max(start, end))
+        return self if wanted == self.window else replace(self, window=wanted)
+
     def expand(self) -> Sequence[Technique]:
-        """The techniques that this one is made of: itself, unless it needs several places in the order."""
+        """The techniques that this one is made of: itself, unless it needs several places in the order, and none where
+        its parameters switch it off. They act within its window."""
         return (self,)
 
     def origin(self) -> Latents | None:

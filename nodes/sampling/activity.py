@@ -36,14 +36,8 @@ def overrides(technique: Technique, hook: str) -> bool:
 
 def expand(techniques: Iterable[Technique]) -> list[Technique]:
     """All parts of the techniques, sorted by `order`; equal places keep the order given."""
-    parts = [part for technique in techniques for part in technique.expand()]
+    parts = [part.narrowed(technique.window) for technique in techniques for part in technique.expand()]
     return sorted(parts, key=lambda part: part.order)
-
-
-def inside(technique: Technique, index: int, calls: int) -> bool:
-    """Whether call `index` of `calls` lies in the technique's window (ControlNet's rule in diffusers)."""
-    start, end = technique.window
-    return start <= index / calls and (index + 1) / calls <= end
 
 
 def activity(ordered: Sequence[Technique], calls: int) -> list[Active]:
@@ -51,10 +45,12 @@ def activity(ordered: Sequence[Technique], calls: int) -> list[Active]:
     known: dict[tuple[bool, ...], Active] = {}
     timeline = []
     for index in range(calls):
-        mask = tuple(inside(technique, index, calls) for technique in ordered)
+        mask = tuple(technique.inside(index, calls) for technique in ordered)
         if mask not in known:
             present = [technique for technique, on in zip(ordered, mask, strict=True) if on]
-            hooks: dict[str, Any] = {hook: tuple(t for t in present if overrides(t, hook)) for hook in HOOKS}
+            rows = [technique for technique, on in zip(ordered, mask, strict=True) if on or technique.base]
+            hooks: dict[str, Any] = {hook: tuple(t for t in rows if overrides(t, hook)) for hook in HOOKS}
+            hooks["combine"] = tuple(t for t in hooks["combine"] if t in present)
             known[mask] = Active(frozenset().union(*(technique.needs for technique in present)), **hooks)
         timeline.append(known[mask])
     return timeline

@@ -94,7 +94,10 @@ def _predict(step: Step) -> Tensor:
     if active.second:
         more = [branch for technique in active.second for branch in technique.second(step, predictions)]
         if more:
-            predictions.update(step.forward(step, more, step.latents, rules))
+            # Asked again, for these branches: what conditions every row has to reach them too.
+            step.branches = tuple(more)
+            predictions.update(step.forward(step, more, step.latents, _rules(step, active)))
+            step.branches = branches
     prediction = predictions.role("cond")
     for technique in active.combine:
         prediction = technique.combine(step, predictions, prediction)

@@ -173,7 +173,7 @@ class Forward:
                 for branch, part in zip(group, output.chunk(len(group)), strict=True):
                     parts[branch].append(part)
         if self.run.views:
-            return Predictions((branch, self._merge(pieces)) for branch, pieces in parts.items())
+            return Predictions((branch, merged(self.run, torch.cat(pieces))) for branch, pieces in parts.items())
         return Predictions({b: pieces[0] if len(pieces) == 1 else torch.cat(pieces) for b, pieces in parts.items()})
 
     @staticmethod
@@ -312,17 +312,15 @@ class Forward:
             options["down_intrablock_additional_residuals"] = list(total.intra)
         return options
 
-    def _merge(self, pieces: list[Tensor]) -> Tensor:
-        """The mean over all views at each pixel, (images, C, H, W)."""
-        run = self.run
-        stacked = torch.cat(pieces)
-        count = stacked.shape[0] // len(run.views)
-        canvas = stacked.new_zeros(count, *run.shape[1:])
-        for number, view in enumerate(run.views):
-            rows, columns = _indices(view, run.shape[-2], run.shape[-1], 1, canvas.device)
-            part = stacked[number * count : (number + 1) * count]
-            canvas[:, :, rows[:, None], columns] += part
-        return canvas / coverage(run).to(canvas.device)
+
+def merged(run: Run, parts: Tensor) -> Tensor:
+    """The mean over all views at each pixel, (images, c, H, W), of what views have: rows view after view."""
+    count = parts.shape[0] // len(run.views)
+    canvas = parts.new_zeros(count, parts.shape[1], *run.shape[-2:])
+    for number, view in enumerate(run.views):
+        rows, columns = _indices(view, run.shape[-2], run.shape[-1], 1, canvas.device)
+        canvas[:, :, rows[:, None], columns] += parts[number * count : (number + 1) * count]
+    return canvas / coverage(run).to(canvas.device)
 
 
 def coverage(run: Run) -> Tensor:
