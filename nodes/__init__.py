@@ -67,12 +67,15 @@ if TYPE_CHECKING:
     from nodes.basic.text import fill_text as fill_text
     from nodes.basic.text import join_text as join_text
     from nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite
+    from nodes.techniques.apply_lora import apply_lora as apply_lora
+    from nodes.techniques.apply_lora import merge_loras as merge_loras
     from nodes.techniques.cfg import cfg as cfg
     from nodes.techniques.diffedit import diffedit as diffedit
     from nodes.techniques.diffedit_mask import diffedit_mask as diffedit_mask
     from nodes.techniques.invert import from_inversion as from_inversion
     from nodes.techniques.invert import invert as invert
     from nodes.techniques.multidiffusion import multidiffusion as multidiffusion
+    from nodes.techniques.prompt_to_prompt import prompt_to_prompt as prompt_to_prompt
     from nodes.techniques.regions import regions as regions
 
 _FOLDERS = ("nodes.basic", "nodes.techniques")

@@ -76,6 +76,15 @@ class Parts:
             lease = self._leases[name] = self._acquire(name)
         return lease.item
 
+    def shell(self, name: str) -> torch.nn.Module:
+        """A component's module without memory behind its parameters: names and shapes, no weights, no patches."""
+        return build.build_shell(self._description, name)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The names of the components that have weights."""
+        return tuple(name for name in REQUIRED[self.model.family] if not name.startswith("tokenizer"))
+
     def close(self) -> None:
         """Give the modules back now rather than when this object is dropped."""
         self._finalizer()

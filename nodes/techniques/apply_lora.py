@@ -1,0 +1,202 @@
+"""Low-rank adapters on a model (LoRA, arXiv 2106.09685): no cost per step, since the weights themselves change."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from engine import Context, NodeView, Problem, Range, Widget, node, value
+from nodes.values import Model, Patch
+
+if TYPE_CHECKING:
+    from nodes.models.parts import Parts
+
+Strength = Annotated[float, Range(-10.0, 10.0)]
+Share = Annotated[float, Range(0.0, 10.0)]
+
+
+@value("patch.lora")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LoraPatch(Patch):
+    """W + strength (sum over files of weight (alpha / rank) up down), for each layer that the files name.
+
+    paths, digests, weights: one per file. merge: ``sum`` adds the products, ``linear`` adds the factors.
+    components: those that the files name. strengths: by component, and ``down``, ``mid``, ``up`` of the UNet.
+    """
+
+    paths: tuple[str, ...]
+    digests: tuple[str, ...]
+    weights: tuple[float, ...]
+    components: tuple[str, ...]
+    strengths: dict[str, float]
+    merge: str = "sum"
+
+    @property
+    def key(self) -> str:
+        """By content: files, weights and strengths."""
+        from nodes.weights.files import digest_of
+
+        return digest_of("lora", self.digests, self.weights, self.strengths, self.merge)
+
+    def touches(self, component: str) -> bool:
+        """Components at strength 0 stay those of the model before."""
+        return component in self.components and self.strengths[component] != 0 and any(self.weights)
+
+    def apply(self, component: str, module: Any, parts: Parts) -> None:
+        """Add to the weights, in float32, rounding once."""
+        import torch
+
+        from nodes.weights import lora
+        from nodes.weights.files import header_of, read_tensors
+
+        names = {component: lora.layer_names(component, module, _config(module))}
+        found: dict[str, list[tuple[lora.Layer, dict[str, torch.Tensor], float]]] = {}
+        for path, digest, weight in zip(self.paths, self.digests, self.weights, strict=True):
+            header = header_of(Path(path))
+            layers, _ = lora.match(Path(path), header, names, strict=False, partial=True)
+            tensors = read_tensors(path, digest)
+            for (_, name), layer in layers.items():
+                found.setdefault(name, []).append((layer, tensors, weight))
+        with torch.no_grad():
+            for name, terms in found.items():
+                strength = self._strength(component, name)
+                if strength == 0:
+                    continue
+                weight = module.get_submodule(name).weight
+                if self.merge == "linear":
+                    change = lora.linear_merge(terms, weight.shape, name)
+                else:
+                    changes = [
+                        share * lora.factor(layer, tensors) * lora.change(layer, tensors, weight.shape)
+                        for layer, tensors, share in terms
+                    ]
+                    change = sum(changes[1:], start=changes[0])
+                weight.copy_(weight.float() + strength * change.to(weight.device))
+
+    def _strength(self, component: str, name: str) -> float:
+        block = name.partition("_block")[0] if component == "unet" else ""
+        return self.strengths[component] * self.strengths.get(block, 1.0)
+
+
+def _config(module: Any) -> dict[str, Any]:
+    return dict(module.config) if hasattr(module.config, "items") else {}
+
+
+def _check(view: NodeView) -> Iterator[Problem]:
+    from nodes.weights.files import file_problems
+    from nodes.weights.lora import EXPECTED_FILE, roles
+
+    for name in ("path", "first", "second"):
+        yield from file_problems(view, name, roles, EXPECTED_FILE)
+
+
+def _patched(
+    ctx: Context,
+    model: Model,
+    files: list[tuple[str, float]],
+    merge: str,
+    strengths: dict[str, float],
+    unet_blocks: dict[str, float],
+    strict: bool,
+) -> Model:
+    """The model with a patch, once all files are known to fit it."""
+    from nodes.weights import lora
+    from nodes.weights.files import content, header_of
+
+    paths = [Path(ctx.resolve_input_path(path)) for path, _ in files]
+    headers = [header_of(path) for path in paths]
+    parts = model.parts()
+    names = {}
+    for component in parts.components:
+        if component != "vae":
+            shell = parts.shell(component)
+            names[component] = lora.layer_names(component, shell, _config(shell))
+    components: set[str] = set()
+    for path, header in zip(paths, headers, strict=True):
+        layers, unknown = lora.match(path, header, names, strict)
+        components |= {component for component, _ in layers}
+        if unknown:
+            ctx.log.warning("%s: %d layers match nothing: %s ...", path.name, len(unknown), ", ".join(unknown[:3]))
+    patch = LoraPatch(
+        paths=tuple(str(path) for path in paths),
+        digests=tuple(content(path) for path in paths),
+        weights=tuple(weight for _, weight in files),
+        components=tuple(sorted(components)),
+        strengths={**strengths, **unet_blocks},
+        merge=merge,
+    )
+    return dataclasses.replace(model, patches=(*model.patches, patch))
+
+
+@node("apply_lora", category="model", resource="io", check=_check)
+def apply_lora(
+    model: Model,
+    path: Annotated[str, Widget("file")],
+    strength: Strength = 1.0,
+    unet: Share = 1.0,
+    text_encoder: Share = 1.0,
+    text_encoder_2: Share | None = None,
+    down: Share = 1.0,
+    mid: Share = 1.0,
+    up: Share = 1.0,
+    strict: bool = True,
+    ctx: Context | None = None,
+) -> Model:
+    """Add a LoRA to a model: linear and convolution layers of the denoiser and of the text encoders.
+
+    Diffusers, PEFT and kohya (also LyCORIS' LoCon) names, .safetensors. Chain several nodes for several adapters. The
+    model that comes in stays as it is; use the one that goes out for prompts too, since text encoders may change.
+
+    Args:
+        model: the model to change, other adapters on it included.
+        path: the adapter's file. Layers that this model lacks are an error.
+        strength: how much of the adapter: 0 is none of it, 1 as it was trained.
+        unet: share of the strength for the denoiser.
+        text_encoder: share of the strength for the (first) text encoder.
+        text_encoder_2: share of the strength for SDXL's second text encoder; without it, as the first.
+        down: share of the denoiser's share for its down blocks.
+        mid: likewise for its mid block.
+        up: likewise for its up blocks.
+        strict: off, layers that this model lacks are passed over with a warning, as long as some match.
+    """
+    second = text_encoder if text_encoder_2 is None else text_encoder_2
+    strengths = {
+        "unet": strength * unet,
+        "text_encoder": strength * text_encoder,
+        "text_encoder_2": strength * second,
+    }
+    blocks = {"down": down, "mid": mid, "up": up}
+    return _patched(ctx or Context(), model, [(path, 1.0)], "sum", strengths, blocks, strict)
+
+
+@node("merge_loras", category="model", resource="io", check=_check)
+def merge_loras(
+    model: Model,
+    first: Annotated[str, Widget("file")],
+    second: Annotated[str, Widget("file")],
+    first_weight: Annotated[float, Range(0.0, 10.0)] = 0.5,
+    second_weight: Annotated[float, Range(0.0, 10.0)] = 0.5,
+    merge: Literal["sum", "linear"] = "sum",
+    strength: Strength = 1.0,
+    strict: bool = True,
+    ctx: Context | None = None,
+) -> Model:
+    """Merge two LoRAs with weights, and add the merged one to a model.
+
+    Args:
+        model: the model to change.
+        first: an adapter's file.
+        second: another adapter's file.
+        first_weight: how much of the first.
+        second_weight: how much of the second.
+        merge: sum adds what the adapters do, which is also what chaining them does. linear adds their factors, as PEFT
+            does: it mixes them more, and needs one rank.
+        strength: how much of the merged adapter.
+        strict: off, layers that this model lacks are passed over with a warning, as long as some match.
+    """
+    files = [(first, first_weight), (second, second_weight)]
+    strengths = dict.fromkeys(("unet", "text_encoder", "text_encoder_2"), strength)
+    return _patched(ctx or Context(), model, files, merge, strengths, {}, strict)

@@ -1,0 +1,1 @@
+"""Files that change a model: adapters and embeddings, their layouts and what they do to its parts."""

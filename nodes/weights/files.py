@@ -1,0 +1,91 @@
+"""Safetensors files that change a model: checked before a run, identified by content, read whole. Light at import."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import NodeView, Problem
+from nodes.models.errors import ModelError
+from nodes.models.folder import PICKLE_REASON, PICKLES
+from nodes.models.headers import Header, read_header
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def header_of(path: Path) -> Header:
+    """The header of a file by path.
+
+    Raises:
+        ModelError: it is no file, a pickle, or no sound safetensors file.
+    """
+    if path.name.lower().endswith(PICKLES):
+        raise ModelError(f"{path} is not read: {PICKLE_REASON}")
+    if not path.is_file():
+        raise ModelError(f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}")
+    if path.suffix.lower() != ".safetensors":
+        raise ModelError(f"{path} is no .safetensors file; only those are read")
+    return read_header(path)
+
+
+def file_problems(
+    view: NodeView, input: str, look: Callable[[Path, Header], object], expected: str
+) -> Iterator[Problem]:
+    """Problems of the files that an input names as literals: those of `header_of`, and what `look` raises.
+
+    A file that is not there yet is left to the run, which may start elsewhere.
+    """
+    given = view.literals.get(input)
+    for text in given if isinstance(given, list) else [given]:
+        if not isinstance(text, str) or not text or "\0" in text:
+            continue
+        try:
+            path = Path(text).expanduser()
+            if path.exists() or text.lower().endswith(PICKLES):
+                look(path, header_of(path))
+        except (ModelError, RuntimeError, OSError) as error:
+            yield Problem(
+                code="bad_value", node=view.id, input=input, message=f"{error}.", given=text, expected=expected
+            )
+
+
+def digest_of(*things: object) -> str:
+    """A short hash of plain data."""
+    return hashlib.blake2b(json.dumps(things, sort_keys=True).encode(), digest_size=20).hexdigest()
+
+
+def content(path: Path) -> str:
+    """The content hash of a file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    from engine.filehash import content_hash
+
+    try:
+        return content_hash(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_tensors(path: str, digest: str, names: Iterable[str] | None = None) -> dict[str, Tensor]:
+    """Tensors of a file on the CPU, all or those named, as copies.
+
+    Raises:
+        ModelError: the file is not the one that was checked, or cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(path)
+    if content(file) != digest:
+        raise ModelError(f"{path} changed since it was checked: run again")
+    try:
+        with safe_open(file, framework="pt", device="cpu") as stored:
+            found: dict[str, Any] = {name: stored.get_tensor(name).clone() for name in names or stored.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    return found

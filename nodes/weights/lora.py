@@ -1,0 +1,266 @@
+"""Low-rank adapters (LoRA, arXiv 2106.09685): the names that files give to layers, and what a file does to a layer."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphs.problems import near
+from nodes.models import ldm
+from nodes.models.errors import ModelError
+from nodes.models.headers import Header
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_ROLE = re.compile(
+    r"(?P<base>.+?)"
+    r"(?:(?:\.lora_linear_layer|\.lora|_lora)\.(?P<old>down|up)\.weight"
+    r"|\.lora_(?P<kohya>down|up|mid)\.weight"
+    r"|\.lora_(?P<peft>[AB])(?:\.[^.]+)?\.weight"
+    r"|(?:_lora)?\.(?P<alpha>alpha))"
+)
+_PEFT = {"A": "down", "B": "up"}
+_KOHYA = {
+    "lora_unet_": "unet",
+    "lora_te_": "text_encoder",
+    "lora_te1_": "text_encoder",
+    "lora_te2_": "text_encoder_2",
+}
+# Pieces of keys that tell a file's kind, where it is another one.
+_OTHERS = {
+    "hada_w": "a LoHa",
+    "lokr_": "a LoKr",
+    "dora_scale": "a DoRA, which also scales magnitudes",
+    "lora_magnitude_vector": "a DoRA, which also scales magnitudes",
+    "oft_": "an OFT adapter",
+    "emb_params": "a textual inversion: use load_textual_inversion",
+    "custom_diffusion": "Custom Diffusion's weights: use load_custom_diffusion",
+    "model.diffusion_model.": "a whole checkpoint: use load_model",
+    "ip_adapter": "an IP-Adapter",
+    "controlnet": "a ControlNet",
+}
+_EXPECTED = (
+    "diffusers (unet.down_blocks.0...to_q.lora.down.weight), PEFT (unet...to_q.lora_A.weight) or "
+    "kohya names (lora_unet_down_blocks_0_..._to_q.lora_down.weight)"
+)
+EXPECTED_FILE = f"a .safetensors file with {_EXPECTED}"
+SIDECAR = ("adapter_model.safetensors", "adapter_config.json")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a file holds for one layer: names of its tensors, and the factor on up times down."""
+
+    down: str
+    up: str
+    mid: str | None
+    alpha: str | None
+    scale: float
+
+
+@dataclass(frozen=True)
+class Names:
+    """The adaptable layers of one component: shape of the weight by module path, and module path by every alias."""
+
+    shapes: dict[str, tuple[int, ...]]
+    aliases: dict[str, str]
+
+
+def roles(path: Path, header: Header) -> dict[str, dict[str, str]]:
+    """The tensors' names by layer, as the file calls it, and by role: down, up, mid, alpha.
+
+    Raises:
+        ModelError: it is another kind of file.
+    """
+    for piece, what in _OTHERS.items():
+        if any(piece in name for name in header.tensors):
+            raise ModelError(f"{path} is {what}, not a LoRA; expected {_EXPECTED}")
+    found: dict[str, dict[str, str]] = {}
+    strange: list[str] = []
+    for name in header.tensors:
+        match = _ROLE.fullmatch(name)
+        if match is None:
+            strange.append(name)
+            continue
+        role = match["old"] or match["kohya"] or _PEFT.get(match["peft"] or "") or "alpha"
+        found.setdefault(match["base"], {})[role] = name
+    if strange or not found:
+        first = ", ".join(strange[:3]) or "no tensors"
+        raise ModelError(f"{path} holds {first}, which a LoRA does not have; expected {_EXPECTED}")
+    for base, own in found.items():
+        lost = {"down", "up"} - own.keys()
+        if lost:
+            raise ModelError(f"{path} is incomplete: the layer {base} lacks its {' and '.join(sorted(lost))} tensor")
+    return found
+
+
+def layer_names(component: str, module: torch.nn.Module, config: Mapping[str, Any]) -> Names:
+    """The names under which files may mean a component's layers."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    aliases: dict[str, str] = {}
+    plain_up = frozenset(i for i, kind in enumerate(config.get("up_block_types", ())) if kind == "UpBlock2D")
+    for name, part in module.named_modules():
+        if type(part).__name__ not in ("Linear", "Conv2d", "LoRACompatibleLinear", "LoRACompatibleConv"):
+            continue
+        shapes[name] = tuple(part.weight.shape)  # type: ignore[union-attr, arg-type]
+        bare = name.removeprefix("text_model.")
+        known = [bare]
+        if component == "unet":
+            known.append(ldm.unet_name(f"{name}.weight", int(config["layers_per_block"]), plain_up)[: -len(".weight")])
+        known += [alias.removesuffix(".0") for alias in known if alias.endswith(".to_out.0")]
+        for alias in known:
+            aliases[alias] = aliases[alias.replace(".", "_")] = name
+    return Names(shapes, aliases)
+
+
+def _component(base: str) -> tuple[str, str]:
+    """The component that a layer's name in a file belongs to, and the name within it."""
+    for prefix, component in _KOHYA.items():
+        if base.startswith(prefix):
+            return component, base.removeprefix(prefix).removeprefix("text_model_")
+    base = base.removeprefix("base_model.model.")
+    for component in ("text_encoder_2", "text_encoder", "unet"):
+        if base.startswith(f"{component}."):
+            break
+    else:
+        component = "text_encoder" if base.startswith("text_model.") else "unet"
+    rest = base.removeprefix(f"{component}.").removeprefix("base_model.model.").removeprefix("text_model.")
+    return component, rest.replace(".processor.", ".")
+
+
+def match(
+    path: Path, header: Header, names: Mapping[str, Names], strict: bool = True, partial: bool = False
+) -> tuple[dict[tuple[str, str], Layer], list[str]]:
+    """What a file holds for each (component, module path), and the layers that it names and the model lacks.
+
+    Args:
+        strict: one layer that matches nothing is an error.
+        partial: ``names`` are not of the whole model, and the file has been matched with that already.
+
+    Raises:
+        ModelError: it is no LoRA, or for another model.
+    """
+    scales = _Scales(path, header)
+    layers: dict[tuple[str, str], Layer] = {}
+    unknown: list[str] = []
+    for base, own in roles(path, header).items():
+        component, name = _component(base)
+        module = names[component].aliases.get(name) if component in names else None
+        if module is None:
+            unknown.append(base)
+            continue
+        shape = names[component].shapes[module]
+        rank = _fit(path, header, own, shape)
+        alpha = own.get("alpha")
+        scale = 1.0 / rank if alpha else scales.of(component, module, rank)
+        layers[component, module] = Layer(own["down"], own["up"], own.get("mid"), alpha, scale)
+    if unknown and not partial and (strict or not layers):
+        raise ModelError(_unmatched(path, unknown, len(layers), names))
+    return layers, unknown
+
+
+def _unmatched(path: Path, unknown: Sequence[str], matched: int, names: Mapping[str, Names]) -> str:
+    component, name = _component(unknown[0])
+    aliases = names[component].aliases if component in names else {}
+    close = near(name, list(aliases)) if aliases else None
+    example = close or next((alias for alias in aliases if alias.endswith("attn1.to_q")), next(iter(aliases), None))
+    lacks = "" if component in names else f" (this model has no {component})"
+    return (
+        f"{path}: {len(unknown)} of {len(unknown) + matched} layers match nothing in this model{lacks}, first "
+        f"{', '.join(unknown[:3])}; expected {_EXPECTED} of layers such as {example or ', '.join(names)}. "
+        "Is it for another model family?"
+    )
+
+
+def _fit(path: Path, header: Header, own: Mapping[str, str], shape: tuple[int, ...]) -> int:
+    """The rank of a layer's pair, which has to fit the weight."""
+    down, up = header.tensors[own["down"]].shape, header.tensors[own["up"]].shape
+    middle = header.tensors[own["mid"]].shape if "mid" in own else None
+    rank = down[0] if down else 0
+    wanted = math.prod(shape[1:])
+    reach = math.prod(down[1:]) * (math.prod(middle[2:]) if middle else 1)
+    fits = len(up) >= 2 and up[0] == shape[0] and math.prod(up[1:]) == rank > 0 and reach == wanted
+    if not fits or (middle is not None and middle[:2] != (rank, rank)):
+        raise ModelError(
+            f"{path}: {own['up']} {list(up)} times {own['down']} {list(down)} does not fit this model's weight of "
+            f"{list(shape)}. Is it for another model family?"
+        )
+    return rank
+
+
+class _Scales:
+    """The factor alpha / rank where it is not stored as tensors: in PEFT's settings, else 1."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        try:
+            self._settings: Any = json.loads(header.metadata.get("lora_adapter_metadata", "{}"))
+            if not self._settings and path.name == SIDECAR[0] and (path.parent / SIDECAR[1]).exists():
+                self._settings = json.loads((path.parent / SIDECAR[1]).read_text("utf-8"))
+        except (ValueError, OSError, RecursionError) as error:
+            raise ModelError(f"the settings of {path} cannot be read: {error}") from error
+        if not isinstance(self._settings, dict):
+            raise ModelError(f"the settings of {path} are no JSON object")
+        if any(key.endswith("use_dora") and on for key, on in self._settings.items()):
+            raise ModelError(f"{path} is a DoRA, which also scales magnitudes, not a LoRA")
+
+    def of(self, component: str, module: str, rank: int) -> float:
+        """The factor of one layer."""
+
+        def get(name: str, default: Any) -> Any:
+            return self._settings.get(f"{component}.{name}", self._settings.get(name, default))
+
+        alpha = get("lora_alpha", rank)
+        for pattern, own in (get("alpha_pattern", None) or {}).items():
+            if module == pattern or module.endswith(f".{pattern}"):
+                alpha = own
+        if not isinstance(alpha, (int, float)):
+            raise ModelError(f"lora_alpha is {alpha!r}, which is no number")
+        return alpha / math.sqrt(rank) if get("use_rslora", False) else alpha / rank
+
+
+def factor(layer: Layer, tensors: Mapping[str, Tensor]) -> float:
+    """Alpha over rank of one layer, from the file's tensors."""
+    return layer.scale * (float(tensors[layer.alpha].float().reshape(-1)[0]) if layer.alpha else 1.0)
+
+
+def change(layer: Layer, tensors: Mapping[str, Tensor], shape: Sequence[int]) -> Tensor:
+    """Up times down, (out, in, ...) float32, without any factor."""
+    down, up = tensors[layer.down].float(), tensors[layer.up].float()
+    if layer.mid is None:
+        return (up.flatten(1) @ down.flatten(1)).reshape(tuple(shape))
+    # LoCon's third factor carries the kernel: out x rank, rank x rank x kernel, rank x in.
+    inner = tensors[layer.mid].float().flatten(2).permute(2, 0, 1)
+    whole = up.flatten(1) @ inner @ down.flatten(1)
+    return whole.permute(1, 2, 0).reshape(tuple(shape))
+
+
+def linear_merge(
+    layers: Sequence[tuple[Layer, Mapping[str, Tensor], float]], shape: Sequence[int], module: str
+) -> Tensor:
+    """Pairs merged factor by factor: (sum of sqrt(w a) up) times (sum of sqrt(w a) down), as PEFT's "linear".
+
+    layers: each with its file's tensors and its weight, 0 or more.
+
+    Raises:
+        ModelError: the ranks differ.
+    """
+    if len({(tuple(tensors[layer.down].shape), layer.mid) for layer, tensors, _ in layers}) > 1 or layers[0][0].mid:
+        raise ModelError(f"linear merging needs adapters of one rank; they differ at {module}. Use sum")
+    roots = [math.sqrt(max(weight * factor(layer, tensors), 0.0)) for layer, tensors, weight in layers]
+
+    def mixed(names: Sequence[str]) -> Tensor:
+        terms = [
+            root * tensors[name].float().flatten(1)
+            for root, name, (_, tensors, _) in zip(roots, names, layers, strict=True)
+        ]
+        return sum(terms[1:], start=terms[0])
+
+    product = mixed([layer.up for layer, _, _ in layers]) @ mixed([layer.down for layer, _, _ in layers])
+    return product.reshape(tuple(shape))
