@@ -9,7 +9,8 @@ from engine import NodeView, Problem
 from graphs.problems import near
 from nodes.values import Conditioning
 
-WORD = re.compile(r"[^\W\d_]+|\d|[^\s\w]+|_+")
+WORD = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
+"""As CLIP's tokenizers divide a text, before they divide words."""
 LETTER = r"[^\W\d_]"
 
 
