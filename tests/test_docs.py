@@ -1,0 +1,118 @@
+"""The pages under docs/ that hold code: it runs, and does what the page says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from engine import Cache, Catalogue, check, run
+from nodes import load_model
+from nodes.values import Model
+from tests.pasted import ROOT, block, module
+from tests.tiny import tiny_sd1
+
+PAGE = "docs/adding-a-technique.md"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return tiny_sd1(tmp_path_factory.mktemp("docs") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    return load_model(str(folder), dtype="float32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    """With the page's technique in a folder of its own, found as --nodes finds it."""
+    place = tmp_path_factory.mktemp("my_techniques")
+    (place / "frequency_guidance.py").write_text(block(PAGE, "python", "@node("), "utf-8")
+    found = Catalogue.load([place])
+    assert found.failures == []
+    return found
+
+
+@pytest.fixture(scope="module")
+def own_tests(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return module(tmp_path_factory.mktemp("own") / "page_tests.py", block(PAGE, "python", "def test_"))
+
+
+def technique(catalogue: Catalogue) -> Any:
+    """The page's node, to be called."""
+    found = catalogue.get("frequency_guidance")
+    assert found is not None
+    return found.fn
+
+
+def _names_of_its_tests() -> Iterator[str]:
+    for line in block(PAGE, "python", "def test_").splitlines():
+        if line.startswith("def test_"):
+            yield line.removeprefix("def ").partition("(")[0]
+
+
+def test_the_technique_is_short() -> None:
+    lines = [line for line in block(PAGE, "python", "@node(").splitlines() if line.strip()]
+    assert len(lines) < 60
+
+
+@pytest.mark.parametrize("name", list(_names_of_its_tests()))
+def test_the_pages_own_tests_pass(name: str, own_tests: ModuleType, model: Model, catalogue: Catalogue) -> None:
+    getattr(own_tests, name)(model, technique(catalogue))
+
+
+def test_its_halves_add_up_in_a_window_and_cost_no_row(model: Model, catalogue: Catalogue) -> None:
+    """Through the real loop: beside other terms, under a multistep scheduler, and counted at the denoiser."""
+    from nodes import cfg, denoise, encode_prompt
+
+    make: Any = technique(catalogue)
+    base = cfg(encode_prompt(model, "a red circle"), scale=3.0)
+    parts = model.parts()
+    rows: list[int] = []
+    hook = parts.unet.register_forward_pre_hook(
+        lambda _, args, kwargs: rows.append(len(args[0] if args else kwargs["sample"])), with_kwargs=True
+    )
+
+    def made(*more: Any) -> torch.Tensor:
+        rows.clear()
+        options: Any = {"scheduler": "dpmpp_2m", "width": 64, "height": 64, "steps": 3, "seed": 4}
+        return denoise(model, [base, *more], **options).latents.samples
+
+    try:
+        plain, calls = made(), list(rows)
+        both = made(make(low=1.5, high=-0.5))
+        assert rows == calls
+        apart = made(make(low=1.5, high=0.0), make(low=0.0, high=-0.5))
+        assert float((both - apart).norm() / both.norm()) < 1e-3
+        assert not both.equal(plain)
+    finally:
+        hook.remove()
+
+
+def test_the_workflow_with_it_runs(folder: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+    document = json.loads(block(PAGE, "json", "frequency_guidance"))
+    document["nodes"]["model"]["inputs"]["source"] = str(folder)
+    document["nodes"]["denoise"]["inputs"] |= {"steps": 2, "width": 64, "height": 64}
+    assert check(document, catalogue=catalogue) == []
+    assert [problem.code for problem in check(document) if problem.severity == "error"] == ["unknown_node_type"]
+    options: Any = {"catalogue": catalogue, "cache": Cache(tmp_path / "cache"), "out": tmp_path}
+    assert run(document, **options).ran == 7
+    assert (tmp_path / "forms.png").is_file()
+    document["nodes"]["forms"]["inputs"]["high"] = 1.5
+    assert run(document, **options).ran == 4  # forms, denoise, image, save
+
+
+def test_each_hook_is_where_the_page_says() -> None:
+    rows = re.findall(r"\| `(\w+)` \| `([\w/.]+)` \|", (ROOT / PAGE).read_text("utf-8"))
+    assert len(rows) == 8
+    wrong = [row for row in rows if f"    def {row[0]}(self, " not in (ROOT / row[1]).read_text("utf-8")]
+    assert wrong == []
