@@ -1,0 +1,122 @@
+"""Where the predictions for two prompts differ, by one forward of the loop's machinery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nodes.basic.denoise import size_conditioning
+from nodes.models.text import unconditional
+from nodes.sampling.activity import activity, expand, overrides
+from nodes.sampling.attention import processors_in
+from nodes.sampling.noise import draw, generators
+from nodes.sampling.rows import Forward
+from nodes.sampling.run import Run, Step
+from nodes.sampling.schedule import Schedule, build_scheduler
+from nodes.technique import Branch, Technique
+from nodes.values import Conditioning, Model
+
+
+def difference_mask(
+    model: Model,
+    clean: Tensor,
+    prompts: tuple[Conditioning, Conditioning],
+    negatives: tuple[Conditioning | None, Conditioning] | None,
+    *,
+    scale: float,
+    controls: Sequence[Technique],
+    maps: int,
+    strength: float,
+    ratio: float,
+    threshold: float,
+    steps: int,
+    seed: int,
+    log: Any,
+) -> Tensor:
+    """A mask (B, H, W) of 0 and 1, float32 on the CPU, from clean latents (B, C, H, W). See `diffedit_mask`.
+
+    negatives: of both prompts where they differ. With equal ones both predictions have the same unconditional part,
+    which their difference does not.
+    Raises ValueError where `strength` leaves no step.
+    """
+    parts = model.parts()
+    unet = parts.unet
+    images, (height, width) = clean.shape[0], clean.shape[-2:]
+    shape = (images * maps, clean.shape[1], height, width)
+    config = {**model.scheduler, "prediction_type": model.prediction}
+    schedule = Schedule(build_scheduler("ddim", config), steps, strength=strength, device=unet.device)
+    if schedule.calls == 0:
+        raise ValueError(f"strength {strength:g} of {steps} steps is less than one step: there is no noise to look at")
+    # Each image has `maps` rows in a row, whose noises come one after the other from its generator.
+    sources = [source for source in generators(seed, images) for _ in range(maps)]
+    run = Run(
+        unet=unet,
+        schedule=schedule,
+        shape=shape,
+        generators=sources,
+        noise=draw(shape, sources, unet.device),
+        device=unet.device,
+        dtype=unet.dtype,
+        clean=clean.to(unet.device, torch.float32).repeat_interleave(maps, dim=0),
+        time_ids=size_conditioning(model, height, width),
+        scale_factor=model.scale_factor,
+        scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
+        empty=lambda: unconditional(model, log),
+        techniques=expand(controls),
+    )
+    prompts = (_repeated(prompts[0], maps), _repeated(prompts[1], maps))
+    if negatives is not None:
+        first = negatives[0] if negatives[0] is not None else run.empty_conditioning()
+        negatives = (_repeated(first, maps), _repeated(negatives[1], maps))
+    (source, target), (without_source, without_target) = _branches(run, prompts, negatives, scale)
+    assert run.clean is not None
+    attention = any(overrides(technique, "attention") for technique in run.techniques)
+    with torch.no_grad(), processors_in(unet, height, width) if attention else nullcontext() as processors:
+        forward = Forward(run, processors)
+        latents = schedule.renoise(run.clean, run.noise, 0)
+        step = Step(run, 0, latents, activity(run.techniques, schedule.calls)[0], forward)
+        for technique in run.techniques:
+            technique.setup(run)
+        branches = [branch for branch in (without_source, source, without_target, target) if branch is not None]
+        step.branches = tuple(branches)
+        rules = [rule for technique in step.active.attention for rule in technique.attention(step)]
+        found = forward(step, branches, latents, rules)
+    difference = found[target] - found[source]
+    if without_source is not None and without_target is not None:
+        uncond = found[without_target] - found[without_source]
+        difference = uncond + scale * (difference - uncond)
+    size = difference.abs().reshape(images, maps, *shape[1:]).mean(dim=(1, 2)).cpu()
+    # The limit is each image's own, so that a batch gives what single images give.
+    limit = size.mean(dim=(1, 2), keepdim=True) * ratio
+    return (size.minimum(limit) > threshold * limit).float()
+
+
+def _repeated(prompt: Conditioning, maps: int) -> Conditioning:
+    """Prompts of single images for `maps` rows each."""
+    if prompt.text.shape[0] == 1:
+        return prompt
+    pooled = None if prompt.pooled is None else prompt.pooled.repeat_interleave(maps, dim=0)
+    return replace(prompt, text=prompt.text.repeat_interleave(maps, dim=0), pooled=pooled)
+
+
+def _branches(
+    run: Run,
+    prompts: tuple[Conditioning, Conditioning],
+    negatives: tuple[Conditioning, Conditioning] | None,
+    scale: float,
+) -> tuple[tuple[Branch, Branch], tuple[Branch | None, Branch | None]]:
+    source, target = (
+        Branch(name, "cond", prompt, guidance_scale=scale)
+        for name, prompt in zip(("source", "target"), prompts, strict=True)
+    )
+    if negatives is None or run.scale_embedding:
+        return (source, target), (None, None)
+    return (source, target), (
+        Branch("without source", "uncond", negatives[0]),
+        Branch("without target", "uncond", negatives[1]),
+    )
