@@ -74,7 +74,9 @@ if TYPE_CHECKING:
     from nodes.techniques.diffedit_mask import diffedit_mask as diffedit_mask
     from nodes.techniques.invert import from_inversion as from_inversion
     from nodes.techniques.invert import invert as invert
+    from nodes.techniques.load_textual_inversion import load_textual_inversion as load_textual_inversion
     from nodes.techniques.multidiffusion import multidiffusion as multidiffusion
+    from nodes.techniques.pix2pix_zero import pix2pix_zero as pix2pix_zero
     from nodes.techniques.prompt_to_prompt import prompt_to_prompt as prompt_to_prompt
     from nodes.techniques.regions import regions as regions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def encode(parts: Parts, text: str, clip_skip: int = 0, log: Log = _log) -> Cond
     encoders, tokenizers = parts.text_encoders, parts.tokenizers
     for index, (tokenizer, encoder) in enumerate(zip(tokenizers, encoders, strict=True)):
         # Both of SDXL's tokenizers cut at the same place: one warning is enough.
-        ids, mask = tokenize(tokenizer, text, log if index == 0 else None)
+        ids, mask = tokenize(tokenizer, expand(tokenizer, text), log if index == 0 else None)
         if clip_skip >= encoder.config.num_hidden_layers:
             raise ValueError(
                 f"clip_skip {clip_skip} leaves no layer: the text encoder has {encoder.config.num_hidden_layers}"
@@ -92,16 +93,39 @@ def tokenize(tokenizer: CLIPTokenizer, text: str, log: Log | None = None) -> tup
     return found.input_ids, found.attention_mask
 
 
+def expand(tokenizer: CLIPTokenizer, text: str) -> str:
+    """A text with each learned word of several vectors written out: ``<x>`` becomes ``<x> <x>_1 <x>_2``."""
+    added = tokenizer.get_added_vocab()
+    if not any(f"{token}_1" in added for token in added):
+        return text
+
+    def whole(found: re.Match[str]) -> str:
+        tokens = [found[0]]
+        while (following := f"{found[0]}_{len(tokens)}") in added:
+            tokens.append(following)
+        return " ".join(tokens)
+
+    # The longest first, so that `<x>_1` as such stays as it is.
+    return re.sub("|".join(re.escape(token) for token in sorted(added, key=len, reverse=True)), whole, text)
+
+
 def word_spans(tokenizer: CLIPTokenizer, tokens: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
-    """The words of a tokenised prompt: (word, first token, one after its last), without start, end and padding."""
+    """The words of a tokenised prompt: (word, first token, one after its last), without start, end and padding.
+
+    A learned word of several vectors is one word.
+    """
     spans: list[tuple[str, int, int]] = []
+    added = tokenizer.get_added_vocab()
     begin = 1
     for index, token in enumerate(tokens):
         if index == 0:
             continue
         if token == tokenizer.eos_token:
             break
-        if token.endswith(_END_OF_WORD) or token in tokenizer.get_added_vocab():
+        if spans and begin == index and token in added and token == f"{spans[-1][0]}_{index - spans[-1][1]}":
+            spans[-1] = (spans[-1][0], spans[-1][1], index + 1)
+            begin = index + 1
+        elif token.endswith(_END_OF_WORD) or token in added:
             word = tokenizer.convert_tokens_to_string(list(tokens[begin : index + 1]))
             spans.append((word.replace(_END_OF_WORD, "").strip(), begin, index + 1))
             begin = index + 1

@@ -23,8 +23,9 @@ Share = Annotated[float, Range(0.0, 10.0)]
 class LoraPatch(Patch):
     """W + strength (sum over files of weight (alpha / rank) up down), for each layer that the files name.
 
-    paths, digests, weights: one per file. merge: ``sum`` adds the products, ``linear`` adds the factors.
-    components: those that the files name. strengths: by component, and ``down``, ``mid``, ``up`` of the UNet.
+    paths, digests, weights: one per file. settings: digests of what PEFT keeps beside them. merge: ``sum`` adds the
+    products, ``linear`` the factors. components: those that the files name. strengths: by component, and ``down``,
+    ``mid``, ``up`` of the UNet.
     """
 
     paths: tuple[str, ...]
@@ -33,13 +34,14 @@ class LoraPatch(Patch):
     components: tuple[str, ...]
     strengths: dict[str, float]
     merge: str = "sum"
+    settings: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """By content: files, weights and strengths."""
         from nodes.weights.files import digest_of
 
-        return digest_of("lora", self.digests, self.weights, self.strengths, self.merge)
+        return digest_of("lora", self.digests, self.weights, self.strengths, self.merge, self.settings)
 
     def touches(self, component: str) -> bool:
         """Components at strength 0 stay those of the model before."""
@@ -93,6 +95,19 @@ def _check(view: NodeView) -> Iterator[Problem]:
         yield from file_problems(view, name, roles, EXPECTED_FILE)
 
 
+def _fingerprint(path: str) -> str:
+    """The file's content, and that of the settings beside it."""
+    from engine.filehash import content_hash
+    from nodes.weights.lora import sidecar
+
+    beside = sidecar(Path(path))
+    return content_hash(path) + (content_hash(beside) if beside else "")
+
+
+def _fingerprints(first: str, second: str) -> str:
+    return f"{_fingerprint(first)} {_fingerprint(second)}"
+
+
 def _patched(
     ctx: Context,
     model: Model,
@@ -127,11 +142,12 @@ def _patched(
         components=tuple(sorted(components)),
         strengths={**strengths, **unet_blocks},
         merge=merge,
+        settings=tuple(content(beside) if (beside := lora.sidecar(path)) else "" for path in paths),
     )
     return dataclasses.replace(model, patches=(*model.patches, patch))
 
 
-@node("apply_lora", category="model", resource="io", check=_check)
+@node("apply_lora", category="model", resource="io", fingerprint=_fingerprint, check=_check)
 def apply_lora(
     model: Model,
     path: Annotated[str, Widget("file")],
@@ -172,7 +188,7 @@ def apply_lora(
     return _patched(ctx or Context(), model, [(path, 1.0)], "sum", strengths, blocks, strict)
 
 
-@node("merge_loras", category="model", resource="io", check=_check)
+@node("merge_loras", category="model", resource="io", fingerprint=_fingerprints, check=_check)
 def merge_loras(
     model: Model,
     first: Annotated[str, Widget("file")],

@@ -51,7 +51,12 @@ _EXPECTED = (
     "kohya names (lora_unet_down_blocks_0_..._to_q.lora_down.weight)"
 )
 EXPECTED_FILE = f"a .safetensors file with {_EXPECTED}"
-SIDECAR = ("adapter_model.safetensors", "adapter_config.json")
+
+
+def sidecar(path: Path) -> Path | None:
+    """PEFT's settings beside a file that it wrote, or None."""
+    settings = path.parent / "adapter_config.json"
+    return settings if path.name == "adapter_model.safetensors" and settings.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def layer_names(component: str, module: torch.nn.Module, config: Mapping[str, An
     for name, part in module.named_modules():
         if type(part).__name__ not in ("Linear", "Conv2d", "LoRACompatibleLinear", "LoRACompatibleConv"):
             continue
-        shapes[name] = tuple(part.weight.shape)  # type: ignore[union-attr, arg-type]
+        shapes[name] = tuple(part.weight.shape)
         bare = name.removeprefix("text_model.")
         known = [bare]
         if component == "unet":
@@ -201,8 +206,8 @@ class _Scales:
     def __init__(self, path: Path, header: Header) -> None:
         try:
             self._settings: Any = json.loads(header.metadata.get("lora_adapter_metadata", "{}"))
-            if not self._settings and path.name == SIDECAR[0] and (path.parent / SIDECAR[1]).exists():
-                self._settings = json.loads((path.parent / SIDECAR[1]).read_text("utf-8"))
+            if not self._settings and (beside := sidecar(path)):
+                self._settings = json.loads(beside.read_text("utf-8"))
         except (ValueError, OSError, RecursionError) as error:
             raise ModelError(f"the settings of {path} cannot be read: {error}") from error
         if not isinstance(self._settings, dict):

@@ -1,0 +1,167 @@
+"""Learned words (textual inversion, arXiv 2208.01618): new tokens and their vectors. No cost per step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from engine import Context, NodeView, Problem, Widget, node, value
+from nodes.values import Model, Patch
+
+if TYPE_CHECKING:
+    from nodes.models.parts import Parts
+
+
+@value("patch.textual_inversion")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TextualInversionPatch(Patch):
+    """One learned word: tokens for the tokenizers, and rows for the embeddings of the text encoders.
+
+    tensors: the file's tensor by text encoder.
+    """
+
+    path: str
+    digest: str
+    token: str
+    vectors: int
+    tensors: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """By content and token."""
+        from nodes.weights.files import digest_of
+
+        return digest_of("textual_inversion", self.digest, self.token, self.tensors)
+
+    def touches(self, component: str) -> bool:
+        """The text encoders that it has vectors for, and their tokenizers."""
+        return component.replace("tokenizer", "text_encoder") in self.tensors
+
+    def apply(self, component: str, module: Any, parts: Parts) -> None:
+        """Append tokens, or their vectors at the same places."""
+        import torch
+
+        from nodes.weights.embeddings import token_names
+        from nodes.weights.files import read_tensors
+
+        if component.startswith("tokenizer"):
+            module.add_tokens(token_names(self.token, self.vectors))
+            return
+        name = self.tensors[component]
+        rows = read_tensors(self.path, self.digest, [name])[name]
+        tokenizer = parts.component(component.replace("text_encoder", "tokenizer"))
+        table = module.get_input_embeddings()
+        first = len(tokenizer)
+        old = table.weight
+        grown = old.new_zeros(max(old.shape[0], first + self.vectors), old.shape[1])
+        grown[: old.shape[0]] = old
+        grown[first : first + self.vectors] = rows.to(old.device, old.dtype).reshape(self.vectors, -1)
+        table.weight = torch.nn.Parameter(grown, requires_grad=False)
+        table.num_embeddings = grown.shape[0]
+        for part in module.modules():
+            # Old configurations say 2 and mean "the highest id ends the text", which no longer holds.
+            if getattr(part, "eos_token_id", None) == 2:
+                part.eos_token_id = tokenizer.eos_token_id
+
+
+def word_patches(ctx: Context, model: Model, files: Sequence[str], tokens: Sequence[str]) -> tuple[Patch, ...]:
+    """A patch per learned word of some files, once all are known to fit the model.
+
+    tokens: one per file, or none at all; "" takes the file's own, or its name.
+
+    Raises:
+        ModelError: a file is none of these, for another model, or its token is taken.
+        ValueError: there are not as many tokens as files.
+    """
+    from nodes.models.errors import ModelError
+    from nodes.weights.embeddings import place, token_names, words
+    from nodes.weights.files import content, header_of
+
+    if tokens and len(tokens) != len(files):
+        raise ValueError(f"{len(tokens)} tokens are given for {len(files)} files: give one each, or none")
+    parts = model.parts()
+    names = [name for name in parts.components if name.startswith("text_encoder")]
+    widths = {name: _width(parts.shell(name)) for name in names}
+    taken = {name: set(parts.component(name.replace("text_encoder", "tokenizer")).get_vocab()) for name in names}
+    made: list[Patch] = []
+    for file, given in zip(files, tokens or [""] * len(files), strict=True):
+        path = Path(ctx.resolve_input_path(file))
+        found = words(path, header_of(path))
+        if given and len(found) > 1:
+            raise ModelError(f"{path} holds {len(found)} words with names of their own: leave its token empty")
+        for word in found:
+            token = given or word.token or path.stem
+            if not token.strip() or any(letter.isspace() for letter in token):
+                raise ModelError(f"{token!r} is no token: give one without spaces, such as <{path.stem}>")
+            tensors = place(path, word, widths)
+            for component in tensors:
+                # `<x>_1` too where one vector is read: it would be taken for this word's second.
+                for name in (*token_names(token, word.vectors), f"{token}_1"):
+                    if name in taken[component]:
+                        raise ModelError(f"{path}: the token {name!r} is taken already; give another in `tokens`")
+                taken[component].update(token_names(token, word.vectors))
+            made.append(
+                TextualInversionPatch(
+                    path=str(path), digest=content(path), token=token, vectors=word.vectors, tensors=tensors
+                )
+            )
+            lacking = [name for name in names if name not in tensors]
+            if lacking:
+                ctx.log.warning("%s has no vectors for %s, which reads %r as letters", path.name, lacking[0], token)
+    return tuple(made)
+
+
+def _width(shell: Any) -> int:
+    return int(shell.config.hidden_size)
+
+
+def files_fingerprint(paths: Sequence[str]) -> str:
+    """The files' content."""
+    from engine.filehash import content_hash
+
+    return " ".join(content_hash(path) for path in ([paths] if isinstance(paths, str) else paths))
+
+
+def _fingerprint(paths: Sequence[str]) -> str:
+    return files_fingerprint(paths)
+
+
+def _check(view: NodeView) -> Iterator[Problem]:
+    from nodes.weights.embeddings import EXPECTED_FILE, words
+    from nodes.weights.files import file_problems
+
+    yield from file_problems(view, "paths", words, EXPECTED_FILE)
+    paths, tokens = view.literals.get("paths"), view.literals.get("tokens")
+    if isinstance(paths, list) and isinstance(tokens, list) and tokens and len(tokens) != len(paths):
+        yield Problem(
+            code="bad_value",
+            node=view.id,
+            input="tokens",
+            message=f"{len(tokens)} tokens are given for {len(paths)} files: give one each, or none",
+            given=tokens,
+        )
+
+
+@node("load_textual_inversion", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+def load_textual_inversion(
+    model: Model,
+    paths: Annotated[list[str], Widget("file")],
+    tokens: list[str] = [],  # noqa: B006 - the signature is the schema; it is never changed
+    ctx: Context | None = None,
+) -> Model:
+    """Teach a model's text encoders new words, from textual inversion files.
+
+    Diffusers', A1111's and kohya's layouts, and SDXL's pairs; .safetensors only. A word of n vectors takes n tokens:
+    write its name once. Encode prompts with the model that goes out.
+
+    Args:
+        model: the model to change.
+        paths: one or more files.
+        tokens: what to call each file's word in prompts, in the same order; "" or none takes the name in the file, or
+            the file's own name where it has none.
+    """
+    patches = word_patches(ctx or Context(), model, paths, tokens)
+    return dataclasses.replace(model, patches=(*model.patches, *patches))
