@@ -126,7 +126,9 @@ def denoise(
     unet = parts.unet
     device, dtype = unet.device, unet.dtype
     sampler = build_scheduler(scheduler, {**model.scheduler, "prediction_type": model.prediction})
-    schedule = Schedule(sampler, steps, strength=strength if begun is not None else 1.0, eta=eta, device=device)
+    distilled = int(unet.config.get("time_cond_proj_dim") or 0)
+    part = strength if begun is not None else 1.0
+    schedule = Schedule(sampler, steps, strength=part, eta=eta, spread=distilled > 0, device=device)
     sources = generators(seed, shape[0])
     run = Run(
         unet=unet,
@@ -140,7 +142,7 @@ def denoise(
         pure_noise=start is None or (mask is not None and strength == 1.0),
         time_ids=size_conditioning(model, *shape[2:]),
         scale_factor=model.scale_factor,
-        scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
+        scale_embedding=distilled,
         empty=lambda: unconditional(model, ctx.log),
         techniques=[*guidance, *controls, *_inpainting(model, mask, masked, start, shape, device)],
     )

@@ -23,7 +23,7 @@ from nodes.values import Guidance, Trajectory
 
 
 class InverseSchedule(Schedule):
-    """DDIM's levels upwards (arXiv 2105.05233, appendix F), with diffusers' inverse scheduler.
+    """DDIM's levels upwards (arXiv 2105.05233, appendix F): those of the scheduler `ddim`, in the other order.
 
     Call i sees latents at level i, the one that call i - 1 reached, and tells the denoiser the timestep of level i + 1.
     Level 0 is that of nearly clean latents. A `strength` below 1 leaves the last, noisiest steps out, so that the way
@@ -33,21 +33,23 @@ class InverseSchedule(Schedule):
     def __init__(
         self, config: Mapping[str, Any], steps: int, *, strength: float = 1.0, device: torch.device | str = "cpu"
     ) -> None:
-        settings = {**config, "_class_name": "DDIMInverseScheduler"}
-        if settings.get("timestep_spacing") not in ("leading", "trailing"):
-            settings["timestep_spacing"] = "leading"
-        super().__init__(build_scheduler("default", settings), steps, device=device)
+        super().__init__(build_scheduler("ddim", config), steps, device=device)
         self.calls = min(int(steps * strength), steps)
-        self.timesteps, self.on_device = self.timesteps[: self.calls], self.on_device[: self.calls]
+        self.timesteps, self.on_device = self.timesteps[::-1][: self.calls], self.on_device[::-1][: self.calls]
         self.alphas, self.sigmas = self.alphas[: self.calls + 1], self.sigmas[: self.calls + 1]
 
     def _levels(self, first: int) -> tuple[list[Tensor], list[Tensor]]:
         scheduler = self.scheduler
-        stride = scheduler.config.num_train_timesteps // scheduler.num_inference_steps
-        start = int(self.timesteps[0]) - stride
-        products = [scheduler.initial_alpha_cumprod if start < 0 else scheduler.alphas_cumprod[start]]
-        products += [scheduler.alphas_cumprod[int(timestep)] for timestep in self.timesteps]
+        timesteps = [int(timestep) for timestep in reversed(self.timesteps)]
+        start = timesteps[0] - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
+        products = [scheduler.final_alpha_cumprod if start < 0 else scheduler.alphas_cumprod[start]]
+        products += [scheduler.alphas_cumprod[timestep] for timestep in timesteps]
         return [product**0.5 for product in products], [(1 - product) ** 0.5 for product in products]
+
+    def step(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
+        """From level `index` to the next, noisier one, along the predicted noise."""
+        clean, noise = self.x0(prediction, latents, index), self.epsilon(prediction, latents, index)
+        return self.renoise(clean, noise, index + 1)
 
     def renoise(self, clean: Tensor, noise: Tensor, index: int) -> Tensor:
         """Clean latents with `noise` added up to level `index`; here the last level is the noisiest."""
@@ -192,11 +194,12 @@ def along(trajectory: Trajectory, alpha: Tensor, sigma: Tensor) -> Tensor:
     """The latents of an inversion at a noise level: x = alpha x0 + sigma e, as `Schedule.alphas` and `.sigmas` say.
 
     Between two levels it is the straight line in x / alpha over sigma / alpha, which is the way DDIM itself goes: so
-    levels of other schedulers and step counts are met too. (1 or B, C, H, W), on the CPU.
-    Raises ValueError for a level above the highest one reached.
+    levels of other schedulers and step counts are met too, and those a little above the highest one, since schedulers
+    differ in where they begin. (1 or B, C, H, W), on the CPU.
+    Raises ValueError for a level of more than twice the highest one.
     """
     wanted, levels = float(sigma / alpha), trajectory.sigmas
-    if wanted > levels[-1] * (1 + 1e-3):
+    if wanted > 2 * levels[-1]:
         raise ValueError(
             f"the inversion reaches noise level {levels[-1]:.4g} and the run begins at {wanted:.4g}: "
             "invert with at least the run's strength and steps"
@@ -208,7 +211,7 @@ def along(trajectory: Trajectory, alpha: Tensor, sigma: Tensor) -> Tensor:
     above = next((index for index, level in enumerate(levels) if level >= wanted), len(levels) - 1)
     low, high = (trajectory.latents[index] * _unscale(levels[index]) for index in (above - 1, above))
     share = (wanted - levels[above - 1]) / (levels[above] - levels[above - 1])
-    return torch.lerp(low, high, min(share, 1.0)) * float(alpha)
+    return torch.lerp(low, high, share) * float(alpha)
 
 
 def _unscale(level: float) -> float:

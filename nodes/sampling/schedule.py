@@ -74,6 +74,8 @@ class Schedule:
     scheduler: a diffusers scheduler, not used elsewhere.
     steps: 1 to 1000.
     strength: 0 to 1; below 1 the first steps are left out, as image-to-image does. Nothing is left below 1/steps.
+    spread: models distilled for few steps make them all, over the remaining part, where `strength` leaves some of the
+        way out (only the scheduler `lcm` can).
     device: where the denoiser wants its timesteps.
     """
 
@@ -84,10 +86,16 @@ class Schedule:
         *,
         strength: float = 1.0,
         eta: float = 0.0,
+        spread: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
         # The scheduler's own tensors stay on the CPU: its look-ups then never wait for the device.
-        scheduler.set_timesteps(steps, device="cpu")
+        spread = spread and 0 < strength < 1 and "strength" in inspect.signature(scheduler.set_timesteps).parameters
+        if spread:
+            scheduler.set_timesteps(steps, device="cpu", strength=strength)
+            strength = 1.0
+        else:
+            scheduler.set_timesteps(steps, device="cpu")
         self.scheduler = scheduler
         self.order = int(getattr(scheduler, "order", 1))
         kept = min(int(steps * strength), steps)

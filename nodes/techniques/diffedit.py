@@ -34,7 +34,8 @@ class DiffEdit(FromInversion):
 
     def setup(self, run: Run) -> None:
         """The mask at latent size, checked before the first step."""
-        run.state(self, lambda: self._small(run))
+        if self.window[0] < self.window[1]:
+            run.state(self, lambda: self._small(run))
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """m x + (1 - m) z."""

@@ -38,13 +38,13 @@ class FromInversion(Control):
 
     trajectory: Trajectory
 
-    def origin(self) -> Latents:
-        """The inverted latents: their size is the run's."""
-        return Latents(self.trajectory.latents[-1])
+    def origin(self) -> Latents | None:
+        """The inverted latents: their size is the run's. None where its window is empty."""
+        return Latents(self.trajectory.latents[-1]) if self.window[0] < self.window[1] else None
 
-    def start(self, run: Run) -> Tensor:
-        """The inversion at level 0."""
-        return self.at(run, 0)
+    def start(self, run: Run) -> Tensor | None:
+        """The inversion at level 0, whatever part of the run the window is."""
+        return self.at(run, 0) if self.window[0] < self.window[1] else None
 
     def at(self, run: Run, level: int) -> Tensor:
         """The inversion's latents (B, C, H, W) at a level of the run's schedule."""

@@ -40,8 +40,14 @@ class MultiDiffusion(Guidance):
     def views(self, run: Run) -> Sequence[View]:
         """Windows at every stride; the last of a row or column is moved back to the edge where the stride misses it.
 
-        Raises ValueError for a window larger than the canvas, sizes that latents cannot have, gaps between windows.
+        Raises ValueError for a window larger than the canvas, sizes that latents cannot have, gaps between windows, and
+        a part of the run only.
         """
+        acts = {self.inside(index, run.schedule.calls) for index in range(run.schedule.calls)}
+        if True not in acts:
+            return ()
+        if False in acts:
+            raise ValueError("multidiffusion divides the canvas for the whole run: it cannot act in a part of it only")
         scale, native = run.scale_factor, _native(run.unet.config.sample_size)
         canvas_height, canvas_width = run.shape[2:]
         height = _side("view_height", self.view_height, native[0], canvas_height, scale)

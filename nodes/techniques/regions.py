@@ -5,12 +5,12 @@ Cost: a row per region, in the one forward. On a panorama, a row per region and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from engine import NodeView, Problem, Range, node, value
-from nodes.technique import Branch, Order, Predictions
+from nodes.technique import Branch, Order, Predictions, Technique
 from nodes.values import Conditioning, Guidance, Mask
 
 if TYPE_CHECKING:
@@ -37,20 +37,20 @@ class Regions(Guidance):
     masks: tuple[Mask, ...]
     strength: float = 1.0
 
+    def expand(self) -> Sequence[Technique]:
+        """Nothing at strength 0."""
+        return (self,) if self.strength > 0 else ()
+
     def setup(self, run: Run) -> None:
         """The weights, so that masks that do not fit are found before the first step."""
         run.state(self, lambda: _Regions(self, run))
 
     def branches(self, step: Step) -> Iterable[Branch]:
         """A row for each region."""
-        if self.strength == 0:
-            return ()
         return step.run.state(self, lambda: _Regions(self, step.run)).branches(self.prompts, step)
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """The conditional prediction, put together from the regions'."""
-        if self.strength == 0:
-            return prediction
         state = step.run.state(self, lambda: _Regions(self, step.run))
         mixed = state.rest * prediction
         for weight, branch in zip(state.weights, self.branches(step), strict=True):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import check
+from engine import Cache, check, run
 from graphs import Graph
 from nodes import cfg, denoise, diffedit, diffedit_mask, encode_image, encode_prompt, invert, load_model, noise
 from nodes.models.text import unconditional
@@ -150,6 +150,40 @@ def test_an_empty_mask_keeps_and_a_batch_equals_its_images(model: Models, invers
     assert relative(several[:1], several[1:]) > 1e-3
 
 
+def test_windows(model: Models, inversion: Inversion) -> None:
+    """An empty one is the run without it, exactly; in an early one the kept part is let go at the end."""
+    made, clean = model("sd1_calm"), picture()
+    path = inversion("sd1_calm", clean)
+    base = cfg(encode_prompt(made, TARGET), scale=3.0)
+    options: Any = {"steps": 5, "scheduler": "ddim", "width": 128, "height": 128}
+    plain = denoise(made, [base], **options).latents.samples
+    off = denoise(made, [base], [diffedit(path, left_half()).narrowed((0.4, 0.4))], **options).latents.samples
+    assert torch.equal(off, plain)
+    early = diffedit(path, left_half()).narrowed((0.0, 0.5))
+    done = denoise(made, [base], [early], strength=0.8, **options).latents.samples
+    assert 0 < relative(done[..., 8:], clean[..., 8:]) < relative(plain[..., 8:], clean[..., 8:])
+
+
+def test_through_the_engine_and_its_disk_cache(folder: Any, tmp_path: Any) -> None:
+    """Trajectory, mask and technique survive storing; a second run gives the same bits and runs nothing."""
+
+    def graph() -> tuple[Any, Any]:
+        with Graph() as made:
+            loaded = load_model(str(folder("sd1")), dtype="float32", device="cpu")
+            source, target = encode_prompt(loaded, SOURCE), encode_prompt(loaded, TARGET)
+            clean = noise(loaded, width=64, height=64)
+            path = invert(loaded, [cfg(source, scale=1.0)], latents=clean, steps=2).trajectory
+            mask = diffedit_mask(loaded, source, target, latents=clean, maps=2)
+            edited = denoise(loaded, [cfg(target)], [diffedit(path, mask)], steps=2, scheduler="ddim")
+        return made, edited.latents
+
+    (first_graph, first), (second_graph, second) = graph(), graph()
+    one = run(first_graph, targets=[first], cache=Cache(tmp_path))
+    two = run(second_graph, targets=[second], cache=Cache(tmp_path))
+    assert (one.ran > 0, two.ran) == (True, 0)
+    assert torch.equal(one[first].samples, two[second].samples)
+
+
 def find(model: Model, clean: Tensor, **options: Any) -> Tensor:
     settings: Any = {"maps": 4, "seed": 3} | options
     source, target = (encode_prompt(model, text) for text in (SOURCE, TARGET))
@@ -260,7 +294,7 @@ def test_refused(model: Models, inversion: Inversion) -> None:
     with pytest.raises(ValueError, match="3 masks do not fit"):
         edit(made, path, left_half(3))
     with pytest.raises(ValueError, match="the inversion reaches noise level"):
-        edit(made, path, left_half(), strength=1.0)
+        edit(made, inversion("sd1", picture(), strength=0.4), left_half(), strength=1.0)
     with pytest.raises(ValueError, match="less than one step"):
         find(made, picture(), strength=0.01)
     with pytest.raises(ValueError, match="either `image` or `latents` is needed"):

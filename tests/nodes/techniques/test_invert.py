@@ -13,6 +13,7 @@ from graphs import Graph
 from nodes import cfg, denoise, encode_prompt, from_inversion, invert, load_image, load_model, noise
 from nodes.basic.encode_image import encode_image
 from nodes.sampling.invert import along
+from nodes.sampling.schedule import Schedule, build_scheduler
 from nodes.values import Image, Latents, Model
 from tests.nodes.techniques.inversion import diffedit_pipeline, picture
 from tests.nodes.techniques.measure import counted, relative
@@ -145,6 +146,25 @@ def test_the_way_back(model: Models, scheduler: Any) -> None:
     assert fine < 0.2 * relative(other.latents.samples, clean)
 
 
+def test_size_conditioning_and_other_spacings_by_formula(model: Models) -> None:
+    """SDXL's configuration has no spacing that diffusers' inverse scheduler knows: the levels are those of our ddim."""
+    made, clean = model("sdxl"), picture()
+    prompt, unet = encode_prompt(made, PROMPT), made.parts().unet
+    ladder = Schedule(build_scheduler("ddim", made.scheduler), 10)
+    added = {"text_embeds": prompt.pooled, "time_ids": torch.tensor([[128.0, 128, 0, 0, 128, 128]])}
+    expected, levels = clean, [*reversed(range(ladder.calls))]
+    alpha = ladder.scheduler.final_alpha_cumprod**0.5
+    with torch.no_grad():
+        for level in levels[:2]:
+            predicted = unet(expected, ladder.timesteps[level], prompt.text, added_cond_kwargs=added).sample
+            flat = (expected - (1 - alpha**2) ** 0.5 * predicted) / alpha
+            alpha = ladder.alphas[level]
+            expected = alpha * flat + ladder.sigmas[level] * predicted
+    ours = invert(made, guidance(made), latents=Latents(clean), steps=10, strength=0.2)
+    assert relative(ours.latents.samples, expected) <= 1e-4
+    assert ours.trajectory.timesteps == tuple(float(ladder.timesteps[level]) for level in levels[:2])
+
+
 def test_levels_between(model: Models) -> None:
     """A stored level is taken as it is; between two the latents lie on DDIM's own straight line."""
     made = model("sd1")
@@ -158,6 +178,11 @@ def test_levels_between(model: Models) -> None:
     ends = [path.latents[index] * (1 + path.sigmas[index] ** 2) ** 0.5 for index in (1, 2)]
     between = along(path, torch.tensor(1.0), torch.tensor(0.75 * low + 0.25 * high))
     assert relative(between, 0.75 * ends[0] + 0.25 * ends[1]) <= 1e-5
+    # Schedulers with other spacings begin a little higher: the last step goes on.
+    low, high = path.sigmas[-2:]
+    ends = [path.latents[index] * (1 + path.sigmas[index] ** 2) ** 0.5 for index in (-2, -1)]
+    above = along(path, torch.tensor(1.0), torch.tensor(high + 0.2 * (high - low)))
+    assert relative(above, ends[1] + 0.2 * (ends[1] - ends[0])) <= 1e-5
 
 
 def test_refused(model: Models) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor
 from nodes import cfg, denoise, encode_prompt, rectangle_mask, regions
 from nodes.sampling.run import Step
 from nodes.technique import Branch, Predictions
-from nodes.values import Guidance, Model
+from nodes.values import Guidance, Latents, Model
 from tests.nodes.sampling.oracle import seeded
+from tests.nodes.techniques.inversion import picture
 from tests.nodes.techniques.measure import counted, relative
 
 Models = Callable[[str], Model]
@@ -45,6 +46,30 @@ def test_parity(model: Models, pipe: Pipes, steps: int, scale: float, batch: int
     ).images
     ours = draw(model("lcm"), scale, steps=steps, batch=batch, scheduler=scheduler)
     assert relative(ours, theirs) <= 1e-4
+
+
+@pytest.mark.parametrize(("steps", "strength", "batch"), [(4, 0.8, 1), (3, 0.3, 2)])
+def test_parity_from_an_image(model: Models, pipe: Pipes, steps: int, strength: float, batch: int) -> None:
+    """All steps are made, over the part of the way that is left: plain models make a part of the steps."""
+    oracle = pipe("lcm", "LatentConsistencyModelImg2ImgPipeline")
+    start = picture(batch, 8)
+    theirs = oracle(
+        [PROMPT] * batch,
+        image=start,
+        strength=strength,
+        num_inference_steps=steps,
+        guidance_scale=8.5,
+        generator=seeded(7, batch),
+        output_type="latent",
+    ).images
+    options: Any = {"start": Latents(start), "strength": strength, "width": 0, "height": 0}
+    made = model("lcm")
+    parts = made.parts()
+    with counted(parts.unet) as rows:
+        ours = draw(made, steps=steps, **options)
+    assert rows == [batch] * steps
+    assert relative(ours, theirs) <= 1e-4
+    assert torch.equal(draw(made, steps=steps, **options | {"strength": 0.0}), start)
 
 
 def test_the_scale_acts_and_costs_no_row(model: Models) -> None:

@@ -156,6 +156,18 @@ def test_memory_splits_the_forward(model: Models, monkeypatch: pytest.MonkeyPatc
     assert relative(split, whole) <= 1e-4
 
 
+def test_it_acts_in_the_whole_run_or_not_at_all(model: Models) -> None:
+    """An empty window is the run without it, exactly."""
+    made = model("sd1_calm")
+    base = cfg(encode_prompt(made, PROMPT))
+    options: Any = {"steps": 2, "scheduler": "ddim", "width": 192, "height": 128}
+    plain = denoise(made, [base], **options).latents.samples
+    off = denoise(made, [base, multidiffusion().narrowed((0.5, 0.5))], **options).latents.samples
+    assert torch.equal(off, plain)
+    with pytest.raises(ValueError, match="for the whole run: it cannot act in a part of it only"):
+        denoise(made, [base, multidiffusion().narrowed((0.0, 0.5))], **options)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
