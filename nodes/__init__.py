@@ -66,19 +66,26 @@ if TYPE_CHECKING:
     from nodes.basic.segmentation_palette import segmentation_palette as segmentation_palette
     from nodes.basic.text import fill_text as fill_text
     from nodes.basic.text import join_text as join_text
-    from nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite
     from nodes.techniques.apply_lora import apply_lora as apply_lora
     from nodes.techniques.apply_lora import merge_loras as merge_loras
+    from nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite
     from nodes.techniques.cfg import cfg as cfg
+    from nodes.techniques.controlnet import controlnet as controlnet
+    from nodes.techniques.controlnet import load_controlnet as load_controlnet
     from nodes.techniques.diffedit import diffedit as diffedit
     from nodes.techniques.diffedit_mask import diffedit_mask as diffedit_mask
+    from nodes.techniques.during import during as during
     from nodes.techniques.invert import from_inversion as from_inversion
     from nodes.techniques.invert import invert as invert
     from nodes.techniques.load_textual_inversion import load_textual_inversion as load_textual_inversion
     from nodes.techniques.multidiffusion import multidiffusion as multidiffusion
+    from nodes.techniques.pag import pag as pag
     from nodes.techniques.pix2pix_zero import pix2pix_zero as pix2pix_zero
     from nodes.techniques.prompt_to_prompt import prompt_to_prompt as prompt_to_prompt
     from nodes.techniques.regions import regions as regions
+    from nodes.techniques.rescale_guidance import rescale_guidance as rescale_guidance
+    from nodes.techniques.sag import sag as sag
+    from nodes.techniques.sega import sega as sega
 
 _FOLDERS = ("nodes.basic", "nodes.techniques")
 

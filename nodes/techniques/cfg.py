@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from engine import Range, node, value
 from nodes.technique import Branch, Order, Predictions, Technique
+from nodes.techniques.rescale_guidance import Rescale
 from nodes.values import Conditioning, Guidance
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 @value("guidance.cfg")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ClassifierFree(Guidance):
-    """e = e_u + scale (e_c - e_u), rows [uncond, cond]. With a scale of 1 or less e = e_c, one row.
+    """e = e_u + scale (e_c - e_u), rows [uncond, cond].
 
+    With a scale of 1 or less, and outside the window, e = e_c and one row.
     negative: None stands for an empty prompt. rescale: see `Rescale`.
     """
 
@@ -38,7 +40,8 @@ class ClassifierFree(Guidance):
 
     def branches(self, step: Step) -> Iterable[Branch]:
         """The unconditional row where it is used, then the conditional one."""
-        both = self._guides(step.run) or "uncond" in step.wanted
+        guides = self._guides(step.run) and self.inside(step.index, step.calls)
+        both = guides or "uncond" in step.wanted
         made = step.run.state(self, dict[bool, tuple[Branch, ...]])
         if both not in made:
             made[both] = self._rows(step.run, both)
@@ -61,26 +64,6 @@ class ClassifierFree(Guidance):
             return (cond,)
         negative = self.negative if self.negative is not None else run.empty_conditioning()
         return Branch("uncond", "uncond", negative, guidance_scale=1.0), cond
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Rescale(Guidance):
-    """Bring the guided prediction back to the spread of the conditional one (arXiv 2305.08891, section 3.4).
-
-    amount: 0 to 1, how far.
-    """
-
-    order: ClassVar[int] = Order.RESCALE
-    needs: ClassVar[frozenset[str]] = frozenset({"cond"})
-
-    amount: float
-
-    def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
-        """Mix of the rescaled and the plain prediction."""
-        dims = tuple(range(1, prediction.ndim))
-        wanted = predictions.role("cond").std(dim=dims, keepdim=True)
-        rescaled = prediction * (wanted / prediction.std(dim=dims, keepdim=True))
-        return self.amount * rescaled + (1 - self.amount) * prediction
 
 
 @node("cfg", category="guidance", tags=("guidance:base",))
