@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from nodes.techniques.rescale_guidance import rescale_guidance as rescale_guidance
     from nodes.techniques.sag import sag as sag
     from nodes.techniques.sega import sega as sega
+    from nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
 
 _FOLDERS = ("nodes.basic", "nodes.techniques")
 

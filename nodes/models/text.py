@@ -43,21 +43,10 @@ def encode(parts: Parts, text: str, clip_skip: int = 0, log: Log = _log) -> Cond
     for index, (tokenizer, encoder) in enumerate(zip(tokenizers, encoders, strict=True)):
         # Both of SDXL's tokenizers cut at the same place: one warning is enough.
         ids, mask = tokenize(tokenizer, expand(tokenizer, text), log if index == 0 else None)
-        if clip_skip >= encoder.config.num_hidden_layers:
-            raise ValueError(
-                f"clip_skip {clip_skip} leaves no layer: the text encoder has {encoder.config.num_hidden_layers}"
-            )
-        masked = mask.to(parts.device) if getattr(encoder.config, "use_attention_mask", False) else None
-        inner = family == "sdxl" or clip_skip > 0
-        output = encoder(ids.to(parts.device), attention_mask=masked, output_hidden_states=inner)
-        if family == "sdxl":
-            states.append(output.hidden_states[-2 - clip_skip])
-            pooled = output[0] if output[0].ndim == 2 else pooled
-        elif clip_skip:
-            inner_model: Any = getattr(encoder, "text_model", encoder)  # transformers 4 wraps it
-            states.append(inner_model.final_layer_norm(output.hidden_states[-1 - clip_skip]))
-        else:
-            states.append(output[0])
+        masked = mask if getattr(encoder.config, "use_attention_mask", False) else None
+        state, own = encoder_states(family, encoder, ids.to(parts.device), masked, clip_skip)
+        states.append(state)
+        pooled = pooled if own is None else own
         if index == 0:
             tokens = tuple(tokenizer.convert_ids_to_tokens(ids[0].tolist()))
             spans = word_spans(tokenizer, tokens)
@@ -68,6 +57,28 @@ def encode(parts: Parts, text: str, clip_skip: int = 0, log: Log = _log) -> Cond
         tokens=tokens,
         spans=spans,
     )
+
+
+@torch.no_grad()
+def encoder_states(
+    family: str, encoder: Any, ids: torch.Tensor, mask: torch.Tensor | None, clip_skip: int = 0
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What the denoiser of a family reads of a text encoder, (B, L, D), and the pooled projection where there is one.
+
+    ids: (B, L) on the encoder's device. mask: (B, L), 1 where a token is seen, or None for all.
+    """
+    if clip_skip >= encoder.config.num_hidden_layers:
+        raise ValueError(
+            f"clip_skip {clip_skip} leaves no layer: the text encoder has {encoder.config.num_hidden_layers}"
+        )
+    masked = None if mask is None else mask.to(ids.device)
+    output = encoder(ids, attention_mask=masked, output_hidden_states=family == "sdxl" or clip_skip > 0)
+    if family == "sdxl":
+        return output.hidden_states[-2 - clip_skip], output[0] if output[0].ndim == 2 else None
+    if clip_skip:
+        inner_model: Any = getattr(encoder, "text_model", encoder)  # transformers 4 wraps it
+        return inner_model.final_layer_norm(output.hidden_states[-1 - clip_skip]), None
+    return output[0], None
 
 
 def unconditional(model: Model, log: Log = _log) -> Conditioning:

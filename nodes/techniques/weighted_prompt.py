@@ -1,0 +1,47 @@
+"""Prompts with weights on words, by compel's rules. No cost per step, except for conjunctions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from engine import Context, NodeView, Problem, Range, Widget, node
+from nodes.values import Conditioning, Model
+
+
+def _check(view: NodeView) -> Iterator[Problem]:
+    from nodes.weighting import WeightingError, parse
+
+    text = view.literals.get("text")
+    try:
+        parse(text if isinstance(text, str) else "")
+    except WeightingError as error:
+        yield Problem(code="bad_value", node=view.id, input="text", message=f"{error}.", given=text)
+
+
+@node("weighted_prompt", category="prompt", resource="device", check=_check)
+def weighted_prompt(
+    model: Model,
+    text: Annotated[str, Widget("textarea")] = "",
+    clip_skip: Annotated[int, Range(0, 40)] = 0,
+    ctx: Context | None = None,
+) -> Conditioning:
+    r"""Encode a prompt in which words, or groups of words, count more or less.
+
+    word++ is 1.1 x 1.1, word-- is 0.9 x 0.9; (some words)1.3 and (some words:1.3) weigh a group; groups nest, and their
+    weights multiply. ("one", "two").blend(0.7, 0.3) mixes prompts, ("one", "two").and(1, 0.8) puts them side by side:
+    that is as many times longer, and takes a forward of its own in each step. A backslash makes the next sign plain.
+
+    In encode_prompt all of these are plain letters.
+
+    Args:
+        model: the model that will be conditioned.
+        text: the prompt. Weights are 0 or more; near 0 a word is as good as not there.
+        clip_skip: how many of the text encoder's last layers to leave out; some checkpoints were trained with 1.
+    """
+    from nodes.models.weighted import encode_weighted
+    from nodes.weighting import parse
+
+    ctx = ctx or Context()
+    with model.parts() as parts:
+        return encode_weighted(parts, parse(text), text, clip_skip, ctx.log)

@@ -1,0 +1,253 @@
+"""Weighted prompts, beside the compel library."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from engine import check
+from graphs import Graph
+from nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion, weighted_prompt
+from nodes.values import Model
+from nodes.weighting import Blend, Conjunction, Weighted, WeightingError, parse
+from nodes.words import token_spans
+from tests.nodes.sampling import oracle
+from tests.nodes.techniques.adapters import calm, relative
+from tests.tiny import tiny_sd1, tiny_sdxl
+
+Models = Callable[[str], Model]
+Folder = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    root = tmp_path_factory.mktemp("weighted")
+    builders: dict[str, Callable[[Path], Path]] = {"sd1": tiny_sd1, "sdxl": tiny_sdxl}
+    return cache(lambda name: calm(builders[name](root / name)))
+
+
+@pytest.fixture(scope="module")
+def models_of(folder: Folder) -> Models:
+    return cache(lambda name: load_model(str(folder(name)), dtype="float32", device="cpu"))
+
+
+def compel_of(model: Model) -> Any:
+    from compel import Compel, ReturnedEmbeddingsType
+
+    parts = model.parts()
+    if model.family == "sdxl":
+        return Compel(
+            tokenizer=parts.tokenizers,
+            text_encoder=parts.text_encoders,
+            returned_embeddings_type=ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED,
+            requires_pooled=[False, True],
+            device="cpu",
+        )
+    return Compel(tokenizer=parts.tokenizers[0], text_encoder=parts.text_encoders[0], device="cpu")
+
+
+PROMPTS = [
+    "a red circle",
+    "a red circle++ on white",
+    "a (red circle)1.4 on the white background",
+    "a red-- circle on white",
+    "a (red circle)0.5 on white",
+    "a red circle+ left- of a (blue (green)1.2 square)0.7",
+    "((red)1.5 circle)+ and dog",
+    'a "large red"++ circle, with a small star-.',
+    "a (cat)0 and a dog",
+    "a blue-green circle++",
+    '("a red circle", "a blue square").blend(0.7, 0.3)',
+    '("a red++ circle", "a (blue)0.6 square").blend(1, 1)',
+    '("a red circle", "a blue square").blend(1.2, -0.4, no_normalize)',
+    '("a red circle", "a blue square++").and()',
+    '("a red circle", "a blue square").and(1, 0.6)',
+]
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_equal_to_compel(models_of: Models, prompt: str) -> None:
+    model = models_of("sd1")
+    mine = weighted_prompt(model, prompt).text
+    expected = compel_of(model)(prompt)
+    assert relative(mine, expected) <= 1e-5
+
+
+@pytest.mark.parametrize("prompt", ["a (red circle)1.4 on white--", "a red circle"])
+def test_equal_to_compel_on_sdxl(models_of: Models, prompt: str) -> None:
+    model = models_of("sdxl")
+    mine = weighted_prompt(model, prompt)
+    text, pooled = compel_of(model)(prompt)
+    assert mine.pooled is not None
+    assert relative(mine.text, text) <= 1e-5
+    # Compel pools the prompt with its signs as written; ours pools the words.
+    plain = encode_prompt(model, "a red circle on white" if "white" in prompt else prompt).pooled
+    assert plain is not None
+    assert relative(mine.pooled, plain) <= 1e-6
+    if "(" not in prompt:
+        assert relative(mine.pooled, pooled) <= 1e-5
+
+
+def test_images_equal_to_diffusers_with_compel(models_of: Models, folder: Folder) -> None:
+    model = models_of("sd1")
+    prompt = "a (red circle)1.4 left of a blue-- square"
+    pipe = oracle.pipeline("StableDiffusionPipeline", folder("sd1"))
+    for scheduler in ("ddim", "euler"):
+        oracle.set_scheduler(pipe, scheduler)
+        theirs = pipe(
+            prompt_embeds=compel_of(model)(prompt),
+            negative_prompt_embeds=compel_of(model)(""),
+            guidance_scale=5.0,
+            num_inference_steps=3,
+            generator=oracle.seeded(7, 1),
+            output_type="latent",
+        ).images
+        assert relative(image(model, prompt, scheduler), theirs) <= 1e-4
+
+
+def image(model: Model, prompt: str, scheduler: Any = "ddim", batch: int = 1) -> Tensor:
+    guidance = cfg(weighted_prompt(model, prompt), scale=5.0)
+    return denoise(model, [guidance], steps=3, scheduler=scheduler, seed=7, batch=batch).latents.samples
+
+
+def test_without_weights_it_is_encode_prompt(models_of: Models) -> None:
+    for name in ("sd1", "sdxl"):
+        for prompt in ("", "a red circle", "(a red)1.0 circle"):
+            mine, plain = (
+                weighted_prompt(models_of(name), prompt),
+                encode_prompt(models_of(name), prompt.replace("(", "").replace(")1.0", "")),
+            )
+            assert torch.equal(mine.text, plain.text)
+            assert (mine.tokens, mine.spans) == (plain.tokens, plain.spans)
+            if plain.pooled is not None:
+                assert mine.pooled is not None
+                assert torch.equal(mine.pooled, plain.pooled)
+
+
+def test_both_ways_of_writing_are_one(models_of: Models) -> None:
+    model = models_of("sd1")
+    assert torch.equal(
+        weighted_prompt(model, "a (red:1.3) circle").text, weighted_prompt(model, "a (red)1.3 circle").text
+    )
+    skipped = weighted_prompt(model, "a (red:1.3) circle", clip_skip=1).text
+    assert relative(skipped, weighted_prompt(model, "a (red:1.3) circle").text) > 1e-3
+
+
+def test_by_the_formula(models_of: Models) -> None:
+    """z = z_empty + w (z - z_empty) on the word's tokens alone."""
+    model = models_of("sd1")
+    z, empty = encode_prompt(model, "a red circle").text, encode_prompt(model, "").text
+    mine = weighted_prompt(model, "a (red)1.5 circle").text
+    assert torch.allclose(mine[:, 2], (empty + 1.5 * (z - empty))[:, 2], atol=1e-6)
+    others = [at for at in range(77) if at != 2]
+    assert torch.equal(mine[:, others], z[:, others])
+
+
+def test_a_conjunction_runs_beside_a_shorter_prompt(models_of: Models) -> None:
+    model = models_of("sd1")
+    prompt = '("a red circle", "a blue square").and()'
+    found = weighted_prompt(model, prompt)
+    assert found.text.shape[1] == len(found.tokens) == 154
+    assert token_spans(found, "square") == [(77 + 3, 77 + 4)]
+    one = image(model, prompt)
+    assert bool(torch.isfinite(one).all())
+    assert relative(image(model, prompt, batch=2)[:1], one) <= 1e-4
+
+
+def test_learned_words_can_be_weighted(models_of: Models, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    save_file({"<x>": torch.randn(2, 32)}, tmp_path / "x.safetensors")
+    model = load_textual_inversion(models_of("sd1"), [str(tmp_path / "x.safetensors")])
+    found = weighted_prompt(model, "a (<x>)1.4 circle")
+    z, empty = encode_prompt(model, "a <x> circle").text, encode_prompt(model, "").text
+    assert found.spans == (("a", 1, 2), ("<x>", 2, 4), ("circle", 4, 5))
+    assert torch.allclose(found.text[:, 2:4], (empty + 1.4 * (z - empty))[:, 2:4], atol=1e-5)
+
+
+def test_too_long_is_cut_and_said(models_of: Models, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = weighted_prompt(models_of("sd1"), "(circle)1.2 " + "red " * 80 + "(dog)0.5")
+    assert found.text.shape[1] == 77
+    assert "the prompt has 82 tokens" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        ("a red cat", (("a red cat", 1.0),)),
+        ("a (red)1.2 cat", (("a", 1.0), ("red", 1.2), ("cat", 1.0))),
+        ("a (red:1.2) cat", (("a", 1.0), ("red", 1.2), ("cat", 1.0))),
+        ("a ((red:1.2) cat:.5)", (("a", 1.0), ("red", 0.6), ("cat", 0.5))),
+        ("(a) (b)", (("a b", 1.0),)),
+        ("cat++ dog-", (("cat", 1.1**2), ("dog", 0.9))),
+        (r"smile \(plain\) \+", (("smile (plain) +", 1.0),)),
+        ("blue-green - red", (("blue-green - red", 1.0),)),
+        ("at 10:30 (at 10:30)", (("at 10:30 at 10", 1.0),)),
+        ("", ()),
+    ],
+)
+def test_syntax(text: str, fragments: tuple[tuple[str, float], ...]) -> None:
+    if "10:30" in text:  # what ends in a colon and a number is a weight, as everywhere
+        fragments = (("at 10:30", 1.0), ("at 10", 30.0))
+    (part,) = parse(text).parts
+    assert isinstance(part, Weighted)
+    assert [words for words, _ in part.fragments] == [words for words, _ in fragments]
+    assert [weight for _, weight in part.fragments] == pytest.approx([weight for _, weight in fragments])
+
+
+def test_operators() -> None:
+    assert parse('("a", ("b", "c").blend(1, 3)).and(1, 0.5)') == Conjunction(
+        (
+            Weighted((("a", 1.0),)),
+            Blend((Weighted((("b", 1.0),)), Weighted((("c", 1.0),))), (1.0, 3.0)),
+        ),
+        (1.0, 0.5),
+    )
+
+
+BAD = {
+    "a (red circle": r"\( at character 3 is never closed",
+    "a red) circle": r"\) at character 6 closes nothing",
+    '("a", "b").blend(1)': "1 weights for 2 prompts",
+    '("a", "b").blend(1, -1)': "add up to 0",
+    '("a", "b").blend(x, y)': "takes numbers",
+    '("a", b).blend(1, 1)': "needs quoted prompts",
+    '("a", "b").blend(1, 1': "never closed",
+    '("a", "b").and() more': "nothing can follow",
+    '("a").swap("b")': "prompt_to_prompt",
+    "(a:-2)": "between 0 and 100",
+    "(a)1000": "between 0 and 100",
+    "(" * 40 + "a" + ")" * 40: "nest deeper",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.items())
+def test_what_cannot_be_read_is_said_before_the_run(text: str, message: str) -> None:
+    with pytest.raises(WeightingError, match=message):
+        parse(text)
+    with Graph() as graph:
+        weighted_prompt(load_model("shapes"), text)
+    assert any(problem.input == "text" for problem in check(graph.workflow()))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet='ab ()":+-.,1\\', max_size=40))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        found = parse(text)
+    except WeightingError:
+        return
+    for part in found.parts:
+        if isinstance(part, Weighted):
+            assert all(words.strip() and weight >= 0 for words, weight in part.fragments)
