@@ -11,7 +11,18 @@ from torch import Tensor
 
 from engine import Cache, check, run
 from graphs import Graph
-from nodes import cfg, denoise, diffedit, diffedit_mask, encode_image, encode_prompt, invert, load_model, noise
+from nodes import (
+    cfg,
+    denoise,
+    diffedit,
+    diffedit_mask,
+    encode_image,
+    encode_prompt,
+    invert,
+    load_model,
+    multidiffusion,
+    noise,
+)
 from nodes.models.text import unconditional
 from nodes.sampling.invert import along
 from nodes.sampling.noise import draw, generators
@@ -182,6 +193,41 @@ def test_through_the_engine_and_its_disk_cache(folder: Any, tmp_path: Any) -> No
     two = run(second_graph, targets=[second], cache=Cache(tmp_path))
     assert (one.ran > 0, two.ran) == (True, 0)
     assert torch.equal(one[first].samples, two[second].samples)
+
+
+def test_with_inpainting_the_masks_intersect(model: Models, inversion: Inversion) -> None:
+    """Both blend after the step, each with a source of its own: what either keeps is kept."""
+    made, clean, other = model("sd1_calm"), picture(), Latents(picture().flip(2))
+    upper = torch.zeros(1, 128, 128)
+    upper[:, :64] = 1
+    control = diffedit(inversion("sd1_calm", clean), left_half())
+    options: Any = {"start": other, "mask": Mask(upper), "steps": 5, "strength": 0.8, "scheduler": "dpmpp_2m"}
+    done = denoise(made, [cfg(encode_prompt(made, TARGET))], [control], **options).latents.samples
+    assert torch.equal(done[..., :8, 8:], clean[..., :8, 8:])
+    assert torch.equal(done[..., 8:, :], other.samples[..., 8:, :])
+    assert relative(done[..., :8, :8], clean[..., :8, :8]) > 1e-2
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler_ancestral", "dpmpp_2m"])
+def test_on_a_panorama(model: Models, scheduler: Any) -> None:
+    """Inverted and edited in views, two at a time; each as alone."""
+    made = model("sd1_calm")
+    clean = torch.cat([picture(2), picture(2).flip(3)], dim=3)[..., :20]
+    mask = Mask(torch.ones(1, 128, 160).tril())
+    views = multidiffusion(stride=32)
+
+    def both_ways(latents: Tensor, seed: int) -> Tensor:
+        base = [cfg(encode_prompt(made, SOURCE), scale=1.0), views]
+        path = invert(made, base, latents=Latents(latents), steps=3).trajectory
+        guidance = [cfg(encode_prompt(made, TARGET), scale=3.0), views]
+        options: Any = {"steps": 3, "scheduler": scheduler, "seed": seed}
+        return denoise(made, guidance, [diffedit(path, mask)], **options).latents.samples
+
+    done = both_ways(clean, 5)
+    kept = (mask.pixels[:, None, ::8, ::8] == 0).expand_as(done)
+    assert torch.equal(done[kept], clean[kept])
+    for number in range(2):
+        assert relative(done[number][None], both_ways(clean[number][None], 5 + number)) <= 1e-3
 
 
 def find(model: Model, clean: Tensor, **options: Any) -> Tensor:
