@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from engine import check
+from engine import Context, check
 from graphs import Graph
-from nodes import cfg, denoise, encode_prompt, load_model, sega
+from nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion, sega
 from nodes.sampling.noise import draw, generators
 from nodes.sampling.schedule import Schedule, build_scheduler
 from nodes.values import Guidance, Model
@@ -158,6 +159,27 @@ def test_sdxl_by_formula(model: Models, scale: float) -> None:
     settings = [{"warmup": 1, "threshold": 0.8}, {"warmup": 2, "direction": "away", "weight": 0.5}]
     mine = ours(made, *concepts(made, *settings), steps=5, scale=scale)
     assert relative(mine, by_formula(made, settings, 5, scale)) <= 1e-4
+
+
+def test_a_word_of_several_vectors(model: Models, pipe: Pipes, tmp_path: Path) -> None:
+    """A concept may name a learned word; diffusers' pipeline cannot load one, so it is given the states."""
+    from safetensors.torch import save_file
+
+    made = model("sd1_calm")
+    vectors = torch.randn(3, 32, generator=torch.Generator().manual_seed(3))
+    save_file({"<thing>": vectors}, tmp_path / "thing.safetensors")
+    context = Context(roots=[tmp_path])
+    taught = load_textual_inversion(made, [str(tmp_path / "thing.safetensors")], ctx=context)
+    concept = encode_prompt(taught, "a red <thing>")
+    expected = theirs(
+        pipe("sd1_calm", "SemanticStableDiffusionPipeline"),
+        "ddim",
+        editing_prompt_embeddings=concept.text,
+        edit_warmup_steps=1,
+    )
+    mine = ours(taught, sega(concept, warmup=1))
+    assert relative(mine, expected) <= 1e-4
+    assert relative(ours(made, sega(encode_prompt(made, "a red"), warmup=1)), expected) > 1e-3
 
 
 def test_the_order_of_the_wires_does_not_matter(model: Models) -> None:
