@@ -12,16 +12,18 @@ WRAPS = "guidance:wraps"
 """Tag of nodes that hand on what is wired to their input `technique`, changed; checks look through them."""
 VIEWS = "one:views"
 START = "one:start"
+SOURCE = "one:source"
 _ONE = {
     VIEWS: "divide the canvas into views",
     START: "give the latents to start from",
+    SOURCE: "take the prompt's attention from another prompt",
 }
 """Tags of what one run can have once, whichever input it comes by."""
 
 
 def check_techniques(view: NodeView) -> Iterable[Problem]:
     """One base term among `guidance`, and at most one technique of each kind that excludes others of its kind."""
-    sources = _techniques(view, "guidance")
+    sources = techniques_wired(view, "guidance")
     bases = [(id, kind) for id, kind in sources if BASE in kind.tags]
     if sources and not bases and not any(WRAPS in kind.tags for _, kind in sources):
         given = ", ".join(f"{id} ({kind.name})" for id, kind in sources)
@@ -54,7 +56,7 @@ def check_picture(view: NodeView) -> Iterable[Problem]:
 
 
 def _exclusive(view: NodeView) -> Iterator[Problem]:
-    wired = [(input, id, kind) for input in ("guidance", "controls") for id, kind in _techniques(view, input)]
+    wired = [(input, id, kind) for input in ("guidance", "controls") for id, kind in techniques_wired(view, input)]
     for tag, what in _ONE.items():
         found = [(input, id, kind) for input, id, kind in wired if tag in kind.tags]
         if len(found) > 1:
@@ -63,7 +65,7 @@ def _exclusive(view: NodeView) -> Iterator[Problem]:
             yield Problem(code="conflict", node=view.id, input=found[-1][0], message=message)
 
 
-def _techniques(view: NodeView, input: str) -> list[tuple[str, NodeType]]:
+def techniques_wired(view: NodeView, input: str) -> list[tuple[str, NodeType]]:
     """The nodes that techniques come from: those linked to an input, or to what only wraps them."""
     found = []
     pending = list(reversed(view.sources(input)))

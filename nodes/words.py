@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from engine import NodeView, Problem
 from graphs.problems import near
+from nodes.checks import BASE, WRAPS, techniques_wired
 from nodes.values import Conditioning
 
 WORD = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
@@ -61,12 +62,19 @@ def check_words(view: NodeView, input: str, subjects: Iterable[object], texts: S
 
 
 def base_views(view: NodeView) -> Iterator[NodeView]:
-    """The base terms, such as cfg, that a guidance node stands beside wherever it is wired."""
-    for user in view.users():
-        for id, kind in user.sources("guidance"):
-            base = user.other(id)
-            if base is not None and "guidance:base" in kind.tags:
-                yield base
+    """The base terms, such as cfg, that a guidance node stands beside wherever it is wired, itself or wrapped."""
+    pending, seen = [view], {view.id}
+    while pending:
+        for user in pending.pop().users():
+            if WRAPS in user.type.tags:
+                if user.id not in seen:
+                    seen.add(user.id)
+                    pending.append(user)
+                continue
+            for id, kind in techniques_wired(user, "guidance"):
+                base = user.other(id) if BASE in kind.tags else None
+                if base is not None:
+                    yield base
 
 
 def prompt_texts(view: NodeView, input: str = "prompt") -> list[str]:

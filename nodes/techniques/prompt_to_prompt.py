@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from engine import NodeView, Problem, Range, node, value
+from nodes.checks import SOURCE
 from nodes.technique import AttentionRule, Branch, Predictions, Site
 from nodes.values import Conditioning, Guidance
 from nodes.words import WORD, base_views, check_words, prompt_texts, token_spans
@@ -165,7 +166,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
                 yield Problem(code="bad_value", node=view.id, input="edit", message=message, given="replace")
 
 
-@node("prompt_to_prompt", category="guidance", check=_check)
+@node("prompt_to_prompt", category="guidance", tags=(SOURCE,), check=_check)
 def prompt_to_prompt(
     source: Conditioning,
     edit: Edit = "auto",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine import check
 from graphs import Graph
-from nodes import attend_and_excite, cfg, denoise, encode_prompt, load_model, multidiffusion
+from nodes import attend_and_excite, cfg, denoise, during, encode_prompt, load_model, multidiffusion
 from nodes.sampling.rows import Rows
 from nodes.sampling.run import Step
 from nodes.technique import Residuals
@@ -288,11 +288,11 @@ def test_a_word_of_several_tokens(model: Models, pipe: Pipes) -> None:
     assert relative(found.latents.samples, expected) <= 1e-4
 
 
-def problems(**inputs: Any) -> list[str]:
+def problems(wrapped: bool = False, **inputs: Any) -> list[str]:
     with Graph() as graph:
         made = load_model("shapes")
         guidance = [cfg(encode_prompt(made, PROMPT)), attend_and_excite(**inputs)]
-        denoise(made, guidance)
+        denoise(made, [during(item, 0.0, 0.5) for item in guidance] if wrapped else guidance)
     found = [problem for problem in check(graph) if problem.node == "attend_and_excite"]
     return [f"{problem.code} {problem.input}: {problem.message}" for problem in found]
 
@@ -301,6 +301,7 @@ def test_what_check_finds() -> None:
     assert problems(subjects=["circle", "Blue square"]) == []
     (found,) = problems(subjects=["circle", "dog"])
     assert "bad_value subjects: 'dog' is not in the prompt, whose words are: a, red, circle, and, blue, square" in found
+    assert problems(wrapped=True, subjects=["circle", "dog"]) == [found]
     (found,) = problems(subjects=["quare"])
     assert "did you mean 'square'" in found
     assert "at least one word" in problems(subjects=[])[0]
@@ -318,3 +319,22 @@ def test_bad_input(model: Models) -> None:
         attend_and_excite([])
     with pytest.raises(ValueError, match="a number from 0 on"):
         attend_and_excite(["circle"], thresholds={"-1": 0.5})
+
+
+def test_split_forwards_and_other_families(model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that is split for memory has the maps of all its pieces."""
+    made = model(NAME)
+    options: dict[str, Any] = {"thresholds": {"0": 0.0108}, "max_iter": 1, "scale": 100, "refinements": 4, "steps": 2}
+    whole = ours(made, batch=3, **options)
+    monkeypatch.setattr("nodes.sampling.rows.BUDGET", 1)
+    parts = made.parts()
+    with counted(parts.unet) as rows:
+        split = ours(made, batch=3, **options)
+    assert max(rows) == 2
+    assert relative(split, whole) <= 1e-4
+    monkeypatch.undo()
+    big = model("sdxl")
+    small: dict[str, Any] = {"steps": 2, "thresholds": {}, "width": 128, "height": 128, "seed": 7, "scheduler": "ddim"}
+    moved = ours(big, scale=100, **small)
+    assert bool(torch.isfinite(moved).all())
+    assert relative(moved, ours(big, scale=0, **small)) > 1e-4

@@ -22,6 +22,7 @@ from nodes import (
     load_model,
     multidiffusion,
     pix2pix_zero,
+    prompt_to_prompt,
 )
 from nodes.values import Conditioning, Latents, Model
 from tests.nodes.sampling.oracle import seeded, set_scheduler
@@ -221,3 +222,21 @@ def test_bad_input(model: Models) -> None:
     (found,) = [problem for problem in check(graph) if problem.node == "pix2pix_zero"]
     assert (found.code, found.input) == ("bad_value", "source")
     assert "at least one sentence about the source" in found.message
+
+
+def test_beside_prompt_to_prompt(model: Models) -> None:
+    """The gradient is taken through maps that are not edited: it would be 0 through the reference's own."""
+    made = model(NAME)
+    prompt = encode_prompt(made, PROMPT)
+    take = prompt_to_prompt(prompt, cross_steps=1.0, self_steps=0.0)
+    both = ours(made, 1.0, more=[take])
+    assert bool(torch.isfinite(both).all())
+    assert relative(both, ours(made, 0.0, more=[take])) > 1e-3
+    assert relative(both, ours(made, 1.0)) > 1e-3
+
+
+def test_split_forwards(model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = model(NAME)
+    whole = ours(made, 1.0, batch=3)
+    monkeypatch.setattr("nodes.sampling.rows.BUDGET", 1)
+    assert relative(ours(made, 1.0, batch=3), whole) <= 1e-4

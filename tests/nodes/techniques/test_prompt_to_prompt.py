@@ -268,3 +268,32 @@ def test_bad_input(model: Models) -> None:
     guidance = [cfg(encode_prompt(made, "a blue circle")), prompt_to_prompt(short)]
     with pytest.raises(ValueError, match="encoded with different lengths"):
         denoise(made, guidance, steps=2)
+
+
+def test_split_forwards_and_other_families(model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source's row of an image is always in the forward of its edit."""
+    made = model(NAME)
+    prompts = ("a red circle", "a large red circle")
+    whole = ours(made, prompts, batch=3)
+    monkeypatch.setattr("nodes.sampling.rows.BUDGET", 1)
+    parts = made.parts()
+    with counted(parts.unet) as rows:
+        split = ours(made, prompts, batch=3)
+    assert rows == [4] * 12 + [2] * 3
+    assert relative(split, whole) <= 1e-4
+    monkeypatch.undo()
+    big = model("sdxl")
+    small: dict[str, Any] = {"steps": 3, "width": 128, "height": 128}
+    edited = ours(big, prompts, **small)
+    assert bool(torch.isfinite(edited).all())
+    assert relative(edited, plain(big, prompts[1], **small)) > 1e-3
+
+
+def test_two_sources_are_refused() -> None:
+    with Graph() as graph:
+        made = load_model("shapes")
+        prompt = encode_prompt(made, "a red circle")
+        edits = [prompt_to_prompt(prompt), prompt_to_prompt(prompt)]
+        denoise(made, [cfg(prompt), *edits])
+    (found,) = [problem for problem in check(graph) if problem.code == "conflict"]
+    assert "prompt_to_prompt (prompt_to_prompt) and prompt_to_prompt_2 (prompt_to_prompt)" in found.message
