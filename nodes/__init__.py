@@ -72,9 +72,11 @@ if TYPE_CHECKING:
     from nodes.techniques.cfg import cfg as cfg
     from nodes.techniques.controlnet import controlnet as controlnet
     from nodes.techniques.controlnet import load_controlnet as load_controlnet
+    from nodes.techniques.depth_control import depth_control as depth_control
     from nodes.techniques.diffedit import diffedit as diffedit
     from nodes.techniques.diffedit_mask import diffedit_mask as diffedit_mask
     from nodes.techniques.during import during as during
+    from nodes.techniques.instruct_pix2pix import instruct_pix2pix as instruct_pix2pix
     from nodes.techniques.invert import from_inversion as from_inversion
     from nodes.techniques.invert import invert as invert
     from nodes.techniques.load_textual_inversion import load_textual_inversion as load_textual_inversion
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from nodes.techniques.sag import sag as sag
     from nodes.techniques.sega import sega as sega
     from nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+
 
 _FOLDERS = ("nodes.basic", "nodes.techniques")
 

@@ -21,7 +21,7 @@ from nodes.models.ldm import Stored
 # Names that diffusers' VAEs had before 2023; published SD 1.x folders still have them.
 _OLD_VAE_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 # Settings of how a configuration was saved, not of the module; "dtype" would change torch's global default.
-_NOT_OURS = ("dtype", "torch_dtype", "architectures", "transformers_version", "_name_or_path")
+NOT_OURS = ("dtype", "torch_dtype", "architectures", "transformers_version", "_name_or_path")
 
 
 def build_shell(description: Description, component: str) -> torch.nn.Module:
@@ -43,7 +43,7 @@ def build_shell(description: Description, component: str) -> torch.nn.Module:
                 return AutoencoderKL.from_config(config)
             import transformers
 
-            settings = {name: item for name, item in config.items() if name not in _NOT_OURS}
+            settings = {name: item for name, item in config.items() if name not in NOT_OURS}
             kind = getattr(transformers, CLASSES[component])
             return kind(transformers.CLIPTextConfig.from_dict(settings))
     except (ValueError, TypeError, KeyError, IndexError, RuntimeError, AssertionError) as error:

@@ -72,7 +72,7 @@ def describe_folder(folder: Path, prediction: str = "auto") -> Description:
     files += [folder / name / "config.json" for name in configs]
     files += [folder / "scheduler" / "scheduler_config.json"]
     for name in weights:
-        files += _weight_files(folder / name, _base(name))
+        files += weight_files(folder / name, _base(name))
     for path in tokenizers.values():
         files += _tokenizer_files(path)
     sample = unet_config.get("sample_size") or 64
@@ -153,7 +153,12 @@ def weight_choice(names: Collection[str], base: str) -> str | None:
     return next((name for name in order if name in names), None)
 
 
-def _weight_files(folder: Path, base: str) -> list[Path]:
+def weight_files(folder: Path, base: str) -> list[Path]:
+    """The files to read of a component's folder, an index before the parts that it names.
+
+    Raises:
+        ModelError: there is no safetensors file, or a part is missing.
+    """
     names = {path.name for path in folder.iterdir()}
     chosen = weight_choice(names, base)
     if chosen is None:
@@ -180,10 +185,21 @@ def _plain(name: object) -> bool:
 
 def _tensors(folder: Path, base: str) -> dict[str, TensorInfo]:
     found: dict[str, TensorInfo] = {}
-    for path in _weight_files(folder, base):
+    for path in weight_files(folder, base):
         if path.suffix == ".safetensors":
             found |= read_header(path).tensors
     return found
+
+
+def component_tensors(folder: Path, component: str) -> dict[str, TensorInfo]:
+    """All tensors of one component's folder, read from headers.
+
+    Raises:
+        ModelError: it holds none that are read, or they are unsound.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is not there")
+    return _tensors(folder, _base(component))
 
 
 def _tokenizer_files(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
+CONTROL = "control_model."
 CLIP = {"sd1": "cond_stage_model.transformer.", "sdxl": "conditioner.embedders.0.transformer."}
 OPEN_CLIP = {"sd2": "cond_stage_model.model.", "sdxl": "conditioner.embedders.1.model."}
 
@@ -24,6 +25,8 @@ def stored_names(component: str, family: str, name: str, config: dict[str, objec
     """Places where the parameter ``name`` of a component may lie in a single file, the usual one first."""
     if component == "unet":
         return [Stored(UNET + unet_name(name, int(str(config["layers_per_block"])), _plain_up(config)))]
+    if component == "controlnet":
+        return [Stored(CONTROL + controlnet_name(name, int(str(config["layers_per_block"]))))]
     if component == "vae":
         levels = config["block_out_channels"]
         assert isinstance(levels, (list, tuple))
@@ -85,6 +88,24 @@ def unet_name(name: str, layers: int, plain_up: frozenset[int] = frozenset()) ->
         else f"output_blocks.{block * (layers + 1) + index}"
     )
     return f"{place}.0.{_resnet(rest)}" if part == "resnets" else f"{place}.1.{rest}"
+
+
+_HINT = re.compile(r"controlnet_cond_embedding\.(conv_in|blocks\.(\d+))\.(.+)")
+
+
+def controlnet_name(name: str, layers: int, hints: int = 8) -> str:
+    """The original name, without prefix, of a ``ControlNetModel`` parameter; ``hints`` convolutions read the hint."""
+    parts = name.split(".")
+    if parts[0] == "controlnet_down_blocks":
+        return f"zero_convs.{parts[1]}.0.{parts[2]}"
+    if parts[0] == "controlnet_mid_block":
+        return f"middle_block_out.0.{parts[1]}"
+    if match := _HINT.fullmatch(name):
+        place = 0 if match[2] is None else 1 + int(match[2])
+        return f"input_hint_block.{2 * place}.{match[3]}"
+    if parts[0] == "controlnet_cond_embedding":
+        return f"input_hint_block.{2 * (hints - 1)}.{parts[2]}"
+    return unet_name(name, layers)
 
 
 def _resnet(rest: str) -> str:

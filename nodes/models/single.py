@@ -68,7 +68,7 @@ def describe_file(path: Path, prediction: str = "auto") -> Description:
         family=family,
         prediction=predicts,
         weights={
-            "unet": Weights(_unet_config(path, unet, family, pooled), tensors, "ldm"),
+            "unet": Weights(unet_config(path, unet, family, pooled), tensors, "ldm"),
             "vae": Weights(_vae_config(path, _under(tensors, ldm.VAE), family), tensors, "ldm"),
             **{name: Weights(config, tensors, "ldm") for name, config in text.items()},
         },
@@ -162,7 +162,7 @@ def _count(tensors: dict[str, TensorInfo], pattern: str) -> int:
     return len({match[1] for name in tensors if (match := re.match(pattern, name))})
 
 
-def _unet_config(path: Path, unet: dict[str, TensorInfo], family: Family, pooled: int) -> dict[str, Any]:
+def unet_config(path: Path, unet: dict[str, TensorInfo], family: Family, pooled: int) -> dict[str, Any]:
     """Levels, depths and widths, read off the input blocks: a level ends where an ``op`` downsamples."""
     levels: list[tuple[int, int, int]] = []  # channels, resnets, transformer depth
     channels = resnets = depth = 0

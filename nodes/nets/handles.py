@@ -1,0 +1,83 @@
+"""What flows between nodes in place of a network: light, can be written to disk, costs nothing until used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine import NodeView, Problem, value
+from nodes.models.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nodes.models.description import Description
+
+FAMILIES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
+Describe = Callable[[Path], "Description"]
+
+
+@value("controlnet")
+@dataclass(frozen=True, eq=False)
+class ControlNet:
+    """A ControlNet by name. family: of the models that it is for. Its number format and device are those of the run.
+
+    source: as given. location: where it was found. fingerprint: identifies the weights by content.
+    """
+
+    source: str
+    location: str
+    fingerprint: str
+    family: str
+
+
+@value("t2i_adapter")
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """A T2I-Adapter by name; see `ControlNet`. channels: of the hint that it reads, 3 or 1."""
+
+    source: str
+    location: str
+    fingerprint: str
+    family: str
+    channels: int = 3
+
+
+@value("ip_adapter")
+@dataclass(frozen=True, eq=False)
+class ImageAdapter:
+    """An IP-Adapter and its image encoder by name; see `ControlNet`.
+
+    family: as told by the width of its states, or "" where that is unusual. sites, width: cross-attention layers that
+    it has keys for, and the width of its image tokens.
+    """
+
+    source: str
+    location: str
+    fingerprint: str
+    family: str
+    encoder: str
+    encoder_fingerprint: str
+    sites: int
+    width: int
+
+
+def source_problems(view: NodeView, input: str, look: Callable[[str], object], expected: str) -> Iterator[Problem]:
+    """Problems of a network that an input names literally: what `look` raises."""
+    source = view.literals.get(input)
+    if not isinstance(source, str):
+        return
+    try:
+        look(source)
+    except ModelError as error:
+        yield Problem(code="bad_value", node=view.id, input=input, message=f"{error}.", given=source, expected=expected)
+
+
+def other_family(kind: str, source: str, wanted: str, given: str) -> str:
+    """The message for a network of one family at a model of another."""
+    return (
+        f"the {kind} {source!r} is for {FAMILIES.get(wanted, wanted)} and the model is {FAMILIES.get(given, given)}: "
+        f"use a {kind} for {FAMILIES.get(given, given)}"
+    )

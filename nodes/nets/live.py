@@ -1,0 +1,82 @@
+"""Live networks: loaded when a run first needs them, shared, and held by the residency manager while runs use them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nodes.models import build
+from nodes.models.description import Description
+from nodes.models.errors import ModelError
+from nodes.models.residency import Lease, default_residency
+from nodes.nets.files import fingerprint
+
+
+class Held:
+    """A module on its device, in eval mode and without gradients, as long as this object lives."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.item: Any = lease.item
+        weakref.finalize(self, lease.release)
+
+
+def hold(
+    source: str,
+    location: str,
+    expected: str,
+    describe: Callable[[Path], Description],
+    device: torch.device,
+    dtype: torch.dtype,
+    make: Callable[[Description], Any] | None = None,
+) -> Held:
+    """The network that `describe` finds at `location`.
+
+    source: as the user named it, for messages. expected: its fingerprint when it was named.
+    make: builds and fills the module on the CPU in float32 where `shell` cannot.
+    Raises ModelError when its files are gone or changed.
+    """
+    path = Path(location)
+    if not path.exists():
+        raise ModelError(f"{source!r} is no longer in {location}: run its loader again")
+    description = describe(path)
+    if fingerprint(description) != expected:
+        raise ModelError(f"the files of {source!r} in {location} changed since it was loaded: run again")
+    (name,) = description.weights
+    size = sum(info.elements for info in description.weights[name].tensors.values()) * dtype.itemsize
+
+    def load() -> Any:
+        if make is not None:
+            return make(description).eval().requires_grad_(False).to(device, dtype)
+        return build.load(description, name, dtype, device, shell(description))
+
+    return Held(default_residency().acquire((expected, name, str(dtype), str(device)), str(device), size, load))
+
+
+def shell(description: Description) -> torch.nn.Module:
+    """The network's module without memory behind its parameters. Raises ModelError where its configuration is wrong."""
+    import diffusers
+    import transformers
+
+    ((name, weights),) = description.weights.items()
+    try:
+        with torch.device("meta"):
+            if name == "controlnet":
+                return diffusers.ControlNetModel.from_config(weights.config)
+            if name == "t2i_adapter":
+                return diffusers.T2IAdapter.from_config(weights.config)
+            config = transformers.CLIPVisionConfig.from_dict(
+                {key: item for key, item in weights.config.items() if key not in build.NOT_OURS}
+            )
+            return transformers.CLIPVisionModelWithProjection(config)
+    except (ValueError, TypeError, KeyError, IndexError, RuntimeError, AssertionError) as error:
+        raise ModelError(f"the configuration of the {name} of {description.location} is wrong: {error}") from error
+
+
+def verify(description: Description) -> None:
+    """Compare a network with its files, reading headers only. Raises ModelError where they do not fit."""
+    (name,) = description.weights
+    build.match(description, name, shell(description))

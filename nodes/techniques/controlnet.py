@@ -1,0 +1,180 @@
+"""ControlNet (arXiv 2302.05543): a copy of the denoiser's first half that reads a hint and adds to its inner states.
+
+Cost: no rows; the network itself runs once a step on every row (with guess mode on all but unconditional ones), and
+not at all outside its window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from engine import Context, NodeView, Problem, Range, Widget, node, value
+from nodes.nets.handles import ControlNet, other_family, source_problems
+from nodes.technique import Residuals, Technique
+from nodes.values import Control, Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodes.nets.live import Held
+    from nodes.sampling.rows import Rows
+    from nodes.sampling.run import Run, Step
+
+
+@value("control.controlnet")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ControlNetControl(Control):
+    """residuals = scale * net(x, t, text, hint), for every row.
+
+    guess: rows with role `uncond` get zeros and do not run, and levels are weighted 0.1 to 1, deeper ones more. Nets
+    that pool over space (shuffle) always work so, without the weights.
+    """
+
+    net: ControlNet
+    hint: Image
+    scale: float = 1.0
+    guess: bool = False
+
+    def expand(self) -> Sequence[Technique]:
+        """Nothing at scale 0."""
+        return (self,) if self.scale != 0 else ()
+
+    def setup(self, run: Run) -> None:
+        """Load the net; a net or a hint that does not fit is found here."""
+        run.state(self, lambda: _Live(self, run))
+
+    def residuals(self, step: Step, rows: Rows) -> Residuals:
+        """The net's additions to the skip connections and the middle."""
+        live = step.run.state(self, lambda: _Live(self, step.run))
+        guess = self.guess or bool(live.net.config.global_pool_conditions)
+        kept = [row for b in rows.branches if not (guess and b.role == "uncond") for row in _range(rows.span(b))]
+        total = rows.sample.shape[0]
+        if not kept:
+            return Residuals()
+        hint = rows.spread(live.hint, step.run.scale_factor)
+
+        def some(tensor: Tensor) -> Tensor:
+            return tensor if len(kept) == total else tensor[kept]
+
+        down, mid = live.net(
+            some(rows.sample),
+            rows.timestep,
+            encoder_hidden_states=some(rows.text),
+            controlnet_cond=some(hint),
+            conditioning_scale=self.scale,
+            guess_mode=guess,
+            added_cond_kwargs=None if rows.added is None else {name: some(t) for name, t in rows.added.items()},
+            return_dict=False,
+        )
+        if len(kept) == total:
+            return Residuals(down, mid)
+        return Residuals([_among(part, kept, total) for part in down], _among(mid, kept, total))
+
+
+def _range(span: slice) -> range:
+    return range(span.start, span.stop)
+
+
+def _among(part: Tensor, kept: list[int], total: int) -> Tensor:
+    """The rows that ran among zeros for the others."""
+    import torch
+
+    whole = part.new_zeros(total, *part.shape[1:])
+    return whole.index_copy(0, torch.tensor(kept, device=part.device), part)
+
+
+class _Live:
+    """What a run keeps: the net, and the hint (1 or B, 3, H*8, W*8)."""
+
+    def __init__(self, control: ControlNetControl, run: Run) -> None:
+        from nodes.nets.files import describe_controlnet, family_of
+        from nodes.nets.hints import hint_tensor
+        from nodes.nets.live import hold
+
+        net = control.net
+        config = run.unet.config
+        family = family_of(config)
+        if family != net.family:
+            raise ValueError(other_family("ControlNet", net.source, net.family, family))
+        self.hint = hint_tensor(control.hint.pixels, run, "controlnet")
+        self._held: Held = hold(net.source, net.location, net.fingerprint, describe_controlnet, run.device, run.dtype)
+        self.net: Any = self._held.item
+        own = self.net.config
+        for name, what in (("cross_attention_dim", "text states"), ("block_out_channels", "levels")):
+            if _plain(own[name]) != _plain(config[name]):
+                raise ValueError(
+                    f"the ControlNet {net.source!r} has {what} of {_plain(own[name])} and the model "
+                    f"{_plain(config[name])}: it is for another model"
+                )
+        if own.conditioning_channels != 3:
+            raise ValueError(f"the ControlNet {net.source!r} reads {own.conditioning_channels} channels, not 3")
+
+
+def _plain(item: Any) -> Any:
+    return list(item) if isinstance(item, (list, tuple)) else item
+
+
+_EXPECTED = "a diffusers folder, a .safetensors file, or a hub id in the local cache"
+
+
+def _look(source: str) -> None:
+    from nodes.nets.files import describe_controlnet, find
+
+    if Path(source).expanduser().exists() or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")):
+        describe_controlnet(find(source, "ControlNet"))
+
+
+def _fingerprint(source: str, **_: Any) -> str:
+    from nodes.nets.files import describe_controlnet, find, fingerprint
+
+    return fingerprint(describe_controlnet(find(source, "ControlNet")))
+
+
+def _check(view: NodeView) -> Iterator[Problem]:
+    yield from source_problems(view, "source", _look, _EXPECTED)
+
+
+@node("load_controlnet", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+def load_controlnet(source: Annotated[str, Widget("model")], ctx: Context | None = None) -> ControlNet:
+    """Find a ControlNet, check it, and hand it on. Its weights load when a denoise uses them.
+
+    For Stable Diffusion 1.x, 2.x and SDXL; safetensors only. It takes the number format and the device of the model.
+
+    Args:
+        source: a diffusers folder, a single .safetensors file (diffusers' names or the original ones), or a hub id
+            such as owner/name that is in the hub's local cache; nothing is downloaded.
+    """
+    from nodes.nets.files import describe_controlnet, find, fingerprint
+    from nodes.nets.live import verify
+
+    ctx = ctx or Context()
+    path = find(source, "ControlNet", allowed=ctx.resolve_input_path)
+    description = describe_controlnet(path)
+    verify(description)
+    return ControlNet(source, str(path), fingerprint(description), description.family)
+
+
+@node("controlnet", category="control")
+def controlnet(
+    net: ControlNet,
+    hint: Image,
+    scale: Annotated[float, Range(0.0, 10.0)] = 1.0,
+    start: Annotated[float, Range(0.0, 1.0)] = 0.0,
+    end: Annotated[float, Range(0.0, 1.0)] = 1.0,
+    guess_mode: bool = False,
+) -> Control:
+    """Follow a hint (edges, depth, a pose) with a ControlNet (arXiv 2302.05543). Several add up.
+
+    Args:
+        net: the ControlNet; of the model's family.
+        hint: what the net was trained to read, of the image's size; one for all images, or one for each.
+        scale: how strongly; 0 is off.
+        start: the fraction of the steps from which on it acts; outside its window it does not run.
+        end: the fraction of the steps up to which it acts; not below start.
+        guess_mode: let the hint alone say what the picture is: unconditional rows go without it, and deeper levels
+            count more. Works with an empty prompt, at a guidance scale of 3 to 5.
+    """
+    return ControlNetControl(net=net, hint=hint, scale=scale, guess=guess_mode, window=(start, end))
