@@ -40,7 +40,7 @@ def guidance(model: Model, scale: float = 1.0) -> Any:
             4.0,
             {"num_reg_steps": 2, "lambda_auto_corr": 5.0, "lambda_kl": 0.0, "num_auto_corr_rolls": 2},
         ),
-        ("sd2", 3, 1.0, 1.0, {"num_reg_steps": 1, "lambda_auto_corr": 0.0, "lambda_kl": 10.0}),
+        ("sd2_calm", 3, 1.0, 1.0, {"num_reg_steps": 1, "lambda_auto_corr": 0.0, "lambda_kl": 10.0}),
     ],
 )
 def test_parity(model: Models, name: str, steps: int, strength: float, scale: float, options: dict[str, Any]) -> None:
