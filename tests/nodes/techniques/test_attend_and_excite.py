@@ -56,11 +56,11 @@ def theirs(pipe: Pipes, scheduler: str = "ddim", *, batch: int = 1, steps: int =
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "max_iter", "thresholds", "scale", "guidance", "resolution"),
+    ("scheduler", "max_iter", "thresholds", "scale", "guidance", "resolution", "side"),
     [
-        ("ddim", 25, {0: 0.05, 10: 0.5, 20: 0.8}, 20, 7.5, 0),  # diffusers' defaults
-        ("pndm", 2, {1: 0.3}, 400, 5.0, 16),
-        ("ddim", 0, {0: 0.2, 2: 0.0}, 60, 1.0, 0),
+        ("ddim", 25, {0: 0.05, 10: 0.5, 20: 0.8}, 20, 7.5, 0, 256),  # diffusers' defaults
+        ("pndm", 2, {1: 0.3}, 400, 5.0, 8, 128),
+        ("ddim", 0, {0: 0.2, 2: 0.0}, 60, 1.0, 0, 128),
     ],
 )
 def test_parity(
@@ -72,6 +72,7 @@ def test_parity(
     scale: int,
     guidance: float,
     resolution: int,
+    side: int,
 ) -> None:
     made = model(NAME)
     parts = made.parts()
@@ -84,6 +85,8 @@ def test_parity(
             scale_factor=scale,
             guidance_scale=guidance,
             attn_res=(resolution, resolution) if resolution else None,
+            height=side,
+            width=side,
         )
     their_rows = list(rows)
     with counted(parts.unet) as rows:
@@ -95,9 +98,11 @@ def test_parity(
             scale=scale,
             guidance=guidance,
             resolution=resolution,
+            height=side,
+            width=side,
         )
     assert relative(found, expected) <= 1e-4
-    plain = ours(made, scheduler=scheduler, scale=0, guidance=guidance)
+    plain = ours(made, scheduler=scheduler, scale=0, guidance=guidance, height=side, width=side)
     assert relative(plain, expected) > 1e-3
     assert len(rows) <= len(their_rows)
     assert sum(rows) <= sum(their_rows)
@@ -182,7 +187,7 @@ def test_cost_of_ten_steps(model: Models) -> None:
     made = model(NAME)
     parts = made.parts()
     with counted(parts.unet) as rows:
-        ours(made, steps=10, max_iter=6, thresholds={"0": 0.9, "8": 0.0}, scale=20)
+        ours(made, steps=10, max_iter=6, thresholds={"0": 0.9, "8": 0.0}, width=128, height=128)
     # 1 + 19 + 1 at the first step, 5 more alterations, one look at the threshold of step 8, 10 guided forwards.
     assert rows == [1] * 21 + [2] + [1, 2] * 5 + [2, 2] + [1, 2] + [2]
     assert (len(rows), sum(rows)) == (37, 47)
