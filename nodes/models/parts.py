@@ -76,6 +76,11 @@ class Parts:
             lease = self._leases[name] = self._acquire(name)
         return lease.item
 
+    @property
+    def description(self) -> Description:
+        """What the model's files are, without its patches."""
+        return self._description
+
     def shell(self, name: str) -> torch.nn.Module:
         """A component's module without memory behind its parameters: names and shapes, no weights, no patches."""
         return build.build_shell(self._description, name)

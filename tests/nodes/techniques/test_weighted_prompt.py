@@ -41,7 +41,7 @@ def models_of(folder: Folder) -> Models:
 
 
 def compel_of(model: Model) -> Any:
-    from compel import Compel, ReturnedEmbeddingsType
+    from compel import Compel, ReturnedEmbeddingsType  # type: ignore[import-untyped, unused-ignore]
 
     parts = model.parts()
     if model.family == "sdxl":

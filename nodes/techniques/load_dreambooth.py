@@ -1,0 +1,136 @@
+"""DreamBooth (arXiv 2208.12242): a whole model trained on, or its trained parts over a base. No cost per step."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from engine import Context, Widget, node, value
+from nodes.values import Model, Patch
+
+if TYPE_CHECKING:
+    from nodes.models.headers import TensorInfo
+    from nodes.models.parts import Parts
+
+
+@value("patch.weights")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WeightsPatch(Patch):
+    """Whole components, replaced by those of other files.
+
+    files: the safetensors files of each component. digests: of each file, in the same order.
+    """
+
+    files: dict[str, tuple[str, ...]]
+    digests: dict[str, tuple[str, ...]]
+
+    @property
+    def key(self) -> str:
+        """By content."""
+        from nodes.weights.files import digest_of
+
+        return digest_of("weights", self.digests)
+
+    def touches(self, component: str) -> bool:
+        """The components that it has files for."""
+        return component in self.files
+
+    def apply(self, component: str, module: Any, parts: Parts) -> None:
+        """Write over all weights of the component."""
+        import torch
+
+        from nodes.models import build
+        from nodes.models.errors import ModelError
+        from nodes.models.headers import read_header
+        from nodes.weights.files import content
+
+        tensors: dict[str, TensorInfo] = {}
+        for file, digest in zip(self.files[component], self.digests[component], strict=True):
+            if content(Path(file)) != digest:
+                raise ModelError(f"{file} changed since it was checked: run again")
+            tensors |= read_header(Path(file)).tensors
+        description = _over(parts, component, tensors)
+        first = next(module.parameters())
+        source = build.load(description, component, first.dtype, first.device).state_dict()
+        with torch.no_grad():
+            for name, tensor in module.state_dict().items():
+                # Learned words may have made the table of embeddings longer: they stay.
+                if name in source:
+                    tensor[: source[name].shape[0]].copy_(source[name]) if tensor.ndim else tensor.copy_(source[name])
+
+
+def _over(parts: Parts, component: str, tensors: dict[str, TensorInfo]) -> Any:
+    """The base's description with other files for one component."""
+    from nodes.models.description import Weights
+
+    base = parts.description
+    weights = Weights(base.weights[component].config, tensors)
+    return dataclasses.replace(base, weights={**base.weights, component: weights})
+
+
+def _found(path: Path) -> dict[str, dict[str, TensorInfo]]:
+    """Tensors by component of what was given: a UNet's file or folder, or a folder that holds component folders."""
+    from nodes.models.errors import ModelError
+    from nodes.models.folder import component_tensors
+    from nodes.weights.files import header_of
+
+    if path.is_file() or path.suffix:
+        return {"unet": header_of(path).tensors}
+    if not path.is_dir():
+        raise ModelError(f"{path} is not there")
+    if (path / "config.json").exists() and not (path / "unet").is_dir():
+        return {"unet": component_tensors(path, "unet")}
+    if not (path / "unet").is_dir():
+        raise ModelError(f"{path} holds no UNet: neither unet/config.json nor config.json is there")
+    names = ("unet", "text_encoder", "text_encoder_2")
+    return {name: component_tensors(path / name, name) for name in names if (path / name).is_dir()}
+
+
+def _fingerprint(source: str) -> str:
+    """The content of the files; and what ``auto`` will mean here, as load_model has it."""
+    from engine.filehash import content_hash, folder_hash
+    from nodes.models.device import machine_hint
+    from nodes.models.locate import locate, weights_fingerprint
+
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return f"{folder_hash(path, ('.safetensors', '.json', '.txt'))}:{machine_hint('auto')}"
+    if path.is_file():
+        return f"{content_hash(path)}:{machine_hint('auto')}"
+    return f"{weights_fingerprint(locate(source))}:{machine_hint('auto')}"
+
+
+@node("load_dreambooth", category="model", resource="io", fingerprint=_fingerprint)
+def load_dreambooth(
+    source: Annotated[str, Widget("model")], base: Model | None = None, ctx: Context | None = None
+) -> Model:
+    """Load what DreamBooth trained: a whole model, or a UNet (and text encoders, if they are there) over a base.
+
+    Args:
+        source: without a base, all that load_model takes. With one, a folder that holds unet and perhaps text_encoder
+            folders, a UNet's own folder, or its .safetensors file, in diffusers' names.
+        base: the model that it was trained on. What was not trained is taken from it.
+    """
+    from nodes.basic.load_model import load_model
+    from nodes.models import build
+    from nodes.models.errors import ModelError
+    from nodes.weights.files import content
+
+    ctx = ctx or Context()
+    if base is None:
+        return load_model.node_type.fn(source, ctx=ctx)
+    found = _found(Path(ctx.resolve_input_path(source)))
+    parts = base.parts()
+    extra = [name for name in found if name not in parts.components]
+    if extra:
+        raise ModelError(f"{source} has a {extra[0]}, which this base lacks. Is it for another model family?")
+    for component, tensors in found.items():
+        build.match(_over(parts, component, tensors), component, parts.shell(component))
+    files = {name: tuple(sorted({info.file for info in tensors.values()})) for name, tensors in found.items()}
+    patch = WeightsPatch(
+        files={name: tuple(str(file) for file in own) for name, own in files.items()},
+        digests={name: tuple(content(file) for file in own) for name, own in files.items()},
+    )
+    return dataclasses.replace(base, patches=(*base.patches, patch))
