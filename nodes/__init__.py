@@ -76,9 +76,12 @@ if TYPE_CHECKING:
     from nodes.techniques.diffedit import diffedit as diffedit
     from nodes.techniques.diffedit_mask import diffedit_mask as diffedit_mask
     from nodes.techniques.during import during as during
+    from nodes.techniques.edit_model import edit_model as edit_model
     from nodes.techniques.instruct_pix2pix import instruct_pix2pix as instruct_pix2pix
     from nodes.techniques.invert import from_inversion as from_inversion
     from nodes.techniques.invert import invert as invert
+    from nodes.techniques.load_custom_diffusion import load_custom_diffusion as load_custom_diffusion
+    from nodes.techniques.load_dreambooth import load_dreambooth as load_dreambooth
     from nodes.techniques.load_textual_inversion import load_textual_inversion as load_textual_inversion
     from nodes.techniques.multidiffusion import multidiffusion as multidiffusion
     from nodes.techniques.pag import pag as pag
