@@ -54,7 +54,7 @@ class EditPatch(Patch):
             matrix = editing_matrix(parts, self.source, self.destination, self.regularization, self.templates)
             for layer in cross_projections(module, self.keys):
                 weight = layer.weight
-                weight.copy_(weight.double().cpu() @ matrix)
+                weight.copy_(weight.cpu().double() @ matrix)
 
 
 def _missing(source: str, destination: str) -> str | None:
