@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +14,28 @@ from torch import Tensor
 
 from engine import check
 from graphs import Graph
-from nodes import attend_and_excite, cfg, denoise, during, encode_prompt, load_model, multidiffusion
+from nodes import (
+    attend_and_excite,
+    cfg,
+    controlnet,
+    denoise,
+    during,
+    encode_prompt,
+    load_controlnet,
+    load_model,
+    multidiffusion,
+)
+from nodes.nets.files import describe_controlnet
+from nodes.nets.live import hold
 from nodes.sampling.rows import Rows
 from nodes.sampling.run import Step
 from nodes.technique import Residuals
 from nodes.techniques.attend_and_excite import subject_losses
-from nodes.values import Conditioning, Control, Model
+from nodes.values import Conditioning, Control, Image, Model
 from nodes.words import token_spans
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.measure import counted, relative
+from tests.tiny_nets import tiny_controlnet
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]
@@ -166,6 +180,33 @@ def test_scaled_latents_and_residuals(model: Models, pipe: Pipes) -> None:
     ).latents.samples
     assert relative(found, expected) <= 1e-4
     assert relative(found, wrong) > 1e-2
+
+
+def test_with_a_controlnet(model: Models, pipe: Pipes, folder: Callable[[str], Path], tmp_path: Path) -> None:
+    """The gradient forwards have its residuals: as diffusers' pipeline over a denoiser that brings them along."""
+    made = model(NAME)
+    net = load_controlnet(str(tiny_controlnet(tmp_path / "net", folder(NAME))))
+    hint = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(3))
+    control = controlnet(net, Image(hint), scale=0.7)
+    held = hold(net.source, net.location, net.fingerprint, describe_controlnet, torch.device("cpu"), torch.float32)
+    oracle = pipe(NAME, "StableDiffusionAttendAndExcitePipeline")
+    real = oracle.unet.forward
+
+    def forward(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **options: Any) -> Any:
+        picture = hint.permute(0, 3, 1, 2).expand(sample.shape[0], -1, -1, -1)
+        down, mid = held.item(sample, timestep, encoder_hidden_states, picture, 0.7, return_dict=False)
+        extra = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+        return real(sample, timestep, encoder_hidden_states, **extra, **options)
+
+    oracle.unet.forward = forward
+    sizes: dict[str, Any] = {"height": 128, "width": 128}
+    try:
+        expected = theirs(pipe, max_iter_to_alter=2, thresholds={2: 0.0}, scale_factor=200, **sizes)
+    finally:
+        del oracle.unet.forward
+    options: dict[str, Any] = {"max_iter": 2, "thresholds": {"2": 0.0}, "controls": [control], **sizes}
+    assert relative(ours(made, scale=200, **options), expected) <= 1e-4
+    assert relative(ours(made, scale=0, **options), expected) > 1e-3
 
 
 def test_batch_equals_single_seeds(model: Models) -> None:
