@@ -162,7 +162,7 @@ class Forward:
         if not branches:
             return Predictions()
         chunks = self.chunks(images)
-        groups = self._by_length(branches)
+        groups = self._by_length(branches, tiled=not rules)
         if len(chunks) == 1 and len(groups) == 1 and not self.run.views:
             output = self._forward(step, branches, chunks[0], latents, rules)
             return Predictions(zip(branches, output.chunk(len(branches)), strict=True))
@@ -177,10 +177,14 @@ class Forward:
         return Predictions({b: pieces[0] if len(pieces) == 1 else torch.cat(pieces) for b, pieces in parts.items()})
 
     @staticmethod
-    def _by_length(branches: tuple[Branch, ...]) -> list[tuple[Branch, ...]]:
-        """Prompts of different lengths cannot share a tensor; each length gets a forward of its own."""
-        length = branches[0].conditioning.text.shape[1]
-        if all(branch.conditioning.text.shape[1] == length for branch in branches):
+    def _by_length(branches: tuple[Branch, ...], tiled: bool) -> list[tuple[Branch, ...]]:
+        """Prompts of different lengths cannot share a tensor; each length gets a forward of its own.
+
+        tiled: a length that divides the longest shares its forward: attention to states that stand there n times over
+        is attention to them once. Not with rules, which look at each key.
+        """
+        lengths = {branch.conditioning.text.shape[1] for branch in branches}
+        if len(lengths) == 1 or (tiled and all(max(lengths) % length == 0 for length in lengths)):
             return [branches]
         groups: dict[int, list[Branch]] = {}
         for branch in branches:
@@ -279,6 +283,9 @@ class Forward:
             state = state.to(run.device, run.dtype)
             states.append(state.expand(len(images), *state.shape[1:]) if state.shape[0] == 1 else state[images])
         return torch.cat(states)
+        if name == "text":
+            longest = max(state.shape[1] for state in states)
+            states = [s if s.shape[1] == longest else s.repeat(1, longest // s.shape[1], 1) for s in states]
 
     def _channels(self, step: Step, rows: Rows) -> Tensor:
         """All techniques' extra channels side by side, (R, c, h, w)."""

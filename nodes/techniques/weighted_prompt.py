@@ -1,4 +1,4 @@
-"""Prompts with weights on words, by compel's rules. No cost per step, except for conjunctions."""
+"""Prompts with weights on words, by compel's rules. No cost per step."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def weighted_prompt(
     r"""Encode a prompt in which words, or groups of words, count more or less.
 
     word++ is 1.1 x 1.1, word-- is 0.9 x 0.9; (some words)1.3 and (some words:1.3) weigh a group; groups nest, and their
-    weights multiply. ("one", "two").blend(0.7, 0.3) mixes prompts, ("one", "two").and(1, 0.8) puts them side by side:
-    that is as many times longer, and takes a forward of its own in each step. A backslash makes the next sign plain.
+    weights multiply. ("one", "two").blend(0.7, 0.3) mixes prompts, ("one", "two").and(1, 0.8) puts them side by side,
+    which is as many times longer. A backslash makes the next sign plain.
 
     In encode_prompt all of these are plain letters.
 
