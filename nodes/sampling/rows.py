@@ -203,6 +203,7 @@ class Forward:
         sample = self._sample(step, branches, units, latents)
         text, added, guidance = self._states(branches, units)
         rows = Rows(branches, units, sample, run.schedule.on_device[step.index], text, added, guidance)
+        step.rows = rows
         options: dict[str, Any] = self._residuals(step, rows) if active.residuals else {}
         if active.channels:
             sample = torch.cat([sample, self._channels(step, rows)], dim=1)
@@ -282,10 +283,10 @@ class Forward:
                 raise ValueError(f"a prompt has {state.shape[0]} rows, which do not fit {run.batch} images")
             state = state.to(run.device, run.dtype)
             states.append(state.expand(len(images), *state.shape[1:]) if state.shape[0] == 1 else state[images])
-        return torch.cat(states)
         if name == "text":
             longest = max(state.shape[1] for state in states)
             states = [s if s.shape[1] == longest else s.repeat(1, longest // s.shape[1], 1) for s in states]
+        return torch.cat(states)
 
     def _channels(self, step: Step, rows: Rows) -> Tensor:
         """All techniques' extra channels side by side, (R, c, h, w)."""

@@ -14,7 +14,7 @@ from nodes.technique import AttentionRule, Branch, Predictions, Technique, View
 
 if TYPE_CHECKING:
     from nodes.sampling.activity import Active
-    from nodes.sampling.rows import Forward
+    from nodes.sampling.rows import Forward, Rows
     from nodes.sampling.schedule import Schedule
     from nodes.values import Conditioning
 
@@ -101,6 +101,7 @@ class Step:
     branches: those of the forward, known from `attention` on; within `predict`, those that it is asked for.
     moved: latents (B, C, H, W), unscaled, of single branches in place of the common ones, where `guide` moves the rows
         of one branch alone.
+    rows: those of the forward that is under way or was last, for attention rules that depend on a row's place.
     """
 
     run: Run
@@ -110,6 +111,7 @@ class Step:
     forward: Forward
     branches: tuple[Branch, ...] = ()
     moved: dict[Branch, Tensor] = field(default_factory=dict)
+    rows: Rows | None = None
 
     @property
     def timestep(self) -> Tensor:
