@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from nodes.techniques.instruct_pix2pix import instruct_pix2pix as instruct_pix2pix
     from nodes.techniques.invert import from_inversion as from_inversion
     from nodes.techniques.invert import invert as invert
+    from nodes.techniques.ip_adapter import ip_adapter as ip_adapter
+    from nodes.techniques.ip_adapter import load_ip_adapter as load_ip_adapter
     from nodes.techniques.load_custom_diffusion import load_custom_diffusion as load_custom_diffusion
     from nodes.techniques.load_dreambooth import load_dreambooth as load_dreambooth
     from nodes.techniques.load_textual_inversion import load_textual_inversion as load_textual_inversion
@@ -91,6 +93,8 @@ if TYPE_CHECKING:
     from nodes.techniques.rescale_guidance import rescale_guidance as rescale_guidance
     from nodes.techniques.sag import sag as sag
     from nodes.techniques.sega import sega as sega
+    from nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
+    from nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
 
 

@@ -70,7 +70,7 @@ def theirs(
 def test_parity(model: Models, pipe: Pipes, name: str, scheduler: str, batch: int, strength: float) -> None:
     made, image, depth = model(name), picture(), picture(seed=6)
     expected = theirs(made, pipe, name, image, depth, scheduler, batch, strength)
-    options = {"start": encode_image(made, image), "strength": strength, "steps": 5, "batch": batch}
+    options: dict[str, Any] = {"start": encode_image(made, image), "strength": strength, "steps": 5, "batch": batch}
     parts = made.parts()
     with counted(parts.unet) as rows:
         got = ours(made, controls=[depth_control(depth)], scheduler=scheduler, **options)

@@ -115,10 +115,10 @@ def test_excludes_cfg_at_check() -> None:
         model = load_model("shapes")
         prompt = encode_prompt(model, "a red circle")
         image = load_image("picture.png")
-        denoise(model, [cfg(prompt).named("plain"), instruct_pix2pix(model, image, prompt).named("edit")])
+        denoise(model, [cfg(prompt), instruct_pix2pix(model, image, prompt)])
     conflicts = [problem for problem in check(graph) if problem.code == "conflict"]
     assert len(conflicts) == 1
-    assert "plain (cfg) and edit (instruct_pix2pix)" in conflicts[0].message
+    assert "cfg (cfg) and instruct_pix2pix (instruct_pix2pix)" in conflicts[0].message
     assert "exactly one" in conflicts[0].message
 
 

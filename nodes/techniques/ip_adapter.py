@@ -1,0 +1,269 @@
+"""IP-Adapter (arXiv 2308.06721): a picture as a prompt, through keys and values of its own in each cross-attention.
+
+Cost: no rows; the image encoder runs once a run. Text attention is left as it is: what the picture gives is added to
+its output, after every rule that looks into text probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from engine import Context, NodeView, Problem, Range, Widget, node, value
+from nodes.nets.handles import FAMILIES, ImageAdapter, source_problems
+from nodes.technique import AttentionRule, Site, Technique
+from nodes.values import Control, Image, Mask
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodes.nets.live import Held
+    from nodes.sampling.run import Run, Step
+
+
+@value("control.ip_adapter")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImagePrompt(Control):
+    """output += scale * attention(query, K image, V image) at every cross-attention.
+
+    Rows with role `uncond` attend to what stands for no picture. Several pictures' tokens stand side by side; with a
+    mask for each, each is attended to by itself and counts within its mask.
+    """
+
+    net: ImageAdapter
+    image: Image
+    scale: float = 1.0
+    mask: Mask | None = None
+
+    def expand(self) -> Sequence[Technique]:
+        """Nothing at scale 0."""
+        return (self,) if self.scale != 0 else ()
+
+    def setup(self, run: Run) -> None:
+        """Encode the pictures; a net or a mask that does not fit is found here."""
+        run.state(self, lambda: _Live(self, run))
+
+    def attention(self, step: Step) -> Iterable[AttentionRule]:
+        """One rule for rows that see the pictures, one for unconditional rows."""
+        live = step.run.state(self, lambda: _Live(self, step.run))
+        for plain in (False, True):
+            branches = tuple(branch for branch in step.branches if (branch.role == "uncond") == plain)
+            if branches:
+                yield AttentionRule("add", _cross, branches, live.adder(step, plain))
+
+
+def _cross(site: Site) -> bool:
+    return site.kind == "cross"
+
+
+class _Live:
+    """What a run keeps: the net, the tokens (groups, 1, n, width) of pictures and of none, and the masks."""
+
+    def __init__(self, control: ImagePrompt, run: Run) -> None:
+        import torch
+
+        from nodes.nets.image_prompt import (
+            describe_image_adapter,
+            describe_image_encoder,
+            encode_pictures,
+            make_image_adapter,
+        )
+        from nodes.nets.live import hold
+        from nodes.sampling.attention import sites
+
+        net = control.net
+        places = sites(run.unet, *run.shape[-2:])
+        names = [name for name, (site, _) in places.items() if site.kind == "cross"]
+        self._number = {name: number for number, name in enumerate(names)}
+        width = int(run.unet.config.cross_attention_dim)
+        if (net.sites, net.width) != (len(names), width):
+            raise ValueError(_other(net, run, len(names), width))
+        self._run, self._scale = run, control.scale
+        pictures = control.image.pixels
+        self._masks = self._fitting_masks(control.mask, pictures.shape[0])
+        self._held: Held = hold(
+            net.source,
+            net.location,
+            net.fingerprint,
+            describe_image_adapter,
+            run.device,
+            run.dtype,
+            make_image_adapter,
+        )
+        self._net: Any = self._held.item
+        inner = [module.to_q.weight.shape[0] for site, module in places.values() if site.kind == "cross"]
+        if [weight.shape[0] for weight in self._net.to_k] != inner:
+            raise ValueError(_other(net, run, len(names), width))
+        encoder = hold(net.source, net.encoder, net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype)
+        description = describe_image_adapter(Path(net.location))
+        states = encode_pictures(encoder.item, pictures, description.weights["ip_adapter"].config["kind"])
+        with torch.no_grad():
+            # (pictures, tokens, width); one group for each mask, or all in one.
+            seen, none = (self._net.projection(state.to(run.dtype)) for state in states)
+        groups = 1 if self._masks is None else self._masks.shape[0]
+        self._tokens = {
+            plain: tokens.reshape(groups, 1, -1, tokens.shape[-1]) for plain, tokens in ((False, seen), (True, none))
+        }
+        self._projected: dict[tuple[str, bool], tuple[Tensor, Tensor]] = {}
+
+    def _fitting_masks(self, mask: Mask | None, pictures: int) -> Tensor | None:
+        """(groups, 1, 1, h, w) at pixel or latent size."""
+        if mask is None:
+            return None
+        pixels, size = mask.pixels, tuple(self._run.shape[-2:])
+        full = tuple(side * self._run.scale_factor for side in size)
+        if tuple(pixels.shape[1:]) not in (full, size):
+            raise ValueError(
+                f"the mask of ip_adapter is {pixels.shape[2]} x {pixels.shape[1]} and the image {full[1]} x {full[0]}: "
+                "make them equal, for instance with resize_mask"
+            )
+        if pixels.shape[0] not in (1, pictures):
+            raise ValueError(f"{pixels.shape[0]} masks do not fit {pictures} pictures: one for all, or one for each")
+        return pixels[:, None, None].to(self._run.device, self._run.dtype)
+
+    def adder(self, step: Step, plain: bool) -> Any:
+        """What a rule adds: (site, queries (n, heads, q, d)) -> (n, heads, q, d)."""
+        from torch.nn.functional import scaled_dot_product_attention
+
+        def add(site: Site, queries: Tensor) -> Tensor:
+            total = queries.new_zeros(())
+            keys, values = self._keys(site, plain)
+            for group, (key, item) in enumerate(zip(keys, values, strict=True)):
+                count = queries.shape[0]
+                found = scaled_dot_product_attention(
+                    queries, key.expand(count, -1, -1, -1), item.expand(count, -1, -1, -1)
+                )
+                if self._masks is not None:
+                    found = found * self._weights(step, site, self._masks[group], count)
+                total = total + self._scale * found
+            return total
+
+        return add
+
+    def _keys(self, site: Site, plain: bool) -> tuple[Tensor, Tensor]:
+        """Keys and values of a site, (groups, 1, heads, n, d), made once a run."""
+        if (site.name, plain) not in self._projected:
+            number, tokens = self._number[site.name], self._tokens[plain]
+            key, item = (
+                (tokens @ weight.T).unflatten(-1, (site.heads, -1)).transpose(2, 3)
+                for weight in (self._net.to_k[number], self._net.to_v[number])
+            )
+            self._projected[site.name, plain] = key, item
+        return self._projected[site.name, plain]
+
+    def _weights(self, step: Step, site: Site, mask: Tensor, count: int) -> Tensor:
+        """A mask at a site's resolution, (1 or n, 1, q, 1); views take their part of it."""
+        from torch.nn.functional import interpolate
+
+        if self._run.views and step.rows is not None:
+            factor = mask.shape[-1] // self._run.shape[-1]
+            parts = step.rows.units.take(mask, factor)
+            mask = parts.repeat(count // parts.shape[0], 1, 1, 1)
+        return interpolate(mask, size=site.resolution, mode="bicubic").flatten(2)[..., None]
+
+
+def _other(net: ImageAdapter, run: Run, count: int, width: int) -> str:
+    from nodes.nets.files import family_of
+
+    name = FAMILIES.get(net.family, "another model")
+    return (
+        f"the IP-Adapter {net.source!r} is for {name} ({net.sites} cross-attention layers, tokens {net.width} wide) "
+        f"and the model is {FAMILIES[family_of(run.unet.config)]} ({count} layers, {width} wide): use one for that"
+    )
+
+
+_EXPECTED = "a .safetensors file of an IP-Adapter"
+
+
+def _look(source: str) -> None:
+    from nodes.nets.files import find
+    from nodes.nets.image_prompt import describe_image_adapter
+
+    if Path(source).expanduser().exists() or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")):
+        describe_image_adapter(find(source, "IP-Adapter"))
+
+
+def _encoder_of(file: Path, given: str) -> str:
+    return given or str(file.parent / "image_encoder")
+
+
+def _fingerprint(source: str, image_encoder: str = "", **_: Any) -> str:
+    from nodes.nets.files import find, fingerprint
+    from nodes.nets.image_prompt import describe_image_adapter, describe_image_encoder
+
+    path = find(source, "IP-Adapter")
+    folder = find(_encoder_of(path, image_encoder), "image encoder")
+    return f"{fingerprint(describe_image_adapter(path))}:{fingerprint(describe_image_encoder(folder))}"
+
+
+def _check(view: NodeView) -> Iterator[Problem]:
+    yield from source_problems(view, "source", _look, _EXPECTED)
+
+
+@node("load_ip_adapter", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+def load_ip_adapter(
+    source: Annotated[str, Widget("model")],
+    image_encoder: Annotated[str, Widget("model")] = "",
+    ctx: Context | None = None,
+) -> ImageAdapter:
+    """Find an IP-Adapter and its image encoder, check them, and hand them on. Weights load when a denoise uses them.
+
+    Plain, Plus and Full adapters as published (h94/IP-Adapter), for Stable Diffusion 1.x and SDXL; safetensors only.
+    FaceID adapters are not supported: they read face embeddings rather than pictures.
+
+    Args:
+        source: the adapter's .safetensors file.
+        image_encoder: the folder of the CLIP vision model that it was trained with; empty is the folder image_encoder
+            beside the file.
+    """
+    from nodes.nets.files import find, fingerprint
+    from nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
+    from nodes.nets.live import verify
+
+    ctx = ctx or Context()
+    path = find(source, "IP-Adapter", allowed=ctx.resolve_input_path)
+    adapter = describe_image_adapter(path)
+    folder = find(_encoder_of(path, image_encoder), "image encoder", allowed=ctx.resolve_input_path)
+    encoder = describe_image_encoder(folder)
+    verify(encoder)
+    config, own = adapter.weights["ip_adapter"].config, encoder.weights["image_encoder"].config
+    gives = int(own.get("projection_dim", 512) if config["kind"] == "plain" else own.get("hidden_size", 768))
+    if gives != config["reads"]:
+        raise ValueError(
+            f"the IP-Adapter {source!r} reads image states {config['reads']} wide and the encoder {folder} gives "
+            f"{gives}: it was trained with another, name it in image_encoder"
+        )
+    return ImageAdapter(
+        source=source,
+        location=str(path),
+        fingerprint=fingerprint(adapter),
+        family=WIDTHS.get(config["width"], ""),
+        encoder=str(folder),
+        encoder_fingerprint=fingerprint(encoder),
+        sites=config["sites"],
+        width=config["width"],
+    )
+
+
+@node("ip_adapter", category="control")
+def ip_adapter(
+    net: ImageAdapter,
+    image: Image,
+    scale: Annotated[float, Range(-10.0, 10.0)] = 0.6,
+    mask: Mask | None = None,
+    start: Annotated[float, Range(0.0, 1.0)] = 0.0,
+    end: Annotated[float, Range(0.0, 1.0)] = 1.0,
+) -> Control:
+    """Let pictures say what to draw, beside the prompt (IP-Adapter, arXiv 2308.06721). Several add up.
+
+    Args:
+        net: the adapter; of the model's family.
+        image: the picture, of any size (its middle square is seen), or several, which are mixed.
+        scale: how strongly; 1 is what it was trained with, 0 is off.
+        mask: where it acts, 1; of the made image's size. One for all pictures, or one for each.
+        start: the fraction of the steps from which on it acts.
+        end: the fraction of the steps up to which it acts; not below start.
+    """
+    return ImagePrompt(net=net, image=image, scale=scale, mask=mask, window=(start, end))

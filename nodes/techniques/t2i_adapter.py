@@ -1,0 +1,166 @@
+"""T2I-Adapter (arXiv 2302.08453): a small network whose features of a hint join the denoiser's first half.
+
+Cost: no rows; the network runs once a run (once for each view of a panorama), not once a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from engine import Context, NodeView, Problem, Range, Widget, node, value
+from nodes.nets.handles import Adapter, other_family, source_problems
+from nodes.technique import Residuals, Technique
+from nodes.values import Control, Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodes.nets.live import Held
+    from nodes.sampling.rows import Rows, Units
+    from nodes.sampling.run import Run, Step
+
+
+@value("control.t2i_adapter")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AdapterControl(Control):
+    """residuals = scale * features(hint) for every row, one per block of the first half."""
+
+    net: Adapter
+    hint: Image
+    scale: float = 1.0
+
+    def expand(self) -> Sequence[Technique]:
+        """Nothing at scale 0."""
+        return (self,) if self.scale != 0 else ()
+
+    def setup(self, run: Run) -> None:
+        """Load the net; a net or a hint that does not fit is found here."""
+        run.state(self, lambda: _Live(self, run))
+
+    def residuals(self, step: Step, rows: Rows) -> Residuals:
+        """The features of every row's part of the hint."""
+        import torch
+
+        features = step.run.state(self, lambda: _Live(self, step.run)).features(rows.units)
+        return Residuals(intra=[torch.cat([feature] * len(rows.branches)) for feature in features])
+
+
+class _Live:
+    """What a run keeps: the net until its features are known, and these."""
+
+    def __init__(self, control: AdapterControl, run: Run) -> None:
+        from nodes.nets.files import describe_adapter, family_of
+        from nodes.nets.hints import hint_tensor
+        from nodes.nets.live import hold
+
+        net, family = control.net, family_of(run.unet.config)
+        if (net.family == "sdxl") != (family == "sdxl"):
+            raise ValueError(other_family("T2I-Adapter", net.source, net.family, family))
+        self._scale, self._run, self._source = control.scale, run, net.source
+        hint = hint_tensor(control.hint.pixels, run, "t2i_adapter")
+        self._hint = hint.mean(dim=1, keepdim=True) if net.channels == 1 else hint
+        self._held: Held = hold(net.source, net.location, net.fingerprint, describe_adapter, run.device, run.dtype)
+        # One row for each image, or a single one for all; views have rows of their own.
+        self._whole: list[Tensor] = [] if run.views else self._evaluate(self._hint)
+        self._by_units: dict[Units, list[Tensor]] = {}
+
+    def features(self, units: Units) -> list[Tensor]:
+        """The features of these units, a row for each."""
+        if units not in self._by_units:
+            self._by_units[units] = (
+                self._evaluate(units.take(self._hint, self._run.scale_factor))
+                if self._run.views
+                else [units.take(feature) for feature in self._whole]
+            )
+        return self._by_units[units]
+
+    def _evaluate(self, hint: Tensor) -> list[Tensor]:
+        import torch
+
+        net: Any = self._held.item
+        factor = int(net.config.downscale_factor)
+        if hint.shape[-1] % factor or hint.shape[-2] % factor:
+            raise ValueError(
+                f"the T2I-Adapter {self._source!r} reads hints whose sides are multiples of {factor}; this one is "
+                f"{hint.shape[-1]} x {hint.shape[-2]}"
+            )
+        with torch.no_grad():
+            features = [feature * self._scale for feature in net(hint)]
+        widths, config = [feature.shape[1] for feature in features], self._run.unet.config
+        wanted = list(config.block_out_channels)
+        # Those for SDXL have one more than the model has levels: the last is for the middle.
+        if widths[: len(wanted)] != wanted:
+            raise ValueError(
+                f"the T2I-Adapter {self._source!r} has features of {widths} channels and the model levels of {wanted}: "
+                "it is for another model"
+            )
+        return features
+
+
+_EXPECTED = "a diffusers folder, or a hub id in the local cache"
+
+
+def _look(source: str) -> None:
+    from nodes.nets.files import describe_adapter, find
+
+    if Path(source).expanduser().exists() or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")):
+        describe_adapter(find(source, "T2I-Adapter"))
+
+
+def _fingerprint(source: str, **_: Any) -> str:
+    from nodes.nets.files import describe_adapter, find, fingerprint
+
+    return fingerprint(describe_adapter(find(source, "T2I-Adapter")))
+
+
+def _check(view: NodeView) -> Iterator[Problem]:
+    yield from source_problems(view, "source", _look, _EXPECTED)
+
+
+@node("load_t2i_adapter", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+def load_t2i_adapter(source: Annotated[str, Widget("model")], ctx: Context | None = None) -> Adapter:
+    """Find a T2I-Adapter, check it, and hand it on. Its weights load when a denoise uses them.
+
+    For Stable Diffusion 1.x and SDXL; safetensors only. It takes the number format and the device of the model.
+
+    Args:
+        source: a diffusers folder, or a hub id such as owner/name that is in the hub's local cache; nothing is
+            downloaded.
+    """
+    from nodes.nets.files import describe_adapter, find, fingerprint
+    from nodes.nets.live import verify
+
+    ctx = ctx or Context()
+    path = find(source, "T2I-Adapter", allowed=ctx.resolve_input_path)
+    description = describe_adapter(path)
+    verify(description)
+    channels = int(description.weights["t2i_adapter"].config.get("in_channels", 3))
+    if channels not in (1, 3):
+        raise ValueError(f"the T2I-Adapter {source!r} reads {channels} channels; 1 and 3 are supported")
+    return Adapter(source, str(path), fingerprint(description), description.family, channels)
+
+
+@node("t2i_adapter", category="control")
+def t2i_adapter(
+    net: Adapter,
+    hint: Image,
+    scale: Annotated[float, Range(0.0, 10.0)] = 1.0,
+    start: Annotated[float, Range(0.0, 1.0)] = 0.0,
+    end: Annotated[float, Range(0.0, 1.0)] = 1.0,
+) -> Control:
+    """Follow a hint (edges, depth, a pose) with a T2I-Adapter (arXiv 2302.08453). Several add up.
+
+    It costs next to nothing: the network reads the hint once, not in every step.
+
+    Args:
+        net: the adapter; of the model's family.
+        hint: what the adapter was trained to read, of the image's size; one for all images, or one for each. Adapters
+            of one channel read its brightness.
+        scale: how strongly; 0 is off.
+        start: the fraction of the steps from which on it acts.
+        end: the fraction of the steps up to which it acts; not below start.
+    """
+    return AdapterControl(net=net, hint=hint, scale=scale, window=(start, end))
