@@ -75,6 +75,14 @@ def source_problems(view: NodeView, input: str, look: Callable[[str], object], e
         yield Problem(code="bad_value", node=view.id, input=input, message=f"{error}.", given=source, expected=expected)
 
 
+def window_problems(view: NodeView) -> Iterator[Problem]:
+    """A window, given literally, that ends before it starts."""
+    start, end = view.literals.get("start"), view.literals.get("end")
+    if isinstance(start, (int, float)) and isinstance(end, (int, float)) and start > end:
+        message = f"the window starts at {start} and ends before that, at {end}: make end at least as large as start"
+        yield Problem(code="bad_value", node=view.id, input="end", message=message, given=end, expected=f">= {start}")
+
+
 def other_family(kind: str, source: str, wanted: str, given: str) -> str:
     """The message for a network of one family at a model of another."""
     return (

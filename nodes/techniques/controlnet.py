@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.nets.handles import ControlNet, other_family, source_problems
+from nodes.nets.handles import ControlNet, other_family, source_problems, window_problems
 from nodes.technique import Residuals, Technique
 from nodes.values import Control, Image
 
@@ -157,7 +157,7 @@ def load_controlnet(source: Annotated[str, Widget("model")], ctx: Context | None
     return ControlNet(source, str(path), fingerprint(description), description.family)
 
 
-@node("controlnet", category="control")
+@node("controlnet", category="control", check=window_problems)
 def controlnet(
     net: ControlNet,
     hint: Image,

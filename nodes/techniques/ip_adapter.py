@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.nets.handles import FAMILIES, ImageAdapter, source_problems
+from nodes.nets.handles import FAMILIES, ImageAdapter, source_problems, window_problems
 from nodes.technique import AttentionRule, Site, Technique
 from nodes.values import Control, Image, Mask
 
@@ -247,7 +247,7 @@ def load_ip_adapter(
     )
 
 
-@node("ip_adapter", category="control")
+@node("ip_adapter", category="control", check=window_problems)
 def ip_adapter(
     net: ImageAdapter,
     image: Image,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.nets.handles import Adapter, other_family, source_problems
+from nodes.nets.handles import Adapter, other_family, source_problems, window_problems
 from nodes.technique import Residuals, Technique
 from nodes.values import Control, Image
 
@@ -143,7 +143,7 @@ def load_t2i_adapter(source: Annotated[str, Widget("model")], ctx: Context | Non
     return Adapter(source, str(path), fingerprint(description), description.family, channels)
 
 
-@node("t2i_adapter", category="control")
+@node("t2i_adapter", category="control", check=window_problems)
 def t2i_adapter(
     net: Adapter,
     hint: Image,

@@ -279,3 +279,15 @@ def test_check_looks_at_the_file(tmp_path: Path) -> None:
     problems = check(graph)
     assert problems[0].code == "bad_value"
     assert "is no ControlNet" in problems[0].message
+
+
+def test_check_finds_a_window_that_ends_before_it_starts() -> None:
+    from nodes import ip_adapter, load_image, load_ip_adapter, load_t2i_adapter, t2i_adapter
+
+    with Graph() as graph:
+        hint = load_image("hint.png")
+        controlnet(load_controlnet("net"), hint, start=0.8, end=0.2)
+        t2i_adapter(load_t2i_adapter("net"), hint, start=0.8, end=0.2)
+        ip_adapter(load_ip_adapter("net.safetensors"), hint, start=0.8, end=0.2)
+    found = [problem.node for problem in check(graph) if "the window starts at 0.8" in problem.message]
+    assert found == ["controlnet", "t2i_adapter", "ip_adapter"]
