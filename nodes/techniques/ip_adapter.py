@@ -101,7 +101,7 @@ class _Live:
         states = encode_pictures(encoder.item, pictures, description.weights["ip_adapter"].config["kind"])
         with torch.no_grad():
             # (pictures, tokens, width); one group for each mask, or all in one.
-            seen, none = (self._net.projection(state.to(run.dtype)) for state in states)
+            none, seen = self._net.projection(torch.cat(states[::-1]).to(run.dtype)).chunk(2)
         groups = 1 if self._masks is None else self._masks.shape[0]
         self._tokens = {
             plain: tokens.reshape(groups, 1, -1, tokens.shape[-1]) for plain, tokens in ((False, seen), (True, none))
