@@ -52,7 +52,7 @@ def definitions() -> dict[str, Any]:
         "link": {
             "description": 'The output of another node: "node" for its first, "node.output" for one by name.',
             "type": "object",
-            "properties": {"link": {"type": "string", "pattern": r"^[^.]+(\..+)?$"}},
+            "properties": {"link": {"type": "string", "pattern": r"^[^.]+(\.[\s\S]+)?$"}},
             "required": ["link"],
             "additionalProperties": False,
         },
@@ -95,7 +95,7 @@ def definitions() -> dict[str, Any]:
         },
         "parameter": {
             "type": "object",
-            "properties": {"input": {"type": "string", "pattern": r"^[^.]+\..+$", "description": "node.input"}},
+            "properties": {"input": {"type": "string", "pattern": r"^[^.]+\.[\s\S]+$", "description": "node.input"}},
             "required": ["input"],
         },
     }
