@@ -38,6 +38,5 @@ def decode(
     if not bool(torch.isfinite(samples).all()):
         raise ArithmeticError("the latents hold NaN or infinity: nothing can be decoded from them")
     tiled = {"auto": None, "always": True, "never": False}[tiles]
-    vae = model.parts().vae
-    with torch.no_grad():
-        return Image(decode_latents(vae, samples, tiled=tiled, circular=circular, check=ctx.check_cancelled))
+    with model.parts() as parts, torch.no_grad():
+        return Image(decode_latents(parts.vae, samples, tiled=tiled, circular=circular, check=ctx.check_cancelled))

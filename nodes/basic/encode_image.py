@@ -91,5 +91,5 @@ def _encode(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Lat
             f"the image is {width} x {height}; its sides have to be multiples of {scale}: resize it to {near}"
         )
     sources = generators(seed, pixels.shape[0]) if seed is not None else None
-    with torch.no_grad():
-        return Latents(encode_pixels(model.parts().vae, pixels, sources=sources, check=ctx.check_cancelled))
+    with model.parts() as parts, torch.no_grad():
+        return Latents(encode_pixels(parts.vae, pixels, sources=sources, check=ctx.check_cancelled))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -176,3 +177,14 @@ def test_the_order_of_keys_does_not_matter(value: dict[str, int]) -> None:
 def test_large_ints_have_keys_of_their_own(n: int) -> None:
     assert pack(n) != pack(n + 1)
     assert pack([n]) != pack([str(n)])
+
+
+def test_chance_stays_out_of_the_provenance(document: Doc) -> None:
+    """Else the same picture, saved after a node that always runs, would be another file each time."""
+    from engine.provenance import provenance
+
+    doc = document(c=("clock", {}), a=("add", {"a": {"link": "c"}}), n=("number", {"value": 1}))
+    workflow = Workflow.parse(doc)
+    texts = [provenance(workflow, make_plan(workflow, CATALOGUE, ["a", "n"], "out")) for _ in range(2)]
+    assert texts[0] == texts[1]
+    assert list(json.loads(texts[0]["weft_run"])["keys"]) == ["n"]
