@@ -13,10 +13,13 @@ WRAPS = "guidance:wraps"
 VIEWS = "one:views"
 START = "one:start"
 SOURCE = "one:source"
+CHANNELS = "one:channels"
+"""Tag of techniques that give the denoiser channels beside the latents, which every step of the run needs."""
 _ONE = {
     VIEWS: "divide the canvas into views",
     START: "give the latents to start from",
     SOURCE: "take the prompt's attention from another prompt",
+    CHANNELS: "give the denoiser channels of their own, and no model reads both",
 }
 """Tags of what one run can have once, whichever input it comes by."""
 
@@ -57,9 +60,14 @@ def check_picture(view: NodeView) -> Iterable[Problem]:
 
 def _exclusive(view: NodeView) -> Iterator[Problem]:
     wired = [(input, id, kind) for input in ("guidance", "controls") for id, kind in techniques_wired(view, input)]
+    inputs = {CHANNELS: ["masked"]}
+    if not view.sources("mask"):
+        # With a mask, `start` is what is kept, and the run may begin with something else.
+        inputs[START] = ["start"]
     for tag, what in _ONE.items():
         found = [(input, id, kind) for input, id, kind in wired if tag in kind.tags]
-        if len(found) > 1:
+        found += [(input, id, kind) for input in inputs.get(tag, ()) for id, kind in view.sources(input)]
+        if len(found) > 1 and not all(BASE in kind.tags for _, _, kind in found):
             named = _named([(id, kind) for _, id, kind in found])
             message = f"{named} both {what}; there can be one"
             yield Problem(code="conflict", node=view.id, input=found[-1][0], message=message)

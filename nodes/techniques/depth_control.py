@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine import node, value
+from nodes.checks import CHANNELS
 from nodes.technique import Branch
 from nodes.values import Control, Image
 
@@ -58,7 +59,7 @@ class DepthControl(Control):
         return per_image(stretched.to(run.device, run.dtype), run, "depth maps")
 
 
-@node("depth_control", category="control")
+@node("depth_control", category="control", tags=(CHANNELS,))
 def depth_control(depth: Image) -> Control:
     """Give depth to a model that was trained to read it (5 channels, such as sd2-community/stable-diffusion-2-depth).
 

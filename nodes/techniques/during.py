@@ -6,18 +6,32 @@ from collections.abc import Iterable
 from typing import Annotated, TypeVar
 
 from engine import NodeView, Output, Problem, Range, node
-from nodes.checks import WRAPS
+from nodes.checks import BASE, CHANNELS, VIEWS, WRAPS, techniques_wired
 from nodes.values import Control, Guidance
 
 T = TypeVar("T", Guidance, Control)
 
 
 def _check(view: NodeView) -> Iterable[Problem]:
-    """A window that does not end before it starts."""
+    """A window that does not end before it starts, around a technique that can act in a part of the run."""
     start, end = view.literals.get("start"), view.literals.get("end")
-    if isinstance(start, (int, float)) and isinstance(end, (int, float)) and start > end:
+    if not (isinstance(start, (int, float)) and isinstance(end, (int, float))):
+        return
+    if start > end:
         message = f"the window ends, at {end}, before it starts, at {start}"
         yield Problem(code="bad_value", node=view.id, input="end", message=message, given=end, expected=start)
+        return
+    if start <= 0 and end >= 1:
+        return
+    for id, kind in techniques_wired(view, "technique"):
+        reason = None
+        if VIEWS in kind.tags and start != end:
+            reason = "divides the canvas for the whole run"
+        elif CHANNELS in kind.tags and BASE not in kind.tags:
+            reason = "gives the denoiser a part of its input, which it needs in every step"
+        if reason is not None:
+            message = f"{id} ({kind.name}) {reason}: {view.id} ({view.type.name}) cannot limit it to a part"
+            yield Problem(code="conflict", node=view.id, input="technique", message=message, given=[start, end])
 
 
 @node("during", category="guidance", tags=(WRAPS,), check=_check)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from engine import Context, Range, node, value
+from nodes.checks import BASE, CHANNELS
 from nodes.technique import Branch, Order, Predictions
 from nodes.values import Conditioning, Guidance, Image, Latents, Model
 
@@ -98,7 +99,7 @@ class _Kept:
         return self._others
 
 
-@node("instruct_pix2pix", category="guidance", resource="device", tags=("guidance:base",))
+@node("instruct_pix2pix", category="guidance", resource="device", tags=(BASE, CHANNELS))
 def instruct_pix2pix(
     model: Model,
     image: Image,
