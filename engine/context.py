@@ -10,9 +10,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import Cancelled, InputPathError
+
+if TYPE_CHECKING:
+    from engine.cache.trails import Trails
 
 OUT = "out"
 """Where files go when nobody says otherwise: a folder in the working directory."""
@@ -70,6 +73,8 @@ class Context:
         listener: takes progress and previews; None when nobody listens.
         provenance: gives the texts that a saved image carries.
         preview_interval: seconds between two previews at least; None when previews are not wanted at all.
+        trails: steps of earlier runs; None when nothing is kept between runs.
+        on_reused: called with the node's id, the number of steps that it took from an earlier run, and of how many.
     """
 
     def __init__(
@@ -82,6 +87,8 @@ class Context:
         listener: Listener | None = None,
         provenance: Callable[[], Mapping[str, str]] | None = None,
         preview_interval: float | None = 0.25,
+        trails: Trails | None = None,
+        on_reused: Callable[[str, int, int], object] | None = None,
     ) -> None:
         self.node_id = node_id
         self._out = out
@@ -90,6 +97,8 @@ class Context:
         self._listener = listener
         self._provenance = provenance
         self._preview_interval = preview_interval
+        self._trails = trails
+        self._on_reused = on_reused
         self._next_preview = 0.0
         self._scratch: Path | None = None
 
@@ -102,6 +111,16 @@ class Context:
         self.check_cancelled()
         if self._listener is not None:
             self._listener.progress(self.node_id, step, total, message)
+
+    @property
+    def trails(self) -> Trails | None:
+        """Steps of earlier runs, for a node that goes step by step and can go on from one; None to keep none."""
+        return self._trails
+
+    def reused(self, steps: int, total: int) -> None:
+        """Say that the first `steps` of `total` steps come from an earlier run."""
+        if self._on_reused is not None:
+            self._on_reused(self.node_id, steps, total)
 
     def wants_preview(self) -> bool:
         """Whether a preview made now would be seen. Ask before making one: it costs more than the asking."""

@@ -76,6 +76,14 @@ class NodeProgress(Event):
     message: str = ""
 
 
+class NodeResumed(Event):
+    """The node goes on from where an earlier run and this one part: `steps` of `total` need not be made again."""
+
+    event: Literal["node_resumed"] = "node_resumed"
+    steps: int
+    total: int
+
+
 class NodePreview(Event):
     event: Literal["node_preview"] = "node_preview"
     mime: str
@@ -110,6 +118,7 @@ class JobFinished(Event):
     seconds: float
     ran: int
     cached: int
+    reused: int = Field(0, description="Steps, within nodes that ran, that were taken from earlier runs.")
 
 
 class JobFailed(Event):
@@ -126,6 +135,7 @@ AnyEvent = Annotated[
     | JobStarted
     | NodeStarted
     | NodeProgress
+    | NodeResumed
     | NodePreview
     | NodeCached
     | NodeFinished

@@ -65,6 +65,7 @@ class Result:
         outputs: what the targets made, in their order.
         ran: how many nodes ran.
         cached: how many nodes that the targets need did not have to.
+        reused: how many steps, within nodes that ran, were taken from earlier runs.
         seconds: wall time of the whole.
         job: the job's id.
     """
@@ -73,6 +74,7 @@ class Result:
     outputs: list[Made] = field(default_factory=list)
     ran: int = 0
     cached: int = 0
+    reused: int = 0
     seconds: float = 0.0
     values: dict[str, tuple[NodeType, Outputs]] = field(default_factory=dict, repr=False)
 

@@ -24,6 +24,7 @@ from engine.events import (
     JobFinished,
     JobStarted,
     NodeCached,
+    NodeResumed,
     OnEvent,
     OutputMade,
     Tier,
@@ -170,6 +171,7 @@ class _Run:
                 self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
             self._count(start, ran)
             raise RunFailed([error], self.result) from error
+        self._reused: list[int] = []
         except (Cancelled, KeyboardInterrupt):
             self.emitter.emit(JobCancelled)
             raise
@@ -177,7 +179,9 @@ class _Run:
             executor.close()
         self._count(start, ran)
         result = self.result
-        self.emitter.emit(JobFinished, seconds=result.seconds, ran=result.ran, cached=result.cached)
+        self.emitter.emit(
+            JobFinished, seconds=result.seconds, ran=result.ran, cached=result.cached, reused=result.reused
+        )
         return result
 
     def _attempt(self, plan: Plan, executor: Executor, ran: set[int]) -> bool:
@@ -248,3 +252,11 @@ class _Run:
 def _is_output(catalogue: Catalogue, name: str) -> bool:
     node_type = catalogue.get(name)
     return node_type is not None and node_type.output
+            trails=self.cache.trails,
+            on_reused=self._on_reused,
+    def _on_reused(self, node: str, steps: int, total: int) -> None:
+        # A list: nodes may say so from several threads.
+        self._reused.append(steps)
+        self.emitter.emit(NodeResumed, node, steps=steps, total=total)
+
+        self.result.reused = sum(self._reused)

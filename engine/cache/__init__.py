@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cache.disk import DiskTier, files_in, files_in_place
 from engine.cache.memory import MemoryTier, Outputs
+from engine.cache.trails import Trail, Trails
 from engine.filehash import remember_in
 
 if TYPE_CHECKING:
@@ -19,7 +20,11 @@ GIB = 1024 * MIB
 DISK_BYTES = 20 * GIB
 DEVICE_BYTES = 1 * GIB
 
-__all__ = ["Cache", "Outputs", "default_folder"]
+TRAIL_BYTES = 256 * MIB
+TRAIL_SHARE = 10
+"""One part in so many of the folder is for trails."""
+
+__all__ = ["Cache", "Outputs", "Trail", "Trails", "default_folder"]
 
 
 class Cache:
@@ -29,7 +34,10 @@ class Cache:
         folder: where results outlive the process; None keeps them in memory only.
         memory_bytes: budget for results in main memory; by default a quarter of it, at most 4 GiB.
         device_bytes: budget for results whose tensors lie on an accelerator.
-        disk_bytes: budget for the folder.
+        disk_bytes: budget for the folder; a tenth of it is for trails.
+
+    Attributes:
+        trails: the steps of runs that went step by step, in tiers of their own; None when nothing is kept.
     """
 
     def __init__(
@@ -42,9 +50,16 @@ class Cache:
     ) -> None:
         self.memory = MemoryTier(_quarter_of_ram() if memory_bytes is None else memory_bytes, device_bytes)
         self.disk: DiskTier | None = None
+        self.trails: Trails | None = None
         if folder is not None:
-            self.disk = DiskTier(folder, disk_bytes)
+            self.disk = DiskTier(folder, disk_bytes - disk_bytes // TRAIL_SHARE)
             remember_in(folder)
+        if self.memory.ram_bytes or self.disk is not None:
+            self.trails = Trails(
+                min(TRAIL_BYTES, self.memory.ram_bytes // 8),
+                None if self.disk is None else self.disk.folder,
+                disk_bytes // TRAIL_SHARE,
+            )
 
     @staticmethod
     def none() -> Cache:
@@ -98,8 +113,10 @@ class Cache:
             self.disk.drop(key)
 
     def clear(self) -> int:
-        """Forget everything; returns how many entries were removed from disk."""
+        """Forget everything; returns how many results were removed from disk."""
         self.memory.clear()
+        if self.trails is not None:
+            self.trails.clear()
         return self.disk.clear() if self.disk is not None else 0
 
 

@@ -56,11 +56,12 @@ class DiskTier:
     Args:
         folder: made when the first result is written.
         max_bytes: all entries together; least recently used go first.
+        name: of the folder in it that holds the entries.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], max_bytes: int) -> None:
+    def __init__(self, folder: str | os.PathLike[str], max_bytes: int, name: str = "results") -> None:
         self.folder = Path(folder).absolute()
-        self.entries = self.folder / "results"
+        self.entries = self.folder / name
         self.max_bytes = max_bytes
         self.counts = DiskCounts()
         self._used: int | None = None
@@ -101,6 +102,29 @@ class DiskTier:
         with contextlib.suppress(OSError):
             os.utime(path)
         return outputs if isinstance(outputs, tuple) else None
+
+    def matching(self, prefix: bytes) -> list[bytes]:
+        """Keys that begin with `prefix`, which has a byte or more; the most recently used first."""
+        text = prefix.hex()
+        found = []
+        for item in _listing(self.entries / text[:2]):
+            if item.name.startswith(text) and item.name.endswith(SUFFIX):
+                with contextlib.suppress(OSError, ValueError):
+                    found.append((item.stat().st_mtime, bytes.fromhex(item.name.removesuffix(SUFFIX))))
+        return [key for _, key in sorted(found, reverse=True)]
+
+    def note(self, key: bytes) -> dict[str, Any] | None:
+        """What was noted with a result when it was put; None for a miss, or a value class that is not known."""
+        path = self._path(key)
+        try:
+            with open(path, "rb") as file:
+                head, _, _ = self._head(file)
+        except OSError:
+            return None
+        except _Damaged as damage:
+            self._remove_damaged(path, damage)
+            return None
+        return head if codec.known(head["classes"]) else None
 
     # -- writing
 

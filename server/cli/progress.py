@@ -15,6 +15,7 @@ from engine.events import (
     NodeCached,
     NodeFinished,
     NodeProgress,
+    NodeResumed,
     NodeStarted,
     OnEvent,
 )
@@ -43,13 +44,16 @@ def lines(event: Event) -> None:
     """One line on stderr for each slow node, and one at the end."""
     if isinstance(event, NodeFinished) and event.seconds >= SLOW:
         say(f"{event.node}: {event.seconds:.1f} s")
+    elif isinstance(event, NodeResumed):
+        say(f"{event.node}: {event.steps} of {event.total} steps reused")
     elif isinstance(event, JobFinished):
         say(summary(event))
 
 
 def summary(event: JobFinished) -> str:
     """How a run went, in a line."""
-    return f"done in {event.seconds:.1f} s: {event.ran} ran, {event.cached} cached"
+    reused = f", {event.reused} steps reused" if event.reused else ""
+    return f"done in {event.seconds:.1f} s: {event.ran} ran, {event.cached} cached{reused}"
 
 
 @contextlib.contextmanager
@@ -102,14 +106,21 @@ class _Bars:
             progress.update(self.whole, description=node)
         elif isinstance(event, NodeCached):
             progress.advance(self.whole)
+        elif isinstance(event, NodeResumed):
+            self._show(node, event.steps, event.total, f"{event.steps} steps reused")
         elif isinstance(event, NodeProgress):
-            if node not in self.nodes:
-                self.nodes[node] = progress.add_task(f"  {node}", total=event.total, message="")
-            progress.update(self.nodes[node], completed=event.step, total=event.total, message=event.message)
+            self._show(node, event.step, event.total, event.message)
         elif isinstance(event, NodeFinished):
             progress.advance(self.whole)
             if node in self.nodes:
                 progress.remove_task(self.nodes.pop(node))
+
+    def _show(self, node: str, step: int, total: int, message: str) -> None:
+        if node not in self.nodes:
+            self.nodes[node] = self.progress.add_task(f"  {node}", total=total, message="")
+        self.progress.update(self.nodes[node], completed=step)
+        if message:  # what a node said last stays until it says something else
+            self.progress.update(self.nodes[node], message=message)
 
 
 class _ConsoleLog(logging.Handler):
