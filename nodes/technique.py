@@ -11,7 +11,7 @@ Notation: B images, C latent channels, H x W latent size, V views; a branch is B
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -135,8 +135,10 @@ class View:
 class Technique:
     """A wire into the denoise loop. Every hook does nothing here; a technique overrides those that it needs.
 
-    Subclasses are frozen and hold parameters only, so that they can be cached. What changes during a run is kept by
-    the run: `run.state(self, Factory)` makes it at the first call and returns the same object after.
+    Subclasses are frozen and hold parameters only, so that they can be cached. What belongs to a run is kept by the
+    run, made at the first call, the same object after: `run.derived(self, Factory)` for what could be made anew at any
+    step (rows, features of a hint), `run.state(self, Factory)` for what remembers the steps before (momentum). A run
+    goes on from an earlier one only where techniques with a `state` give `snapshot` and `restore`.
 
     window: the part of the run in which it acts, as fractions; call i of n is inside when start <= i/n and
         (i + 1)/n <= end. Outside, no hook but `start`, `setup` and `views` is called; a base still makes its rows
@@ -144,11 +146,13 @@ class Technique:
     order: place in `guide`, `combine` and `after_step` (see `Order`).
     base: the one term that makes the prediction to start from (classifier-free guidance, InstructPix2Pix).
     needs: roles that it reads with `Predictions.role`; the base evaluates these even where it has no use for them.
+    counts_calls: whether anything in it but its window depends on how many calls the run has; see `identity`.
     """
 
     order: ClassVar[int] = Order.DEFAULT
     base: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
+    counts_calls: ClassVar[bool] = True
 
     window: tuple[float, float] = field(default=(0.0, 1.0))
 
@@ -167,6 +171,22 @@ class Technique:
         start, end = max(self.window[0], window[0]), min(self.window[1], window[1])
         wanted = (start, max(start, end))
         return self if wanted == self.window else replace(self, window=wanted)
+
+    def identity(self, index: int, calls: int) -> tuple[Any, ...] | None:
+        """All that call `index` of `calls`, which is in the window, depends on: by default every field but the window.
+
+        Two runs share their steps as long as the identities of their techniques are equal, by content. A technique
+        that acts in its own time gives less than all for the steps where less matters; None where it does nothing.
+        """
+        parameters = tuple(getattr(self, item.name) for item in fields(self) if item.name != "window")
+        return (calls, *parameters) if self.counts_calls else parameters
+
+    def snapshot(self, run: Run) -> Any:
+        """What its `run.state` remembers after a step, as plain data and tensors; None before there is any."""
+        return None
+
+    def restore(self, step: Step, snapshot: Any) -> None:
+        """Take up a `snapshot`, before the step that comes next. Its tensors are this run's own."""
 
     def expand(self) -> Sequence[Technique]:
         """The techniques that this one is made of: itself, unless it needs several places in the order, and none where

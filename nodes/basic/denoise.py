@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nodes.models.parts import Parts
     from nodes.sampling.run import Step
+    from nodes.sampling.resume import Resume
     from nodes.technique import Technique
 
 SchedulerName = Literal[
@@ -147,6 +148,7 @@ def denoise(
         techniques=[*guidance, *controls, *_inpainting(model, mask, masked, start, shape, device)],
     )
     if schedule.calls == 0:
+        resume=resuming(model, ctx),
         ctx.log.warning(
             "strength %g of %d steps is less than one step: the start is returned as it is", strength, steps
         )
@@ -235,6 +237,16 @@ def size_conditioning(model: Model, rows: int, columns: int) -> Tensor | None:
 
 def _inpainting(
     model: Model,
+def resuming(model: Model, ctx: Context) -> Resume | None:
+    """How a run of this model goes on from earlier ones; None where nothing is kept between runs."""
+    from nodes.sampling.resume import Resume
+
+    if ctx.trails is None:
+        return None
+    recipe = (model.fingerprint, model.family, model.prediction, model.dtype, model.zero_empty, model.patches)
+    return Resume(ctx.trails, recipe, ctx.reused)
+
+
     mask: Mask | None,
     masked: Latents | None,
     start: Latents | None,

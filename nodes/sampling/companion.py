@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from nodes.sampling.run import Step
 from nodes.technique import Branch, Order, Predictions
@@ -54,6 +56,15 @@ class Companion:
                 prediction = technique.combine(step, found, prediction)
         self._schedule.bind(_copies(step.run.generators))
         self.latents = self._schedule.step(prediction, step.index, self.latents)
+
+    def snapshot(self) -> tuple[Tensor, dict[str, Any]]:
+        """What it remembers of the steps so far."""
+        return self.latents, self._schedule.snapshot()
+
+    def restore(self, snapshot: tuple[Tensor, dict[str, Any]]) -> None:
+        """Go on from a `snapshot`. To be done before its first step."""
+        self.latents, history = snapshot
+        self._schedule.restore(history)
 
 
 def _copies(generators: Iterable[torch.Generator]) -> list[torch.Generator]:

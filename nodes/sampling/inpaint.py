@@ -43,7 +43,7 @@ class MaskChannels(Control):
 
     def channels(self, step: Step, branch: Branch) -> Tensor:
         """[mask, masked image], for every branch."""
-        return step.run.state(self, lambda: self._joined(step.run))
+        return step.run.derived(self, lambda: self._joined(step.run))
 
     def _joined(self, run: Run) -> Tensor:
         count = max(self.mask.shape[0], self.masked.shape[0])

@@ -46,6 +46,10 @@ class InverseSchedule(Schedule):
         products += [scheduler.alphas_cumprod[timestep] for timestep in timesteps]
         return [product**0.5 for product in products], [(1 - product) ** 0.5 for product in products]
 
+    def step_signature(self, index: int) -> None:
+        """Nothing: a step is told by its levels."""
+        return None
+
     def step(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
         """From level `index` to the next, noisier one, along the predicted noise."""
         clean, noise = self.x0(prediction, latents, index), self.epsilon(prediction, latents, index)
@@ -77,6 +81,7 @@ class Regularize(Guidance):
     """
 
     order: ClassVar[int] = Order.NOISE
+    counts_calls: ClassVar[bool] = False
 
     times: int = 5
     autocorrelation: float = 20.0
@@ -89,6 +94,17 @@ class Regularize(Guidance):
         sources = step.run.state(self, lambda: generators(self.seed, step.run.batch))
         rows = zip(prediction.split(1), step.latents.split(1), sources, strict=True)
         return torch.cat([self._descend(step, row, latents, source) for row, latents, source in rows])
+
+    def snapshot(self, run: Run) -> list[Tensor] | None:
+        """The generators' states."""
+        sources: list[torch.Generator] | None = run.kept(self)
+        return None if sources is None else [source.get_state() for source in sources]
+
+    def restore(self, step: Step, snapshot: list[Tensor]) -> None:
+        """The generators' states."""
+        sources = step.run.state(self, lambda: generators(self.seed, step.run.batch))
+        for source, state in zip(sources, snapshot, strict=True):
+            source.set_state(state)
 
     def _descend(self, step: Step, prediction: Tensor, latents: Tensor, source: torch.Generator) -> Tensor:
         def gradient(loss: Callable[[Tensor], Tensor]) -> Tensor:

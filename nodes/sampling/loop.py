@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nodes.sampling.activity import Active, activity, expand, overrides
 from nodes.sampling.attention import processors_in
+from nodes.sampling.resume import recording
 from nodes.sampling.rows import Forward
 from nodes.sampling.run import Run, Step
 from nodes.technique import AttentionRule, Branch, Technique, View
@@ -21,12 +22,13 @@ from nodes.technique import AttentionRule, Branch, Technique, View
 class Denoised:
     """What a run made. path: the start latents, then those after each call; its last are the result.
 
-    calls, rows: forwards of the denoiser and rows in them.
+    calls, rows: forwards of the denoiser and rows in them. reused: steps that were taken from an earlier run.
     """
 
     path: list[Tensor]
     calls: int
     rows: int
+    reused: int = 0
 
 
 class NotFiniteError(ArithmeticError):
@@ -63,20 +65,36 @@ def denoise_loop(run: Run, *, watch: Watch | None = None, max_units: int | None 
         for technique in run.techniques:
             technique.setup(run)
         path = [latents]
-        for index, active in enumerate(timeline):
-            step = Step(run, index, latents, active, forward)
-            prediction = _predict(step)
-            latents = run.schedule.step(prediction, index, step.latents)
-            for technique in active.after_step:
-                latents = technique.after_step(step, latents)
-            path.append(latents)
-            # Reading a result makes an accelerator wait, so not after every step. NaN stays NaN until it is seen.
-            if (index + 1) % CHECK_EVERY == 0:
-                _check_finite(path, index + 2 - CHECK_EVERY)
-            if watch is not None:
-                watch(step, prediction)
-        _check_finite(path, 0)
-    return Denoised(path, forward.calls, forward.rows)
+        recorder = recording(run, timeline, latents, max_units)
+        if recorder is not None:
+            path = recorder.path
+            latents = recorder.begin(timeline, forward)
+        reused = len(path) - 1
+        try:
+            for index in range(reused, run.schedule.calls):
+                active = timeline[index]
+                step = Step(run, index, latents, active, forward)
+                prediction = _predict(step)
+                latents = run.schedule.step(prediction, index, step.latents)
+                for technique in active.after_step:
+                    latents = technique.after_step(step, latents)
+                path.append(latents)
+                if recorder is not None:
+                    recorder.after_step()
+                # Reading a result makes an accelerator wait, so not after every step. NaN stays NaN until it is seen.
+                if (index + 1) % CHECK_EVERY == 0:
+                    _check_finite(path, max(0, index + 2 - CHECK_EVERY))
+                if watch is not None:
+                    watch(step, prediction)
+            _check_finite(path, 0)
+        except NotFiniteError:
+            recorder = None
+            raise
+        finally:
+            # Also when it was cancelled: the next run goes on from here.
+            if recorder is not None:
+                recorder.save()
+    return Denoised(path, forward.calls, forward.rows, reused)
 
 
 def _predict(step: Step) -> Tensor:

@@ -14,6 +14,7 @@ from nodes.technique import AttentionRule, Branch, Predictions, Technique, View
 
 if TYPE_CHECKING:
     from nodes.sampling.activity import Active
+    from nodes.sampling.resume import Resume
     from nodes.sampling.rows import Forward, Rows
     from nodes.sampling.schedule import Schedule
     from nodes.values import Conditioning
@@ -36,6 +37,7 @@ class Run:
     time_ids: (1, 6) of SDXL's size conditioning, or None. scale_embedding: width of the guidance-scale embedding of
         distilled models, or 0.
     empty: makes the conditioning of an absent negative prompt.
+    resume: where steps of earlier runs are found and this one's are kept; None for neither.
     """
 
     unet: Any
@@ -53,6 +55,7 @@ class Run:
     views: Sequence[View] = ()
     scale_factor: int = 8
     scale_embedding: int = 0
+    resume: Resume | None = None
     _states: dict[int, Any] = field(default_factory=dict)
     _empty: Conditioning | None = None
 
@@ -71,6 +74,21 @@ class Run:
     def draw(self) -> Tensor:
         """Fresh noise (B, C, H, W), one draw from each image's generator."""
         return draw(self.shape, self.generators, self.device)
+
+    def derived(self, technique: Technique, factory: Callable[[], T]) -> T:
+        """As `state`, for what could be made anew at any step and would be the same."""
+        if id(technique) not in self._derived:
+            self._derived[id(technique)] = factory()
+        return self._derived[id(technique)]
+
+    def kept(self, technique: Technique) -> Any:
+        """The `state` of `technique`; None when it has not asked for it so far."""
+        return self._states.get(id(technique))
+
+    def forget(self) -> None:
+        """Drop what techniques keep, as before the first step."""
+        self._states.clear()
+        self._derived.clear()
 
     def empty_conditioning(self) -> Conditioning:
         """The conditioning of an absent negative prompt: the encoding of "", or zeros where the model wants them."""

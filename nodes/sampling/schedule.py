@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from nodes.sampling.history import Marks
 from nodes.sampling.steps import fast_steps
 
 # Keys that mean "as the model's own configuration says, except". DPM++ SDE is the multistep form
@@ -119,6 +120,7 @@ class Schedule:
         # Euler and its kind divide the model's input by sqrt(sigma^2 + 1); for the others scaling is the identity.
         self.scales_input = float(self.init_noise_sigma) != 1.0
         self._divisors = [(sigma**2 + 1) ** 0.5 for sigma in self.sigmas] if self.scales_input else []
+        self._marks = Marks(self._stepper)
 
     def _levels(self, first: int) -> tuple[list[Tensor], list[Tensor]]:
         """alpha and sigma of levels 0 to `calls`, as float32 0-dim tensors (the scheduler's own arithmetic)."""
@@ -147,7 +149,37 @@ class Schedule:
         other.scheduler = copy.deepcopy(self.scheduler)
         other._fast = copy.deepcopy(self._fast)
         other._options = dict(self._options)
+        other._marks = Marks(other._stepper, besides=self.snapshot())
         return other
+
+    @property
+    def _stepper(self) -> Any:
+        """What remembers the steps before."""
+        return self.scheduler if self._fast is None else self._fast
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `step` remembers of the calls so far."""
+        return self._marks.changed(self._stepper)
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Remember what an equal schedule did. To be done before the first step."""
+        for name, value in snapshot.items():
+            setattr(self._stepper, name, value)
+
+    def signature(self) -> tuple[Any, ...]:
+        """What every step depends on, by content."""
+        scheduler = self.scheduler
+        options = {name: value for name, value in self._options.items() if name != "generator"}
+        kind = (type(self).__qualname__, type(scheduler).__qualname__, dict(scheduler.config), self.prediction, options)
+        if self._fast is not None:
+            return kind
+        # Its own step may look at any part of the whole schedule.
+        whole = [value for value in vars(scheduler).values() if isinstance(value, Tensor)]
+        return *kind, self.order, self.calls, scheduler.num_inference_steps, self.timesteps, whole
+
+    def step_signature(self, index: int) -> Any:
+        """What step `index` depends on beside its timestep and its levels, by content."""
+        return None if self._fast is None else self._fast.signature(index)
 
     def scale(self, latents: Tensor, index: int) -> Tensor:
         """The latents as call `index` of the denoiser wants them."""

@@ -25,6 +25,9 @@ class Steps(Protocol):
     def step(self, prediction: Tensor, index: int, latents: Tensor, generators: Generators) -> Tensor:
         """The latents at the next level."""
 
+    def signature(self, index: int) -> tuple[Any, ...]:
+        """What step `index` depends on, as numbers."""
+
 
 def fast_steps(scheduler: Any, first: int, calls: int, eta: float) -> Steps | None:
     """Precomputed steps for a scheduler, from its call `first` on; None where its own step has to be taken."""
@@ -69,6 +72,10 @@ class DdimSteps:
             reached = reached + spread * draw(prediction.shape, generators, prediction.device)
         return reached
 
+    def signature(self, index: int) -> tuple[Any, ...]:
+        """Its coefficients."""
+        return (self._stochastic, *map(float, self._coefficients[index]))
+
 
 class PlmsSteps:
     """PNDM's linear multistep form (arXiv 2202.09778, formula 9, without the Runge-Kutta start)."""
@@ -107,6 +114,10 @@ class PlmsSteps:
             prediction = alpha * prediction + sigma * latents
         return keep * latents - change * prediction / divisor
 
+    def signature(self, index: int) -> tuple[Any, ...]:
+        """Its coefficients."""
+        return tuple(map(float, self._coefficients[index]))
+
 
 class EulerSteps:
     """Euler's method along the probability flow (arXiv 2206.00364, algorithm 2 without churn)."""
@@ -123,6 +134,10 @@ class EulerSteps:
         sigma, change, output, skip = self._coefficients[index]
         clean = prediction * output + latents / skip if self._velocity else latents - sigma * prediction
         return latents + (latents - clean) / sigma * change
+
+    def signature(self, index: int) -> tuple[Any, ...]:
+        """Its coefficients."""
+        return tuple(map(float, self._coefficients[index]))
 
 
 def _product(scheduler: Any, timestep: int) -> Tensor:

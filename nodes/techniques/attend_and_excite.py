@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import NodeView, Problem, Range, node, value
 from nodes.values import Guidance
@@ -44,13 +44,22 @@ class AttendAndExcite(Guidance):
     refinements: int = 20
     resolution: int = 0
 
+    def identity(self, index: int, calls: int) -> tuple[Any, ...] | None:
+        """Of thresholds and `max_iter` only what holds in this step; None where it does nothing."""
+        threshold = dict(self.thresholds).get(index) if self.refinements else None
+        alters = index < self.max_iter
+        if not self.scale or not (alters or threshold is not None):
+            return None
+        refinements = 0 if threshold is None else self.refinements
+        return calls, self.subjects, self.scale, self.resolution, alters, threshold, refinements
+
     def guide(self, step: Step) -> Tensor | None:
         """Latents at which the subjects are attended to. Each image of a batch has its own loss."""
         threshold = dict(self.thresholds).get(step.index)
         alters = step.index < self.max_iter
         if not self.scale or not (alters or (threshold is not None and self.refinements)):
             return None
-        focus = step.run.state(self, lambda: self._focus(step))
+        focus = step.run.derived(self, lambda: self._focus(step))
         size = self._step_size(step)
         latents = step.latents
         images = list(range(step.run.batch))

@@ -28,6 +28,7 @@ class ClassifierFree(Guidance):
 
     order: ClassVar[int] = Order.BASE
     base: ClassVar[bool] = True
+    counts_calls: ClassVar[bool] = False
 
     prompt: Conditioning
     negative: Conditioning | None = None
@@ -42,7 +43,7 @@ class ClassifierFree(Guidance):
         """The unconditional row where it is used, then the conditional one."""
         guides = self._guides(step.run) and self.inside(step.index, step.calls)
         both = guides or "uncond" in step.wanted
-        made = step.run.state(self, dict[bool, tuple[Branch, ...]])
+        made = step.run.derived(self, dict[bool, tuple[Branch, ...]])
         if both not in made:
             made[both] = self._rows(step.run, both)
         return made[both]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
 from nodes.nets.handles import ControlNet, other_family, source_problems, window_problems
@@ -33,6 +33,8 @@ class ControlNetControl(Control):
     that pool over space (shuffle) always work so, without the weights.
     """
 
+    counts_calls: ClassVar[bool] = False
+
     net: ControlNet
     hint: Image
     scale: float = 1.0
@@ -44,11 +46,11 @@ class ControlNetControl(Control):
 
     def setup(self, run: Run) -> None:
         """Load the net; a net or a hint that does not fit is found here."""
-        run.state(self, lambda: _Live(self, run))
+        run.derived(self, lambda: _Live(self, run))
 
     def residuals(self, step: Step, rows: Rows) -> Residuals:
         """The net's additions to the skip connections and the middle."""
-        live = step.run.state(self, lambda: _Live(self, step.run))
+        live = step.run.derived(self, lambda: _Live(self, step.run))
         guess = self.guess or bool(live.net.config.global_pool_conditions)
         kept = [row for b in rows.branches if not (guess and b.role == "uncond") for row in _range(rows.span(b))]
         total = rows.sample.shape[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from engine import node, value
 from nodes.checks import CHANNELS
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 class DepthControl(Control):
     """One more channel for every row: depth at latent size (bicubic), stretched per image to [-1, 1]."""
 
+    counts_calls: ClassVar[bool] = False
+
     depth: Image
 
     def setup(self, run: Run) -> None:
         """A map that does not fit is found before the first step."""
-        run.state(self, lambda: [self._channel(run)])
+        run.derived(self, lambda: [self._channel(run)])
 
     def channels(self, step: Step, branch: Branch) -> Tensor:
         """The same depth for every branch."""
-        return step.run.state(self, lambda: [self._channel(step.run)])[0]
+        return step.run.derived(self, lambda: [self._channel(step.run)])[0]
 
     def _channel(self, run: Run) -> Tensor:
         import torch

@@ -35,12 +35,12 @@ class DiffEdit(FromInversion):
     def setup(self, run: Run) -> None:
         """The mask at latent size, checked before the first step."""
         if self.window[0] < self.window[1]:
-            run.state(self, lambda: self._small(run))
+            run.derived(self, lambda: self._small(run))
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:
         """m x + (1 - m) z."""
         run = step.run
-        mask = run.state(self, lambda: self._small(run))
+        mask = run.derived(self, lambda: self._small(run))
         return latents * mask + self.at(run, step.index + 1) * (1 - mask)
 
     def _small(self, run: Run) -> Tensor:

@@ -32,6 +32,7 @@ class InstructPix2Pix(Guidance):
 
     order: ClassVar[int] = Order.BASE
     base: ClassVar[bool] = True
+    counts_calls: ClassVar[bool] = False
 
     prompt: Conditioning
     image: Latents
@@ -41,11 +42,11 @@ class InstructPix2Pix(Guidance):
 
     def setup(self, run: Run) -> None:
         """An image that does not fit is found before the first step."""
-        run.state(self, lambda: _Kept(self, run))
+        run.derived(self, lambda: _Kept(self, run))
 
     def branches(self, step: Step) -> Iterable[Branch]:
         """Text, image and unconditional rows; of the latter two those that are used."""
-        kept = step.run.state(self, lambda: _Kept(self, step.run))
+        kept = step.run.derived(self, lambda: _Kept(self, step.run))
         if self._guides() and self.inside(step.index, step.calls):
             return (kept.text, *kept.others(step.run))
         return (kept.text, kept.others(step.run)[1]) if "uncond" in step.wanted else (kept.text,)
@@ -54,7 +55,7 @@ class InstructPix2Pix(Guidance):
         """The image's latents; nothing, which is zeros, for unconditional rows."""
         if branch.role == "uncond":
             return None
-        return step.run.state(self, lambda: _Kept(self, step.run)).image
+        return step.run.derived(self, lambda: _Kept(self, step.run)).image
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Both guidance terms."""

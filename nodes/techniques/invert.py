@@ -120,7 +120,7 @@ def invert(
         rolls: how many shifts the autocorrelation is taken at in each round.
         seed: of these shifts; image k of a batch has seed + k. Nothing else in an inversion is random.
     """
-    from nodes.basic.denoise import size_conditioning
+    from nodes.basic.denoise import resuming, size_conditioning
     from nodes.basic.encode_image import clean_latents
     from nodes.models.text import unconditional
     from nodes.sampling.invert import Regularize, invert_latents
@@ -151,5 +151,6 @@ def invert(
         empty=lambda: unconditional(model, ctx.log),
     )
     if result.done.calls == 0:
+        resume=resuming(model, ctx),
         ctx.log.warning("strength %g of %d steps is less than one step: nothing is inverted", strength, steps)
     return Inverted(Latents(result.noise), result.trajectory)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
 from nodes.nets.handles import FAMILIES, ImageAdapter, source_problems, window_problems
@@ -32,6 +32,8 @@ class ImagePrompt(Control):
     mask for each, each is attended to by itself and counts within its mask.
     """
 
+    counts_calls: ClassVar[bool] = False
+
     net: ImageAdapter
     image: Image
     scale: float = 1.0
@@ -43,11 +45,11 @@ class ImagePrompt(Control):
 
     def setup(self, run: Run) -> None:
         """Encode the pictures; a net or a mask that does not fit is found here."""
-        run.state(self, lambda: _Live(self, run))
+        run.derived(self, lambda: _Live(self, run))
 
     def attention(self, step: Step) -> Iterable[AttentionRule]:
         """One rule for rows that see the pictures, one for unconditional rows."""
-        live = step.run.state(self, lambda: _Live(self, step.run))
+        live = step.run.derived(self, lambda: _Live(self, step.run))
         for plain in (False, True):
             branches = tuple(branch for branch in step.branches if (branch.role == "uncond") == plain)
             if branches:

@@ -33,6 +33,7 @@ class PerturbedAttention(Guidance):
 
     order: ClassVar[int] = Order.PERTURBED
     needs: ClassVar[frozenset[str]] = frozenset({"cond"})
+    counts_calls: ClassVar[bool] = False
 
     scale: float = 3.0
     adaptive: float = 0.0
@@ -58,7 +59,7 @@ class PerturbedAttention(Guidance):
         """The conditional row once more."""
         if self._scale(step) <= 0:
             return ()
-        kept, cond = step.run.state(self, _Kept), _cond(step)
+        kept, cond = step.run.derived(self, _Kept), _cond(step)
         if kept.branch is None or kept.branch.conditioning is not cond.conditioning:
             kept.branch = Branch("perturbed", "perturbed", cond.conditioning, guidance_scale=cond.guidance_scale)
             kept.rules = (AttentionRule("identity", self._where, (kept.branch,)),)
@@ -68,12 +69,12 @@ class PerturbedAttention(Guidance):
 
     def attention(self, step: Step) -> Iterable[AttentionRule]:
         """Identity in the chosen layers."""
-        return step.run.state(self, _Kept).rules if self._scale(step) > 0 else ()
+        return step.run.derived(self, _Kept).rules if self._scale(step) > 0 else ()
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Away from the perturbed prediction."""
         scale = self._scale(step)
-        branch = step.run.state(self, _Kept).branch
+        branch = step.run.derived(self, _Kept).branch
         if scale <= 0 or branch is None:
             return prediction
         return prediction + scale * (predictions.role("cond") - predictions[branch])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from engine import Context, NodeView, Problem, Range, node, value
 from nodes.technique import Branch
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodes.sampling.companion import Companion
-    from nodes.sampling.run import Step
+    from nodes.sampling.run import Run, Step
 
 
 @value("guidance.pix2pix_zero")
@@ -38,6 +38,17 @@ class Pix2PixZero(Guidance):
 
     prompt: Conditioning
     amount: float = 0.1
+
+    def snapshot(self, run: Run) -> Any:
+        """The reference's trajectory so far."""
+        made: Companion | None = run.kept(self)
+        return None if made is None else made.snapshot()
+
+    def restore(self, step: Step, snapshot: Any) -> None:
+        """The reference's trajectory so far."""
+        from nodes.sampling.companion import Companion
+
+        step.run.state(self, lambda: Companion(step, self.prompt)).restore(snapshot)
 
     def guide(self, step: Step) -> Tensor | None:
         """Latents at which the edit's cross-attention is nearer to that of the reference."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from engine import NodeView, Problem, Range, node, value
 from nodes.checks import SOURCE
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodes.sampling.companion import Companion
-    from nodes.sampling.run import Step
+    from nodes.sampling.run import Run, Step
 
 Edit = Literal["auto", "replace", "refine"]
 
@@ -46,6 +46,20 @@ class PromptToPrompt(Guidance):
     self_steps: float = 0.4
     weights: tuple[tuple[str, float], ...] = ()
     self_resolution: int = 16
+
+    def identity(self, index: int, calls: int) -> tuple[Any, ...] | None:
+        """Of the shares of the steps only whether this one is within; None where nothing comes from the source."""
+        within = tuple(index < int(share * calls) for share in (self.cross_steps, self.self_steps))
+        return (self.source, self.edit, self.weights, self.self_resolution, *within) if any(within) else None
+
+    def snapshot(self, run: Run) -> Any:
+        """The source's trajectory so far."""
+        made: _State | None = run.kept(self)
+        return None if made is None else made.companion.snapshot()
+
+    def restore(self, step: Step, snapshot: Any) -> None:
+        """The source's trajectory so far."""
+        step.run.state(self, lambda: self._begin(step)).companion.restore(snapshot)
 
     def guide(self, step: Step) -> None:
         """The source's trajectory starts with the run's."""

@@ -32,6 +32,7 @@ class Regions(Guidance):
 
     # The base guides away from the unconditional prediction whatever conditional one it is given.
     order: ClassVar[int] = Order.BASE - 10
+    counts_calls: ClassVar[bool] = False
 
     prompts: tuple[Conditioning, ...]
     masks: tuple[Mask, ...]
@@ -43,15 +44,15 @@ class Regions(Guidance):
 
     def setup(self, run: Run) -> None:
         """The weights, so that masks that do not fit are found before the first step."""
-        run.state(self, lambda: _Regions(self, run))
+        run.derived(self, lambda: _Regions(self, run))
 
     def branches(self, step: Step) -> Iterable[Branch]:
         """A row for each region."""
-        return step.run.state(self, lambda: _Regions(self, step.run)).branches(self.prompts, step)
+        return step.run.derived(self, lambda: _Regions(self, step.run)).branches(self.prompts, step)
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """The conditional prediction, put together from the regions'."""
-        state = step.run.state(self, lambda: _Regions(self, step.run))
+        state = step.run.derived(self, lambda: _Regions(self, step.run))
         mixed = state.rest * prediction
         for weight, branch in zip(state.weights, self.branches(step), strict=True):
             mixed = mixed + weight * predictions[branch]

@@ -26,6 +26,7 @@ class Rescale(Guidance):
 
     order: ClassVar[int] = Order.RESCALE
     needs: ClassVar[frozenset[str]] = frozenset({"cond"})
+    counts_calls: ClassVar[bool] = False
 
     amount: float
 

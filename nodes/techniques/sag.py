@@ -34,6 +34,7 @@ class SelfAttention(Guidance):
     """
 
     order: ClassVar[int] = Order.SELF_ATTENTION
+    counts_calls: ClassVar[bool] = False
 
     scale: float = 0.75
 
@@ -45,7 +46,7 @@ class SelfAttention(Guidance):
         """Catches the mid block's first self-attention of the reference rows. Nothing in the second forward."""
         from nodes.sampling.maps import Maps
 
-        kept = step.run.state(self, _Kept)
+        kept = step.run.derived(self, _Kept)
         reference = _reference(step)
         if reference not in step.branches:
             return ()
@@ -56,7 +57,7 @@ class SelfAttention(Guidance):
         """The reference row once more, degraded."""
         import torch
 
-        kept = step.run.state(self, _Kept)
+        kept = step.run.derived(self, _Kept)
         reference = kept.reference
         assert reference is not None
         latents = step.moved.get(reference, step.latents)
@@ -77,7 +78,7 @@ class SelfAttention(Guidance):
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Away from the degraded prediction."""
-        kept = step.run.state(self, _Kept)
+        kept = step.run.derived(self, _Kept)
         assert kept.reference is not None
         assert kept.branch is not None
         return prediction + self.scale * (predictions[kept.reference] - predictions[kept.branch])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from engine import NodeView, Problem, Range, node, value
 from nodes.technique import Branch, Order, Predictions, Technique
@@ -20,7 +20,7 @@ from nodes.values import Conditioning, Guidance
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodes.sampling.run import Step
+    from nodes.sampling.run import Run, Step
 
 
 @value("guidance.sega")
@@ -47,16 +47,33 @@ class Semantic(Guidance):
     momentum: float = 0.1
     beta: float = 0.4
 
+    def identity(self, index: int, calls: int) -> tuple[Any, ...]:
+        """Of warm-up and cooldown only on which side of them the step is; cold without momentum, nothing more."""
+        evaluated, warm = self._evaluated(index, calls), index >= self.warmup
+        if not evaluated and not warm and not self.momentum:
+            return ("cold",)
+        strength = (self.concept, self.direction, self.scale, self.threshold, self.weight)
+        return (*strength, self.momentum, self.beta, evaluated, warm)
+
+    def snapshot(self, run: Run) -> Tensor | None:
+        """The momentum."""
+        kept: _Kept | None = run.kept(self)
+        return None if kept is None else kept.momentum
+
+    def restore(self, step: Step, snapshot: Tensor) -> None:
+        """The momentum."""
+        step.run.state(self, _Kept).momentum = snapshot
+
     def expand(self) -> Sequence[Technique]:
         """Nothing at a scale of 0: such a concept takes no part in what the others share either."""
         return (self,) if self.scale else ()
 
     def branches(self, step: Step) -> Iterable[Branch]:
-        """The concept's row, from the first step on for its momentum, while it can matter."""
+        """The concept's row, from the first step on where it has momentum, while it can matter."""
         kept = step.run.state(self, _Kept)
         if kept.branch is None:
             kept.branch = Branch("concept", "concept", self.concept, guidance_scale=1.0)
-        return (kept.branch,) if self._evaluated(step) else ()
+        return (kept.branch,) if self._evaluated(step.index, step.calls) else ()
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """The first concept adds what all of them make together."""
@@ -82,13 +99,15 @@ class Semantic(Guidance):
             prediction = prediction + term
         return prediction
 
-    def _evaluated(self, step: Step) -> bool:
-        # A concept that never gets warm holds back the common term to the end, so its row would not be read.
-        return self.warmup < step.calls and (self.cooldown is None or step.index < self.cooldown)
+    def _evaluated(self, index: int, calls: int) -> bool:
+        # A concept that never gets warm holds back the common term to the end, so its row would not be read; nor is it
+        # while cold where there is no momentum that would remember it.
+        needed = self.warmup < calls and (index >= self.warmup or self.momentum > 0)
+        return needed and (self.cooldown is None or index < self.cooldown)
 
     def _difference(self, step: Step, predictions: Predictions, uncond: Tensor) -> Tensor | None:
         """d_k, or None where the concept is not evaluated."""
-        if not self._evaluated(step):
+        if not self._evaluated(step.index, step.calls):
             return None
         branch = step.run.state(self, _Kept).branch
         assert branch is not None

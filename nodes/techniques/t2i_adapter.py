@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
 from nodes.nets.handles import Adapter, other_family, source_problems, window_problems
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class AdapterControl(Control):
     """residuals = scale * features(hint) for every row, one per block of the first half."""
 
+    counts_calls: ClassVar[bool] = False
+
     net: Adapter
     hint: Image
     scale: float = 1.0
@@ -38,13 +40,13 @@ class AdapterControl(Control):
 
     def setup(self, run: Run) -> None:
         """Load the net; a net or a hint that does not fit is found here."""
-        run.state(self, lambda: _Live(self, run))
+        run.derived(self, lambda: _Live(self, run))
 
     def residuals(self, step: Step, rows: Rows) -> Residuals:
         """The features of every row's part of the hint."""
         import torch
 
-        features = step.run.state(self, lambda: _Live(self, step.run)).features(rows.units)
+        features = step.run.derived(self, lambda: _Live(self, step.run)).features(rows.units)
         return Residuals(intra=[torch.cat([feature] * len(rows.branches)) for feature in features])
 
 
