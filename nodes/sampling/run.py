@@ -57,6 +57,7 @@ class Run:
     scale_embedding: int = 0
     resume: Resume | None = None
     _states: dict[int, Any] = field(default_factory=dict)
+    _derived: dict[int, Any] = field(default_factory=dict)
     _empty: Conditioning | None = None
 
     @property
@@ -65,7 +66,10 @@ class Run:
         return self.shape[0]
 
     def state(self, technique: Technique, factory: Callable[[], T]) -> T:
-        """What `technique` keeps during this run: made by `factory` at the first call, the same object after."""
+        """What `technique` remembers of this run's steps: made by `factory` at the first call, the same object after.
+
+        See `Technique.snapshot`.
+        """
         # By identity: two techniques with equal parameters still have a state each.
         if id(technique) not in self._states:
             self._states[id(technique)] = factory()
