@@ -155,6 +155,7 @@ class _Run:
         self.broken: set[bytes] = set()
         """Keys that a tier said it has and then could not give."""
         self._texts: dict[str, str] | None = None
+        self._reused: list[int] = []
 
     def run(self, executor: Executor) -> Result:
         """Carry the job to its end, whatever that is, and say so."""
@@ -171,7 +172,6 @@ class _Run:
                 self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
             self._count(start, ran)
             raise RunFailed([error], self.result) from error
-        self._reused: list[int] = []
         except (Cancelled, KeyboardInterrupt):
             self.emitter.emit(JobCancelled)
             raise
@@ -236,7 +236,14 @@ class _Run:
             listener=self.emitter if self.emitter.on_event is not None else None,
             provenance=self._provenance,
             preview_interval=self.settings.preview_interval,
+            trails=self.cache.trails,
+            on_reused=self._on_reused,
         )
+
+    def _on_reused(self, node: str, steps: int, total: int) -> None:
+        # A list: nodes may say so from several threads.
+        self._reused.append(steps)
+        self.emitter.emit(NodeResumed, node, steps=steps, total=total)
 
     def _provenance(self) -> dict[str, str]:
         if self._texts is None:
@@ -246,17 +253,10 @@ class _Run:
     def _count(self, start: float, ran: set[int]) -> None:
         self.result.ran = len(ran)
         self.result.cached = len(self.plan.steps) - len(ran)
+        self.result.reused = sum(self._reused)
         self.result.seconds = time.perf_counter() - start
 
 
 def _is_output(catalogue: Catalogue, name: str) -> bool:
     node_type = catalogue.get(name)
     return node_type is not None and node_type.output
-            trails=self.cache.trails,
-            on_reused=self._on_reused,
-    def _on_reused(self, node: str, steps: int, total: int) -> None:
-        # A list: nodes may say so from several threads.
-        self._reused.append(steps)
-        self.emitter.emit(NodeResumed, node, steps=steps, total=total)
-
-        self.result.reused = sum(self._reused)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodes.models.parts import Parts
-    from nodes.sampling.run import Step
     from nodes.sampling.resume import Resume
+    from nodes.sampling.run import Step
     from nodes.technique import Technique
 
 SchedulerName = Literal[
@@ -146,9 +146,9 @@ def denoise(
         scale_embedding=distilled,
         empty=lambda: unconditional(model, ctx.log),
         techniques=[*guidance, *controls, *_inpainting(model, mask, masked, start, shape, device)],
+        resume=resuming(model, ctx),
     )
     if schedule.calls == 0:
-        resume=resuming(model, ctx),
         ctx.log.warning(
             "strength %g of %d steps is less than one step: the start is returned as it is", strength, steps
         )
@@ -235,8 +235,6 @@ def size_conditioning(model: Model, rows: int, columns: int) -> Tensor | None:
     return torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32)
 
 
-def _inpainting(
-    model: Model,
 def resuming(model: Model, ctx: Context) -> Resume | None:
     """How a run of this model goes on from earlier ones; None where nothing is kept between runs."""
     from nodes.sampling.resume import Resume
@@ -247,6 +245,8 @@ def resuming(model: Model, ctx: Context) -> Resume | None:
     return Resume(ctx.trails, recipe, ctx.reused)
 
 
+def _inpainting(
+    model: Model,
     mask: Mask | None,
     masked: Latents | None,
     start: Latents | None,

@@ -75,10 +75,6 @@ class Run:
             self._states[id(technique)] = factory()
         return self._states[id(technique)]
 
-    def draw(self) -> Tensor:
-        """Fresh noise (B, C, H, W), one draw from each image's generator."""
-        return draw(self.shape, self.generators, self.device)
-
     def derived(self, technique: Technique, factory: Callable[[], T]) -> T:
         """As `state`, for what could be made anew at any step and would be the same."""
         if id(technique) not in self._derived:
@@ -93,6 +89,10 @@ class Run:
         """Drop what techniques keep, as before the first step."""
         self._states.clear()
         self._derived.clear()
+
+    def draw(self) -> Tensor:
+        """Fresh noise (B, C, H, W), one draw from each image's generator."""
+        return draw(self.shape, self.generators, self.device)
 
     def empty_conditioning(self) -> Conditioning:
         """The conditioning of an absent negative prompt: the encoding of "", or zeros where the model wants them."""

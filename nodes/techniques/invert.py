@@ -149,8 +149,8 @@ def invert(
         scale_factor=model.scale_factor,
         scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
         empty=lambda: unconditional(model, ctx.log),
+        resume=resuming(model, ctx),
     )
     if result.done.calls == 0:
-        resume=resuming(model, ctx),
         ctx.log.warning("strength %g of %d steps is less than one step: nothing is inverted", strength, steps)
     return Inverted(Latents(result.noise), result.trajectory)
