@@ -96,6 +96,13 @@ class _View:
     def other(self, id: str) -> NodeView | None:
         return self._checker.view(id) if id in self._checker.types else None
 
+    def path(self, text: str) -> Path | None:
+        try:
+            path = resolve_input_path(text, self._checker.roots)
+        except InputPathError:
+            return None
+        return path if path.exists() else None
+
 
 def _has_link(item: Any) -> bool:
     return isinstance(item, Link) or (isinstance(item, list) and any(isinstance(part, Link) for part in item))

@@ -19,6 +19,7 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, get_args, get_origin
 
 from engine.context import Context
@@ -58,6 +59,9 @@ class NodeView(Protocol):
 
     def other(self, id: str) -> NodeView | None:
         """Another node of the graph, such as one of the `sources`; None where its type is unknown."""
+
+    def path(self, text: str) -> Path | None:
+        """The file or folder that a literal names, where it is there and may be read."""
 
 
 StaticCheck = Callable[[Any], Iterable[Problem]]

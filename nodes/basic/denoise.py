@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from engine import Context, NodeView, Problem, Range, Widget, node
 from nodes.checks import check_techniques
+from nodes.fitting import check_fit
 from nodes.values import Control, Guidance, Latents, Mask, Model, Trajectory
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class Denoised(NamedTuple):
 
 
 def _check(view: NodeView) -> Iterable[Problem]:
-    """Techniques that go together, and sizes that the model can have."""
+    """Techniques that go together and fit the model, and sizes that it can have."""
     yield from check_techniques(view)
+    yield from check_fit(view)
     for side in ("width", "height"):
         size = view.literals.get(side)
         if isinstance(size, int) and size % SCALE:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from nodes.fitting import channel_message
 from nodes.technique import AttentionRule, Branch, Predictions, Residuals, View
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class Forward:
         if active.channels:
             sample = torch.cat([sample, self._channels(step, rows)], dim=1)
         if sample.shape[1] != self._in_channels:
-            raise ValueError(run.channel_message(sample.shape[1]))
+            raise ValueError(channel_message(self._in_channels, sample.shape[1]))
         if rules and self.processors is not None:
             self.processors.begin(rules, rows)
         self.calls += 1

@@ -102,18 +102,6 @@ class Run:
             self._empty = self.empty()
         return self._empty
 
-    def channel_message(self, given: int) -> str:
-        """Why the denoiser's input does not fit, and what to wire."""
-        wanted = int(self.unet.config.in_channels)
-        hints = {
-            9: "an inpainting model: link `mask` and `masked` (from `encode_masked_image`)",
-            8: "an image-editing model: use `instruct_pix2pix` with an image",
-            5: "a depth model: use `depth_control`",
-            4: "a plain model, and something adds channels that it was not trained for",
-        }
-        hint = hints.get(wanted, "techniques that give its other channels are missing")
-        return f"the denoiser takes {wanted} channels and is given {given}: it is {hint}"
-
 
 @dataclass(slots=True, eq=False)
 class Step:

@@ -12,6 +12,7 @@ from engine import Context, NodeView, Problem, Range, Widget, node, value
 from nodes.values import Model, Patch
 
 if TYPE_CHECKING:
+    from nodes.models.headers import Header
     from nodes.models.parts import Parts
 
 Strength = Annotated[float, Range(-10.0, 10.0)]
@@ -88,11 +89,21 @@ def _config(module: Any) -> dict[str, Any]:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
+    from nodes.known import described_model
     from nodes.weights.files import file_problems
-    from nodes.weights.lora import EXPECTED_FILE, roles
+    from nodes.weights.lora import EXPECTED_FILE, described_layers, match, roles
+
+    model = described_model(view)
+    names = described_layers(model) if model is not None else None
+    strict = view.literals.get("strict") is not False
+
+    def look(path: Path, header: Header) -> None:
+        roles(path, header)
+        if names is not None:
+            match(path, header, names, strict)
 
     for name in ("path", "first", "second"):
-        yield from file_problems(view, name, roles, EXPECTED_FILE)
+        yield from file_problems(view, name, look, EXPECTED_FILE)
 
 
 def _fingerprint(path: str) -> str:

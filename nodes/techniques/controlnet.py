@@ -93,30 +93,22 @@ class _Live:
 
     def __init__(self, control: ControlNetControl, run: Run) -> None:
         from nodes.nets.files import describe_controlnet, family_of
+        from nodes.nets.fit import controlnet_misfit
         from nodes.nets.hints import hint_tensor
         from nodes.nets.live import hold
 
-        net = control.net
-        config = run.unet.config
-        family = family_of(config)
-        if family != net.family:
+        net, family = control.net, family_of(run.unet.config)
+        if family != net.family:  # before anything is loaded
             raise ValueError(other_family("ControlNet", net.source, net.family, family))
         self.hint = hint_tensor(control.hint.pixels, run, "controlnet")
         self._held: Held = hold(net.source, net.location, net.fingerprint, describe_controlnet, run.device, run.dtype)
         self.net: Any = self._held.item
         own = self.net.config
-        for name, what in (("cross_attention_dim", "text states"), ("block_out_channels", "levels")):
-            if _plain(own[name]) != _plain(config[name]):
-                raise ValueError(
-                    f"the ControlNet {net.source!r} has {what} of {_plain(own[name])} and the model "
-                    f"{_plain(config[name])}: it is for another model"
-                )
+        misfit = controlnet_misfit(net.source, net.family, own, run.unet.config)
+        if misfit is not None:
+            raise ValueError(misfit)
         if own.conditioning_channels != 3:
             raise ValueError(f"the ControlNet {net.source!r} reads {own.conditioning_channels} channels, not 3")
-
-
-def _plain(item: Any) -> Any:
-    return list(item) if isinstance(item, (list, tuple)) else item
 
 
 _EXPECTED = "a diffusers folder, a .safetensors file, or a hub id in the local cache"

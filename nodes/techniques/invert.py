@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
 from nodes.checks import START, check_picture, check_techniques
+from nodes.fitting import check_fit
 from nodes.values import Control, Guidance, Image, Latents, Model, Trajectory
 
 if TYPE_CHECKING:
@@ -79,9 +80,10 @@ def from_inversion(trajectory: Trajectory) -> Control:
 
 
 def _check(view: NodeView) -> Iterable[Problem]:
-    """One base term, and one of image and latents."""
+    """One base term, one of image and latents, and what fits the model."""
     yield from check_techniques(view)
     yield from check_picture(view)
+    yield from check_fit(view)
 
 
 @node("invert", category="sampling", resource="device", check=_check)

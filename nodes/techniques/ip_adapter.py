@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.nets.handles import FAMILIES, ImageAdapter, source_problems, window_problems
+from nodes.nets.handles import ImageAdapter, source_problems, window_problems
 from nodes.technique import AttentionRule, Site, Technique
 from nodes.values import Control, Image, Mask
 
@@ -66,6 +66,7 @@ class _Live:
     def __init__(self, control: ImagePrompt, run: Run) -> None:
         import torch
 
+        from nodes.nets.fit import image_adapter_misfit, other_layers
         from nodes.nets.image_prompt import (
             describe_image_adapter,
             describe_image_encoder,
@@ -79,9 +80,9 @@ class _Live:
         places = sites(run.unet, *run.shape[-2:])
         names = [name for name, (site, _) in places.items() if site.kind == "cross"]
         self._number = {name: number for number, name in enumerate(names)}
-        width = int(run.unet.config.cross_attention_dim)
-        if (net.sites, net.width) != (len(names), width):
-            raise ValueError(_other(net, run, len(names), width))
+        misfit = image_adapter_misfit(net.source, net.sites, net.width, len(names), run.unet.config)
+        if misfit is not None:
+            raise ValueError(misfit)
         self._run, self._scale = run, control.scale
         pictures = control.image.pixels
         self._masks = self._fitting_masks(control.mask, pictures.shape[0])
@@ -97,7 +98,7 @@ class _Live:
         self._net: Any = self._held.item
         inner = [module.to_q.weight.shape[0] for site, module in places.values() if site.kind == "cross"]
         if [weight.shape[0] for weight in self._net.to_k] != inner:
-            raise ValueError(_other(net, run, len(names), width))
+            raise ValueError(other_layers(net.source, net.sites, net.width, len(names), run.unet.config))
         encoder = hold(net.source, net.encoder, net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype)
         description = describe_image_adapter(Path(net.location))
         states = encode_pictures(encoder.item, pictures, description.weights["ip_adapter"].config["kind"])
@@ -164,16 +165,6 @@ class _Live:
             parts = step.rows.units.take(mask, factor)
             mask = parts.repeat(count // parts.shape[0], 1, 1, 1)
         return interpolate(mask, size=site.resolution, mode="bicubic").flatten(2)[..., None]
-
-
-def _other(net: ImageAdapter, run: Run, count: int, width: int) -> str:
-    from nodes.nets.files import family_of
-
-    name = FAMILIES.get(net.family, "another model")
-    return (
-        f"the IP-Adapter {net.source!r} is for {name} ({net.sites} cross-attention layers, tokens {net.width} wide) "
-        f"and the model is {FAMILIES[family_of(run.unet.config)]} ({count} layers, {width} wide): use one for that"
-    )
 
 
 _EXPECTED = "a .safetensors file of an IP-Adapter"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,10 +64,10 @@ def _look(path: Path, header: Header) -> None:
         raise ModelError(f"{path} holds {first}, and is not Custom Diffusion's weights; expected {EXPECTED}")
 
 
-def _fit(path: Path, header: Header, model: Model) -> None:
+def _fit(path: Path, header: Header, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ModelError for tensors that are none of the denoiser's, whose shapes are given, or of another shape."""
     from nodes.models.errors import ModelError
 
-    shapes = {name: tuple(tensor.shape) for name, tensor in model.parts().shell("unet").state_dict().items()}
     unknown = [name for name in header.tensors if target(name) not in shapes]
     if unknown:
         raise ModelError(
@@ -87,10 +87,19 @@ def _fingerprint(path: str, embeddings: Sequence[str] = ()) -> str:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
+    from nodes.known import described_model
     from nodes.weights.embeddings import EXPECTED_FILE, words
     from nodes.weights.files import file_problems
 
-    yield from file_problems(view, "path", _look, EXPECTED)
+    model = described_model(view)
+    unet = model.weights["unet"] if model is not None else None
+
+    def look(path: Path, header: Header) -> None:
+        _look(path, header)
+        if unet is not None and unet.layout == "diffusers":
+            _fit(path, header, {name: info.shape for name, info in unet.tensors.items()})
+
+    yield from file_problems(view, "path", look, EXPECTED)
     yield from file_problems(view, "embeddings", words, EXPECTED_FILE)
 
 
@@ -116,7 +125,8 @@ def load_custom_diffusion(
     file = Path(ctx.resolve_input_path(path))
     header = header_of(file)
     _look(file, header)
-    _fit(file, header, model)
+    shell = model.parts().shell("unet")
+    _fit(file, header, {name: tuple(tensor.shape) for name, tensor in shell.state_dict().items()})
     added = word_patches(ctx, model, embeddings, tokens)
     patch = CustomDiffusionPatch(path=str(file), digest=content(file))
     return dataclasses.replace(model, patches=(*model.patches, patch, *added))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from engine import NodeView, Problem, Range, node, value
 from nodes.checks import VIEWS
+from nodes.known import sizes_of
 from nodes.technique import View
 from nodes.values import Guidance
 
@@ -127,6 +128,8 @@ def _check(view: NodeView) -> Iterable[Problem]:
 def _too_large(view: NodeView, name: str, size: int, side: str) -> Iterator[Problem]:
     for user in view.users():
         canvas = user.literals.get(side)
+        if not canvas:  # that of its start, or of the model
+            canvas = max((made[("width", "height").index(side)] for made in sizes_of(user)), default=0)
         if isinstance(canvas, int) and 0 < canvas < size:
             message = f"a view with {name} {size} is larger than the canvas, {side} {canvas} of {user.id}"
             yield Problem(code="bad_value", node=view.id, input=name, message=message, given=size, expected=canvas)

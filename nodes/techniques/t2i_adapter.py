@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.nets.handles import Adapter, other_family, source_problems, window_problems
+from nodes.nets.handles import Adapter, source_problems, window_problems
 from nodes.technique import Residuals, Technique
 from nodes.values import Control, Image
 
@@ -54,14 +54,15 @@ class _Live:
     """What a run keeps: the net until its features are known, and these."""
 
     def __init__(self, control: AdapterControl, run: Run) -> None:
-        from nodes.nets.files import describe_adapter, family_of
+        from nodes.nets.files import describe_adapter
+        from nodes.nets.fit import adapter_misfit
         from nodes.nets.hints import hint_tensor
         from nodes.nets.live import hold
 
-        net, family = control.net, family_of(run.unet.config)
-        if (net.family == "sdxl") != (family == "sdxl"):
-            raise ValueError(other_family("T2I-Adapter", net.source, net.family, family))
-        self._scale, self._run, self._source = control.scale, run, net.source
+        net = control.net
+        if (misfit := adapter_misfit(net.source, net.family, (), run.unet.config)) is not None:
+            raise ValueError(misfit)
+        self._scale, self._run, self._source, self._family = control.scale, run, net.source, net.family
         hint = hint_tensor(control.hint.pixels, run, "t2i_adapter")
         self._hint = hint.mean(dim=1, keepdim=True) if net.channels == 1 else hint
         self._held: Held = hold(net.source, net.location, net.fingerprint, describe_adapter, run.device, run.dtype)
@@ -82,6 +83,8 @@ class _Live:
     def _evaluate(self, hint: Tensor) -> list[Tensor]:
         import torch
 
+        from nodes.nets.fit import adapter_misfit
+
         net: Any = self._held.item
         factor = int(net.config.downscale_factor)
         if hint.shape[-1] % factor or hint.shape[-2] % factor:
@@ -91,14 +94,10 @@ class _Live:
             )
         with torch.no_grad():
             features = [feature * self._scale for feature in net(hint)]
-        widths, config = [feature.shape[1] for feature in features], self._run.unet.config
-        wanted = list(config.block_out_channels)
-        # Those for SDXL have one more than the model has levels: the last is for the middle.
-        if widths[: len(wanted)] != wanted:
-            raise ValueError(
-                f"the T2I-Adapter {self._source!r} has features of {widths} channels and the model levels of {wanted}: "
-                "it is for another model"
-            )
+        widths = [feature.shape[1] for feature in features]
+        misfit = adapter_misfit(self._source, self._family, widths, self._run.unet.config)
+        if misfit is not None:
+            raise ValueError(misfit)
         return features
 
 

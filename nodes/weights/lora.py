@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from nodes.models.description import Description
+
 _ROLE = re.compile(
     r"(?P<base>.+?)"
     r"(?:(?:\.lora_linear_layer|\.lora|_lora)\.(?P<old>down|up)\.weight"
@@ -108,13 +110,16 @@ def roles(path: Path, header: Header) -> dict[str, dict[str, str]]:
 
 def layer_names(component: str, module: torch.nn.Module, config: Mapping[str, Any]) -> Names:
     """The names under which files may mean a component's layers."""
-    shapes: dict[str, tuple[int, ...]] = {}
+    kinds = ("Linear", "Conv2d", "LoRACompatibleLinear", "LoRACompatibleConv")
+    parts = [(name, part) for name, part in module.named_modules() if type(part).__name__ in kinds]
+    return named_layers(component, {name: tuple(part.weight.shape) for name, part in parts}, config)
+
+
+def named_layers(component: str, shapes: dict[str, tuple[int, ...]], config: Mapping[str, Any]) -> Names:
+    """The same from the shapes of the layers' weights, by module path."""
     aliases: dict[str, str] = {}
     plain_up = frozenset(i for i, kind in enumerate(config.get("up_block_types", ())) if kind == "UpBlock2D")
-    for name, part in module.named_modules():
-        if type(part).__name__ not in ("Linear", "Conv2d", "LoRACompatibleLinear", "LoRACompatibleConv"):
-            continue
-        shapes[name] = tuple(part.weight.shape)
+    for name in shapes:
         bare = name.removeprefix("text_model.")
         known = [bare]
         if component == "unet":
@@ -123,6 +128,24 @@ def layer_names(component: str, module: torch.nn.Module, config: Mapping[str, An
         for alias in known:
             aliases[alias] = aliases[alias.replace(".", "_")] = name
     return Names(shapes, aliases)
+
+
+def described_layers(description: Description) -> dict[str, Names] | None:
+    """Those of a model by component, from its files' headers; None where these have other names for them."""
+    found = {}
+    for component, weights in description.weights.items():
+        if component == "vae":
+            continue
+        if weights.layout != "diffusers":
+            return None
+        # Tables of embeddings are among them, which no adapter names.
+        shapes = {
+            name.removesuffix(".weight"): info.shape
+            for name, info in weights.tensors.items()
+            if name.endswith(".weight") and len(info.shape) in (2, 4)
+        }
+        found[component] = named_layers(component, shapes, {"layers_per_block": 2, **weights.config})
+    return found
 
 
 def _component(base: str) -> tuple[str, str]:
