@@ -114,12 +114,16 @@ def facts(prompt: Prompt, image: NDArray[np.uint8]) -> dict[str, bool]:
 
 def measure(model: Model, steps: int, scale: float) -> list[Row]:
     """All rows of the table."""
-    sets: list[tuple[str, list[Prompt], SchedulerName]] = [(f"one {s}", single_prompts(s), "ddim") for s in SHAPES]
-    sets += [(f"two, {r}", pair_prompts(r), "ddim") for r in (*RELATIONS, "and")]
-    sets += [(f"one, {s}", single_prompts(), s) for s in SCHEDULERS]
+    sets: list[tuple[str, list[Prompt], SchedulerName, float]] = [
+        *((f"one {s}", single_prompts(s), "ddim", scale) for s in SHAPES),
+        *((f"two, {r}", pair_prompts(r), "ddim", scale) for r in (*RELATIONS, "and")),
+        ("one, no guidance", single_prompts(), "ddim", 1.0),
+        ("two, no guidance", pair_prompts("and"), "ddim", 1.0),
+        *((f"one, {s}", single_prompts(), s, scale) for s in SCHEDULERS),
+    ]
     rows = []
-    for name, prompts, scheduler in sets:
-        row = Row(name, [facts(p, image) for p, image in images(model, prompts, steps, scale, scheduler)])
+    for name, prompts, scheduler, guidance in sets:
+        row = Row(name, [facts(p, image) for p, image in images(model, prompts, steps, guidance, scheduler)])
         print(f"{name}: all right {row.share('all'):.0%}", flush=True)
         rows.append(row)
     return rows
@@ -164,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="shapes")
     parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--scale", type=float, default=4.0, help="guidance scale")
+    parser.add_argument("--scale", type=float, default=3.0, help="guidance scale")
     parser.add_argument("--docs", type=Path, help="page to write the table into, between its markers")
     parser.add_argument("--sheet", type=Path, help="PNG to write 64 images to")
     args = parser.parse_args()
