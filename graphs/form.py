@@ -58,7 +58,8 @@ def _nodes(workflow: Workflow) -> Iterator[Problem]:
             try:
                 write_input(value)
             except (TypeError, ValueError) as error:
-                yield Problem(code="bad_document", node=id, input=name, message=f"The input cannot be written: {error}.")
+                message = f"The input cannot be written: {error}."
+                yield Problem(code="bad_document", node=id, input=name, message=message)
 
 
 def _links(workflow: Workflow, nearest: _Nearest) -> Iterator[Problem]:

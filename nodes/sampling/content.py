@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import inspect
+import os
 import platform
 import struct
 from collections.abc import Mapping
@@ -81,17 +83,26 @@ _names: dict[type, str] = {}
 
 
 def class_name(cls: type) -> str:
-    """A class by name, and by its code where it is not one of ours.
+    """A class and those that it is made from by name, and by their code where they are not ours.
 
-    Raises NoContent where its code cannot be read.
+    Raises NoContent where their code cannot be read, as of one typed at a prompt.
     """
     if cls not in _names:
+        _names[cls] = " ".join(f"{one.__module__}.{one.__qualname__}{_code_of(one)}" for one in cls.__mro__[:-1])
+    return _names[cls]
+
+
+def _code_of(cls: type) -> str:
+    for item in vars(cls).values():
+        if not inspect.isfunction(item) or item.__code__.co_filename == "<string>":  # a dataclass has some made for it
+            continue
+        if not os.path.isfile(item.__code__.co_filename):
+            raise NoContent(f"the code of {cls.__qualname__} is in no file")
         try:
-            code = code_fingerprint(cls)
+            return f":{code_fingerprint(item) or ''}"
         except Exception as error:
             raise NoContent(f"the code of {cls.__qualname__} cannot be read") from error
-        _names[cls] = f"{cls.__module__}.{cls.__qualname__}:{code or ''}"
-    return _names[cls]
+    return ""
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nodes.fitting import channel_message
-from nodes.technique import AttentionRule, Branch, Predictions, Residuals, View
+from nodes.technique import AttentionRule, Branch, Predictions, Residuals, Technique, View
 
 if TYPE_CHECKING:
     from nodes.sampling.attention import Processors
@@ -108,6 +108,7 @@ class Forward:
         self._chunks: dict[tuple[int, ...] | None, list[Units]] = {}
         self._chunked_by: int | None = -1
         self._shared: dict[tuple[Branch, Any], Residuals] = {}
+        self._blank: dict[Technique, Tensor] = {}
         self._in_channels = int(run.unet.config.in_channels)
         width = run.unet.config.cross_attention_dim
         self._text_width = width if isinstance(width, int) and run.unet.config.encoder_hid_dim is None else None
@@ -294,9 +295,11 @@ class Forward:
         sides = []
         for technique in step.active.channels:
             found = [technique.channels(step, branch) for branch in rows.branches]
-            present = next((extra for extra in found if extra is not None), None)
+            # In a forward of nothing but such branches (the second one of SAG) the first one tells how many.
+            present = next((extra for extra in found if extra is not None), self._blank.get(technique))
             if present is None:
                 continue
+            self._blank[technique] = present
             # A branch that is given nothing still needs the channels: zeros.
             filled = [torch.zeros_like(present) if extra is None else extra for extra in found]
             side = torch.cat([rows.units.take(extra) for extra in filled])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine import node, value
 from nodes.checks import CHANNELS
@@ -19,11 +19,22 @@ if TYPE_CHECKING:
 @value("control.depth")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DepthControl(Control):
-    """One more channel for every row: depth at latent size (bicubic), stretched per image to [-1, 1]."""
+    """One more channel for every row: depth at latent size (bicubic), stretched per image to [-1, 1].
+
+    The model reads the channel in every step: outside the window it holds 0, which is a flat map's.
+    """
 
     counts_calls: ClassVar[bool] = False
 
     depth: Image
+
+    def inside(self, index: int, calls: int) -> bool:
+        """Everywhere."""
+        return True
+
+    def identity(self, index: int, calls: int) -> tuple[Any, ...]:
+        """The depth, or that there is none."""
+        return (self.depth,) if super().inside(index, calls) else (None,)
 
     def setup(self, run: Run) -> None:
         """A map that does not fit is found before the first step."""
@@ -31,7 +42,8 @@ class DepthControl(Control):
 
     def channels(self, step: Step, branch: Branch) -> Tensor:
         """The same depth for every branch."""
-        return step.run.derived(self, lambda: [self._channel(step.run)])[0]
+        depth = step.run.derived(self, lambda: [self._channel(step.run)])[0]
+        return depth if super().inside(step.index, step.calls) else depth.new_zeros(depth.shape)
 
     def _channel(self, run: Run) -> Tensor:
         import torch

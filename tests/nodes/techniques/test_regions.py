@@ -136,6 +136,7 @@ def test_uneven_lists_are_found_before_running(folder: Any) -> None:
     with Graph() as graph:
         loaded = load_model(str(folder("sd1")))
         prompt = encode_prompt(loaded, "a")
-        denoise(loaded, [cfg(prompt), regions([prompt, prompt], [rectangle_mask(64, 64)])])
+        uneven = regions([prompt, prompt], [rectangle_mask(64, 64)])
+        denoise(loaded, [cfg(prompt), uneven], width=64, height=64)
     found = [(p.code, p.node, p.input) for p in check(graph.workflow()) if p.node is not None]
     assert found == [("bad_value", "regions", "masks")]

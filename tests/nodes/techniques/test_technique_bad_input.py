@@ -21,7 +21,7 @@ from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
 
 Folder = Callable[[str], Path]
 Nodes = dict[str, Any]
-BUILDERS["sd1_edit"] = lambda folder: tiny_sd1(folder, unet_in=8)
+BUILDERS["sd1_eight"] = lambda folder: tiny_sd1(folder, unet_in=8)
 BUILDERS["sd1_deep"] = lambda folder: tiny_sd1(folder, unet_in=5)
 
 
@@ -330,7 +330,7 @@ def test_truncated_networks(folder: Folder, files: Path, tmp_path: Path, kind: s
 
 
 def test_an_8_channel_model_without_an_image(folder: Folder) -> None:
-    problem = only(made(folder("sd1_edit")))
+    problem = only(made(folder("sd1_eight")))
     assert (problem.code, problem.node, problem.input) == ("missing_input", "draw", "guidance")
     assert "takes 8 channels and is given 4: it is an image-editing model: use `instruct_pix2pix`" in problem.message
 
@@ -353,7 +353,7 @@ def test_a_plain_model_with_too_many_channels(folder: Folder, files: Path) -> No
     problem = only(made(folder("sd1"), controls={"deep": node("depth_control", depth=link("right"))}, more=more))
     assert problem.message.endswith("(deep)")
     # What such models want they get.
-    assert found(made(folder("sd1_edit"), {"edit": edit}, more=more, base=False)) == []
+    assert found(made(folder("sd1_eight"), {"edit": edit}, more=more, base=False)) == []
     deep = {"deep": node("depth_control", depth=link("right"))}
     assert found(made(folder("sd1_deep"), controls=deep, more=more)) == []
 
@@ -374,7 +374,7 @@ def test_others_techniques_may_give_channels(folder: Folder, tmp_path: Path) -> 
         '    """Nothing."""\n    return Guidance()\n'
     )
     catalogue = Catalogue.load([tmp_path])
-    nodes = made(folder("sd1_edit"), {"mine": node("theirs")})
+    nodes = made(folder("sd1_eight"), {"mine": node("theirs")})
     assert check({"weft": 1, "nodes": nodes}, catalogue, targets=["draw"]) == []
 
 
