@@ -22,6 +22,7 @@ from engine.filehash import content_hash, folder_hash
 from graphs.problems import near
 
 GROUP = "weft.nodes"
+FOLDER_PREFIX = "weft_nodes_"
 OWN_PACKAGES = frozenset({"engine", "graphs", "nodes", "server"})
 
 
@@ -107,11 +108,7 @@ class Catalogue:
         path = Path(folder).resolve()
         if not path.is_dir():
             raise CatalogueError(f"there is no folder of nodes {folder}")
-        package = f"weft_nodes_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}"
-        if package not in sys.modules:
-            module = types.ModuleType(package)
-            module.__path__ = [str(path)]
-            sys.modules[package] = module
+        package = folder_package(path)
         for file in sorted(path.glob("*.py")):
             if not file.name.startswith("_"):
                 self._add_import(f"{package}.{file.stem}", str(file))
@@ -159,6 +156,16 @@ class Catalogue:
 def installed() -> Catalogue:
     """The catalogue of installed nodes, loaded once a process."""
     return Catalogue.load()
+
+
+def folder_package(path: str | os.PathLike[str]) -> str:
+    """The name of the package that a folder of nodes is imported as; makes the package."""
+    package = f"{FOLDER_PREFIX}{hashlib.blake2b(os.fspath(path).encode(), digest_size=6).hexdigest()}"
+    if package not in sys.modules:
+        module = types.ModuleType(package)
+        module.__path__ = [os.fspath(path)]
+        sys.modules[package] = module
+    return package
 
 
 def code_fingerprint(fn: Any) -> str | None:

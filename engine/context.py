@@ -195,6 +195,16 @@ class Context:
         """
         return dict(self._provenance()) if self._provenance is not None else {}
 
+    def settings(self) -> dict[str, Any]:
+        """What it was made with, as plain data for a Context in another process; `listens` for the listener."""
+        return {
+            "node_id": self.node_id,
+            "out": str(self.out),
+            "roots": None if self.roots is None else [str(root) for root in self.roots],
+            "preview_interval": self._preview_interval,
+            "listens": self._listener is not None,
+        }
+
     def close(self) -> None:
         """Remove the scratch folder. The engine calls it."""
         if self._scratch is not None:

@@ -37,6 +37,10 @@ class NodeError(Exception):
     @classmethod
     def of(cls, node: str, type: str, cause: BaseException) -> NodeError:
         """The NodeError for an exception that node `node` raised."""
+        if isinstance(cause, Elsewhere):
+            error = cls(node, type, cause.exception, cause.message, cause.traceback)
+            error.__cause__ = cause
+            return error
         own = traceback.TracebackException.from_exception(cause)
         # The first frames are the executor's; a person is helped by what the node did.
         while len(own.stack) > 1 and os.path.dirname(own.stack[0].filename) == os.path.dirname(__file__):
@@ -44,6 +48,22 @@ class NodeError(Exception):
         error = cls(node, type, cause.__class__.__name__, explain(cause), "".join(own.format()))
         error.__cause__ = cause
         return error
+
+
+class Elsewhere(Exception):  # noqa: N818 (it says where it happened)
+    """What went wrong in another process, as data.
+
+    Attributes:
+        exception: class of what was raised there, or "WorkerDied", "WorkerHung", "TimeoutError".
+        message: what it said, made readable.
+        traceback: where, as text; what a process wrote last that died.
+    """
+
+    def __init__(self, exception: str, message: str, traceback: str = "") -> None:
+        self.exception = exception
+        self.message = message
+        self.traceback = traceback
+        super().__init__(message)
 
 
 class RunFailed(Exception):  # noqa: N818 (it reads as what happened)

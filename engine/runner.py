@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.cache import Cache, Outputs
 from engine.catalogue import Catalogue, installed
@@ -39,6 +39,9 @@ from graphs.builder import current_graph
 from graphs.document import Workflow
 from graphs.problems import WorkflowError
 
+if TYPE_CHECKING:
+    from engine.isolation import Workers
+
 __all__ = ["Made", "Result", "Settings", "run"]
 
 
@@ -66,6 +69,7 @@ def run(
     settings: Settings | None = None,
     roots: Sequence[str | os.PathLike[str]] | None = None,
     job: str | None = None,
+    isolate: bool | Workers = False,
 ) -> Result:
     """Check a workflow, plan it, and run what is not in the cache.
 
@@ -80,6 +84,8 @@ def run(
         settings: how it behaves.
         roots: folders that may be read; None allows every path.
         job: the id that events carry; by default a new one.
+        isolate: run nodes in a process of their own, so that one which crashes, hangs or exits fails this run and no
+            more; True for the workers of this process, or some `engine.isolation.Workers`.
 
     Raises:
         WorkflowError: the workflow has errors; nothing ran.
@@ -100,6 +106,7 @@ def run(
                 settings=settings,
                 roots=roots,
                 job=job,
+                isolate=isolate,
             )
         )
     catalogue = catalogue or installed()
@@ -107,17 +114,26 @@ def run(
     workflow, problems = examine(read_source(source), catalogue, targets=names, roots=roots)
     if any(problem.severity == "error" for problem in problems):
         raise WorkflowError(problems)
+    cache = Cache.default() if cache is None else cache
+    executor: Executor
+    if isolate:
+        from engine.isolation import Workers, default_workers
+
+        workers = isolate if isinstance(isolate, Workers) else default_workers()
+        cache, executor = workers.cache(cache), workers.lease()
+    else:
+        executor = InProcess()
     return _Run(
         workflow,
         names,
-        cache=Cache.default() if cache is None else cache,
+        cache=cache,
         catalogue=catalogue,
         out=Path(OUT if out is None else out).absolute(),
         emitter=Emitter(job or uuid.uuid4().hex, on_event),
         cancel=cancel or CancelToken(),
         settings=settings or Settings(),
         roots=roots,
-    ).run(InProcess())
+    ).run(executor)
 
 
 def _target_name(target: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ import msgpack
 from engine.values import ValueType, type_named, type_of
 
 Buffer = bytes | memoryview
+Body = bytearray | mmap.mmap
+"""Tensors as one safetensors file in memory that is the value's own from now on."""
 
 _LIST, _TUPLE, _DICT, _VALUE, _TENSOR, _ARRAY, _INT = range(7)
 
@@ -64,7 +67,7 @@ def encode(value: Any) -> Encoded:
     return Encoded(structure, list(encoder.classes), encoder.body())
 
 
-def decode(structure: Any, body: bytearray) -> Any:
+def decode(structure: Any, body: Body) -> Any:
     """Put a value together again. Tensors share the memory of `body`.
 
     Raises:
@@ -163,7 +166,7 @@ class _Encoder:
 
 
 class _Decoder:
-    def __init__(self, body: bytearray) -> None:
+    def __init__(self, body: Body) -> None:
         self.body = body
         self.tensors = dict(_slices(body)) if body else {}
         self.made: dict[tuple[int, int], Any] = {}
@@ -216,7 +219,7 @@ class _Decoder:
         return numpy.frombuffer(memoryview(self.body)[start:end], dtype=kind).reshape(shape)
 
 
-def _slices(body: bytearray) -> Iterator[tuple[str, tuple[str, tuple[int, ...], int, int]]]:
+def _slices(body: Body) -> Iterator[tuple[str, tuple[str, tuple[int, ...], int, int]]]:
     size = int.from_bytes(body[:8], "little")
     header = json.loads(bytes(body[8 : 8 + size]))
     base = 8 + size

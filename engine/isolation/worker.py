@@ -1,0 +1,341 @@
+"""The other process: receives calls of nodes, makes them as any run in a process would, and sends what came of them.
+
+The main thread takes the calls, another one listens, so that a cancel is heard while a node runs, and a third tells
+every quarter of a second that Python still moves. When the parent is gone the kernel ends this process, even in the
+middle of a C loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import faulthandler
+import fcntl
+import functools
+import importlib
+import itertools
+import logging
+import os
+import queue
+import signal
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.cache.trails import Trails
+from engine.catalogue import code_fingerprint, folder_package
+from engine.context import CancelToken, Context
+from engine.declare import Node, NodeType
+from engine.errors import Cancelled, NodeError
+from engine.executor import Done, Executor, InProcess, Task
+from engine.isolation.parcels import Address, pack_outputs, unpack
+from engine.isolation.wire import Body, Channel
+from engine.ports import Lazy
+
+BEAT_SECONDS = 0.25
+
+
+def main(connection: int, lifeline: int, crash: str) -> None:
+    """Serve until the parent hangs up.
+
+    Args:
+        connection: descriptor of the socket.
+        lifeline: descriptor of a pipe that the parent holds open and never writes to.
+        crash: the file that takes the stack of a crash.
+    """
+    die_with(lifeline)
+    die_first()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which cancels
+    with open(crash, "w") as file:
+        faulthandler.enable(file)
+        Server(Channel(socket.socket(fileno=connection))).serve()
+
+
+def die_with(lifeline: int) -> None:
+    """Have the kernel send SIGIO, which ends a process, when the pipe's other end closes. Needs no thread of ours."""
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def die_first() -> None:
+    """When memory runs out, have the kernel take this process and not the parent."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("600")
+
+
+class Server:
+    """Answers one parent."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.executor: Executor = InProcess()
+        self.cancel = CancelToken()
+        self.types: dict[int, NodeType] = {}
+        self.live: dict[Address, Any] = {}
+        """Values that cannot leave."""
+        self._calls: queue.SimpleQueue[tuple[dict[str, Any], Body] | None] = queue.SimpleQueue()
+        self._answers: dict[int, queue.SimpleQueue[tuple[Any, Body]]] = {}
+        self._questions = itertools.count()
+        self._busy = 0
+        self._lock = threading.Lock()
+
+    def serve(self) -> None:
+        """Until the parent hangs up."""
+        threading.Thread(target=self._listen, name="weft-listen", daemon=True).start()
+        threading.Thread(target=self._beat, name="weft-beat", daemon=True).start()
+        send_logs(self.channel)
+        while (call := self._calls.get()) is not None:
+            message, body = call
+            match message["do"]:
+                case "call":
+                    self._call(message, body)
+                case "begin":
+                    self.executor.close()
+                    self.executor, self.cancel = InProcess(), CancelToken()
+                case "drop":
+                    for address in message["addresses"]:
+                        self.live.pop(tuple(address), None)
+
+    def ask(self, question: str, **fields: Any) -> tuple[Any, Body]:
+        """Ask the parent and wait for the answer."""
+        number = next(self._questions)
+        answer = self._answers[number] = queue.SimpleQueue()
+        self.channel.send({"say": "ask", "question": question, "number": number, **fields})
+        try:
+            return answer.get()
+        finally:
+            del self._answers[number]
+
+    # -- on threads of their own
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                message, body = self.channel.receive()
+                match message["do"]:
+                    case "ping":
+                        self.channel.send({"say": "pong"})
+                    case "stop":
+                        self.cancel.cancel()
+                        self.executor.stop()
+                    case "answer":
+                        if message["number"] in self._answers:
+                            self._answers[message["number"]].put((message, body))
+                    case _:
+                        self._calls.put((message, body))
+        except EOFError:
+            os._exit(0)  # whatever runs here, nobody wants it any more
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(BEAT_SECONDS)
+            if self._busy:
+                with contextlib.suppress(OSError):
+                    self.channel.send({"say": "beat", "bytes": resident_bytes()})
+
+    # -- calls
+
+    def _call(self, message: dict[str, Any], body: Body) -> None:
+        number, serial, keeps = message["number"], message["serial"], message["keeps"]
+
+        def done(result: Done) -> None:
+            self._count(-1)
+            self._report(number, serial, keeps, node_type, result)
+
+        self._count(1)
+        node_type: NodeType | None = None
+        try:
+            node_type = self._type(message["type"])
+            inputs = self._inputs(message, body, node_type)
+            context = self._context(number, message["context"], node_type)
+        except BaseException as error:
+            done(Done(number, None, error, 0.0))
+            return
+        if context is not None and node_type.context_parameter is not None:
+            inputs[node_type.context_parameter] = context
+        self.executor.submit(Task(number, self._announcing(number, node_type), inputs, context), done)
+
+    def _count(self, step: int) -> None:
+        with self._lock:
+            self._busy += step
+
+    def _type(self, reference: dict[str, Any]) -> NodeType:
+        known = self.types.get(reference["id"])
+        if known is None:
+            known = self.types[reference["id"]] = find_type(reference)
+        return known
+
+    def _inputs(self, message: dict[str, Any], body: Body, node_type: NodeType) -> dict[str, Any]:
+        number = message["number"]
+
+        def lazy(which: int) -> Lazy[Any]:
+            def compute() -> Any:
+                answer, body = self.ask("lazy", task=number, which=which)
+                if answer["error"]:
+                    raise Cancelled(answer["error"])
+                return unpack(answer["values"], body, self.live.__getitem__)[0]
+
+            return Lazy(compute)
+
+        values = unpack(message["inputs"], body, self.live.__getitem__, lazy)
+        return dict(zip(message["names"], values, strict=True))
+
+    def _context(self, number: int, description: dict[str, Any] | None, node_type: NodeType) -> Context | None:
+        if description is None:
+            return None
+        listens, trails = description.pop("listens"), description.pop("trails")
+
+        def provenance() -> Mapping[str, str]:
+            answer, _ = self.ask("provenance", task=number)
+            return dict(answer["texts"])
+
+        def reused(node: str, steps: int, total: int) -> None:
+            self.channel.send({"say": "reused", "number": number, "steps": int(steps), "total": int(total)})
+
+        return Context(
+            **description,
+            cancel=self.cancel,
+            listener=_Listener(self.channel, number) if listens else None,
+            provenance=provenance,
+            trails=None if trails is None else shared_trails(*trails),
+            on_reused=reused,
+        )
+
+    def _announcing(self, number: int, node_type: NodeType) -> NodeType:
+        """The type with a function that first says on which thread it runs, which dates it and blames it."""
+        fn, channel = node_type.fn, self.channel
+        shown = copy.copy(node_type)
+
+        def announce() -> None:
+            channel.send({"say": "began", "number": number, "thread": threading.get_ident()})
+
+        if node_type.is_async:
+
+            async def call_async(**inputs: Any) -> Any:
+                announce()
+                return await fn(**inputs)
+
+            shown.fn = call_async
+        else:
+
+            def call(**inputs: Any) -> Any:
+                announce()
+                return fn(**inputs)
+
+            shown.fn = call
+        return shown
+
+    def _report(self, number: int, serial: int, keeps: bool, node_type: NodeType | None, done: Done) -> None:
+        message: dict[str, Any] = {"say": "done", "number": number, "seconds": done.seconds, "values": None, "count": 0}
+        body: list[Any] = []
+        error = done.error
+        if error is None and node_type is not None:
+            several = node_type.several_outputs and isinstance(done.value, tuple)
+            message["several"] = several
+            items = list(done.value) if several else [done.value]
+            try:
+                if keeps:
+                    message["count"] = len(items)
+                    self.live.update({(serial, position): item for position, item in enumerate(items)})
+                else:
+                    message["values"], body = pack_outputs(
+                        items, lambda position, item: self._keep(serial, position, item)
+                    )
+            except Exception as raised:
+                error = raised
+        message["error"] = None if error is None else describe(error)
+        done.value = None
+        try:
+            self.channel.send(message, body)
+        except OSError:
+            os._exit(0)
+        except Exception as raised:  # text that is no text, a body that no memory is left for
+            self.channel.send(message | {"values": None, "error": describe(raised)})
+
+    def _keep(self, serial: int, position: int, item: Any) -> Address:
+        self.live[serial, position] = item
+        return serial, position
+
+
+class _Listener:
+    """Sends progress and previews of one call."""
+
+    def __init__(self, channel: Channel, number: int) -> None:
+        self._channel = channel
+        self._number = number
+
+    def progress(self, node: str, step: int, total: int, message: str) -> None:
+        self._channel.send(
+            {"say": "progress", "number": self._number, "step": int(step), "total": int(total), "message": str(message)}
+        )
+
+    def preview(self, node: str, image: bytes, mime: str, width: int, height: int) -> None:
+        self._channel.send(
+            {"say": "preview", "number": self._number, "mime": mime, "width": int(width), "height": int(height)},
+            [image],
+        )
+
+
+class _LogSender(logging.Handler):
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(Exception):
+            self._channel.send(
+                {"say": "log", "name": record.name, "level": record.levelno, "text": record.getMessage()}
+            )
+
+
+def send_logs(channel: Channel) -> None:
+    """Weft's own log lines go through the parent's loggers, which know who listens and at which level."""
+    log = logging.getLogger("weft")
+    log.addHandler(_LogSender(channel))
+    log.propagate = False
+
+
+@functools.cache
+def shared_trails(memory_bytes: int, folder: str | None, disk_bytes: int) -> Trails:
+    """The steps of earlier runs: on disk those of the parent, in memory this process's own."""
+    return Trails(memory_bytes, None if folder is None else Path(folder), disk_bytes)
+
+
+def find_type(reference: dict[str, Any]) -> NodeType:
+    """The node type that the parent means.
+
+    Raises:
+        RuntimeError: it is not to be found here, or its code is not what the parent has.
+    """
+    name, module = reference["name"], reference["module"]
+    if reference["folder"] is not None:
+        folder_package(reference["folder"])
+    for item in vars(importlib.import_module(module)).values():
+        if issubclass(type(item), Node) and item.node_type.name == name:
+            found: NodeType = item.node_type
+            if code_fingerprint(found.fn) != reference["code"]:
+                raise RuntimeError(
+                    f"the code of {name!r} in {module} changed since this process loaded it: start it anew"
+                )
+            return found
+    raise RuntimeError(f"the node {name!r} is not at the head of the module {module}, so no worker can find it there")
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An exception as plain data."""
+    if isinstance(error, Cancelled):
+        return {"cancelled": str(error)}
+    own = NodeError.of("", "", error)
+    return {"exception": own.exception, "message": own.message, "traceback": own.traceback}
+
+
+def resident_bytes() -> int:
+    """How much memory this process takes; 0 where the system does not say."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,0 +1,220 @@
+"""Nodes that misbehave, for the tests of isolation. A module of its own, since a worker imports it."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine import Catalogue, Context, Files, Lazy, Node, node
+from tests.engine.toys import Live, Square
+
+
+class Pair(NamedTuple):
+    """Two of a kind."""
+
+    first: Live
+    second: int
+
+
+@node("pid")
+def pid(value: Any = None) -> int:
+    """The process that it runs in."""
+    return os.getpid()
+
+
+@node("segfault")
+def segfault(value: Any = None) -> int:
+    """Crash."""
+    ctypes.string_at(0)
+    return 0
+
+
+@node("abort")
+def abort(value: Any = None) -> int:
+    """End in native code."""
+    os.abort()
+
+
+@node("killed")
+def killed(value: Any = None) -> int:
+    """What the system does when memory is short."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+@node("leave")
+def leave(code: int = 3, hard: bool = False) -> int:
+    """Exit, by exception or at once."""
+    os._exit(code) if hard else sys.exit(code)
+
+
+@node("spin")
+def spin(value: Any = None, seconds: float = 60.0) -> int:
+    """Never look whether somebody wants it to end."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    return 0
+
+
+@node("stuck")
+def stuck(value: Any = None, ctx: Context | None = None) -> int:
+    """A loop in C that keeps Python's lock."""
+    if ctx is not None:
+        ctx.progress(1, 2, "now")
+    re.match(r"(a+)+$", "a" * 60 + "b")
+    return 0
+
+
+@node("eat")
+def eat(megabytes: int = 600) -> int:
+    """Take memory."""
+    kept = [b"x" * (1 << 20) for _ in range(megabytes)]
+    time.sleep(20)
+    return len(kept)
+
+
+@node("fail")
+def fail(message: str = "it broke") -> int:
+    """Fail in the ordinary way."""
+    raise ValueError(message)
+
+
+@node("array")
+def array(count: int = 10, fill: float = 1.0) -> Any:
+    """Many numbers."""
+    return np.full(count, fill)
+
+
+@node("scale")
+def scale(array: Any, by: float = 2.0) -> Any:
+    """Changes what it is given, as it should not."""
+    array *= by
+    return array
+
+
+@node("live")
+def live(number: int = 0, log: str = "") -> Live:
+    """A value that cannot leave its process."""
+    if log:
+        with open(log, "a") as file:
+            file.write(f"{os.getpid()}\n")
+    return Live(number)
+
+
+@node("live_pair")
+def live_pair(number: int = 0) -> Pair:
+    """One that cannot leave, and one that can."""
+    return Pair(Live(number), number)
+
+
+@node("use_live")
+def use_live(live: Live, after: Any = None) -> int:
+    """What is in it."""
+    return live.number
+
+
+@node("use_lives")
+def use_lives(lives: list[Live]) -> int:
+    """Several."""
+    return sum(live.number for live in lives)
+
+
+@node("gather")
+def gather(values: list[Any]) -> int:
+    """Needs them all."""
+    return len(values)
+
+
+@node("square")
+def square(side: float = 1.0) -> Square:
+    """A value."""
+    return Square(4, side)
+
+
+@node("side")
+def side(square: Square) -> float:
+    """Out of a value."""
+    return square.side
+
+
+@node("talk")
+def talk(count: int = 3, ctx: Context | None = None) -> int:
+    """Says all that a node may say."""
+    assert ctx is not None
+    print("printed")
+    os.write(1, b"written\n")
+    ctx.log.warning("logged")
+    logging.getLogger("weft.other").warning("logged too")
+    for step in range(count):
+        ctx.preview(b"picture" * 20_000, "image/png", 8, 4)
+        ctx.progress(step + 1, count, "going")
+    return count
+
+
+@node("where")
+def where(ctx: Context | None = None) -> str:
+    """Folders and provenance."""
+    assert ctx is not None
+    (ctx.scratch / "x").write_text("x")
+    return "|".join([str(ctx.out), str(ctx.scratch), ctx.provenance()["weft_workflow"], ctx.node_id])
+
+
+@node("write", side_files=True)
+def write(text: str, ctx: Context | None = None) -> Files:
+    """A file."""
+    assert ctx is not None
+    path = ctx.output_path("a", ".txt")
+    path.write_text(text)
+    return Files.of(path)
+
+
+@node("lazily")
+def lazily(value: Lazy[int], wanted: bool = True) -> int:
+    """Asks, or not."""
+    return value() if wanted else -1
+
+
+@node("nap")
+async def nap(seconds: float = 0.2, mark: str = "") -> float:
+    """Wait on the event loop."""
+    await asyncio.sleep(seconds)
+    if mark:
+        Path(mark).touch()
+    return seconds
+
+
+@node("stepping")
+def stepping(count: int = 1000, ctx: Context | None = None) -> int:
+    """Looks whether it is to end."""
+    assert ctx is not None
+    for step in range(count):
+        ctx.progress(step, count)
+        time.sleep(0.01)
+    return count
+
+
+@node("background")
+def background(value: Any = None) -> int:
+    """Leaves a thread that crashes the process while another node runs."""
+    threading.Timer(0.3, lambda: os._exit(7)).start()
+    return 0
+
+
+NODES: list[Node[..., Any]] = [item for item in list(globals().values()) if isinstance(item, Node)]
+
+
+def catalogue() -> Catalogue:
+    """The nodes above."""
+    return Catalogue(NODES)
