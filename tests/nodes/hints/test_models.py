@@ -129,7 +129,6 @@ def test_what_is_large_may_be_far(depth_folder: Path) -> None:
 
 def test_keypoints_are_those_of_transformers(pose_folder: Path) -> None:
     """Boxes, margins, and the way back, against transformers' own processor; it refines peaks in another way."""
-    pytest.importorskip("scipy")
     from transformers import AutoImageProcessor, VitPoseForPoseEstimation
 
     pixels = picture(1, 90, 120).pixels[0].numpy()
