@@ -222,7 +222,7 @@ class _Checker:
             self._add(flaw.code, id, port.name, flaw.message, item, flaw.expected, flaw.suggestion)
         if port.widget is not None and port.is_path:
             for path in item if isinstance(item, list) else [item]:
-                if isinstance(path, str) and path:
+                if isinstance(path, str) and path and path not in port.widget.names:
                     self._path(id, port, path)
 
     def _path(self, id: str, port: Port, text: str) -> None:

@@ -71,7 +71,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Widget:
-    """How an editor shows an input: `Widget("textarea", rows=3)`, `Widget("file")`, `Widget("seed")`."""
+    """How an editor shows an input: `Widget("textarea", rows=3)`, `Widget("file")`, `Widget("seed")`.
+
+    `Widget("file", names=(...))`: what may also stand there and is no path, such as names of files that ship with a
+    node; the node finds them itself.
+    """
 
     kind: str
     options: tuple[tuple[str, Any], ...]
@@ -79,6 +83,11 @@ class Widget:
     def __init__(self, kind: str, **options: Any) -> None:
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "options", tuple(options.items()))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See above; none where it names none."""
+        return tuple(dict(self.options).get("names", ()))
 
 
 class Lazy(Generic[T]):

@@ -73,12 +73,15 @@ Fits = Callable[[str, Path, "Description"], "str | None"]
 
 def _net(technique: NodeView, run: _Wired, misfit: Fits) -> Iterator[Problem]:
     """A network, named by its loader, beside the model."""
+    from nodes.models.bundled import net_named
     from nodes.models.errors import ModelError
 
     loaders = technique.sources("net")
     loader = technique.other(loaders[0][0]) if loaders else None
     source = loader.literals.get("source") if loader is not None else None
-    path = loader.path(source) if loader is not None and isinstance(source, str) and source else None
+    path = None
+    if loader is not None and isinstance(source, str) and source:
+        path = net_named(source) or loader.path(source)
     if path is None or run.model is None:
         return
     try:

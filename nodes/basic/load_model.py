@@ -71,8 +71,9 @@ def load_model(
     Stable Diffusion 1.x, 2.x and SDXL, with epsilon or v prediction; safetensors only.
 
     Args:
-        source: "shapes" (ships with Weft), a diffusers folder, a single .safetensors checkpoint, or a hub id
-            such as owner/name or owner/name@revision. A folder called like a bundled model is ./shapes.
+        source: "shapes" (ships with Weft, as do "shapes-depth", which reads depth, and "shapes-edit", which edits as it
+            is told), a diffusers folder, a single .safetensors checkpoint, or a hub id such as owner/name or
+            owner/name@revision. A folder called like a bundled model is ./shapes.
         dtype: number format; auto is float32 on the CPU and float16 elsewhere.
         device: auto, cpu, cuda, cuda:N or mps; auto takes the fastest that is there.
         prediction: what the denoiser predicts, where the files are silent or wrong. Single files of SD 2.x do not say:

@@ -40,39 +40,44 @@ _OTHERS = {
 }
 
 
-def describe_folder(folder: Path, prediction: str = "auto") -> Description:
+def describe_folder(folder: Path, prediction: str = "auto", base: Path | None = None) -> Description:
     """What a model folder is.
 
     Args:
         folder: holds model_index.json and a folder per component.
         prediction: ``epsilon`` or ``v_prediction`` where the scheduler's configuration is wrong.
+        base: another model's folder, which has what this one lacks.
 
     Raises:
         ModelError: it is no model, incomplete, unsound, or something other than a supported model.
     """
-    index = read_json(folder / "model_index.json") if (folder / "model_index.json").exists() else {}
+
+    def at(name: str) -> Path:
+        return folder / name if base is None or (folder / name).exists() else base / name
+
+    index = read_json(at("model_index.json")) if at("model_index.json").exists() else {}
     _refuse_other(folder, index)
-    unet_config = read_json(folder / "unet" / "config.json")
+    unet_config = read_json(at("unet") / "config.json")
     family = _family(folder, index, unet_config)
-    missing = [name for name in (*REQUIRED[family], "scheduler") if not (folder / name).is_dir()]
+    missing = [name for name in (*REQUIRED[family], "scheduler") if not at(name).is_dir()]
     if missing:
         raise ModelError(f"{folder} is an incomplete {family} model: it lacks the folder {', '.join(missing)}")
     configs = {"unet": unet_config}
     for name in REQUIRED[family]:
         if name in CLASSES and name != "unet":
-            configs[name] = read_json(folder / name / "config.json")
+            configs[name] = read_json(at(name) / "config.json")
     for name, config in configs.items():
         _check_class(folder, name, config)
-    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    scheduler = read_json(at("scheduler") / "scheduler_config.json")
     said = scheduler.get("prediction_type", "epsilon") if prediction == "auto" else prediction
     predicts = prediction_of(said, folder)
-    weights = {name: Weights(config, _tensors(folder / name, _base(name))) for name, config in configs.items()}
-    tokenizers = {name: folder / name for name in REQUIRED[family] if name.startswith("tokenizer")}
-    files = [folder / "model_index.json"] if index else []
-    files += [folder / name / "config.json" for name in configs]
-    files += [folder / "scheduler" / "scheduler_config.json"]
+    weights = {name: Weights(config, _tensors(at(name), _base(name))) for name, config in configs.items()}
+    tokenizers = {name: at(name) for name in REQUIRED[family] if name.startswith("tokenizer")}
+    files = [at("model_index.json")] if index else []
+    files += [at(name) / "config.json" for name in configs]
+    files += [at("scheduler") / "scheduler_config.json"]
     for name in weights:
-        files += weight_files(folder / name, _base(name))
+        files += weight_files(at(name), _base(name))
     for path in tokenizers.values():
         files += _tokenizer_files(path)
     sample = unet_config.get("sample_size") or 64

@@ -7,17 +7,17 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from graphs.problems import near
+from nodes.models.bundled import MODEL, VARIANTS, checked, home, shared_with
 from nodes.models.description import Description
 from nodes.models.errors import ModelError
 from nodes.models.folder import PICKLE_REASON, PICKLES, describe_folder
 from nodes.models.hub import Access, find
 from nodes.models.single import describe_file
 
-BUNDLED = {"shapes": "shapes/model"}
+BUNDLED = {"shapes": MODEL, **VARIANTS}
 """Models that ship with this package: name, and folder below it."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
@@ -44,7 +44,7 @@ def locate(source: str, *, access: Access = "ask", allowed: PathRule | None = No
     """
     name = source.strip()
     if not name:
-        raise ModelError(f"a model's name is empty; the bundled one is {', '.join(map(repr, BUNDLED))}")
+        raise ModelError(f"a model's name is empty; bundled are {', '.join(map(repr, BUNDLED))}")
     if name in BUNDLED:
         return Located(bundled(name))
     if name.lower().endswith(PICKLES):
@@ -71,21 +71,20 @@ def bundled(name: str) -> Path:
     """The folder of a bundled model.
 
     Raises:
-        ModelError: this installation lacks it.
+        ModelError: this installation lacks a file of it, or has another.
     """
-    folder = Path(str(resources.files("nodes"))) / BUNDLED[name]
-    if not (folder / "model_index.json").is_file():
-        raise ModelError(
-            f"the bundled model {name!r} is missing from this installation: {folder / 'model_index.json'} is not "
-            "there. Install the package again; in a clone, the weights may not have been checked out."
-        )
-    return folder
+    place = BUNDLED[name]
+    if place in VARIANTS.values():
+        checked(name, MODEL, "model")
+    elif not (home() / place / "model_index.json").is_file():
+        place += "/model_index.json"
+    return checked(name, place, "model")
 
 
 def describe(located: Located, prediction: str = "auto") -> Description:
     """What a located model is; see ``describe_folder`` and ``describe_file``."""
     if located.path.is_dir():
-        return describe_folder(located.path, prediction)
+        return describe_folder(located.path, prediction, shared_with(located.path))
     return describe_file(located.path, prediction)
 
 
@@ -102,10 +101,15 @@ def weights_fingerprint(located: Located, description: Description | None = None
     files = (description or describe(located)).files
     root = located.path if located.path.is_dir() else located.path.parent
     try:
-        table = [[path.relative_to(root).as_posix() if len(files) > 1 else "", content_hash(path)] for path in files]
+        table = [[_below(path, root) if len(files) > 1 else "", content_hash(path)] for path in files]
     except OSError as error:
         raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from error
     return hashlib.blake2b(json.dumps(sorted(table)).encode(), digest_size=20).hexdigest()
+
+
+def _below(path: Path, root: Path) -> str:
+    """A name for a file that holds wherever the model lies. A variant's shared files lie outside its folder."""
+    return path.relative_to(root if root in path.parents else home()).as_posix()
 
 
 def _path(name: str, allowed: PathRule | None) -> Path:

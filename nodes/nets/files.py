@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from graphs.problems import near
 from nodes.models import ldm
+from nodes.models.bundled import checked
 from nodes.models.description import Description, Weights, read_json
 from nodes.models.errors import ModelError
 from nodes.models.folder import PICKLE_REASON, PICKLES, weight_files
@@ -22,17 +25,22 @@ PathRule = Callable[[str], Path]
 _WEIGHTS = "diffusion_pytorch_model"
 
 
-def find(source: str, kind: str, allowed: PathRule | None = None) -> Path:
+def find(
+    source: str, kind: str, allowed: PathRule | None = None, bundled: Mapping[str, str] = MappingProxyType({})
+) -> Path:
     """The folder or .safetensors file that `source` names: a path, or a hub id (id@revision) in the hub's local cache.
 
     Args:
         kind: what is looked for, for messages.
         allowed: turns a path as given into an absolute one, or raises when it may not be read.
+        bundled: those that ship with Weft: name, and folder below `nodes`.
 
     Raises:
         ModelError: it is not there, or of a kind that is never read.
     """
     name = source.strip()
+    if name in bundled:
+        return checked(name, bundled[name], kind)
     if not name or "\0" in name:
         raise ModelError(f"{name!r} names no {kind}: give a folder, a .safetensors file, or a hub id")
     if name.lower().endswith(PICKLES):
@@ -48,7 +56,12 @@ def find(source: str, kind: str, allowed: PathRule | None = None) -> Path:
     if path.is_file() and path.suffix.lower() != ".safetensors":
         raise ModelError(f"{path} is no .safetensors file; only those and folders are read")
     if not path.exists():
-        raise ModelError(f"no {kind} {name!r}: there is no folder or file {path}")
+        hint = near(name, bundled)
+        more = f"; bundled: {', '.join(bundled)}" if bundled else ""
+        raise ModelError(
+            f"no {kind} {name!r}: there is no folder or file {path}{more}"
+            + (f". Did you mean {hint!r}?" if hint else "")
+        )
     return path
 
 

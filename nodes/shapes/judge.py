@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Shape, Thing, coverage
+from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, AnyShape, Thing, Unseen, coverage
 
 MIN_AREA = 120
 """Pixels below which a blob (at 128 x 128) is taken for noise, not for an object."""
@@ -27,7 +27,7 @@ class Found:
     """An object seen in an image. ``box`` is left, top, right, bottom in pixels; ``fit`` is the IoU with
     the ideal shape in that box, in [0, 1]: 1 is a perfect outline."""
 
-    shape: Shape
+    shape: AnyShape
     color: str
     box: tuple[int, int, int, int]
     fit: float
@@ -54,8 +54,11 @@ class Verdict:
         return sorted((t.color, t.shape) for t in self.things) == sorted(wanted)
 
 
-def judge(image: NDArray[np.uint8]) -> Verdict:
-    """Look at one image, (H, W, 3) sRGB 0..255, of any size of at least 32 x 32."""
+def judge(image: NDArray[np.uint8], unseen: tuple[Unseen, ...] = ()) -> Verdict:
+    """Look at one image, (H, W, 3) sRGB 0..255, of any size of at least 32 x 32.
+
+    unseen: shapes to tell apart beside those of the world.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 32 or image.dtype != np.uint8:
         raise ValueError(f"judge wants a (H, W, 3) uint8 image of at least 32 x 32, got {image.shape} {image.dtype}")
     height, width = image.shape[:2]
@@ -75,7 +78,7 @@ def judge(image: NDArray[np.uint8]) -> Verdict:
     things: list[Found] = []
     for blob in _components(mask, area):
         for part, color in _by_color(blob, lab, area):
-            things.append(_classify(part, color, lab, tone))
+            things.append(_classify(part, color, lab, tone, (*SHAPES, *unseen)))
     things.sort(key=lambda t: -(t.box[2] - t.box[0]) * (t.box[3] - t.box[1]))
     return Verdict(tuple(things), back_names[background])
 
@@ -117,7 +120,13 @@ def _by_color(blob: NDArray[np.bool_], lab: NDArray[np.float32], area: float) ->
     return parts
 
 
-def _classify(part: NDArray[np.bool_], color: int, lab: NDArray[np.float32], tone: NDArray[np.float32]) -> Found:
+def _classify(
+    part: NDArray[np.bool_],
+    color: int,
+    lab: NDArray[np.float32],
+    tone: NDArray[np.float32],
+    shapes: tuple[AnyShape, ...],
+) -> Found:
     """Name a part's shape by its overlap with each ideal shape in the same box."""
     names, _ = _palette("object")
     paint = np.median(lab[part], axis=0)
@@ -130,14 +139,14 @@ def _classify(part: NDArray[np.bool_], color: int, lab: NDArray[np.float32], ton
     left, top, right, bottom = int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
     crop = largest[top:bottom, left:right].astype(np.uint8)
     crop = cv2.resize(crop, (64, 64), interpolation=cv2.INTER_NEAREST).astype(bool)
-    fits = [float((crop & ideal).sum() / (crop | ideal).sum()) for ideal in _ideals()]
+    fits = [float((crop & ideal).sum() / (crop | ideal).sum()) for ideal in _ideals(shapes)]
     best = int(np.argmax(fits))
-    return Found(SHAPES[best], names[color], (left, top, right, bottom), fits[best])
+    return Found(shapes[best], names[color], (left, top, right, bottom), fits[best])
 
 
 @cache
-def _ideals() -> tuple[NDArray[np.bool_], ...]:
-    return tuple(coverage(Thing(shape, "red", 32, 32, 64), 64) > 0.5 for shape in SHAPES)
+def _ideals(shapes: tuple[AnyShape, ...]) -> tuple[NDArray[np.bool_], ...]:
+    return tuple(coverage(Thing(shape, "red", 32, 32, 64), 64) > 0.5 for shape in shapes)
 
 
 def agreement(verdict: Verdict, things: Sequence[Thing], background: str) -> dict[str, bool]:

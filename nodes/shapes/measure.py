@@ -99,7 +99,9 @@ def facts(prompt: Prompt, image: NDArray[np.uint8]) -> dict[str, bool]:
     verdict = judge(image)
     result = agreement(verdict, prompt.things, prompt.background)
     if prompt.relation in RELATIONS:
-        at = {(t.color, t.shape): t.center for t in reversed(verdict.things)}
+        at: dict[tuple[str, str], tuple[float, float]] = {
+            (t.color, t.shape): t.center for t in reversed(verdict.things)
+        }
         ends = [at.get((t.color, t.shape)) for t in prompt.things]
         dx, dy = RELATIONS[prompt.relation]
         first, second = ends

@@ -44,6 +44,10 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
 
 Shape = Literal["circle", "square", "triangle", "star"]
 SHAPES: tuple[Shape, ...] = ("circle", "square", "triangle", "star")
+Unseen = Literal["heart", "cross", "dome"]
+UNSEEN: tuple[Unseen, ...] = ("heart", "cross", "dome")
+"""Shapes that no scene has and the bundled model never saw: for teaching it new words."""
+AnyShape = Literal["circle", "square", "triangle", "star", "heart", "cross", "dome"]
 PLACES = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
 
@@ -59,7 +63,7 @@ _SUPERSAMPLE = 4
 class Thing:
     """One shape: its colour name and its bounding box, centre and side in pixels."""
 
-    shape: Shape
+    shape: AnyShape
     color: str
     x: float
     y: float
@@ -81,7 +85,7 @@ class Scene:
     caption: str = ""
 
 
-def outline(shape: Shape) -> NDArray[np.float64]:
+def outline(shape: AnyShape) -> NDArray[np.float64]:
     """The shape's polygon in the box [-0.5, 0.5]^2, touching all four sides: (points, 2)."""
     if shape == "square":
         return np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
@@ -90,9 +94,22 @@ def outline(shape: Shape) -> NDArray[np.float64]:
     if shape == "circle":
         angle = np.linspace(0, 2 * math.pi, 96, endpoint=False)
         return 0.5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    angle = -math.pi / 2 + np.arange(10) * math.pi / 5
-    radius = np.where(np.arange(10) % 2 == 0, 1.0, 0.44)
-    points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    if shape == "cross":
+        a, b = 0.2, 0.5
+        quarter = np.array([(-a, -b), (a, -b), (a, -a)])
+        turn = np.array([[0, -1], [1, 0]])
+        return np.concatenate([quarter @ np.linalg.matrix_power(turn, k).T for k in range(4)])
+    if shape == "dome":
+        angle = np.linspace(math.pi, 2 * math.pi, 48)
+        return np.stack([0.5 * np.cos(angle), np.sin(angle) + 0.5], axis=1)
+    if shape == "heart":
+        angle = np.linspace(0, 2 * math.pi, 96, endpoint=False)
+        down = -13 * np.cos(angle) + 5 * np.cos(2 * angle) + 2 * np.cos(3 * angle) + np.cos(4 * angle)
+        points = np.stack([16 * np.sin(angle) ** 3, down], axis=1)
+    else:
+        angle = -math.pi / 2 + np.arange(10) * math.pi / 5
+        radius = np.where(np.arange(10) % 2 == 0, 1.0, 0.44)
+        points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     low, high = points.min(axis=0), points.max(axis=0)
     return (points - low) / (high - low) - 0.5
 
@@ -161,7 +178,7 @@ def _sample_single(rng: np.random.Generator) -> Scene:
         reach = SIZE / 2 - size / 2 - rng.uniform(4, 12)
         x, y = x + dx * (dx * (SIZE / 2 - x) + reach), y + dy * (dy * (SIZE / 2 - y) + reach)
     words = [word, "" if rng.random() < 0.12 else color, "shape" if rng.random() < 0.05 else shape]
-    caption = _with_article(" ".join(w for w in words if w))
+    caption = with_article(" ".join(w for w in words if w))
     if place:
         caption += f" on the {place}" if place in ("left", "right") else f" at the {place}"
     return Scene((Thing(shape, color, x, y, size),), "", caption)
@@ -178,7 +195,7 @@ def _sample_pair(rng: np.random.Generator) -> Scene:
         x, y = (along, across) if horizontal else (across, along)
         things.append(Thing(SHAPES[int(rng.integers(len(SHAPES)))], str(colors[k]), x, y, size))
     first, second = (0, 1) if rng.random() < 0.5 else (1, 0)
-    a, b = (_with_article(f"{things[k].color} {things[k].shape}") for k in (first, second))
+    a, b = (with_article(f"{things[k].color} {things[k].shape}") for k in (first, second))
     if rng.random() < 0.5:
         relation = "and"
     elif horizontal:
@@ -190,11 +207,12 @@ def _sample_pair(rng: np.random.Generator) -> Scene:
 
 def caption(things: Sequence[Thing], background: str, relation: str = "and") -> str:
     """A plain caption of one or two things, such as "a red circle left of a blue square on a white background"."""
-    words = f" {relation or 'and'} ".join(_with_article(f"{t.color} {t.shape}") for t in things)
+    words = f" {relation or 'and'} ".join(with_article(f"{t.color} {t.shape}") for t in things)
     return f"{words} on a {background} background"
 
 
-def _with_article(noun: str) -> str:
+def with_article(noun: str) -> str:
+    """The noun with "a" or "an"."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
+from nodes.models.bundled import LORAS
 from nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -109,10 +110,12 @@ def _check(view: NodeView) -> Iterator[Problem]:
 def _fingerprint(path: str) -> str:
     """The file's content, and that of the settings beside it."""
     from engine.filehash import content_hash
+    from nodes.weights.files import file_at
     from nodes.weights.lora import sidecar
 
-    beside = sidecar(Path(path))
-    return content_hash(path) + (content_hash(beside) if beside else "")
+    file = file_at(path)
+    beside = sidecar(file)
+    return content_hash(file) + (content_hash(beside) if beside else "")
 
 
 def _fingerprints(first: str, second: str) -> str:
@@ -130,9 +133,9 @@ def _patched(
 ) -> Model:
     """The model with a patch, once all files are known to fit it."""
     from nodes.weights import lora
-    from nodes.weights.files import content, header_of
+    from nodes.weights.files import content, file_at, header_of
 
-    paths = [Path(ctx.resolve_input_path(path)) for path, _ in files]
+    paths = [file_at(path, ctx.resolve_input_path) for path, _ in files]
     headers = [header_of(path) for path in paths]
     parts = model.parts()
     names = {}
@@ -161,7 +164,7 @@ def _patched(
 @node("apply_lora", category="model", resource="io", fingerprint=_fingerprint, check=_check)
 def apply_lora(
     model: Model,
-    path: Annotated[str, Widget("file")],
+    path: Annotated[str, Widget("file", names=tuple(LORAS))],
     strength: Strength = 1.0,
     unet: Share = 1.0,
     text_encoder: Share = 1.0,
@@ -179,7 +182,8 @@ def apply_lora(
 
     Args:
         model: the model to change, other adapters on it included.
-        path: the adapter's file. Layers that this model lacks are an error.
+        path: the adapter's file, or "shapes-heart" (ships with Weft, for the model "shapes"). Layers that this model
+            lacks are an error.
         strength: how much of the adapter: 0 is none of it, 1 as it was trained.
         unet: share of the strength for the denoiser.
         text_encoder: share of the strength for the (first) text encoder.
@@ -202,8 +206,8 @@ def apply_lora(
 @node("merge_loras", category="model", resource="io", fingerprint=_fingerprints, check=_check)
 def merge_loras(
     model: Model,
-    first: Annotated[str, Widget("file")],
-    second: Annotated[str, Widget("file")],
+    first: Annotated[str, Widget("file", names=tuple(LORAS))],
+    second: Annotated[str, Widget("file", names=tuple(LORAS))],
     first_weight: Annotated[float, Range(0.0, 10.0)] = 0.5,
     second_weight: Annotated[float, Range(0.0, 10.0)] = 0.5,
     merge: Literal["sum", "linear"] = "sum",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
+from nodes.models.bundled import CONTROLNETS
 from nodes.nets.handles import ControlNet, other_family, source_problems, window_problems
 from nodes.technique import Residuals, Technique
 from nodes.values import Control, Image
@@ -111,20 +112,24 @@ class _Live:
             raise ValueError(f"the ControlNet {net.source!r} reads {own.conditioning_channels} channels, not 3")
 
 
-_EXPECTED = "a diffusers folder, a .safetensors file, or a hub id in the local cache"
+_EXPECTED = f"{', '.join(CONTROLNETS)}, a diffusers folder, a .safetensors file, or a hub id in the local cache"
 
 
 def _look(source: str) -> None:
     from nodes.nets.files import describe_controlnet, find
 
-    if Path(source).expanduser().exists() or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")):
-        describe_controlnet(find(source, "ControlNet"))
+    if (
+        source in CONTROLNETS
+        or Path(source).expanduser().exists()
+        or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))
+    ):
+        describe_controlnet(find(source, "ControlNet", bundled=CONTROLNETS))
 
 
 def _fingerprint(source: str, **_: Any) -> str:
     from nodes.nets.files import describe_controlnet, find, fingerprint
 
-    return fingerprint(describe_controlnet(find(source, "ControlNet")))
+    return fingerprint(describe_controlnet(find(source, "ControlNet", bundled=CONTROLNETS)))
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
@@ -138,14 +143,15 @@ def load_controlnet(source: Annotated[str, Widget("model")], ctx: Context | None
     For Stable Diffusion 1.x, 2.x and SDXL; safetensors only. It takes the number format and the device of the model.
 
     Args:
-        source: a diffusers folder, a single .safetensors file (diffusers' names or the original ones), or a hub id
-            such as owner/name that is in the hub's local cache; nothing is downloaded.
+        source: "shapes-edges" (ships with Weft, for the model "shapes"), a diffusers folder, a single .safetensors
+            file (diffusers' names or the original ones), or a hub id such as owner/name that is in the hub's local
+            cache; nothing is downloaded.
     """
     from nodes.nets.files import describe_controlnet, find, fingerprint
     from nodes.nets.live import verify
 
     ctx = ctx or Context()
-    path = find(source, "ControlNet", allowed=ctx.resolve_input_path)
+    path = find(source, "ControlNet", ctx.resolve_input_path, CONTROLNETS)
     description = describe_controlnet(path)
     verify(description)
     return ControlNet(source, str(path), fingerprint(description), description.family)

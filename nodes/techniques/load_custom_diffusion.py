@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from engine import Context, NodeView, Problem, Widget, node, value
+from nodes.models.bundled import CUSTOM, WORDS
 from nodes.techniques.load_textual_inversion import files_fingerprint, word_patches
 from nodes.values import Model, Patch
 
@@ -106,8 +107,8 @@ def _check(view: NodeView) -> Iterator[Problem]:
 @node("load_custom_diffusion", category="model", resource="io", fingerprint=_fingerprint, check=_check)
 def load_custom_diffusion(
     model: Model,
-    path: Annotated[str, Widget("file")],
-    embeddings: Annotated[list[str], Widget("file")] = [],  # noqa: B006 - the signature is the schema
+    path: Annotated[str, Widget("file", names=tuple(CUSTOM))],
+    embeddings: Annotated[list[str], Widget("file", names=tuple(WORDS))] = [],  # noqa: B006 - the signature is the schema
     tokens: list[str] = [],  # noqa: B006
     ctx: Context | None = None,
 ) -> Model:
@@ -115,14 +116,15 @@ def load_custom_diffusion(
 
     Args:
         model: the model that it was trained on.
-        path: the weights, such as pytorch_custom_diffusion_weights.safetensors.
+        path: the weights, such as pytorch_custom_diffusion_weights.safetensors, or "shapes-cross" (ships with Weft, for
+            the model "shapes"; its word is "shapes-cross-word").
         embeddings: files of the new words, such as <new1>.safetensors, in textual inversion's layouts.
         tokens: what to call the words in prompts; without them, as their files do.
     """
-    from nodes.weights.files import content, header_of
+    from nodes.weights.files import content, file_at, header_of
 
     ctx = ctx or Context()
-    file = Path(ctx.resolve_input_path(path))
+    file = file_at(path, ctx.resolve_input_path)
     header = header_of(file)
     _look(file, header)
     shell = model.parts().shell("unet")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from engine import Context, NodeView, Problem, Widget, node, value
+from nodes.models.bundled import WORDS
 from nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def word_patches(ctx: Context, model: Model, files: Sequence[str], tokens: Seque
     """
     from nodes.models.errors import ModelError
     from nodes.weights.embeddings import place, token_names, words
-    from nodes.weights.files import content, header_of
+    from nodes.weights.files import content, file_at, header_of
 
     if tokens and len(tokens) != len(files):
         raise ValueError(f"{len(tokens)} tokens are given for {len(files)} files: give one each, or none")
@@ -88,7 +88,7 @@ def word_patches(ctx: Context, model: Model, files: Sequence[str], tokens: Seque
     taken = {name: set(parts.component(name.replace("text_encoder", "tokenizer")).get_vocab()) for name in names}
     made: list[Patch] = []
     for file, given in zip(files, tokens or [""] * len(files), strict=True):
-        path = Path(ctx.resolve_input_path(file))
+        path = file_at(file, ctx.resolve_input_path)
         found = words(path, header_of(path))
         if given and len(found) > 1:
             raise ModelError(f"{path} holds {len(found)} words with names of their own: leave its token empty")
@@ -121,8 +121,9 @@ def _width(shell: Any) -> int:
 def files_fingerprint(paths: Sequence[str]) -> str:
     """The files' content."""
     from engine.filehash import content_hash
+    from nodes.weights.files import file_at
 
-    return " ".join(content_hash(path) for path in ([paths] if isinstance(paths, str) else paths))
+    return " ".join(content_hash(file_at(path)) for path in ([paths] if isinstance(paths, str) else paths))
 
 
 def _fingerprint(paths: Sequence[str]) -> str:
@@ -148,7 +149,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
 @node("load_textual_inversion", category="model", resource="io", fingerprint=_fingerprint, check=_check)
 def load_textual_inversion(
     model: Model,
-    paths: Annotated[list[str], Widget("file")],
+    paths: Annotated[list[str], Widget("file", names=tuple(WORDS))],
     tokens: list[str] = [],  # noqa: B006 - the signature is the schema; it is never changed
     ctx: Context | None = None,
 ) -> Model:
@@ -159,7 +160,7 @@ def load_textual_inversion(
 
     Args:
         model: the model to change.
-        paths: one or more files.
+        paths: one or more files, or "shapes-dome" (ships with Weft; its word is <dome>).
         tokens: what to call each file's word in prompts, in the same order; "" or none takes the name in the file, or
             the file's own name where it has none.
     """

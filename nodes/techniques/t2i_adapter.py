@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
+from nodes.models.bundled import ADAPTERS
 from nodes.nets.handles import Adapter, source_problems, window_problems
 from nodes.technique import Residuals, Technique
 from nodes.values import Control, Image
@@ -101,20 +102,24 @@ class _Live:
         return features
 
 
-_EXPECTED = "a diffusers folder, or a hub id in the local cache"
+_EXPECTED = f"{', '.join(ADAPTERS)}, a diffusers folder, or a hub id in the local cache"
 
 
 def _look(source: str) -> None:
     from nodes.nets.files import describe_adapter, find
 
-    if Path(source).expanduser().exists() or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")):
-        describe_adapter(find(source, "T2I-Adapter"))
+    if (
+        source in ADAPTERS
+        or Path(source).expanduser().exists()
+        or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))
+    ):
+        describe_adapter(find(source, "T2I-Adapter", bundled=ADAPTERS))
 
 
 def _fingerprint(source: str, **_: Any) -> str:
     from nodes.nets.files import describe_adapter, find, fingerprint
 
-    return fingerprint(describe_adapter(find(source, "T2I-Adapter")))
+    return fingerprint(describe_adapter(find(source, "T2I-Adapter", bundled=ADAPTERS)))
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
@@ -128,14 +133,14 @@ def load_t2i_adapter(source: Annotated[str, Widget("model")], ctx: Context | Non
     For Stable Diffusion 1.x and SDXL; safetensors only. It takes the number format and the device of the model.
 
     Args:
-        source: a diffusers folder, or a hub id such as owner/name that is in the hub's local cache; nothing is
-            downloaded.
+        source: "shapes-regions" (ships with Weft, for the model "shapes"), a diffusers folder, or a hub id such as
+            owner/name that is in the hub's local cache; nothing is downloaded.
     """
     from nodes.nets.files import describe_adapter, find, fingerprint
     from nodes.nets.live import verify
 
     ctx = ctx or Context()
-    path = find(source, "T2I-Adapter", allowed=ctx.resolve_input_path)
+    path = find(source, "T2I-Adapter", ctx.resolve_input_path, ADAPTERS)
     description = describe_adapter(path)
     verify(description)
     channels = int(description.weights["t2i_adapter"].config.get("in_channels", 3))

@@ -9,12 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import NodeView, Problem
+from nodes.models.bundled import file_named
 from nodes.models.errors import ModelError
 from nodes.models.folder import PICKLE_REASON, PICKLES
 from nodes.models.headers import Header, read_header
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def file_at(text: str, resolve: Callable[[str], Path] = Path) -> Path:
+    """The file that a person names: one that ships with Weft, or a path, as `resolve` reads it.
+
+    Raises:
+        ModelError: a file that ships with Weft is missing or altered.
+    """
+    return file_named(text) or Path(resolve(text))
 
 
 def header_of(path: Path) -> Header:
@@ -44,7 +54,7 @@ def file_problems(
         if not isinstance(text, str) or not text or "\0" in text:
             continue
         try:
-            path = Path(text).expanduser()
+            path = file_at(text, lambda given: Path(given).expanduser())
             if path.exists() or text.lower().endswith(PICKLES):
                 look(path, header_of(path))
         except (ModelError, RuntimeError, OSError) as error:

@@ -6,22 +6,29 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 
-def arguments(description: str, steps: int) -> argparse.Namespace:
-    """The command line that all scripts share."""
+def arguments(
+    description: str,
+    steps: int,
+    work: str = "build/shapes",
+    more: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> argparse.Namespace:
+    """The command line that all scripts share; ``more`` adds to it."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--work", type=Path, default=Path("build/shapes"), help="folder of checkpoints and curves")
+    parser.add_argument("--work", type=Path, default=Path(work), help="folder of checkpoints and curves")
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="one is right on a busy machine")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--minutes", type=float, default=0, help="fit the schedule into this time; 0 means by --steps")
+    if more is not None:
+        more(parser)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)

@@ -219,7 +219,12 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
 
 def test_a_name_that_nothing_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    refused("shape", "looked for a bundled model (shapes)", str(tmp_path / "shape"), "Did you mean 'shapes'?")
+    refused(
+        "shape",
+        "looked for a bundled model (shapes, shapes-depth, shapes-edit)",
+        str(tmp_path / "shape"),
+        "Did you mean 'shapes'?",
+    )
     refused("no model here", str(tmp_path / "no model here"))
     refused("  ", "name is empty")
     refused("a\0b", "zero byte")

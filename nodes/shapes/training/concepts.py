@@ -1,0 +1,61 @@
+"""What teaching the bundled model a new word needs: scenes with an unseen shape, and vectors in place of embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from nodes.shapes.training.finetune import Base, Example
+from nodes.shapes.training.scenes import full_caption
+from nodes.shapes.world import BACKGROUNDS, COLORS, SIZE, Scene, Thing, Unseen, render, sample_scene
+
+LOW, HIGH = 50.0, 76.0
+"""Side lengths of one unseen shape in pixels: what is smaller loses its corners in the autoencoder."""
+
+
+def concept_scene(rng: np.random.Generator, shape: Unseen, word: str, pairs: float = 0.3) -> Scene:
+    """A scene with the shape, whose caption calls it `word`; in a share of `pairs` a known shape stands beside it."""
+    if rng.random() < pairs:
+        scene = sample_scene(rng, two=1.0)
+        first = scene.things[0]
+        known = f"{first.color} {first.shape}"
+        if known in scene.caption and scene.caption.count(known) == 1:
+            things = (replace(first, shape=shape, size=max(first.size, 44.0)), scene.things[1])
+            return Scene(things, scene.background, scene.caption.replace(known, f"{first.color} {word}"))
+    x, y = SIZE / 2 + rng.uniform(-12, 12, 2)
+    thing = Thing(shape, str(rng.choice(list(COLORS))), float(x), float(y), float(rng.uniform(LOW, HIGH)))
+    background = str(rng.choice(list(BACKGROUNDS)))
+    return Scene((thing,), background, full_caption(rng, [thing], background).replace(shape, word))
+
+
+def example(rng: np.random.Generator, shape: Unseen, word: str, known: float, pairs: float = 0.3) -> Example:
+    """A scene of the concept, or in a share of `known` one of the world as it was, lest it be forgotten."""
+    scene = sample_scene(rng) if rng.random() < known else concept_scene(rng, shape, word, pairs)
+    return Example(render(scene), scene.caption)
+
+
+class Word:
+    """A new word in the text encoder: `vectors` (n, 96) that can learn, in place of rows of the embedding.
+
+    text: how captions spell it: its n tokens one after the other.
+    """
+
+    def __init__(self, base: Base, token: str, start: list[str]) -> None:
+        names = [token, *(f"{token}_{k}" for k in range(1, len(start)))]
+        base.tokenizer.add_tokens(names)
+        self.text, self.token = " ".join(names), token
+        self.ids = base.tokenizer.convert_tokens_to_ids(names)
+        table = base.text.get_input_embeddings()
+        rows = [table.weight[base.tokenizer(word, add_special_tokens=False).input_ids[0]] for word in start]
+        self.vectors = torch.nn.Parameter(torch.stack(rows).clone())
+        grown = torch.zeros(len(base.tokenizer), table.weight.shape[1], device=base.device)
+        grown[: len(table.weight)] = table.weight
+        table.weight = torch.nn.Parameter(grown, requires_grad=False)
+        table.register_forward_hook(self._place)
+
+    def _place(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        for number, vector in zip(self.ids, self.vectors, strict=True):
+            output = torch.where((inputs[0] == number)[..., None], vector, output)
+        return output

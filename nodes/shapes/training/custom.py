@@ -1,0 +1,66 @@
+"""Custom Diffusion (arXiv 2212.04488) for the bundled model: keys and values of its cross-attention, and a word.
+
+    python -m nodes.shapes.training.custom
+
+The word <cross> stands for a shape that the model never saw. Half of the pictures are of the known world, which takes
+the part of the paper's regularisation images.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from nodes.shapes.training.concepts import Word, example
+from nodes.shapes.training.finetune import Base, Pool, Task, arguments, train, v_loss
+
+TOKEN, START = "<cross>", ["star", "square"]
+TRAINED = ("attn2.to_k.weight", "attn2.to_v.weight")
+
+
+def main() -> None:
+    args = arguments(__doc__ or "", steps=450, batch=24, pool=3072)
+    torch.manual_seed(args.seed)
+    base = Base.load(args.base, args.device)
+    word = Word(base, TOKEN, START)
+    parameters = {name: p for name, p in base.unet.named_parameters() if name.endswith(TRAINED)}
+    pool = Pool.make(base, args.seed, args.pool, lambda rng: example(rng, "cross", word.text, known=0.4))
+    ids = base.ids(pool.captions)
+
+    def loss(rng: np.random.Generator, progress: float) -> torch.Tensor:
+        chosen = rng.integers(0, args.pool, args.batch)
+        states = base.text(ids[chosen]).last_hidden_state
+        return v_loss(
+            base,
+            rng,
+            progress,
+            pool.latents[chosen],
+            pool.objects[chosen],
+            lambda noisy, t: base.unet(noisy, t, states).sample,
+        )
+
+    task = Task(
+        "cross",
+        {**parameters, "vectors": word.vectors},
+        loss,
+        lr=1.5e-3,
+        rates={"vectors": 3.0},
+        plain=("vectors",),
+        weight_decay=0.0,
+    )
+    train(task, args)
+    out = args.out / "cross"
+    out.mkdir(parents=True, exist_ok=True)
+    names = {
+        name: name.replace(".to_", ".processor.to_").replace(".weight", "_custom_diffusion.weight")
+        for name in parameters
+    }
+    tensors = {names[name]: p.detach().half().contiguous().cpu() for name, p in parameters.items()}
+    save_file(tensors, out / "pytorch_custom_diffusion_weights.safetensors", metadata={"format": "pt"})
+    save_file({TOKEN: word.vectors.detach().half().cpu()}, out / "cross.safetensors", metadata={"format": "pt"})
+    print(f"{sum(t.nbytes for t in tensors.values()) / 1e6:.2f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""A textual inversion (arXiv 2208.01618) for the bundled model: two vectors that stand for a shape it never saw.
+
+    python -m nodes.shapes.training.inversion
+
+The shape is the dome, round above and flat below: a frozen model can only draw what it can put together from what it
+knows, and this one lies between the circle, the square and the triangle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from nodes.shapes.training.concepts import Word, example
+from nodes.shapes.training.finetune import Base, Pool, Task, arguments, train, v_loss
+
+TOKEN, START = "<dome>", ["circle", "square"]
+
+
+def main() -> None:
+    args = arguments(__doc__ or "", steps=400, batch=24, pool=2048)
+    torch.manual_seed(args.seed)
+    base = Base.load(args.base, args.device)
+    word = Word(base, TOKEN, START)
+    pool = Pool.make(base, args.seed, args.pool, lambda rng: example(rng, "dome", word.text, known=0.0))
+    ids = base.ids(pool.captions)
+
+    def loss(rng: np.random.Generator, progress: float) -> torch.Tensor:
+        chosen = rng.integers(0, args.pool, args.batch)
+        states = base.text(ids[chosen]).last_hidden_state
+        return v_loss(
+            base,
+            rng,
+            progress,
+            pool.latents[chosen],
+            pool.objects[chosen],
+            lambda noisy, t: base.unet(noisy, t, states).sample,
+        )
+
+    task = Task("dome", {"vectors": word.vectors}, loss, lr=5e-3, plain=("vectors",), weight_decay=0.0)
+    train(task, args)
+    (args.out / "dome").mkdir(parents=True, exist_ok=True)
+    vectors = word.vectors.detach().half().cpu()
+    save_file({TOKEN: vectors}, args.out / "dome" / "learned_embeds.safetensors", metadata={"format": "pt"})
+    print(f"norms {[round(v.norm().item(), 2) for v in vectors]}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
