@@ -113,6 +113,7 @@ def denoise(
     """
     import torch
 
+    from nodes.models.parts import place_of
     from nodes.models.text import unconditional
     from nodes.sampling.loop import denoise_loop
     from nodes.sampling.noise import draw, generators
@@ -127,7 +128,7 @@ def denoise(
     shape = _shape(model, begun, batch, width, height)
     parts = model.parts()
     unet = parts.unet
-    device, dtype = unet.device, unet.dtype
+    device, dtype = place_of(unet)
     sampler = build_scheduler(scheduler, {**model.scheduler, "prediction_type": model.prediction})
     distilled = int(unet.config.get("time_cond_proj_dim") or 0)
     part = strength if begun is not None else 1.0

@@ -160,3 +160,9 @@ def _existing(model: Model) -> Any:
 
     path = Path(model.location)
     return path if path.exists() else locate(model.source, access="download").path
+
+
+def place_of(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Device and dtype of a module. What diffusers' properties of these names say, which walk every module for it."""
+    first = next(module.parameters())
+    return first.device, first.dtype

@@ -161,9 +161,10 @@ def sites(unet: Any, height: int, width: int) -> dict[str, tuple[Site, Any]]:
 def processors_in(unet: Any, height: int, width: int) -> Iterator[Processors]:
     """Put this module's processors into a UNet, and put the former ones back at the end, whatever happens."""
     shared = Processors()
-    originals = [(module, module.processor) for _, module in sites(unet, height, width).values()]
+    found = list(sites(unet, height, width).values())
+    originals = [(module, module.processor) for _, module in found]
     try:
-        for site, module in sites(unet, height, width).values():
+        for site, module in found:
             module.set_processor(Processor(site, module.processor, shared))
         yield shared
     finally:

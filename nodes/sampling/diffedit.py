@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nodes.basic.denoise import size_conditioning
+from nodes.models.parts import place_of
 from nodes.models.text import unconditional
 from nodes.sampling.activity import activity, expand, overrides
 from nodes.sampling.attention import processors_in
@@ -46,10 +47,11 @@ def difference_mask(
     """
     parts = model.parts()
     unet = parts.unet
+    device, dtype = place_of(unet)
     images, (height, width) = clean.shape[0], clean.shape[-2:]
     shape = (images * maps, clean.shape[1], height, width)
     config = {**model.scheduler, "prediction_type": model.prediction}
-    schedule = Schedule(build_scheduler("ddim", config), steps, strength=strength, device=unet.device)
+    schedule = Schedule(build_scheduler("ddim", config), steps, strength=strength, device=device)
     if schedule.calls == 0:
         raise ValueError(f"strength {strength:g} of {steps} steps is less than one step: there is no noise to look at")
     # Each image has `maps` rows in a row, whose noises come one after the other from its generator.
@@ -59,10 +61,10 @@ def difference_mask(
         schedule=schedule,
         shape=shape,
         generators=sources,
-        noise=draw(shape, sources, unet.device),
-        device=unet.device,
-        dtype=unet.dtype,
-        clean=clean.to(unet.device, torch.float32).repeat_interleave(maps, dim=0),
+        noise=draw(shape, sources, device),
+        device=device,
+        dtype=dtype,
+        clean=clean.to(device, torch.float32).repeat_interleave(maps, dim=0),
         time_ids=size_conditioning(model, height, width),
         scale_factor=model.scale_factor,
         scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nodes.models.parts import place_of
 from nodes.sampling.loop import Denoised, Watch, denoise_loop
 from nodes.sampling.noise import draw, generators
 from nodes.sampling.run import Run, Step
@@ -177,8 +178,9 @@ def invert_latents(
     config: the scheduler's, with the model's `prediction_type`. seed: of the noise that techniques may draw; the
     inversion itself draws none. run: further fields of `Run` (time_ids, scale_factor, scale_embedding, empty).
     """
-    schedule = InverseSchedule(config, steps, strength=strength, device=unet.device)
-    clean = clean.to(unet.device, torch.float32)
+    device, dtype = place_of(unet)
+    schedule = InverseSchedule(config, steps, strength=strength, device=device)
+    clean = clean.to(device, torch.float32)
     shape = (clean.shape[0], clean.shape[1], clean.shape[2], clean.shape[3])
     sources = generators(seed, shape[0])
     made = Run(
@@ -186,9 +188,9 @@ def invert_latents(
         schedule=schedule,
         shape=shape,
         generators=sources,
-        noise=draw(shape, sources, unet.device),
-        device=unet.device,
-        dtype=unet.dtype,
+        noise=draw(shape, sources, device),
+        device=device,
+        dtype=dtype,
         clean=clean,
         techniques=[*techniques, Begin(latents=clean)],
         **run,

@@ -8,7 +8,9 @@ numbers per call, so that a technique turns a prediction into x0 and back withou
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -56,6 +58,19 @@ def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     cls = getattr(diffusers, wanted, None) if wanted.endswith("Scheduler") else None
     if cls is None or not hasattr(cls, "step"):
         raise ValueError(f"the model's scheduler {wanted!r} is not in diffusers: choose one of {', '.join(SCHEDULERS)}")
+    # Making one takes a millisecond, most of it for looking at signatures; a copy of a fresh one takes little.
+    try:
+        return copy.deepcopy(_fresh(cls, json.dumps([dict(config), changes], sort_keys=True)))
+    except TypeError:  # a configuration that is no JSON
+        return _make(cls, config, changes)
+
+
+@functools.lru_cache(maxsize=32)
+def _fresh(cls: Any, settings: str) -> Any:
+    return _make(cls, *json.loads(settings))
+
+
+def _make(cls: Any, config: Mapping[str, Any], changes: Mapping[str, Any]) -> Any:
     # Keys that only another class knows would each be warned about.
     known = set(inspect.signature(cls.__init__).parameters) | {"_class_name", "_diffusers_version"}
     known.add("_use_default_values")
