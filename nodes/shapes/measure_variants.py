@@ -81,7 +81,12 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def hinted(
-    count: int, model: Model, control: Callable[[Image], Control] | None, name_shape: bool = True, seeds: int = 4
+    count: int,
+    model: Model,
+    control: Callable[[Image], Control] | None,
+    name_shape: bool = True,
+    seeds: int = 4,
+    steps: int = 25,
 ) -> Iterator[Shown]:
     """One object by a hint of a picture in other colours. Facts: IoU of its box, shape, colour, background.
 
@@ -98,7 +103,8 @@ def hinted(
             prompt = prompt.replace(wanted.shape, "shape")
         source = picture_of(scene)
         controls = [control(source)] if control else []
-        for picture in made(model, cfg(encode_prompt(model, prompt), scale=3.0), 1000 * k, controls, batch=seeds):
+        guidance = cfg(encode_prompt(model, prompt), scale=3.0)
+        for picture in made(model, guidance, 1000 * k, controls, steps, seeds):
             verdict = judge(picture)
             best = max((iou(t.box, wanted.box) for t in verdict.things), default=0.0)
             facts = {
@@ -119,7 +125,9 @@ def _other_shape(rng: np.random.Generator, thing: Thing) -> Shape:
 EDITS = ("colour", "shape", "background", "one of two")
 
 
-def edited(count: int, model: Model, kind: str, scale: float = 3.0, image_scale: float = 1.5) -> Iterator[Shown]:
+def edited(
+    count: int, model: Model, kind: str, scale: float = 3.0, image_scale: float = 1.5, steps: int = 25
+) -> Iterator[Shown]:
     """Pictures edited by an instruction of a kind. Facts: done as told, box kept (IoU), pixels elsewhere, all."""
     for k in range(count):
         rng = np.random.default_rng((78, k, EDITS.index(kind)))
@@ -143,7 +151,7 @@ def edited(count: int, model: Model, kind: str, scale: float = 3.0, image_scale:
         guidance = instruct_pix2pix(
             model, picture_of(scene), encode_prompt(model, words), scale=scale, image_scale=image_scale
         )
-        picture = made(model, guidance, k)[0]
+        picture = made(model, guidance, k, steps=steps)[0]
         verdict = judge(picture)
         told = verdict.shows([(t.color, t.shape) for t in after.things])
         kept = [max((iou(f.box, t.box) for f in verdict.things), default=0.0) for t in scene.things]
@@ -160,12 +168,13 @@ def edited(count: int, model: Model, kind: str, scale: float = 3.0, image_scale:
         yield Shown(picture, render(scene), facts)
 
 
-def taught(count: int, model: Model, shape: Unseen, word: str, seeds: int = 4) -> Iterator[Shown]:
+def taught(count: int, model: Model, shape: Unseen, word: str, seeds: int = 4, steps: int = 25) -> Iterator[Shown]:
     """An unseen shape by its word, in all colours and backgrounds. Facts: shape, its fit, colour, background."""
     for k in range(count):
         color, background = list(COLORS)[k % 8], list(BACKGROUNDS)[k % 7]
         prompt = caption([Thing("circle", color, 0, 0, 0)], background).replace("circle", word)
-        for picture in made(model, cfg(encode_prompt(model, prompt), scale=3.0), 1000 * k, batch=seeds):
+        guidance = cfg(encode_prompt(model, prompt), scale=3.0)
+        for picture in made(model, guidance, 1000 * k, (), steps, seeds):
             verdict = judge(picture, (shape,))
             right = [t for t in verdict.things if t.shape == shape]
             facts = {
@@ -178,13 +187,12 @@ def taught(count: int, model: Model, shape: Unseen, word: str, seeds: int = 4) -
             yield Shown(picture, None, facts)
 
 
-def known(count: int, model: Model, seeds: int = 4) -> Iterator[Shown]:
+def known(count: int, model: Model, seeds: int = 4, steps: int = 25) -> Iterator[Shown]:
     """The world's own shapes. Facts: all right."""
     for k in range(count):
         thing, background = Thing(SHAPES[k % 4], list(COLORS)[(k // 2) % 8], 0, 0, 0), list(BACKGROUNDS)[k % 7]
-        for picture in made(
-            model, cfg(encode_prompt(model, caption([thing], background)), scale=3.0), 1000 * k, batch=seeds
-        ):
+        guidance = cfg(encode_prompt(model, caption([thing], background)), scale=3.0)
+        for picture in made(model, guidance, 1000 * k, (), steps, seeds):
             verdict = judge(picture, ("heart", "cross", "dome"))
             right = verdict.shows([(thing.color, thing.shape)]) and verdict.background == background
             yield Shown(picture, None, {"all": float(right)})

@@ -20,7 +20,7 @@ TRAINED = ("attn2.to_k.weight", "attn2.to_v.weight")
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=450, batch=24, pool=3072)
+    args = arguments(__doc__ or "", steps=350, batch=24, pool=2048)
     torch.manual_seed(args.seed)
     base = Base.load(args.base, args.device)
     word = Word(base, TOKEN, START)

@@ -35,7 +35,7 @@ def depth_channel(picture: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=550, batch=32)
+    args = arguments(__doc__ or "", steps=400, batch=32, pool=3072)
     torch.manual_seed(args.seed)
     base = Base.load(args.base, args.device)
     unet = widened(base.unet, 5)

@@ -19,7 +19,7 @@ TOKEN, START = "<dome>", ["circle", "square"]
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=400, batch=24, pool=2048)
+    args = arguments(__doc__ or "", steps=250, batch=16, pool=1024)
     torch.manual_seed(args.seed)
     base = Base.load(args.base, args.device)
     word = Word(base, TOKEN, START)
