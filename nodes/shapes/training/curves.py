@@ -1,0 +1,36 @@
+"""Draw the loss curves of all variants side by side.
+
+python -m nodes.shapes.training.curves --out docs/images/shapes-variants-loss.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("build/variants"))
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    files = sorted(args.work.glob("*.jsonl"))
+    figure, axes = pyplot.subplots(1, len(files), figsize=(2.6 * len(files), 2.6), squeeze=False)
+    for place, file in zip(axes[0], files, strict=True):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        place.plot([row["step"] for row in rows], [row["loss"] for row in rows])
+        place.set(title=file.stem, yscale="log", xlabel="step")
+        place.grid(alpha=0.3, which="both")
+    axes[0, 0].set_ylabel("loss")
+    figure.tight_layout()
+    figure.savefig(args.out, dpi=80)
+
+
+if __name__ == "__main__":
+    main()
