@@ -7,6 +7,7 @@ back to the processor that was there. So nothing changes, in numbers or in memor
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -32,7 +33,7 @@ class Processors:
 
     def begin(self, rules: Sequence[AttentionRule], rows: Rows) -> None:
         """Let these rules act on the forward that follows."""
-        self._rules, self._rows = rules, rows
+        self._rules, self._rows = sorted(rules, key=lambda rule: _ORDER.index(rule.op)), rows
 
     def end(self) -> None:
         """The forward is done."""
@@ -43,10 +44,11 @@ class Processors:
         if not self._rules or self._rows is None:
             return []
         found = []
-        for rule in sorted(self._rules, key=lambda rule: _ORDER.index(rule.op)):
-            spans = [self._rows.span(branch) for branch in rule.branches if branch in self._rows.branches]
-            if spans and rule.where(site):
-                found.append((rule, [row for span in spans for row in range(span.start, span.stop)]))
+        for rule in self._rules:
+            if rule.where(site):
+                spans = [self._rows.span(branch) for branch in rule.branches if branch in self._rows.branches]
+                if spans:
+                    found.append((rule, [row for span in spans for row in range(span.start, span.stop)]))
         return found
 
 
@@ -87,25 +89,21 @@ class Processor:
         """Output (R, heads, queries, d): explicit softmax for the rows that rules look into, else the fused kernel."""
         total = query.shape[0]
         explicit = sorted({row for rule, rows in rules if rule.op in ("bias", "capture", "edit") for row in rows})
-        identity = {row for rule, rows in rules if rule.op == "identity" for row in rows}
-        fused = [row for row in range(total) if row not in identity and row not in set(explicit)]
-        parts: dict[int, Tensor] = {}
-        if len(fused) == total:
-            parts.update(enumerate(functional.scaled_dot_product_attention(query, key, value)))
-        elif fused:
-            output = functional.scaled_dot_product_attention(query[fused], key[fused], value[fused])
-            parts.update(zip(fused, output, strict=True))
+        identity = sorted({row for rule, rows in rules if rule.op == "identity" for row in rows}.difference(explicit))
+        fused = sorted(set(range(total)).difference(explicit, identity))
+        parts: list[tuple[list[int], Tensor]] = []
+        if fused:
+            inputs = (_take(query, fused), _take(key, fused), _take(value, fused))
+            parts.append((fused, functional.scaled_dot_product_attention(*inputs)))
         if explicit:
-            probabilities = self._probabilities(rules, explicit, query[explicit], key[explicit])
-            parts.update(zip(explicit, probabilities @ value[explicit], strict=True))
-        for row in identity:
-            parts[row] = value[row]
-        output = torch.stack([parts[row] for row in range(total)])
+            probabilities = self._probabilities(rules, explicit, _take(query, explicit), _take(key, explicit))
+            parts.append((explicit, probabilities @ _take(value, explicit)))
+        if identity:
+            parts.append((identity, _take(value, identity)))
+        output = _joined(parts)
         for rule, rows in rules:
             if rule.op == "add" and rule.function is not None:
-                addition = torch.zeros_like(output)
-                addition[rows] = rule.function(self.site, query[rows]).to(output.dtype)
-                output = output + addition
+                output = _added(output, rows, rule.function(self.site, _take(query, rows)).to(output.dtype))
         return output
 
     def _probabilities(
@@ -128,6 +126,38 @@ class Processor:
         return probabilities
 
 
+def _adjoining(rows: list[int]) -> bool:
+    """Whether the numbers count up one by one."""
+    return rows[-1] - rows[0] == len(rows) - 1 and rows == list(range(rows[0], rows[-1] + 1))
+
+
+def _take(states: Tensor, rows: list[int]) -> Tensor:
+    """Some rows; a view where they lie side by side."""
+    return states[rows[0] : rows[-1] + 1] if _adjoining(rows) else states[rows]
+
+
+def _joined(parts: list[tuple[list[int], Tensor]]) -> Tensor:
+    """All rows in order again."""
+    if len(parts) == 1:
+        return parts[0][1]
+    if all(_adjoining(rows) for rows, _ in parts):
+        return torch.cat([part for _, part in sorted(parts, key=lambda item: item[0][0])])
+    single = {row: part[number] for rows, part in parts for number, row in enumerate(rows)}
+    return torch.stack([single[row] for row in sorted(single)])
+
+
+def _added(output: Tensor, rows: list[int], addition: Tensor) -> Tensor:
+    """`output` with `addition` to some rows."""
+    if rows == list(range(output.shape[0])):
+        return output + addition
+    if torch.is_grad_enabled():  # not in place: a gradient may pass here
+        return output.index_add(0, torch.tensor(rows, device=output.device), addition)
+    if _adjoining(rows):
+        _take(output, rows).add_(addition)
+        return output
+    return output.index_add_(0, torch.tensor(rows, device=output.device), addition)
+
+
 def _put(target: Tensor, rows: list[int], replacement: Tensor) -> Tensor:
     """`target` with some rows replaced; not in place, so that gradients pass."""
     if rows == list(range(target.shape[0])):
@@ -140,6 +170,17 @@ def sites(unet: Any, height: int, width: int) -> dict[str, tuple[Site, Any]]:
 
     height, width: size of the latents (of one view) that it will be given.
     """
+    known = _known.setdefault(unet, {})
+    if (height, width) not in known:
+        known[height, width] = _sites(unet, height, width)
+    return known[height, width]
+
+
+_known: weakref.WeakKeyDictionary[Any, dict[tuple[int, int], dict[str, tuple[Site, Any]]]] = weakref.WeakKeyDictionary()
+"""Walking through all modules takes a millisecond, several times a run."""
+
+
+def _sites(unet: Any, height: int, width: int) -> dict[str, tuple[Site, Any]]:
     depth = len(unet.config.down_block_types)
     found = {}
     for name, module in unet.named_modules():
