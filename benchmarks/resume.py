@@ -3,8 +3,8 @@
     python benchmarks/resume.py [--steps 50] [--model shapes] [--repeats 3]
 
 Prints one JSON line for each of ten edits that a person makes all day, and a last one with all of them. Each is made
-twice: from nothing, and after the run before the edit, of which it takes the steps that both share. `equal` says whether
-the two results are the same to the bit. Seconds are medians.
+twice: from nothing, and after the run before the edit, of which it takes the steps that both share. `equal` says
+whether the two results are the same to the bit. Seconds are medians.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ MIB = 1 << 20
 
 @dataclass
 class Settings:
-    """What `denoise` is given."""
+    """What `denoise` is given, or `invert`."""
 
     guidance: list[Any]
     controls: list[Any] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    invert: bool = False
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Studio:
         import torch
 
         from nodes import encode_prompt, load_controlnet, load_model
-        from nodes.values import Image
+        from nodes.values import Image, Latents
         from tests.tiny_nets import tiny_controlnet
 
         self.model = load_model(source, dtype="float32", device="cpu")
@@ -64,6 +65,7 @@ class Studio:
         # Random weights cost what trained ones do.
         self.net = load_controlnet(str(tiny_controlnet(folder / "net", Path(self.model.location))))
         side = self.model.size
+        self.clean = Latents(torch.randn(1, 4, side // 8, side // 8, generator=torch.Generator().manual_seed(1)))
         self.picture = Image(torch.rand(1, side, side, 3, generator=torch.Generator().manual_seed(3)))
 
     def base(self, scale: float = 3.0) -> Any:
@@ -74,7 +76,7 @@ class Studio:
     def run(self, settings: Settings, trails: Any, stop: float | None = None) -> tuple[Any, int, int, float]:
         """Latents, calls of the denoiser, steps reused, seconds."""
         from engine import Cancelled, CancelToken, Context
-        from nodes import denoise
+        from nodes import denoise, invert
         from tests.nodes.techniques.measure import counted
 
         cancel, reused = CancelToken(), [0]
@@ -96,8 +98,14 @@ class Studio:
         with counted(self.parts.unet) as rows:
             began = time.perf_counter()
             with suppress(Cancelled):
-                made = denoise(self.model, settings.guidance, settings.controls, ctx=context, **options)
-                latents = made.latents.samples
+                if settings.invert:
+                    chosen = {"steps": self.steps, **settings.options}
+                    latents = invert(
+                        self.model, settings.guidance, latents=self.clean, ctx=context, **chosen
+                    ).trajectory.latents[-1]
+                else:
+                    made = denoise(self.model, settings.guidance, settings.controls, ctx=context, **options)
+                    latents = made.latents.samples
             seconds = time.perf_counter() - began
         return latents, len(rows), reused[0], seconds
 
@@ -122,6 +130,12 @@ def edits(studio: Studio) -> list[Edit]:
     def concept(**options: Any) -> Any:
         return sega(studio.encode("green"), **options)
 
+    def late_sag(scale: float) -> Any:
+        return during(sag(scale), 0.5, 1.0)
+
+    def inversion(strength: float) -> Settings:
+        return Settings([studio.base(1.0)], options={"strength": strength}, invert=True)
+
     def plain(*more: Any, **options: Any) -> Settings:
         return Settings([base, *more], options=options)
 
@@ -130,9 +144,7 @@ def edits(studio: Studio) -> list[Edit]:
         Edit("a prompt's weight in the last 30 %", plain(weighted(1.2)), plain(weighted(1.5))),
         Edit("the end of a ControlNet, from 80 to 60 %", Settings([base], [hint(0.8)]), Settings([base], [hint(0.6)])),
         Edit("PAG added from 40 % on", plain(), plain(during(pag(3.0), 0.4, 1.0))),
-        Edit(
-            "the scale of SAG from half time on", plain(during(sag(0.5), 0.5, 1.0)), plain(during(sag(1.0), 0.5, 1.0))
-        ),
+        Edit("the scale of SAG from half time on", plain(late_sag(0.5)), plain(late_sag(1.0))),
         Edit(
             "a later warm-up of SEGA, from 30 to 50 %",
             plain(concept(warmup=3 * tenth)),
@@ -154,9 +166,7 @@ def edits(studio: Studio) -> list[Edit]:
             plain(during(rescale_guidance(0.7), 0.5, 1.0), scheduler="euler_ancestral"),
         ),
         Edit("cancelled at 60 %, and run again", plain(scheduler="pndm"), plain(scheduler="pndm"), stop=0.6),
-        Edit(
-            "the first technique taken away, of a window that began at 80 %", plain(during(pag(3.0), 0.8, 1.0)), plain()
-        ),
+        Edit("more steps of an inversion, from 50 to 80 %", inversion(0.5), inversion(0.8)),
     ]
 
 
