@@ -48,12 +48,9 @@ class ImagePrompt(Control):
         run.derived(self, lambda: _Live(self, run))
 
     def attention(self, step: Step) -> Iterable[AttentionRule]:
-        """One rule for rows that see the pictures, one for unconditional rows."""
+        """One rule for all rows; unconditional ones see no pictures."""
         live = step.run.derived(self, lambda: _Live(self, step.run))
-        for plain in (False, True):
-            branches = tuple(branch for branch in step.branches if (branch.role == "uncond") == plain)
-            if branches:
-                yield AttentionRule("add", _cross, branches, live.adder(step, plain))
+        return (AttentionRule("add", _cross, step.branches, live.adder(step)),) if step.branches else ()
 
 
 def _cross(site: Site) -> bool:
@@ -110,6 +107,7 @@ class _Live:
             plain: tokens.reshape(groups, 1, -1, tokens.shape[-1]) for plain, tokens in ((False, seen), (True, none))
         }
         self._projected: dict[tuple[str, bool], tuple[Tensor, Tensor]] = {}
+        self._spread: dict[tuple[str, tuple[bool, ...], int], tuple[Tensor, Tensor]] = {}
 
     def _fitting_masks(self, mask: Mask | None, pictures: int) -> Tensor | None:
         """(groups, 1, 1, h, w) at pixel or latent size."""
@@ -126,24 +124,40 @@ class _Live:
             raise ValueError(f"{pixels.shape[0]} masks do not fit {pictures} pictures: one for all, or one for each")
         return pixels[:, None, None].to(self._run.device, self._run.dtype)
 
-    def adder(self, step: Step, plain: bool) -> Any:
-        """What a rule adds: (site, queries (n, heads, q, d)) -> (n, heads, q, d)."""
+    def adder(self, step: Step) -> Any:
+        """What the rule adds: (site, queries (n, heads, q, d)) -> (n, heads, q, d)."""
         from torch.nn.functional import scaled_dot_product_attention
 
+        branches = step.branches
+
         def add(site: Site, queries: Tensor) -> Tensor:
-            total = queries.new_zeros(())
-            keys, values = self._keys(site, plain)
+            assert step.rows is not None
+            there = set(step.rows.branches)
+            plain = tuple(branch.role == "uncond" for branch in branches if branch in there)
+            total, (keys, values) = None, self._rows(site, plain, queries.shape[0])
             for group, (key, item) in enumerate(zip(keys, values, strict=True)):
-                count = queries.shape[0]
-                found = scaled_dot_product_attention(
-                    queries, key.expand(count, -1, -1, -1), item.expand(count, -1, -1, -1)
-                )
+                found = scaled_dot_product_attention(queries, key, item)
                 if self._masks is not None:
-                    found = found * self._weights(step, site, self._masks[group], count)
-                total = total + self._scale * found
+                    found = found * self._weights(step, site, self._masks[group], queries.shape[0])
+                total = self._scale * found if total is None else total + self._scale * found
+            assert total is not None
             return total
 
         return add
+
+    def _rows(self, site: Site, plain: tuple[bool, ...], count: int) -> tuple[Tensor, Tensor]:
+        """Keys and values (groups, count, heads, n, d): of none for branches that are plain, of the pictures else."""
+        import torch
+
+        at = (site.name, plain, count)
+        if at not in self._spread:
+            pairs = [self._keys(site, one) for one in plain]
+            each = count // len(plain)
+            keys, values = (
+                torch.cat([pair[part].expand(-1, each, -1, -1, -1) for pair in pairs], dim=1) for part in (0, 1)
+            )
+            self._spread[at] = keys, values
+        return self._spread[at]
 
     def _keys(self, site: Site, plain: bool) -> tuple[Tensor, Tensor]:
         """Keys and values of a site, (groups, 1, heads, n, d), made once a run."""
