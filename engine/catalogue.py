@@ -124,6 +124,13 @@ class Catalogue:
             message = f"{error.__class__.__name__}: {error}"
             self.failures.append(Failure(origin, message, traceback.format_exc()))
 
+    def extended(self, types: Iterable[NodeType]) -> Catalogue:
+        """This catalogue with some types more, for one graph; what is known of the others is shared."""
+        more = Catalogue()
+        more._types = {**self._types, **{node_type.name: node_type for node_type in types}}
+        more._code = self._code
+        return more
+
     def __contains__(self, name: object) -> bool:
         return name in self._types
 

@@ -12,6 +12,7 @@ from engine.catalogue import Catalogue, installed
 from engine.context import resolve_input_path
 from engine.declare import NodeType, NodeView
 from engine.errors import InputPathError
+from engine.mapping import find_axes, has_maps
 from engine.migrate import migrate
 from engine.ports import MISSING, OutputPort, Port, validate
 from engine.types import accepts, bind, describe, substitute
@@ -130,7 +131,8 @@ class _Checker:
                 self.types[id] = node_type
             else:
                 self._unknown_type(id, spec)
-        for id in self._order():
+        order = self._order()
+        for id in order:
             if id not in skip:
                 before = len(self.problems)
                 spec, node_type = self.specs[id], self.types[id]
@@ -138,6 +140,8 @@ class _Checker:
                 # A node's own check may count on inputs that are right by themselves.
                 if node_type.check is not None and len(self.problems) == before:
                     self._own_check(id, spec, node_type, node_type.check)
+        if not self.problems and len(order) == len(self.specs) and has_maps(set(self.types.values())):
+            self.problems += find_axes(self.specs, self.types, order)[1]
         return self.problems
 
     def view(self, id: str) -> NodeView:

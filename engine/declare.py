@@ -20,11 +20,12 @@ import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Union, cast, get_args, get_origin
 
 from engine.context import Context
-from engine.ports import MISSING, Output, OutputPort, Port, input_port
-from engine.types import NoneType, has_typevar, is_list, item_type, without_none
+from engine.ports import MISSING, Lazy, Output, OutputPort, Port, input_port
+from engine.types import NoneType, has_typevar, is_list, is_union, item_type, without_none
+from graphs.builder import Graph, current_graph
 from graphs.problems import Problem, near
 
 P = ParamSpec("P")
@@ -32,6 +33,8 @@ R = TypeVar("R")
 
 CachePolicy = Literal["pure", "never"]
 Resource = Literal["cpu", "io", "device"]
+Flow = Literal["", "map", "collect", "pass"]
+Needs = Callable[[Mapping[str, Any]], Iterable[str | tuple[str, int]]]
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
@@ -80,6 +83,9 @@ class NodeType:
         side_files: it writes files, so the output folder enters its key.
         tags: words that other nodes' checks look for, such as "guidance:base".
         migrations: version n -> function from its inputs to those of version n + 1.
+        flow: what it is to the engine itself: "map" and "collect" bound a part that runs per item, "pass" hands on
+            one of its inputs, which is not worth a place in the cache.
+        needs: tells from the other inputs which lazy ones it will ask for, so that they are there when it is called.
     """
 
     def __init__(
@@ -97,6 +103,8 @@ class NodeType:
         tags: tuple[str, ...],
         check: StaticCheck | None,
         migrations: Mapping[int, Migration],
+        flow: Flow = "",
+        needs: Needs | None = None,
         localns: Mapping[str, Any] | None = None,
     ) -> None:
         self.fn = fn
@@ -111,6 +119,8 @@ class NodeType:
         self.tags = tags
         self.check = check
         self.migrations = dict(migrations)
+        self.flow = flow
+        self.needs = needs
         self.is_async = inspect.iscoroutinefunction(fn)
         self._localns = localns
 
@@ -159,7 +169,7 @@ class NodeType:
     @functools.cached_property
     def outputs(self) -> dict[str, OutputPort]:
         """Its outputs by name; a NamedTuple has several, None has none."""
-        annotation = self._hints.get("return", Any)
+        annotation = without_graph(self._hints.get("return", Any))
         if annotation is NoneType:
             return {}
         if is_named_tuple(annotation):
@@ -169,6 +179,7 @@ class NodeType:
         name = ""
         if get_origin(annotation) is Annotated:
             annotation, *extras = get_args(annotation)
+            annotation = without_graph(annotation)
             name = next((extra.name for extra in extras if isinstance(extra, Output)), "")
         name = name or default_output_name(annotation)
         return {name: self._output(name, annotation)}
@@ -195,6 +206,11 @@ class NodeType:
         return {None: 0} | {name: position for position, name in enumerate(self.outputs)}
 
     @functools.cached_property
+    def first_output(self) -> str:
+        """Name of the output that a link without one leads to; "" when there is none."""
+        return next(iter(self.outputs), "")
+
+    @functools.cached_property
     def constrained(self) -> frozenset[str]:
         """Inputs whose values are looked at when they arrive over a link, since their type does not say it all."""
         return frozenset(name for name, port in self.inputs.items() if port.constrained)
@@ -214,7 +230,7 @@ class NodeType:
     @functools.cached_property
     def several_outputs(self) -> bool:
         """Whether the function returns a NamedTuple of its outputs."""
-        return is_named_tuple(self._hints.get("return"))
+        return is_named_tuple(without_graph(self._hints.get("return")))
 
     @functools.cached_property
     def context_parameter(self) -> str | None:
@@ -246,19 +262,29 @@ class Node(Generic[P, R]):
         functools.update_wrapper(cast(Any, self), node_type.fn)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        # Imported here because most runs of the engine build no graph.
-        from graphs.builder import current_graph
-
         graph = current_graph()
         if graph is not None:
             return cast(R, self._record(graph, args, kwargs))
         context = self.node_type.context_parameter
         if context is not None and not self._gives_context(context, args, kwargs):
             kwargs[context] = Context()
+        if self.node_type.lazy:
+            args, kwargs = self._deferred(args, kwargs)  # type: ignore[assignment]
         return cast(R, self.node_type.fn(*args, **kwargs))
 
     def __repr__(self) -> str:
         return repr(self.node_type)
+
+    def _deferred(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """In a plain call the values of lazy inputs are there already."""
+        names = list(inspect.signature(self.node_type.fn).parameters)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        for name in given.keys() & self.node_type.lazy:
+            if self.node_type.inputs[name].lazy_items:
+                given[name] = [_lazily(item) for item in given[name]]
+            else:
+                given[name] = _lazily(given[name])
+        return (), given
 
     def _gives_context(self, context: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         if kwargs.get(context) is not None:
@@ -291,6 +317,10 @@ class Node(Generic[P, R]):
         return graph.add(node_type.name, inputs, tuple(node_type.outputs))
 
 
+def _lazily(item: Any) -> Lazy[Any]:
+    return item if isinstance(item, Lazy) else Lazy(lambda: item)
+
+
 def _is_default(port: Port, item: Any) -> bool:
     """A None that is the default is left out of the document, where it would say nothing."""
     return item is None and port.default is None
@@ -309,6 +339,8 @@ def node(
     tags: Iterable[str] = (),
     check: StaticCheck | None = None,
     migrations: Mapping[int, Migration] | None = None,
+    flow: Flow = "",
+    needs: Needs | None = None,
 ) -> Callable[[Callable[P, R]], Node[P, R]]:
     """Declare a function as a node.
 
@@ -326,6 +358,9 @@ def node(
         tags: words for other nodes' checks.
         check: `f(view: NodeView) -> problems`, called by `check` for what types cannot say.
         migrations: `{1: f}` turns the inputs of version 1 into those of version 2, and so on.
+        flow: see `NodeType`; for nodes that steer the others.
+        needs: `f(other_inputs) -> names of the lazy inputs that it will ask for` (or `(name, index)` for one of a
+            `list[Lazy[X]]`). They are computed first, and no thread has to wait for them inside the node.
 
     Raises:
         ValueError: the name is none, or the version is below 1.
@@ -353,11 +388,22 @@ def node(
                 tags=tuple(tags),
                 check=check,
                 migrations=migrations or {},
+                flow=flow,
+                needs=needs,
                 localns=localns,
             )
         )
 
     return declare
+
+
+def without_graph(annotation: Any) -> Any:
+    """The type of a node's value where it may return a `Graph` instead: `X` of `X | Graph`."""
+    arms = get_args(annotation) if is_union(annotation) else ()
+    kept = [arm for arm in arms if arm is not Graph]
+    if len(kept) == len(arms):
+        return annotation
+    return kept[0] if len(kept) == 1 else Union[tuple(kept)]  # noqa: UP007 (known at run time only)
 
 
 def is_named_tuple(annotation: Any) -> bool:

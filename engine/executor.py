@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from typing import Any, Protocol
 from engine.context import Context
 from engine.declare import NodeType
 from engine.errors import Cancelled
+from engine.expansion import Expansion
+from graphs.builder import Graph
 
 
 @dataclass(slots=True)
@@ -26,7 +30,7 @@ class Task:
 
 @dataclass(slots=True)
 class Done:
-    """How a task ended: with a value, or with what was raised."""
+    """How a task ended: with a value (an Expansion where the node returned a graph), or with what was raised."""
 
     number: int
     value: Any
@@ -35,10 +39,16 @@ class Done:
 
 
 class Executor(Protocol):
-    """Runs tasks. `done` may be called from any thread, also before `submit` returns, once for each task."""
+    """Runs tasks. `done` may be called from any thread, also before `submit` returns, once for each task.
+
+    Attributes:
+        inline: whether the scheduler may run a short task itself (`call`), which saves the way to a thread.
+    """
+
+    inline: bool
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
-        """Run a task when its lane is free."""
+        """Run a task. Returns at once."""
 
     def stop(self) -> None:
         """Interrupt the tasks in flight as far as that can be done; each still reports through `done`."""
@@ -47,29 +57,57 @@ class Executor(Protocol):
         """Stop, and leave nothing running."""
 
 
+def call(task: Task) -> Done:
+    """Run an ordinary node here and now.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came meanwhile.
+    """
+    start = time.perf_counter()
+    value, error = None, None
+    try:
+        value = task.type.fn(**task.inputs)
+        if type(value) is Graph:
+            value = Expansion.of(value, task.inputs)
+    except (Exception, SystemExit, Cancelled) as raised:
+        error = raised
+    finally:
+        if task.context is not None:
+            task.context.close()
+    return Done(task.number, value, error, time.perf_counter() - start)
+
+
 class InProcess:
-    """Runs ordinary nodes in the calling thread, one after another, and async ones beside them on an event loop."""
+    """Runs ordinary nodes on threads of this process, and async ones on an event loop that they never block."""
+
+    inline = True
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._loop_thread: threading.Thread | None = None
         self._flying: set[asyncio.Task[Any]] = set()
+        self._calls: queue.SimpleQueue[tuple[contextvars.Context, Task, Callable[[Done], None]] | None]
+        self._calls = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._free = 0
+        self._lock = threading.Lock()
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
-        """See `Executor`. Returns when an ordinary node has ended, and at once for an async one."""
+        """See `Executor`."""
         if task.type.is_async:
             self._call_on_loop(self._launch, task, done)
             return
-        start = time.perf_counter()
-        value, error = None, None
-        try:
-            value = task.type.fn(**task.inputs)
-        except (Exception, SystemExit, Cancelled) as raised:
-            error = raised
-        finally:
-            if task.context is not None:
-                task.context.close()
-        done(Done(task.number, value, error, time.perf_counter() - start))
+        with self._lock:
+            self._free -= 1
+            if self._free < 0:
+                # As many threads as there are calls at once: how many that may be, the lanes say. A node that waits
+                # for a lazy input keeps its thread.
+                self._free += 1
+                thread = threading.Thread(target=self._serve, name=f"weft-node-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        # What the caller has set for its own context (not whether it records a graph) holds for nodes too.
+        self._calls.put((contextvars.copy_context(), task, done))
 
     def stop(self) -> None:
         """See `Executor`: async nodes are cancelled where they wait."""
@@ -78,13 +116,32 @@ class InProcess:
 
     def close(self) -> None:
         """See `Executor`."""
-        if self._loop is None or self._thread is None:
-            return
-        self.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._loop = self._thread = None
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._calls.put(None)
+        loop, loop_thread = self._loop, self._loop_thread
+        if loop is not None and loop_thread is not None:
+            self.stop()
+            loop.call_soon_threadsafe(loop.stop)
+            loop_thread.join()
+            loop.close()
+            self._loop = self._loop_thread = None
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _serve(self) -> None:
+        """A thread's life."""
+        while (item := self._calls.get()) is not None:
+            context, task, done = item
+            try:
+                result = context.run(call, task)
+            except BaseException as raised:  # KeyboardInterrupt, which the thread that waits for the run is to see
+                result = Done(task.number, None, raised, 0.0)
+            with self._lock:
+                self._free += 1
+            done(result)
+            del item, context, task, done, result  # an idle thread holds nobody's values
 
     # -- on the loop's thread
 
@@ -111,14 +168,15 @@ class InProcess:
         if self._loop is None:
             # Not the caller's loop: `run` blocks, so a notebook's own loop would never get to the nodes.
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="weft-async", daemon=True)
-            self._thread.start()
+            self._loop_thread = threading.Thread(target=self._loop.run_forever, name="weft-async", daemon=True)
+            self._loop_thread.start()
         self._loop.call_soon_threadsafe(function, *arguments)
 
 
 async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
     """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it."""
     try:
-        return await task.type.fn(**task.inputs), None
+        value = await task.type.fn(**task.inputs)
+        return (Expansion.of(value, task.inputs) if type(value) is Graph else value), None
     except (Exception, SystemExit, Cancelled) as raised:
         return None, raised

@@ -1,8 +1,7 @@
-"""What to do, decided once before anything runs: which nodes, in which order, with which keys, and which are there.
+"""What to do, decided before anything runs and where a graph unfolds: which nodes, in which order, with which keys.
 
-Nodes are numbered so that each comes after what it needs, the first target's branch first. These numbers are the
-priorities of the scheduler: one branch is brought to its end before the next is begun, so the first image of a sweep
-appears early and few intermediates are held.
+Nodes are numbered so that each comes after what it needs, the first target's branch first. Nothing is said here about
+which of them run: the scheduler asks for the targets and goes up from there, never above a result that is cached.
 """
 
 from __future__ import annotations
@@ -10,78 +9,276 @@ from __future__ import annotations
 import inspect
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from engine.catalogue import Catalogue
 from engine.context import resolve_input_path
 from engine.declare import NodeType
+from engine.errors import NodeError
 from engine.filehash import content_hash
+from engine.mapping import GATHER, Maps, Region, find_axes, gathered, has_maps
 from engine.ports import MISSING
 from engine.signature import TypeSignature, node_key, normal_inputs
-from graphs.document import Link, Workflow
+from graphs.document import Link, NodeSpec, Workflow
 from graphs.inputs import links_in
 
 if TYPE_CHECKING:
     from engine.events import Tier
 
+IDLE, WAITING, READY, RUNNING, UNFOLDED, DONE, DROPPED = range(7)
+"""What became of a step: nobody asked for it; it lacks inputs; ...; its result is held; nobody needs that any more."""
 
-@dataclass(slots=True)
-class Step:
-    """One node of a plan.
+Rank = tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """Where links of a graph lead: the document's own graph, one item of a mapped part, or what a node returned.
 
     Attributes:
-        number: its place in the order.
+        specs: the nodes by id; parts of them may not be of this scope.
+        numbers: numbers of the steps of this scope by id.
+        outer: where ids are looked up that are not of this scope.
+        maps: the axes of the graph; None where nothing is mapped.
+        bound: axes that have one item here.
+        visible: the node of the document that stands for all of this; None where the ids are the document's.
+        where: which part of that node, in words.
+        depth: how many nodes had to return a graph to get here.
+        root: whether it is the document's own graph.
+        tail: the one node that a graph comes to: where that returns a graph in turn, it goes no deeper.
+        total: how many steps it has. done: how many of them are.
+        given: steps that stand for values that were put into it.
+        open: how many steps in it, or in scopes in it, may still ask for a lazy input.
+        parked: steps whose results are kept for these.
+    """
+
+    specs: Mapping[str, NodeSpec]
+    numbers: dict[str, int] = field(default_factory=dict)
+    outer: Scope | None = None
+    maps: Maps | None = None
+    types: Mapping[str, NodeType] = field(default_factory=dict)
+    bound: frozenset[str] = frozenset()
+    visible: str | None = None
+    where: str = ""
+    depth: int = 0
+    root: bool = False
+    tail: str = ""
+    total: int = 0
+    done: int = 0
+    given: list[Step] = field(default_factory=list)
+    open: int = 0
+    parked: list[Step] = field(default_factory=list)
+
+    def number(self, id: str) -> int:
+        """The step that an id of the graph stands for, seen from here."""
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope.numbers.get(id)
+            if found is not None:
+                return found
+            scope = scope.outer
+        raise KeyError(id)
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One call of a node, or what stands for one.
+
+    Attributes:
+        number: its place in the plan.
+        shown: the node of the document that it belongs to.
         inputs: as the document has them, literals as the node gets them.
         key: names its result; random for a node that has to run each time.
-        keeps: whether the result may go to the cache.
-        sources: numbers of the steps it links to, each once.
+        keeps: whether equal keys mean equal results.
+        stored: whether the result goes to the cache.
+        sources: numbers of the steps that it needs, each once; of a `collect` the lists that it goes along.
+        lazy: numbers of the steps that it may turn out to need.
+        rank: what is finished first, by target and by item. order: its place among those of a rank.
         same: number of an earlier step with the same key, which computes for both.
         tier: where the result is, when it need not be computed; "unneeded" until somebody asks for it.
-        users: how many steps that run, and targets, take its result.
+        region: what a `collect` repeats.
+        repeated: it stands for a node that runs per item, elsewhere; never runs itself.
+        users: how many steps that run, and targets, may take its result.
+        waiting: how many results it still lacks.
+        pinned: a lazy input may turn out to need it after everything else did.
     """
 
     number: int
     id: str
+    shown: str
     type: NodeType
     inputs: Mapping[str, Any]
     key: bytes
     keeps: bool
     sources: tuple[int, ...]
+    scope: Scope
+    rank: Rank
+    order: Rank
+    lazy: tuple[int, ...] = ()
+    stored: bool = True
     same: int | None = None
     tier: Tier | None = "unneeded"
+    region: Region | None = None
+    repeated: bool = False
     users: int = 0
+    state: int = IDLE
+    waiting: int = 0
+    pinned: bool = False
+    seconds: float = 0.0
 
 
-@dataclass(slots=True)
 class Plan:
-    """A workflow's steps in order.
+    """The steps there are so far, and how to make more.
 
     Attributes:
-        numbers: number of each node that a target reaches, by id.
+        root: the document's own graph.
         targets: numbers of the targets.
-        loads: numbers of the steps whose result comes from the cache and is used.
-        runs: numbers of the steps that run.
+        size: how many nodes of the document the targets reach.
     """
 
-    steps: list[Step]
-    numbers: dict[str, int]
-    targets: list[int]
-    loads: list[int] = field(default_factory=list)
-    runs: list[int] = field(default_factory=list)
+    def __init__(
+        self,
+        workflow: Workflow,
+        catalogue: Catalogue,
+        out: str,
+        roots: Sequence[Path] | None = None,
+        nonce: Callable[[], bytes] = lambda: secrets.token_bytes(20),
+    ) -> None:
+        self.workflow = workflow
+        self.catalogue = catalogue
+        self.out = out
+        self.roots = roots
+        self.nonce = nonce
+        self.steps: list[Step] = []
+        self.first: dict[bytes, int] = {}
+        self.targets: list[int] = []
+        self.size = 0
+        self.root = Scope(workflow.nodes, root=True)
+        self._signatures: dict[str, TypeSignature] = {}
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Number of each node of the document that a target reaches, by id."""
+        return self.root.numbers
 
     def original(self, number: int) -> Step:
         """The step that computes for `number`: itself, or the earlier one of the same key."""
         step = self.steps[number]
         return step if step.same is None else self.steps[step.same]
 
+    def type_of(self, scope: Scope, id: str) -> NodeType:
+        """The declaration of a node."""
+        name = scope.specs[id].type
+        found = scope.types.get(id) or self.catalogue.get(name)
+        if found is None:
+            raise LookupError(f"node {id!r} has the unknown type {name!r}: check the workflow before planning it")
+        return found
 
-class Finder(Protocol):
-    """Tells where a key's result is, without loading it."""
+    def add(self, scope: Scope, ids: Sequence[str], ranks: Sequence[Rank], after: Rank = ()) -> list[Step]:
+        """Make the steps of a scope, each id after what it links to.
 
-    def __call__(self, key: bytes) -> Tier | None: ...
+        Args:
+            ranks: of each.
+            after: where in the order they come; at the end of that of the step that unfolds.
+
+        Raises:
+            NodeError: something about a node cannot be worked out.
+        """
+        made = []
+        lazy = False
+        for place, id in enumerate(ids):
+            try:
+                step = self._step(scope, id, ranks[place], (*after, place))
+            except Exception as error:
+                shown = scope.visible or id.partition(GATHER)[0]
+                raise NodeError.of(shown, scope.specs[id].type, error) from error
+            made.append(step)
+            if step.lazy:
+                lazy = True
+        if lazy:
+            for step in reversed(made):
+                for number in step.lazy:
+                    self.original(number).pinned = True
+                if step.pinned:
+                    for number in step.sources:
+                        self.original(number).pinned = True
+        return made
+
+    def _step(self, scope: Scope, id: str, rank: Rank, order: Rank) -> Step:
+        spec = scope.specs[id]
+        node_type = self.type_of(scope, id)
+        steps, numbers = self.steps, scope.numbers
+
+        def linked(link: Link) -> tuple[bytes, str]:
+            number = numbers.get(link.node)
+            step = steps[scope.number(link.node) if number is None else number]
+            return step.key, link.output or step.type.first_output
+
+        signature = self._signatures.get(node_type.name)
+        if signature is None:
+            code, folder = self.catalogue.code(node_type), self.out if node_type.side_files else None
+            signature = self._signatures[node_type.name] = TypeSignature.of(node_type, code, folder)
+        inputs = normal_inputs(spec.inputs, node_type.inputs)
+        fingerprint, known = _fingerprint(node_type, inputs, self.roots)
+        key = node_key(signature, inputs, fingerprint, linked) if known else self.nonce()
+        maps, region, repeated = scope.maps, None, False
+        if maps is not None:
+            repeated = maps.repeated(id, scope.bound)
+            if id in maps.axis and node_type.flow == "collect" and not repeated:
+                region = maps.region(id, scope.bound)
+        sources = tuple(dict.fromkeys(scope.number(link.node) for item in inputs.values() for link in links_in(item)))
+        keeps = known and all(steps[source].keeps for source in sources)
+        lazy: tuple[int, ...] = ()
+        if region is not None:
+            sources = tuple(scope.number(spread) for spread in region.spreads)
+            lazy = tuple(scope.number(other) for other in region.outside)
+        elif node_type.lazy:
+            lazy = tuple(self._lazy_sources(scope, node_type, inputs))
+            eager = {
+                scope.number(link.node)
+                for name, item in inputs.items()
+                if not node_type.inputs[name].lazy or (node_type.inputs[name].lazy_items and type(item) is Link)
+                for link in links_in(item)
+            }
+            sources = tuple(source for source in sources if source in eager)
+            lazy = tuple(source for source in dict.fromkeys(lazy) if source not in eager)
+        number = len(steps)
+        shown = scope.visible or (id if region is None else id.partition(GATHER)[0])
+        step = Step(
+            number, id, shown, node_type, inputs, key, keeps, sources, scope, rank, order, lazy,
+            keeps and not node_type.flow, None, "unneeded", region, repeated,
+        )  # fmt: skip
+        if not repeated:
+            same = self.first.setdefault(key, number)
+            if same != number:
+                # A result that nobody holds any more is computed again, by the new step.
+                if steps[same].state == DROPPED:
+                    self.first[key] = number
+                else:
+                    step.same = same
+        steps.append(step)
+        numbers[id] = number
+        return step
+
+    @staticmethod
+    def _lazy_sources(scope: Scope, node_type: NodeType, inputs: Mapping[str, Any]) -> Iterator[int]:
+        for name, item in inputs.items():
+            if node_type.inputs[name].lazy:
+                for link in links_in(item):
+                    yield scope.number(link.node)
+
+    def give(self, scope: Scope, id: str, node_type: NodeType, key: bytes, keeps: bool) -> Step:
+        """A step that stands for a value which is there already."""
+        step = Step(
+            len(self.steps), id, scope.visible or id, node_type, {}, key, keeps, (), scope, (), (), stored=False,
+            tier=None, state=DONE,
+        )  # fmt: skip
+        self.steps.append(step)
+        scope.numbers[id] = step.number
+        return step
 
 
 def make_plan(
@@ -102,70 +299,59 @@ def make_plan(
         roots: folders that may be read; relative paths of files are looked for there.
         nonce: makes the key of a node that has to run each time.
     """
-    order = reachable(workflow, targets)
-    numbers = {id: number for number, id in enumerate(order)}
-    steps: list[Step] = []
-    first: dict[bytes, int] = {}
-    signatures: dict[str, TypeSignature] = {}
-    nodes = workflow.nodes
-
-    def linked(link: Link) -> tuple[bytes, str]:
-        step = steps[numbers[link.node]]
-        return step.key, link.output or next(iter(step.type.outputs))
-
-    for number, id in enumerate(order):
-        spec = nodes[id]
-        node_type = catalogue.get(spec.type)
-        if node_type is None:
-            raise LookupError(f"node {id!r} has the unknown type {spec.type!r}: check the workflow before planning it")
-        signature = signatures.get(node_type.name)
-        if signature is None:
-            code, folder = catalogue.code(node_type), out if node_type.side_files else None
-            signature = signatures[node_type.name] = TypeSignature.of(node_type, code, folder)
-        inputs = normal_inputs(spec.inputs, node_type.inputs)
-        fingerprint, known = _fingerprint(node_type, inputs, roots)
-        key = node_key(signature, inputs, fingerprint, linked) if known else nonce()
-        sources = tuple(dict.fromkeys(numbers[link.node] for item in inputs.values() for link in links_in(item)))
-        keeps = known and all(steps[source].keeps for source in sources)
-        same = first.setdefault(key, number)
-        steps.append(Step(number, id, node_type, inputs, key, keeps, sources, None if same == number else same))
-    return Plan(steps, numbers, [numbers[id] for id in dict.fromkeys(targets)])
+    plan = Plan(workflow, catalogue, out, roots, nonce)
+    targets = list(dict.fromkeys(targets))
+    order, ranks = reachable(workflow.nodes, targets)
+    plan.size = len(order)
+    scope = plan.root
+    last = {target: target for target in targets}
+    names = {workflow.nodes[id].type for id in order}
+    if has_maps(node_type for name in names if (node_type := catalogue.get(name))):
+        last = map_scope(plan, scope, order, targets)
+        for target in targets:
+            place = len(order) - 1 - order[::-1].index(target)
+            more = [id for id in scope.types if id.partition(GATHER)[0] == target]
+            order[place + 1 : place + 1] = more
+            ranks[place + 1 : place + 1] = [ranks[place]] * len(more)
+    plan.add(scope, order, ranks)
+    plan.targets = [scope.numbers[last[target]] for target in targets]
+    return plan
 
 
-def find_hits(plan: Plan, find: Finder) -> None:
-    """Decide which steps run and which come from the cache: from the targets upwards, never looking above a hit."""
-    needed = [False] * len(plan.steps)
-    for target in plan.targets:
-        step = plan.original(target)
-        needed[step.number] = True
-        step.users += 1
-    plan.loads.clear()
-    plan.runs.clear()
-    # Sources have smaller numbers, so every user of a step is met before the step itself.
-    for step in reversed(plan.steps):
-        if not needed[step.number]:
-            continue
-        step.tier = find(step.key) if step.keeps else None
-        if step.tier is not None:
-            plan.loads.append(step.number)
-            continue
-        plan.runs.append(step.number)
-        for source in {plan.original(source).number for source in step.sources}:
-            needed[source] = True
-            plan.steps[source].users += 1
-    plan.loads.reverse()
-    plan.runs.reverse()
+def map_scope(plan: Plan, scope: Scope, order: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
+    """Find out what runs per item in a graph; returns per target the id of what has its result.
 
-
-def reachable(workflow: Workflow, targets: Iterable[str]) -> list[str]:
-    """The targets and all they need, depth first, each after what it needs."""
-    order: list[str] = []
-    seen: set[str] = set()
-    nodes = workflow.nodes
+    Raises:
+        ValueError: the axes do not go together (`check` says so before).
+    """
+    types = {id: plan.type_of(scope, id) for id in order}
+    maps, problems = find_axes(scope.specs, types, order)
+    if problems:
+        raise ValueError(f"{problems[0].node}: {problems[0].message}")
+    specs = dict(scope.specs)
+    extra: dict[str, NodeType] = {}
+    last: dict[str, str] = {}
     for target in targets:
+        more, more_types = gathered(specs, types, maps, target)
+        specs |= more
+        extra |= more_types
+        last[target] = next(reversed(more), target)
+    if extra:
+        maps, _ = find_axes(specs, types | extra, [*order, *extra])
+    scope.specs, scope.types, scope.maps = specs, {**scope.types, **extra}, maps
+    return last
+
+
+def reachable(nodes: Mapping[str, NodeSpec], targets: Sequence[str]) -> tuple[list[str], list[Rank]]:
+    """The targets and all they need, depth first, each after what it needs; and for which target each came first."""
+    order: list[str] = []
+    ranks: list[Rank] = []
+    seen: set[str] = set()
+    for place, target in enumerate(targets):
         if target in seen:
             continue
         seen.add(target)
+        rank = (place,)
         stack: list[tuple[str, Iterator[str]]] = [(target, _sources(nodes[target].inputs))]
         while stack:
             id, sources = stack[-1]
@@ -177,7 +363,8 @@ def reachable(workflow: Workflow, targets: Iterable[str]) -> list[str]:
             else:
                 stack.pop()
                 order.append(id)
-    return order
+                ranks.append(rank)
+    return order, ranks
 
 
 def _sources(inputs: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ says when one is missing or lies outside the folders that may be read.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
@@ -91,19 +91,23 @@ class Widget:
 
 
 class Lazy(Generic[T]):
-    """An input that is computed when asked for: `x: Lazy[Image]`, then `x()` (or `await x` in an async node)."""
+    """An input that is computed when asked for: `x: Lazy[Image]`, then `x()` (or `await x` in an async node).
 
-    __slots__ = ("_compute",)
+    `x: list[Lazy[Image]]` is a list whose items are computed each when asked for.
+    """
 
-    def __init__(self, compute: Callable[[], T]) -> None:
+    __slots__ = ("_compute", "_wait")
+
+    def __init__(self, compute: Callable[[], T], wait: Callable[[], Awaitable[T]] | None = None) -> None:
         self._compute = compute
+        self._wait = wait
 
     def __call__(self) -> T:
         return self._compute()
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[Any, None, T]:
         async def get() -> T:
-            return self._compute()
+            return self._compute() if self._wait is None else await self._wait()
 
         return get().__await__()
 
@@ -135,7 +139,7 @@ class Port:
         type: what it takes, without None; `list[X]` when `many`.
         optional: None may be given.
         choices: the literals it takes, or () for any of its type.
-        lazy: the node gets a `Lazy` and decides whether it is computed.
+        lazy: the node gets a `Lazy` and decides whether it is computed; with `lazy_items`, a list of them.
     """
 
     name: str
@@ -148,6 +152,7 @@ class Port:
     help: str = ""
     widget: Widget | None = None
     lazy: bool = False
+    lazy_items: bool = False
     generic: bool = field(default=False)
     """Its type holds a TypeVar, so it has to agree with other ports of the node."""
 
@@ -193,6 +198,7 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
     if lazy:
         annotation, inner = _strip((get_args(annotation) or (Any,))[0])
         extras += inner
+    lazy_items = False
     tp, optional = without_none(annotation)
     tp, inner = _strip(tp)
     extras += inner
@@ -202,6 +208,10 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
     if many:
         item, inner = _strip(item_type(tp))
         extras += inner
+        if get_origin(item) is Lazy or item is Lazy:
+            lazy = lazy_items = True
+            item, inner = _strip((get_args(item) or (Any,))[0])
+            extras += inner
         tp = list[item]  # type: ignore[valid-type]
     if get_origin(item) is Literal:
         choices = get_args(item)
@@ -229,6 +239,7 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
         help=help,
         widget=widget,
         lazy=lazy,
+        lazy_items=lazy_items,
         generic=has_typevar(tp),
     )
 

@@ -16,11 +16,13 @@ PACKAGES = ("weft", "torch", "diffusers", "transformers", "safetensors", "numpy"
 
 def provenance(workflow: Workflow, plan: Plan) -> dict[str, str]:
     """`weft_workflow`: the document with all values. `weft_run`: versions, keys of results, and seeds."""
+    # The document's nodes, not what became of them: that may depend on what is cached.
+    steps = [plan.steps[number] for id, number in plan.numbers.items() if id in workflow.nodes]
     run = {
         "versions": dict(versions()),
         # A step that runs every time has a key of chance: in the text, it would make each saved file another.
-        "keys": {step.id: step.key.hex() for step in plan.steps if step.keeps},
-        "seeds": {f"{step.id}.{name}": seed for step in plan.steps for name, seed in _seeds(step).items()},
+        "keys": {step.id: step.key.hex() for step in steps if step.keeps},
+        "seeds": {f"{step.id}.{name}": seed for step in steps for name, seed in _seeds(step).items()},
     }
     return {"weft_workflow": workflow.to_json(compact=True), "weft_run": json.dumps(run, separators=(",", ":"))}
 

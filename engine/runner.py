@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +23,20 @@ from engine.events import (
     JobFailed,
     JobFinished,
     JobStarted,
-    NodeCached,
     NodeResumed,
     OnEvent,
     OutputMade,
     Tier,
 )
 from engine.executor import Executor, InProcess
-from engine.plan import Plan, Step, find_hits, make_plan
+from engine.lanes import LaneSizes
+from engine.mapping import GATHER
+from engine.plan import Plan, Step, make_plan
 from engine.provenance import provenance
 from engine.result import Made, Result, made
 from engine.scheduler import Scheduler, StaleHit
 from engine.source import Source, read_source
+from engine.unfold import Bounds
 from graphs.builder import current_graph
 from graphs.document import Workflow
 from graphs.problems import WorkflowError
@@ -52,9 +54,15 @@ class Settings:
     Attributes:
         preview_interval: seconds between two previews of one node at least; None for no previews, which saves a node
             the making of pictures that nobody shows.
+        lanes: how many nodes of each kind run at once.
+        max_depth: how deep graphs may return graphs.
+        max_steps: how many steps may come from mapped lists and from graphs that nodes return, all together.
     """
 
     preview_interval: float | None = 0.25
+    lanes: LaneSizes = field(default_factory=LaneSizes)
+    max_depth: int = 32
+    max_steps: int = 100_000
 
 
 def run(
@@ -172,17 +180,21 @@ class _Run:
         """Keys that a tier said it has and then could not give."""
         self._texts: dict[str, str] | None = None
         self._reused: list[int] = []
+        self._steered: set[str] = set()
+        self._made: list[tuple[tuple[int, ...], Made]] = []
+        self.plan: Plan | None = None
+        self.stop = CancelToken()
 
     def run(self, executor: Executor) -> Result:
         """Carry the job to its end, whatever that is, and say so."""
         start = time.perf_counter()
-        ran: set[int] = set()
+        ran: set[str] = set()
         try:
             self.cancel.check()
-            self.plan = make_plan(self.workflow, self.catalogue, self.targets, str(self.out), self.roots)
-            self.emitter.emit(JobStarted, nodes=len(self.plan.steps))
-            while not self._attempt(self.plan, executor, ran):
-                pass
+            plan = self._make_plan()
+            self.emitter.emit(JobStarted, nodes=plan.size)
+            while not self._attempt(plan, executor, ran):
+                plan = self._make_plan()
         except NodeError as error:
             if self.emitter.on_event is not None:
                 self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
@@ -200,22 +212,33 @@ class _Run:
         )
         return result
 
-    def _attempt(self, plan: Plan, executor: Executor, ran: set[int]) -> bool:
+    def _make_plan(self) -> Plan:
+        try:
+            self.plan = make_plan(self.workflow, self.catalogue, self.targets, str(self.out), self.roots)
+            return self.plan
+        except NodeError:
+            raise
+        except Exception as error:
+            raise NodeError.of("", "", error) from error
+
+    def _attempt(self, plan: Plan, executor: Executor, ran: set[str]) -> bool:
         """Run the plan with the hits there are now; False when one of them turned out to be none."""
-        for step in plan.steps:
-            step.users, step.tier = 0, "unneeded"
-        find_hits(plan, self._find)
-        self._say_cached(plan)
+        self.stop = CancelToken()
         self.result.values.clear()
         self.result.outputs.clear()
+        self._made.clear()
         scheduler = Scheduler(
             plan,
             cache=self.cache,
             executor=executor,
             emitter=self.emitter,
             cancel=self.cancel,
+            find=self._find,
+            stop=self.stop,
             make_context=self._context,
             on_output=self._on_output,
+            sizes=self.settings.lanes,
+            bounds=Bounds(self.settings.max_depth, self.settings.max_steps),
         )
         try:
             scheduler.run()
@@ -223,32 +246,32 @@ class _Run:
             self.broken.add(stale.key)
             return False
         finally:
-            ran |= scheduler.ran
+            ran |= scheduler.report.ran
+            self._steered |= scheduler.report.steered
             order = {target: position for position, target in enumerate(self.targets)}
-            self.result.outputs.sort(key=lambda item: order[item.node])
+            self._made.sort(key=lambda item: (order[item[1].node], item[0]))
+            self.result.outputs[:] = [item for _, item in self._made]
         return True
 
     def _find(self, key: bytes) -> Tier | None:
         return None if key in self.broken else self.cache.find(key)
 
-    def _say_cached(self, plan: Plan) -> None:
-        if self.emitter.on_event is not None:
-            for step in plan.steps:
-                if step.tier is not None and step.same is None:
-                    self.emitter.emit(NodeCached, step.id, tier=step.tier)
-
     def _on_output(self, step: Step, outputs: Outputs) -> None:
-        self.result.values[step.id] = (step.type, outputs)
-        for item in made(step.id, step.type, outputs):
+        if step.scope.root:
+            self.result.values[step.shown] = (step.type, outputs)
+            if GATHER in step.id and step.tier is None:
+                return  # its items were told one by one
+        for item in made(step.shown, step.type, outputs):
+            self._made.append((step.rank, item))
             self.result.outputs.append(item)
-            self.emitter.emit(OutputMade, step.id, kind=item.kind, ref=item.ref)
+            self.emitter.emit(OutputMade, step.shown, kind=item.kind, ref=item.ref)
 
     def _context(self, node: str) -> Context:
         return Context(
             node,
             out=self.out,
             roots=self.roots,
-            cancel=self.cancel,
+            cancel=self.stop,
             listener=self.emitter if self.emitter.on_event is not None else None,
             provenance=self._provenance,
             preview_interval=self.settings.preview_interval,
@@ -262,13 +285,14 @@ class _Run:
         self.emitter.emit(NodeResumed, node, steps=steps, total=total)
 
     def _provenance(self) -> dict[str, str]:
-        if self._texts is None:
+        if self._texts is None and self.plan is not None:
             self._texts = provenance(self.workflow, self.plan)
-        return self._texts
+        return self._texts or {}
 
-    def _count(self, start: float, ran: set[int]) -> None:
+    def _count(self, start: float, ran: set[str]) -> None:
         self.result.ran = len(ran)
-        self.result.cached = len(self.plan.steps) - len(ran)
+        # What only steers is neither: it takes no time, and is not worth keeping.
+        self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(ran | self._steered))
         self.result.reused = sum(self._reused)
         self.result.seconds = time.perf_counter() - start
 

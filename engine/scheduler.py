@@ -1,22 +1,37 @@
-"""Carries out a plan: what is ready goes to the executor, what is done goes to its users and to the cache."""
+"""Carries out a plan: what is ready goes to its lane, what is done goes to its users and to the cache.
+
+One thread, that which calls `run`, owns all of this; others put what happened into its mail. A step is asked for by
+what uses it (`need`), so nothing above a cached result, and no lazy input that nobody wants, is ever begun.
+"""
 
 from __future__ import annotations
 
-import copy
-import heapq
+import contextlib
 import queue
-from collections.abc import Callable, Iterable
-from typing import Any
+import threading
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
 
 from engine.cache import Cache, Outputs
+from engine.calls import Demand, Inputs, as_outputs
 from engine.context import CancelToken, Context
 from engine.declare import NodeType
-from engine.errors import Cancelled, NodeError
-from engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeStarted
-from engine.executor import Done, Executor, Task
-from engine.plan import Plan, Step
-from engine.ports import Lazy, validate
-from graphs.document import Link
+from engine.errors import Cancelled
+from engine.events import Emitter, Tier
+from engine.executor import Done, Executor, Task, call
+from engine.expansion import Expansion
+from engine.held import Held
+from engine.lanes import Lane, Lanes, LaneSizes
+from engine.mapping import GATHER
+from engine.plan import DONE, DROPPED, IDLE, READY, RUNNING, UNFOLDED, WAITING, Plan, Step
+from engine.reporter import Reporter
+from engine.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
+
+QUICK_SECONDS = 0.0005
+"""A node that takes no longer is run by the scheduler itself: handing it to a thread would cost as much."""
+PROBE_SECONDS = 0.005
+"""How long the scheduler waits for the first call of a type, to see whether it is quick."""
 
 
 class StaleHit(Exception):  # noqa: N818
@@ -30,13 +45,11 @@ class Scheduler:
     """One attempt at a plan, in the thread that calls `run`.
 
     Args:
-        plan: with its hits found.
+        find: tells where a key's result is, without loading it.
+        stop: what nodes look at; cancelled when the run is, and when another node failed.
         make_context: the Context for a node id.
-        on_output: called with each target's step and result as soon as it is there.
-
-    Attributes:
-        results: results that still have users, by number; in the end those of the targets.
-        ran: numbers of the steps that ran to their end.
+        on_output: called with each target's step and result as soon as it is there, and with each item of a target
+            that runs per item.
     """
 
     def __init__(
@@ -44,36 +57,42 @@ class Scheduler:
         plan: Plan,
         *,
         cache: Cache,
+        find: Callable[[bytes], Tier | None],
         executor: Executor,
         emitter: Emitter,
         cancel: CancelToken,
+        stop: CancelToken,
         make_context: Callable[[str], Context],
         on_output: Callable[[Step, Outputs], None],
+        sizes: LaneSizes,
+        bounds: Bounds,
     ) -> None:
         self.plan = plan
         self.cache = cache
+        self.find = find
         self.executor = executor
-        self.emitter = emitter
         self.cancel = cancel
+        self.stop = stop
         self.make_context = make_context
         self.on_output = on_output
-        self.results: dict[int, Outputs] = {}
-        self.ran: set[int] = set()
-        self._users = {number: plan.steps[number].users for number in (*plan.loads, *plan.runs)}
-        self._done: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
-        self._in_flight = 0
-        self._waiting: dict[int, int] = {}
-        self._followers: dict[int, list[int]] = {}
-        """Steps that run, by the steps whose results they take."""
+        self.bounds = bounds
+        self.report = Reporter(emitter, plan)
+        self.lanes = Lanes(sizes)
+        self.held = Held(plan)
+        self._inputs = Inputs(plan, self.held.results, self._mail_demand)
+        self._mail: queue.SimpleQueue[Done | Demand | None] = queue.SimpleQueue()
+        self._flying: dict[int, Lane | None] = {}
+        """The lane of each call in flight; None while it waits for a lazy input."""
+        self._demands: set[Demand] = set()
+        self._followers: dict[int, list[int | Demand]] = {}
+        self._unfolded: dict[int, Unfolded] = {}
+        self._asked: set[int] = set()
+        self._quick: dict[NodeType, bool] = {}
         self._targets: dict[int, list[Step]] = {}
-        for number in plan.targets:
-            self._targets.setdefault(plan.original(number).number, []).append(plan.steps[number])
-        self._twins: dict[int, list[Step]] = {}
-        """Steps that get the result of another one with the same key."""
-        if emitter.on_event is not None:
-            for step in plan.steps:
-                if step.same is not None:
-                    self._twins.setdefault(step.same, []).append(step)
+        """Steps to tell about when a result is there: targets, and those that have the result of another one."""
+        self._mapped = {step.shown for number in plan.targets if GATHER in (step := plan.steps[number]).id}
+        """Targets that run per item."""
+        self._thread = threading.get_ident()
 
     def run(self) -> None:
         """Bring every target's result about.
@@ -83,172 +102,354 @@ class Scheduler:
             Cancelled: the token was cancelled, or a node said so.
             StaleHit: plan again.
         """
-        ready = self._begin()
-        # The token's `cancel` puts None on the queue, so waiting for a node ends at once.
-        with self.cancel.notifying(lambda: self._done.put(None)):
+        plan = self.plan
+        for number in plan.targets:
+            original = plan.original(number)
+            original.users += 1
+            self._targets.setdefault(original.number, []).append(plan.steps[number])
+        self.need(plan.targets)
+        self.report.planned()
+        # `cancel` puts None into the mail, so waiting for a node ends at once.
+        with self.cancel.notifying(lambda: self._mail.put(None)), self.cancel.notifying(self.stop.cancel):
             try:
-                while ready or self._in_flight:
-                    self.cancel.check()
-                    if ready:
-                        self._start(self.plan.steps[heapq.heappop(ready)], ready)
-                    self._collect(ready, wait=not ready)
+                while self._go_on():
+                    pass
             except BaseException:
                 self._abandon()
                 raise
+        self.report.ended()
 
-    def _begin(self) -> list[int]:
-        """The heap of what can start at once; the least number is the branch that was begun first."""
+    def _go_on(self) -> bool:
+        """Start what can start, take in what ended; False when there is nothing left."""
+        lanes, steps = self.lanes, self.plan.steps
+        while True:
+            self.cancel.check()
+            if self._flying and not self._mail.empty():
+                break
+            number = lanes.take() if lanes.count else None
+            if number is None:
+                break
+            self._start(steps[number])
+        if not self._flying:
+            if lanes.count:
+                return True
+            self._all_done()
+            return False
+        if all(lane is None for lane in self._flying.values()) and self._mail.empty() and not lanes.waiting:
+            # Every node in flight waits for an input, and none of these is on its way.
+            self._stuck()
+        self._collect(None)
+        return True
+
+    def need(self, numbers: list[int] | tuple[int, ...]) -> None:
+        """See to it that these steps have their results, and what they need before."""
         plan = self.plan
-        ready = list(plan.loads)
-        for number in plan.runs:
-            sources = {plan.original(source).number for source in plan.steps[number].sources}
-            if not sources:
-                ready.append(number)
+        stack = [plan.original(number) for number in numbers]
+        while stack:
+            step = stack.pop()
+            if step.state != IDLE and step.state != DROPPED:
                 continue
-            self._waiting[number] = len(sources)
-            for source in sources:
-                self._followers.setdefault(source, []).append(number)
-        heapq.heapify(ready)
-        return ready
+            tier = self.find(step.key) if step.stored else None
+            step.tier = tier
+            if tier is not None:
+                step.state = READY
+                self.report.cached(step, tier)
+                self._push(step)
+                continue
+            step.state = WAITING
+            step.waiting = 0
+            for source in self.held.originals(step.sources):
+                source.users += 1
+                if source.state != DONE:
+                    step.waiting += 1
+                    self._followers.setdefault(source.number, []).append(step.number)
+                    stack.append(source)
+            if step.lazy:
+                self.held.hold_lazily(step)
+            if not step.waiting:
+                self._push(step)
 
-    def _start(self, step: Step, ready: list[int]) -> None:
+    def _push(self, step: Step) -> None:
+        """It has all it needs."""
+        step.state = UNFOLDED if step.number in self._unfolded else READY
+        lanes = self.lanes
+        lane = lanes.free
+        if step.tier is None and step.region is None and step.state == READY:
+            lane = lanes.of(step.type)
+        freed = 0
+        sizes, original = self.held.sizes, self.plan.original
+        for number in step.sources:
+            source = original(number)
+            if source.users == 1 and step.state == READY:
+                freed += sizes.get(source.number, 1)
+        lanes.push(lane, (step.rank, -freed, step.order, step.number))
+
+    # -- a step begins
+
+    def _start(self, step: Step) -> None:
         if step.tier is not None:
             outputs = self.cache.get(step.key)
             if outputs is None or len(outputs) != len(step.type.outputs):
                 raise StaleHit(step.key)
-            self._deliver(step, outputs, ready)
-            return
-        self.emitter.emit(NodeStarted, step.id)
-        context = self.make_context(step.id) if step.type.context_parameter else None
+            self._deliver(step, outputs)
+        elif step.state == UNFOLDED:
+            unfolded = self._unfolded.pop(step.number)
+            outputs = gather(step, unfolded, self._inputs.value)
+            for source in self.held.originals(tuple(unfolded.roots)):
+                self.held.release(source)
+            for scope, _ in unfolded.parts:
+                self.held.close(scope)
+            self._complete(step, outputs)
+        elif step.region is not None:
+            self._unfold(step, None)
+        elif step.type.needs is None or not self._ask(step):
+            self._call(step)
+
+    def _ask(self, step: Step) -> bool:
+        """Have the lazy inputs computed that a node says it will ask for; False when they are there."""
+        if step.number in self._asked:
+            return False
+        self._asked.add(step.number)
         try:
-            inputs = self._inputs(step)
+            numbers = self._inputs.wanted(step)
         except Exception as error:
             self._fail(step, error)
-        if context is not None and step.type.context_parameter is not None:
-            inputs[step.type.context_parameter] = context
-        self._in_flight += 1
-        try:
-            self.executor.submit(Task(step.number, step.type, inputs, context), self._done.put)
-        except BaseException:  # Ctrl-C in the middle of a node: nobody will report its end
-            self._in_flight -= 1
-            raise
+        step.state = WAITING
+        for source in self.held.originals(numbers):
+            if source.state != DONE:
+                step.waiting += 1
+                self._followers.setdefault(source.number, []).append(step.number)
+        if not step.waiting:
+            return False
+        self.need(numbers)
+        return True
 
-    def _collect(self, ready: list[int], wait: bool) -> None:
-        """Take in what ended; with `wait`, at least one thing when something is in flight."""
-        while self._in_flight:
+    def _call(self, step: Step) -> None:
+        node_type = step.type
+        self.report.started(step)
+        context = self.make_context(step.shown) if node_type.context_parameter else None
+        try:
+            inputs, is_open = self._inputs.of(step)
+        except Exception as error:
+            self._fail(step, error)
+        if context is not None and node_type.context_parameter is not None:
+            inputs[node_type.context_parameter] = context
+        task = Task(step.number, node_type, inputs, context)
+        step.state = RUNNING
+        steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
+        quick = self._quick.get(node_type)
+        alone = not self._flying and not self.lanes.count
+        if not node_type.is_async and not is_open and (steers or (self.executor.inline and (quick or alone))):
+            done = call(task)
+            self._quick[node_type] = quick is not False and done.seconds < QUICK_SECONDS
+            self._finish(step, done)
+            return
+        lane = self.lanes.of(node_type)
+        lane.running += 1
+        self._flying[step.number] = lane
+        try:
+            self.executor.submit(task, self._mail.put)
+        except BaseException:  # nobody will report its end
+            lane.running -= 1
+            del self._flying[step.number]
+            raise
+        if quick is None and not node_type.is_async and self.executor.inline:
+            del task, inputs, context
+            self._collect(PROBE_SECONDS)
+            if step.number in self._flying:
+                self._quick[node_type] = False
+
+    # -- what others tell
+
+    def _mail_demand(self, demand: Demand) -> None:
+        if threading.get_ident() == self._thread:
+            raise RuntimeError("a lazy input was asked for that `needs` of the node did not name")
+        self._mail.put(demand)
+
+    def _collect(self, timeout: float | None) -> None:
+        """Take in what happened: at least one thing, or nothing for `timeout` seconds."""
+        try:
+            mail = self._mail.get(timeout=timeout)
+        except queue.Empty:
+            return
+        while True:
+            if mail is None:
+                self.cancel.check()
+            elif isinstance(mail, Demand):
+                self._demand(mail)
+            else:
+                lane = self._flying.pop(mail.number)
+                if lane is not None:
+                    lane.running -= 1
+                step = self.plan.steps[mail.number]
+                if mail.seconds >= QUICK_SECONDS:
+                    self._quick[step.type] = False
+                else:
+                    self._quick.setdefault(step.type, True)
+                self._finish(step, mail)
+            del mail
+            self.lanes.resume()
             try:
-                done = self._done.get(block=wait)
+                mail = self._mail.get_nowait()
             except queue.Empty:
                 return
-            if done is None:
-                self.cancel.check()
-                continue
-            wait = False
-            self._in_flight -= 1
-            self._finish(self.plan.steps[done.number], done, ready)
 
-    def _finish(self, step: Step, done: Done, ready: list[int]) -> None:
-        if isinstance(done.error, Cancelled):
-            raise done.error
+    def _demand(self, demand: Demand) -> None:
+        """A node asks for a lazy input while it runs. Its lane is free for others meanwhile."""
+        for source in self.held.originals(demand.sources):
+            if source.state != DONE:
+                demand.waiting += 1
+                self._followers.setdefault(source.number, []).append(demand)
+        if not demand.waiting:
+            demand.reply(None)
+            return
+        lane = self._flying[demand.number]
+        demand.lane = lane
+        if lane is not None:
+            lane.running -= 1
+            self._flying[demand.number] = None
+        self._demands.add(demand)
+        self.need(demand.sources)
+
+    def _met(self, demand: Demand) -> None:
+        """What a node waits for is there: it goes on when its lane has room."""
+        lane = demand.lane
+        if lane is None:
+            self._demands.discard(demand)
+            demand.reply(None)
+            return
+
+        def resume() -> None:
+            self._demands.discard(demand)
+            self._flying[demand.number] = lane
+            demand.reply(None)
+
+        lane.resumes.append(resume)
+        self.lanes.resume()
+
+    # -- a step ends
+
+    def _finish(self, step: Step, done: Done) -> None:
+        step.seconds = done.seconds
         if done.error is not None:
+            if isinstance(done.error, Cancelled) or not isinstance(done.error, (Exception, SystemExit)):
+                raise done.error
             self._fail(step, done.error)
+        if type(done.value) is Expansion:
+            self._unfold(step, done.value)
+            return
         try:
             outputs = as_outputs(step.type, done.value)
         except TypeError as error:
             self._fail(step, error)
         done.value = None
-        if step.keeps:
-            self.cache.put(step.key, outputs, {"type": step.type.name, "seconds": done.seconds})
-        self.ran.add(step.number)
-        self.emitter.emit(NodeFinished, step.id, seconds=done.seconds)
-        for twin in self._twins.get(step.number, ()):
-            self.emitter.emit(NodeCached, twin.id, tier="memory")
-        self._release(self.plan.original(source).number for source in step.sources)
-        self._deliver(step, outputs, ready)
+        self._complete(step, outputs)
 
-    def _deliver(self, step: Step, outputs: Outputs, ready: list[int]) -> None:
-        self.results[step.number] = outputs
-        for target in self._targets.get(step.number, ()):
-            self.on_output(target, outputs)
-        for follower in self._followers.get(step.number, ()):
-            self._waiting[follower] -= 1
-            if not self._waiting[follower]:
-                heapq.heappush(ready, follower)
+    def _unfold(self, step: Step, graph: Expansion | None) -> None:
+        """Put other steps in the place of this one, and wait for them."""
+        plan = self.plan
+        try:
+            if graph is not None:
+                unfolded = unfold_graph(plan, step, graph, self.held.give, self.bounds)
+            else:
+                lists = [self.held.results[plan.original(source).number][0] for source in step.sources]
+                self.report.started(step)
+                unfolded = unfold_region(plan, step, lists, self.held.give, self.bounds)
+        except Exception as error:
+            self._fail(step, error)
+        step.waiting = 0
+        self._unfolded[step.number] = unfolded
+        roots = self.held.originals(tuple(unfolded.roots))
+        for source in roots:
+            source.users += 1
+            if source.state != DONE:
+                step.waiting += 1
+                self._followers.setdefault(source.number, []).append(step.number)
+        for (scope, _), steps in zip(unfolded.parts, unfolded.steps, strict=True):
+            if scope.visible is None:
+                self._watch(steps)
+        self.need([source.number for source in roots])
+        self.held.release_all(step)
+        step.state = UNFOLDED
+        if not step.waiting:
+            self._push(step)
 
-    def _release(self, numbers: Iterable[int]) -> None:
-        """One user fewer for each step; the last one to go frees the result."""
-        for number in set(numbers):
-            self._users[number] -= 1
-            if not self._users[number]:
-                del self.results[number]
+    def _watch(self, steps: list[Step]) -> None:
+        """Be told when the nodes of one item are there: items of a target, and those that another step computes."""
+        self.report.unfolded(steps)
+        for step in steps:
+            gathers = GATHER in step.id
+            if step.repeated or gathers or (step.same is None and step.shown not in self._mapped):
+                continue
+            original = self.plan.original(step.number)
+            if original.state == DONE:
+                self._tell(step, self.held.results[original.number])
+            else:
+                self._targets.setdefault(original.number, []).append(step)
 
-    def _inputs(self, step: Step) -> dict[str, Any]:
-        """What the node is called with. Inputs that are absent are left to the function's own defaults."""
-        node_type = step.type
-        inputs: dict[str, Any] = {}
-        for name, item in step.inputs.items():
-            kind = type(item)
-            if kind is Link:
-                item = self._value(item)
-                if name in node_type.constrained:
-                    self._check(node_type, name, item)
-            elif kind is list:
-                # A copy, also of what is literal: a node must not be able to change the document.
-                item = [self._value(part) if type(part) is Link else copy.deepcopy(part) for part in item]
-                if name in node_type.constrained:
-                    self._check(node_type, name, item)
-            elif kind is dict:
-                item = copy.deepcopy(item)
-            inputs[name] = Lazy(_constant(item)) if name in node_type.lazy else item
-        return inputs
+    def _tell(self, step: Step, outputs: Outputs) -> None:
+        if step.scope.root or step.shown in self._mapped:
+            self.on_output(step, outputs)
+        if not step.scope.root and step.same is not None:
+            self.report.counted(step)
 
-    def _value(self, link: Link) -> Any:
-        source = self.plan.original(self.plan.numbers[link.node])
-        return self.results[source.number][source.type.output_positions[link.output]]
+    def _complete(self, step: Step, outputs: Outputs) -> None:
+        if step.stored:
+            self.cache.put(step.key, outputs, {"type": step.type.name, "seconds": step.seconds})
+        self.report.finished(step, step.seconds)
+        if step.state != UNFOLDED:  # else it let go when it unfolded
+            self.held.release_all(step)
+        self._deliver(step, outputs)
 
-    @staticmethod
-    def _check(node_type: NodeType, name: str, item: Any) -> None:
-        flaws = validate(node_type.inputs[name], item)
-        if flaws:
-            raise ValueError(flaws[0].message)
+    def _deliver(self, step: Step, outputs: Outputs) -> None:
+        self.held.put(step, outputs)
+        self.report.delivered(step)
+        for target in self._targets.pop(step.number, ()):
+            self._tell(target, outputs)
+        steps = self.plan.steps
+        for follower in self._followers.pop(step.number, ()):
+            if isinstance(follower, int):
+                waiting = steps[follower]
+                waiting.waiting -= 1
+                if not waiting.waiting:
+                    self._push(waiting)
+            else:
+                follower.waiting -= 1
+                if not follower.waiting:
+                    self._met(follower)
 
-    def _fail(self, step: Step, cause: BaseException) -> None:
-        error = NodeError.of(step.id, step.type.name, cause)
-        if self.emitter.on_event is not None:
-            self.emitter.emit(NodeFailed, step.id, error=ErrorDetail.of(error))
+    # -- the end
+
+    def _all_done(self) -> None:
+        if any(self.plan.original(number).state != DONE for number in self.plan.targets):
+            self._stuck()
+
+    def _stuck(self) -> None:
+        """Steps wait for each other. No document can bring that about, graphs that nodes return can."""
+        steps = self.plan.steps
+        step = next((steps[number] for number in (*self._unfolded, *self._flying)), steps[-1])
+        self._fail(step, RuntimeError("what it returned waits for itself: it would never end"))
+
+    def _fail(self, step: Step, cause: BaseException) -> NoReturn:
+        error = self.report.failed(step, cause)
+        traceback.clear_frames(cause.__traceback__)  # or whoever keeps the error keeps all that the node had in hand
         raise error from cause
 
     def _abandon(self) -> None:
         """Stop what is in flight and wait for it; keep what was finished meanwhile."""
+        self.stop.cancel()
         self.executor.stop()
-        while self._in_flight:
-            done = self._done.get()
-            if done is None:
-                continue
-            self._in_flight -= 1
-            step = self.plan.steps[done.number]
-            if done.error is None and step.keeps:
-                try:
-                    self.cache.put(step.key, as_outputs(step.type, done.value), {"type": step.type.name})
-                except TypeError:
-                    continue
-        self.results = {number: kept for number, kept in self.results.items() if number in self._targets}
-
-
-def as_outputs(node_type: NodeType, value: Any) -> Outputs:
-    """What a node returned, as its outputs in order.
-
-    Raises:
-        TypeError: it returned another number of them than it declares.
-    """
-    count = len(node_type.outputs)
-    if node_type.several_outputs:
-        if not isinstance(value, tuple) or len(value) != count:
-            found = f"{len(value)} values" if isinstance(value, tuple) else type(value).__name__
-            raise TypeError(f"it returned {found} instead of ({', '.join(node_type.outputs)})")
-        return tuple(value)
-    return (value,) if count else ()
-
-
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
+        for demand in self._demands:
+            demand.reply(Cancelled("the run was cancelled"))
+        while self._flying:
+            mail = self._mail.get()
+            if isinstance(mail, Demand):
+                mail.reply(Cancelled("the run was cancelled"))
+            elif mail is not None:
+                self._flying.pop(mail.number, None)
+                step = self.plan.steps[mail.number]
+                if mail.error is None and step.stored and type(mail.value) is not Expansion:
+                    with contextlib.suppress(TypeError):
+                        self.cache.put(step.key, as_outputs(step.type, mail.value), {"type": step.type.name})
+            del mail
+        self.held.results.clear()

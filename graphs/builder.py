@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 from graphs.document import NodeSpec, Parameter, Workflow
 from graphs.inputs import Link, literal
@@ -158,6 +158,10 @@ class Graph:
         self._parameters: dict[str, tuple[_Node, str]] = {}
         self._tokens: list[Token[Graph | None]] = []
         self._counts: dict[str, int] = {}
+        self.values: dict[str, Any] = {}
+        """Values that the graph was given (`given`), by the id that stands for each."""
+        self.results: tuple[Link, ...] = ()
+        """What `returns` named."""
 
     def __enter__(self) -> Graph:
         self._tokens.append(_current.set(self))
@@ -236,8 +240,37 @@ class Graph:
             node = self._handle(target)._node
         self._parameters[name] = (node, input)
 
-    def workflow(self) -> Workflow:
-        """What has been recorded so far, as a document."""
+    def given(self, value: T) -> T:
+        """A value to use inside a graph that a node returns: any object, such as one of the node's inputs.
+
+        It makes the graph one that runs now and cannot be written as a document.
+        """
+        id = self._free_id("given")
+        node = _Node(self, id, "", None, {}, ("value",))
+        self._by_id[id] = node
+        self.values[id] = value
+        return cast(T, Handle(node))
+
+    def returns(self, *values: Any) -> None:
+        """Say what a graph that a node returns stands for: a handle for each of the node's outputs, in order.
+
+        Raises:
+            TypeError: one is no handle. ValueError: one belongs to another graph.
+        """
+        self.results = tuple(self._handle(value).link for value in values)
+
+    def workflow(self, given: bool = False) -> Workflow:
+        """What has been recorded so far, as a document.
+
+        Args:
+            given: leave out the values that the graph was given.
+
+        Raises:
+            TypeError: it was given values, which no document can hold.
+        """
+        if self.values and not given:
+            kinds = ", ".join(sorted({type(value).__name__ for value in self.values.values()}))
+            raise TypeError(f"the graph was given values ({kinds}), so it is no document: it can only be returned")
         meta = {"title": self.title, "description": self.description}
         return Workflow(
             meta={key: text for key, text in meta.items() if text},

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from nodes.basic.arithmetic import remainder as remainder
     from nodes.basic.arithmetic import round_number as round_number
     from nodes.basic.arithmetic import subtract as subtract
+    from nodes.basic.choose import compare as compare
+    from nodes.basic.choose import if_ as if_
+    from nodes.basic.choose import switch as switch
     from nodes.basic.columns import columns_mask as columns_mask
     from nodes.basic.columns import zero_columns as zero_columns
     from nodes.basic.constants import boolean as boolean
@@ -40,11 +43,16 @@ if TYPE_CHECKING:
     from nodes.basic.encode_image import encode_masked_image as encode_masked_image
     from nodes.basic.encode_prompt import encode_prompt as encode_prompt
     from nodes.basic.image_grid import image_grid as image_grid
+    from nodes.basic.items import collect as collect
+    from nodes.basic.items import integers as integers
+    from nodes.basic.items import map_over as map_over
     from nodes.basic.latents import blend as blend
     from nodes.basic.latents import resize_latents as resize_latents
     from nodes.basic.load_image import load_image as load_image
     from nodes.basic.load_image import load_mask as load_mask
     from nodes.basic.load_model import load_model as load_model
+    from nodes.basic.loops import repeat as repeat
+    from nodes.basic.loops import while_ as while_
     from nodes.basic.masks import combine_masks as combine_masks
     from nodes.basic.masks import composite as composite
     from nodes.basic.masks import ellipse_mask as ellipse_mask

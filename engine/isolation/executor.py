@@ -16,6 +16,7 @@ from engine.context import Context
 from engine.declare import NodeType
 from engine.errors import Cancelled, Elsewhere
 from engine.executor import Done, Task
+from engine.expansion import Expansion
 from engine.isolation.parcels import Parcel, Resident, holds_resident, next_serial, pack, storable, unpack_outputs
 from engine.isolation.supervisor import Call, Worker, forget
 from engine.isolation.wire import Body
@@ -31,6 +32,8 @@ class Isolated:
         worker: nobody else uses it meanwhile.
         give_back: called in the end, when nothing is in flight any more.
     """
+
+    inline = False
 
     def __init__(self, worker: Worker, give_back: Callable[[Worker], object]) -> None:
         self._worker = worker
@@ -171,7 +174,8 @@ class _Flight:
 
     def on_end(self, message: dict[str, Any] | None, body: Body, error: BaseException | None) -> None:
         """The answer, or why there is none. On the listener's thread."""
-        value, seconds = None, 0.0
+        value: Any = None
+        seconds = 0.0
         if message is not None:
             seconds = message["seconds"]
             try:
@@ -182,7 +186,10 @@ class _Flight:
                 else:
                     items = unpack_outputs(message["values"], body, Task(0, self.task.type, self.inputs, None))
                     self._remember(items)
-                    value = tuple(items) if message["several"] else items[0]
+                    if "graph" in message:
+                        value = Expansion.of_message(message["graph"], items, self.inputs)
+                    else:
+                        value = tuple(items) if message["several"] else items[0]
             except Exception as raised:
                 error = raised
         self.ended(Done(self.task.number, value, error, seconds))

@@ -7,6 +7,7 @@ middle of a C loop.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import faulthandler
@@ -31,6 +32,7 @@ from engine.context import CancelToken, Context
 from engine.declare import Node, NodeType
 from engine.errors import Cancelled, NodeError
 from engine.executor import Done, Executor, InProcess, Task
+from engine.expansion import Expansion
 from engine.isolation.parcels import Address, pack_outputs, unpack
 from engine.isolation.wire import Body, Channel
 from engine.ports import Lazy
@@ -178,7 +180,7 @@ class Server:
                     raise Cancelled(answer["error"])
                 return unpack(answer["values"], body, self.live.__getitem__)[0]
 
-            return Lazy(compute)
+            return Lazy(compute, lambda: asyncio.get_running_loop().run_in_executor(None, compute))
 
         values = unpack(message["inputs"], body, self.live.__getitem__, lazy)
         return dict(zip(message["names"], values, strict=True))
@@ -232,10 +234,15 @@ class Server:
         message: dict[str, Any] = {"say": "done", "number": number, "seconds": done.seconds, "values": None, "count": 0}
         body: list[Any] = []
         error = done.error
+        graph = done.value if isinstance(done.value, Expansion) else None
+        if error is None and graph is not None:
+            message["graph"] = graph.to_message()
         if error is None and node_type is not None:
             several = node_type.several_outputs and isinstance(done.value, tuple)
             message["several"] = several
             items = list(done.value) if several else [done.value]
+            if graph is not None:
+                items = graph.carried()
             try:
                 if keeps:
                     message["count"] = len(items)
