@@ -109,6 +109,26 @@ SAME = {
 """Pairs that work, and where the first changes nothing of the second."""
 ONE_INPUT = {("inpaint", "inpaint_channels"): "`mask` goes to the model's channels, or blends after each step"}
 """Two ways to use one input; the model decides."""
+NOTES = {
+    ("attend_and_excite", "pix2pix_zero"): "both move the latents, in this order; the second starts where the first "
+    "has moved them to, and their losses are not summed",
+    ("pix2pix_zero", "prompt_to_prompt"): "the first looks at the prompt's attention before the second replaces it",
+    ("attend_and_excite", "multidiffusion"): "each view has its own maps and its own loss",
+    ("sag", "multidiffusion"): "each view has its own maps, of which one mask for the canvas is made",
+    ("multidiffusion", "controlnet"): "the hint is cut along with the view; so is all that has a place",
+    ("diffedit", "inpaint"): "what either keeps is kept",
+    ("apply_lora", "edit_model"): "the second solves against the weights that it is given: order matters",
+}
+"""What two do together, where that is a choice."""
+TRIPLES = (
+    ("sega", "load_textual_inversion", "controlnet"),
+    ("sega", "sag", "pag"),
+    ("attend_and_excite", "controlnet", "apply_lora"),
+    ("sega", "multidiffusion", "controlnet"),
+    ("sega", "diffedit", "weighted_prompt"),
+    ("instruct_pix2pix", "sega", "pag"),
+)
+"""Run by `test_triples`, and each has a workflow in `graphs/examples`."""
 
 
 def pairs() -> list[tuple[str, str]]:
@@ -129,3 +149,54 @@ def verdict(first: str, second: str) -> Verdict:
 def model_of(*names: str) -> str:
     """The model that a set of techniques is tried on: the special one among theirs."""
     return next((BY_NAME[name].model for name in names if BY_NAME[name].model != "thin"), "thin")
+
+
+SIGNS: dict[Verdict, str] = {"combines": "+", "conflict": "×", "other model": "m", "once": "1"}
+HEAD = """# What combines
+
+Written by `python -m tests.nodes.techniques.pairs`; change the tables there. `tests/nodes/techniques/test_pairs.py`
+runs every pair on a tiny model: the result is finite and differs from either technique alone, and with one of the two
+switched off it equals the other alone, bit for bit. What is refused, `weft check` refuses before anything runs: code
+`conflict`, with both nodes named.
+"""
+TABLE = """
+## All pairs
+
+`+` combines. `×` is refused. `m`: each works on a model that was trained for it, and there would have to be one for
+both. `1`: a second one has no place, or replaces the first. On the diagonal: two of a kind.
+"""
+
+
+def page() -> str:
+    """The text of `docs/combining.md`."""
+    titles = {technique.name: technique.title for technique in TECHNIQUES}
+    lines = [HEAD.rstrip(), "", "| | technique | wired into | switched off by |", "|---|---|---|---|"]
+    for number, technique in enumerate(TECHNIQUES, 1):
+        off = technique.off or "leaving it out"
+        lines.append(f"| {number} | {technique.title} | {technique.wired} | {off} |")
+    numbers = range(1, len(TECHNIQUES) + 1)
+    lines += [TABLE.rstrip(), "", f"| | | {' | '.join(map(str, numbers))} |", "|---|---" + "|---" * len(numbers) + "|"]
+    found = {frozenset(pair): SIGNS[verdict(*pair)] for pair in pairs()}
+    for number, technique in enumerate(TECHNIQUES, 1):
+        row = [found[frozenset((technique.name, other.name))] for other in TECHNIQUES]
+        lines.append(f"| {number} | {technique.title} | {' | '.join(row)} |")
+    lines += ["", "## What is refused, and why", "", "| | and | why |", "|---|---|---|"]
+    lines += [f"| {titles[first]} | {titles[second]} | {why} |" for (first, second), why in CONFLICTS.items()]
+    lines += ["", "## What has to be known", ""]
+    lines += [f"- {titles[first]} and {titles[second]}: {why}." for (first, second), why in OTHER_MODEL.items()]
+    lines += [f"- {titles[first]} and {titles[second]}: {why}." for (first, second), why in ONE_INPUT.items()]
+    lines += [f"- {titles[first]} and {titles[second]} run, but {why}." for (first, second), why in SAME.items()]
+    lines += [f"- {titles[first]} and {titles[second]}: {why}." for (first, second), why in NOTES.items()]
+    lines += [f"- Two {technique.title}: {technique.twice}." for technique in TECHNIQUES if _said(technique)]
+    lines += ["", "## Three at once", ""]
+    lines.append("`test_triples.py` runs these on tiny models, and `graphs/examples` has a workflow for each:")
+    lines += ["", *(f"- {', '.join(titles[name] for name in names)}" for names in TRIPLES)]
+    return "\n".join(lines) + "\n"
+
+
+def _said(technique: Technique) -> bool:
+    return bool(technique.twice) and technique.twice != "conflict"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -11,18 +11,31 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine import check
+from graphs import Problem
 from tests.nodes.techniques.measure import relative
 from tests.nodes.techniques.pairs import (
+    ALWAYS,
+    BASES,
     BY_NAME,
+    CHANNELS,
     CONFLICTS,
+    NOTES,
+    ONE_INPUT,
     OTHER_MODEL,
+    PAGE,
     SAME,
+    SOURCES,
+    STARTS,
     TECHNIQUES,
+    VIEWS,
+    WHOLE,
     model_of,
+    page,
     pairs,
     verdict,
 )
-from tests.nodes.techniques.wiring import EARLY, LATE, Files, Kit, wire
+from tests.nodes.techniques.wiring import EARLY, LATE, Files, Kit, document, wire
 
 Alone = Callable[..., Tensor]
 NAMES = [technique.name for technique in TECHNIQUES]
@@ -60,8 +73,51 @@ def alone(made: Alone, name: str, cfg: str = "on", steps: int = 2, kind: str | N
 def test_the_table_is_about_what_is_wired() -> None:
     assert set(NAMES) == {*EARLY, *LATE}
     order = {name: number for number, name in enumerate(NAMES)}
-    for table in (CONFLICTS, OTHER_MODEL, SAME):
+    for table in (CONFLICTS, OTHER_MODEL, SAME, ONE_INPUT, NOTES):
         assert all(order[first] <= order[second] for first, second in table)
+    # Where the table of techniques says that two of a kind exclude each other, there is a reason.
+    twice = {(technique.name,) * 2 for technique in TECHNIQUES if technique.twice == "conflict"}
+    assert twice == {pair for pair in CONFLICTS if pair[0] == pair[1]}
+
+
+def test_the_page_is_not_stale() -> None:
+    assert PAGE.read_text("utf-8") == page(), "run `python -m tests.nodes.techniques.pairs`"
+
+
+def problems(files: Files, one: str, second: str) -> list[Problem]:
+    """What `check` has against the pair's document."""
+    parts: Any = [(one, "on"), (second, "other" if one == second else "on")]
+    return check(document(files, model_of(one, second), parts), targets=["denoise"])
+
+
+WHY = {
+    BASES: "both a base term, which makes the first prediction; denoise takes exactly one",
+    VIEWS: "both divide the canvas into views; there can be one",
+    STARTS: "both give the latents to start from; there can be one",
+    SOURCES: "both take the prompt's attention from another prompt; there can be one",
+    CHANNELS: "both give the denoiser channels of their own, and no model reads both",
+    WHOLE: "divides the canvas for the whole run",
+    ALWAYS: "gives the denoiser a part of its input, which it needs in every step",
+}
+BY_INPUT = {"inpaint_channels": "encode_masked_image", "image_to_image": "encode_image"}
+"""Not nodes themselves: the node at the input that they use."""
+
+
+@pytest.mark.parametrize("pair", CONFLICTS, ids=" + ".join)
+def test_conflicts_are_refused(pair: tuple[str, str], files: Files) -> None:
+    """Before anything runs, with both nodes and the reason."""
+    first = next(problem for problem in problems(files, *pair) if problem.severity == "error")
+    assert first.code == "conflict"
+    assert WHY[CONFLICTS[pair]] in first.message
+    kinds = [BY_INPUT.get(name, name) for name in pair]
+    ids = [kinds[0], f"{kinds[1]}_2" if kinds[0] == kinds[1] else kinds[1]]
+    for id, kind in zip(ids, kinds, strict=True):
+        assert f"{id} ({kind})" in first.message
+
+
+def test_what_combines_is_not_refused(files: Files) -> None:
+    wrong = {pair: found for pair in pairs() if verdict(*pair) == "combines" and (found := problems(files, *pair))}
+    assert wrong == {}
 
 
 @pytest.mark.parametrize("first", NAMES)

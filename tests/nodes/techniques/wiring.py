@@ -281,7 +281,8 @@ def cfg(w: Wiring, mode: Mode) -> None:
 
 @late
 def instruct_pix2pix(w: Wiring, mode: Mode) -> None:
-    w.bases.append(w.kit("instruct_pix2pix", w.model, w.kit.picture, w.prompt, w.encode("a dog"), w.scale, 1.5))
+    share = 1.5 if mode != "other" else 2.0
+    w.bases.append(w.kit("instruct_pix2pix", w.model, w.kit.picture, w.prompt, w.encode("a dog"), w.scale, share))
 
 
 @late
