@@ -525,6 +525,22 @@ def measure(name: str, kit: Kit, repeats: int) -> dict[str, Any]:
     }
 
 
+def write_table(page: Path, lines: list[dict[str, Any]]) -> None:
+    """The figures as a table, in place of what stands between the page's markers."""
+    begin, end = "<!-- figures: made by benchmarks/techniques.py -->", "<!-- end of figures -->"
+    rows = ["| technique | calls / rows | theirs | seconds | theirs | gap, ms | theirs | ratio |", "|" + "---|" * 8]
+    for line in lines:
+        ours, theirs = line["ours"], line["diffusers"]
+        cells = [f"`{line['technique']}`", f"{ours['calls']} / {ours['rows']}"]
+        cells.append(f"{theirs['calls']} / {theirs['rows']}" if theirs else "")
+        for what, digits in (("seconds", 3), ("gap_ms", 2)):
+            cells += [f"{ours[what]:.{digits}f}", f"{theirs[what]:.{digits}f}" if theirs else ""]
+        rows.append("| " + " | ".join([*cells, f"{line['ratio_cpu']:.2f}" if theirs else ""]) + " |")
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(begin)
+    page.write_text(before + begin + "\n" + "\n".join(rows) + "\n" + end + rest.split(end)[1], encoding="utf-8")
+
+
 def main() -> None:
     """Parse, measure, print a line for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
@@ -533,6 +549,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", default="", help=f"some of {', '.join(CASES)}")
     parser.add_argument("--threads", type=int, default=1, help="of torch; 0 leaves them")
+    parser.add_argument("--docs", type=Path, help="page to write the table into, between its markers")
     options = parser.parse_args()
     import torch
 
@@ -544,8 +561,12 @@ def main() -> None:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(CASES)}")
     with tempfile.TemporaryDirectory() as folder:
         kit = Kit(options.model, Path(folder), options.steps)
+        lines = []
         for name in names:
-            print(json.dumps(measure(name, kit, options.repeats)), flush=True)
+            lines.append(measure(name, kit, options.repeats))
+            print(json.dumps(lines[-1]), flush=True)
+    if options.docs is not None:
+        write_table(options.docs, lines)
 
 
 if __name__ == "__main__":
