@@ -113,7 +113,7 @@ NOTES = {
     ("attend_and_excite", "pix2pix_zero"): "both move the latents, in this order; the second starts where the first "
     "has moved them to, and their losses are not summed",
     ("pix2pix_zero", "prompt_to_prompt"): "the first looks at the prompt's attention before the second replaces it",
-    ("attend_and_excite", "multidiffusion"): "each view has its own maps and its own loss",
+    ("attend_and_excite", "multidiffusion"): "each view has its own maps, and an image's loss is its worst view's",
     ("sag", "multidiffusion"): "each view has its own maps, of which one mask for the canvas is made",
     ("multidiffusion", "controlnet"): "the hint is cut along with the view; so is all that has a place",
     ("diffedit", "inpaint"): "what either keeps is kept",

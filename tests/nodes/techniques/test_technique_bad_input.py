@@ -189,6 +189,31 @@ def test_masks_of_another_size(folder: Folder, files: Path) -> None:
     assert (problem.node, problem.input, problem.given) == ("parts", "masks", "256 x 128")
 
 
+@pytest.mark.parametrize(
+    ("name", "id", "input"),
+    [("sd1_deep", "deep", "depth"), ("sd1_eight", "edit", "image"), ("sd1", "keep", "mask")],
+)
+def test_other_pictures_of_another_size(folder: Folder, files: Path, name: str, id: str, input: str) -> None:
+    """Depth, the picture to edit, DiffEdit's mask."""
+    small = {"small": node("load_image", path=str(files / "64.png"))}
+    if id == "deep":
+        nodes = made(folder(name), controls={"deep": node("depth_control", depth=link("small"))}, more=small)
+    elif id == "edit":
+        edit = node("instruct_pix2pix", model=link("model"), image=link("small"), prompt=link("prompt"))
+        nodes = made(folder(name), {"edit": edit}, more=small, base=False)
+    else:
+        small |= {
+            "right": node("load_image", path=str(files / "128.png")),
+            "path": node("invert", model=link("model"), guidance=[link("cfg")], image=link("right"), steps=2),
+            "mask": node("rectangle_mask", width=96, height=128),
+        }
+        keep = {"keep": node("diffedit", trajectory=link("path.trajectory"), mask=link("mask"))}
+        nodes = made(folder(name), controls=keep, more=small, width=128, height=128)
+    problem = only(nodes)
+    assert (problem.code, problem.node, problem.input) == ("bad_value", id, input)
+    assert (problem.given, problem.expected) == ("96 x 128" if id == "keep" else "64 x 96", "128 x 128")
+
+
 def test_a_hint_whose_size_a_run_finds(folder: Folder, files: Path) -> None:
     controls, more = control(files, "controlnet", "net-sd1", hint=link("part"))
     more["part"] = node("crop", image=link("right"), width=64)
