@@ -13,11 +13,9 @@ from engine.context import resolve_input_path
 from engine.declare import NodeType, NodeView
 from engine.errors import InputPathError
 from engine.mapping import find_axes, has_maps
-from engine.migrate import migrate
 from engine.ports import MISSING, OutputPort, Port, validate
 from engine.types import accepts, bind, describe, substitute
 from graphs.document import Link, NodeSpec, Workflow
-from graphs.form import check_form
 from graphs.order import topological
 from graphs.problems import Problem, WorkflowError, near, shown
 
@@ -53,23 +51,17 @@ def examine(
     targets: Sequence[str] | None = None,
     roots: Sequence[str | os.PathLike[str]] | None = None,
 ) -> tuple[Workflow, list[Problem]]:
-    """`check`, and the workflow with its nodes at their installed versions."""
-    problems = check_form(workflow)
-    if any(problem.code == "too_large" for problem in problems):
-        return workflow, problems
-    workflow, unmigrated = migrate(workflow, catalogue)
-    problems += unmigrated
-    open_roots = None if roots is None else [Path(root).absolute() for root in roots]
-    checker = _Checker(workflow, catalogue, open_roots)
-    problems += checker.nodes({problem.node for problem in unmigrated})
-    problems += checker.targets(targets)
-    return workflow, problems
+    """`check`, and the workflow as it would run: without definitions, at installed versions, without muted nodes."""
+    from engine.prepare import prepare
+
+    prepared = prepare(workflow, catalogue, targets=targets, roots=roots)
+    return prepared.workflow, prepared.problems
 
 
 class _View:
     """What a node's own check sees (`engine.declare.NodeView`)."""
 
-    def __init__(self, id: str, spec: NodeSpec, node_type: NodeType, checker: _Checker) -> None:
+    def __init__(self, id: str, spec: NodeSpec, node_type: NodeType, checker: Checker) -> None:
         self.id = id
         self.type = node_type
         self._spec = spec
@@ -109,7 +101,9 @@ def _has_link(item: Any) -> bool:
     return isinstance(item, Link) or (isinstance(item, list) and any(isinstance(part, Link) for part in item))
 
 
-class _Checker:
+class Checker:
+    """Looks at the nodes of a workflow without definitions."""
+
     def __init__(self, workflow: Workflow, catalogue: Catalogue, roots: list[Path] | None) -> None:
         self.specs = workflow.nodes
         self.catalogue = catalogue

@@ -68,6 +68,7 @@ class Result:
         reused: how many steps, within nodes that ran, were taken from earlier runs.
         seconds: wall time of the whole.
         job: the job's id.
+        aliases: names of outputs in the document -> where they are, for nodes whose type is a definition.
     """
 
     job: str
@@ -77,6 +78,7 @@ class Result:
     reused: int = 0
     seconds: float = 0.0
     values: dict[str, tuple[NodeType, Outputs]] = field(default_factory=dict, repr=False)
+    aliases: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, what: Any) -> Any:
         """The value of a target's output: the first one when no output is named.
@@ -85,6 +87,7 @@ class Result:
             KeyError: it was no target of the run, or has no such output.
         """
         text = what if isinstance(what, str) else str(what.link)
+        text = self.aliases.get(text, text)
         node, _, output = text.partition(".")
         if node not in self.values:
             hint = near(node, self.values)
@@ -96,4 +99,5 @@ class Result:
         return outputs[position]
 
     def __contains__(self, what: object) -> bool:
-        return (what if isinstance(what, str) else getattr(what, "node", "")) in self.values
+        node = what if isinstance(what, str) else getattr(what, "node", "")
+        return self.aliases.get(node, node).partition(".")[0] in self.values

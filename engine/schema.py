@@ -35,6 +35,12 @@ def workflow_schema(catalogue: Catalogue) -> dict[str, Any]:
         "description": "The node's type.",
         "enum": [node_type.name for node_type in types],
     }
+    # With definitions in the document, their names are types too, which no schema can look up.
+    schema["if"] = {"properties": {"definitions": {"type": "object", "minProperties": 1}}, "required": ["definitions"]}
+    schema["else"] = {
+        "properties": {"nodes": {"additionalProperties": {"properties": {"type": known["properties"]["type"]}}}}
+    }
+    known["properties"]["type"] = {"anyOf": [known["properties"]["type"], {"type": "string", "minLength": 1}]}
     known["allOf"] = [
         {
             "if": {"properties": {"type": {"const": node_type.name}}, "required": ["type"]},

@@ -24,7 +24,10 @@ from graphs.limits import LIMITS, Limits
 from graphs.pretty import pretty
 from graphs.problems import Problem, WorkflowError, near, shown
 
-__all__ = ["Link", "NodeSpec", "Parameter", "Workflow"]
+__all__ = ["Definition", "DefinitionInput", "DefinitionOutput", "Link", "Mode", "NodeSpec", "Parameter", "Workflow"]
+
+Mode = Literal["mute", "bypass"]
+"""How a node is left out of runs: with all that depends on it, or as if its input went straight on."""
 
 
 class _Part(BaseModel):
@@ -39,13 +42,14 @@ class _Part(BaseModel):
 
 
 class NodeSpec(_Part):
-    """One node: its type, the version of that type (None: the newest) and its inputs.
+    """One node: its type, the version of that type (None: the newest), its inputs, and whether it is left out.
 
     An input is JSON data, a `Link`, or a list of these (see `graphs.inputs`); one that is absent has its default.
     """
 
     type: str
     version: int | None = None
+    mode: Mode | None = None
     inputs: dict[str, Any] = Field(default_factory=dict)
 
     def links(self) -> Iterator[tuple[str, Link]]:
@@ -59,6 +63,8 @@ class NodeSpec(_Part):
         result: dict[str, Any] = {"type": self.type}
         if self.version is not None:
             result["version"] = self.version
+        if self.mode is not None:
+            result["mode"] = self.mode
         if self.inputs:
             result["inputs"] = {name: write_input(value) for name, value in self.inputs.items()}
         return result | self.unknown
@@ -70,6 +76,88 @@ class Parameter(_Part):
     input: str
 
 
+class DefinitionInput(_Part):
+    """What a definition takes. Inside, `{"link": "inputs.<name>"}` stands for it.
+
+    Args:
+        type: its type as a person writes it, such as "Model" or "list[Guidance]"; None takes it from where it goes.
+        default: JSON data for a node that gives nothing. When there is no such key, the inputs that it goes to are
+            absent too, so that their own defaults hold.
+        description: what it is for.
+    """
+
+    type: str | None = None
+    default: Any = None
+    description: str = ""
+
+    @property
+    def has_default(self) -> bool:
+        """Whether there is a default; None is one."""
+        return "default" in self.model_fields_set
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in a document."""
+        result: dict[str, Any] = {"type": self.type} if self.type is not None else {}
+        if self.has_default:
+            result["default"] = write_input(self.default)
+        if self.description:
+            result["description"] = self.description
+        return result | literal(self.unknown)
+
+
+class DefinitionOutput(_Part):
+    """What a definition gives: an output of an inner node, or one of its own inputs passed on.
+
+    Args:
+        link: where the value comes from.
+        type: its type as a person writes it; None takes it from there.
+        description: what it is.
+    """
+
+    link: Link
+    type: str | None = None
+    description: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in a document."""
+        result: dict[str, Any] = {"link": str(self.link)}
+        if self.type is not None:
+            result["type"] = self.type
+        if self.description:
+            result["description"] = self.description
+        return result | literal(self.unknown)
+
+
+class Definition(_Part):
+    """A graph that nodes may have as their type (see `graphs.definitions`).
+
+    Args:
+        description: what it does.
+        inputs: what it takes, in the order people see.
+        nodes: the nodes inside by id. No id is "inputs": links to that name lead to what the definition is given.
+        outputs: what it gives, the first one first.
+        ui: whatever an editor wants to remember.
+    """
+
+    description: str = ""
+    inputs: dict[str, DefinitionInput] = Field(default_factory=dict)
+    nodes: dict[str, NodeSpec] = Field(default_factory=dict)
+    outputs: dict[str, DefinitionOutput] = Field(default_factory=dict)
+    ui: dict[str, Any] = Field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in a document."""
+        result: dict[str, Any] = {"description": self.description} if self.description else {}
+        if self.inputs:
+            result["inputs"] = {name: item.to_dict() for name, item in self.inputs.items()}
+        result["nodes"] = {id: node.to_dict() for id, node in self.nodes.items()}
+        if self.outputs:
+            result["outputs"] = {name: item.to_dict() for name, item in self.outputs.items()}
+        if self.ui:
+            result["ui"] = literal(self.ui)
+        return result | literal(self.unknown)
+
+
 class Workflow(_Part):
     """A whole document. The order of `nodes` carries no meaning, `ui` never affects results.
 
@@ -77,6 +165,7 @@ class Workflow(_Part):
         weft: version of the format, 1.
         meta: "title", "description" and anything else about the workflow.
         nodes: the nodes by id.
+        definitions: graphs that nodes may have as their type, by name.
         parameters: the inputs that a caller may set, by name.
         ui: whatever an editor wants to remember, by node id.
     """
@@ -84,6 +173,7 @@ class Workflow(_Part):
     weft: Literal[1] = 1
     meta: dict[str, Any] = Field(default_factory=dict)
     nodes: dict[str, NodeSpec] = Field(default_factory=dict)
+    definitions: dict[str, Definition] = Field(default_factory=dict)
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     ui: dict[str, Any] = Field(default_factory=dict)
 
@@ -125,6 +215,8 @@ class Workflow(_Part):
         if self.meta:
             result["meta"] = literal(self.meta)
         result["nodes"] = {id: node.to_dict() for id, node in self.nodes.items()}
+        if self.definitions:
+            result["definitions"] = {name: item.to_dict() for name, item in self.definitions.items()}
         if self.parameters:
             result["parameters"] = {name: item.model_dump() for name, item in self.parameters.items()}
         if self.ui:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from graphs.document import NodeSpec, Parameter, Workflow
+from graphs.definitions import definition_problems
+from graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
 from graphs.inputs import Link, write_input
 from graphs.limits import LIMITS, Limits
 from graphs.order import cycles
@@ -19,7 +20,8 @@ def check_form(workflow: Workflow, limits: Limits = LIMITS) -> list[Problem]:
     """Every problem of a workflow's form, errors first; at most `limits.max_problems` of them.
 
     Looks for too many nodes, ids that are not allowed, inputs that are not JSON, links and parameters to nodes that
-    are not there, cycles, and (as warnings) keys that this version does not know. Linear in nodes and links.
+    are not there, cycles, faults of definitions, and (as warnings) keys that this version does not know. Linear in
+    nodes and links.
     """
     if len(workflow.nodes) > limits.max_nodes:
         count = len(workflow.nodes)
@@ -30,6 +32,7 @@ def check_form(workflow: Workflow, limits: Limits = LIMITS) -> list[Problem]:
         _nodes(workflow),
         _links(workflow, nearest),
         _cycles(workflow),
+        definition_problems(workflow, limits) if workflow.definitions else (),
         _parameters(workflow, nearest),
         _unknown_keys(workflow),
     )
@@ -120,6 +123,15 @@ def _unknown_keys(workflow: Workflow) -> Iterator[Problem]:
         yield from _warnings(parameter.unknown, Parameter.model_fields, None, f"The parameter {shown(name)}")
     for id, node in workflow.nodes.items():
         yield from _warnings(node.unknown, NodeSpec.model_fields, id, "The node")
+    for name, item in workflow.definitions.items():
+        owner = f"The definition {shown(name)}"
+        yield from _warnings(item.unknown, Definition.model_fields, None, owner)
+        for key, port in item.inputs.items():
+            yield from _warnings(port.unknown, DefinitionInput.model_fields, None, f"{owner}, input {shown(key)},")
+        for key, output in item.outputs.items():
+            yield from _warnings(output.unknown, DefinitionOutput.model_fields, None, f"{owner}, output {shown(key)},")
+        for id, node in item.nodes.items():
+            yield from _warnings(node.unknown, NodeSpec.model_fields, None, f"{owner}, node {shown(id)},")
 
 
 def _warnings(unknown: Iterable[str], known: Iterable[str], node: str | None, owner: str) -> Iterator[Problem]:

@@ -12,6 +12,8 @@ class Limits:
     Args:
         max_bytes: size of a document's JSON text in UTF-8.
         max_nodes: nodes in a document.
+        max_inside: definitions inside each other; nodes together with those inside of definitions are at most
+            `max_nodes`.
         max_depth: nested brackets in a document, the outermost counts 1.
         max_problems: problems that are gathered before a check gives up; a broken document of 8 MiB has millions.
         max_pixels: width times height of a PNG that is opened for its text.
@@ -21,6 +23,7 @@ class Limits:
 
     max_bytes: int = 8 * 1024 * 1024
     max_nodes: int = 10_000
+    max_inside: int = 16
     max_depth: int = 64
     max_problems: int = 1000
     max_pixels: int = 128 * 1024 * 1024

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphs.document import NodeSpec, Parameter, Workflow
-from graphs.inputs import TooDeepError, literal, read_input
+from graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
+from graphs.inputs import Link, TooDeepError, literal, read_input
 from graphs.jsontext import read_json, refuse
 from graphs.limits import Limits
 from graphs.png import SIGNATURE, PngError, extract
@@ -17,6 +17,8 @@ from graphs.problems import Code, Problem, WorkflowError, near, shown
 
 FORMAT = 1
 NODE_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+DEFINITION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+MODES = ("mute", "bypass")
 
 
 def node_id_fault(id: str) -> str | None:
@@ -96,6 +98,7 @@ class _Reader:
         known = Workflow.model_fields
         fields: dict[str, Any] = {
             "nodes": {id: self._node(id, node) for id, node in nodes.items()},
+            "definitions": self._definitions(data, len(nodes)),
             "parameters": {
                 name: self._parameter(name, item)
                 for name, item in self._object(data, "parameters", "parameters by name").items()
@@ -130,6 +133,82 @@ class _Reader:
             return {}
         return value
 
+    def _definitions(self, data: Mapping[str, Any], nodes: int) -> dict[str, Definition | None]:
+        definitions = self._object(data, "definitions", "graphs by name")
+        bodies = [item.get("nodes") for item in definitions.values() if isinstance(item, Mapping)]
+        count = nodes + len(definitions) + sum(len(body) for body in bodies if isinstance(body, Mapping))
+        if count > self.limits.max_nodes:
+            message = (
+                f"The document and its definitions have {count:,} nodes; at most {self.limits.max_nodes:,} may be."
+            )
+            self._fault(message, code="too_large", given=count, expected=self.limits.max_nodes)
+            raise WorkflowError(self.problems)
+        return {name: self._definition(name, item) for name, item in definitions.items()}
+
+    def _definition(self, name: str, data: Any) -> Definition | None:
+        before, own = len(self.problems), _Reader(self.limits)
+        if not DEFINITION_NAME.fullmatch(name):
+            self._fault(
+                f"The definition name {shown(name)} is not a letter or _ and up to 63 letters, digits, _ . or -."
+            )
+        if not isinstance(data, Mapping):
+            self._fault(f"The definition {shown(name)} is an object with nodes, not {_kind(data)}.", given=_kind(data))
+            return None
+        if "nodes" not in data:
+            self._fault(f'There are no "nodes" in the definition {shown(name)}.')
+        description = data.get("description", "")
+        if not isinstance(description, str):
+            own._fault(f'"description" is text, not {_kind(description)}.')
+        fields: dict[str, Any] = {
+            "description": description,
+            "inputs": {
+                key: own._port(key, item) for key, item in own._object(data, "inputs", "inputs by name").items()
+            },
+            "nodes": {id: own._node(id, node) for id, node in own._object(data, "nodes", "nodes by id").items()},
+            "outputs": {
+                key: own._out(key, item) for key, item in own._object(data, "outputs", "outputs by name").items()
+            },
+            "ui": own._literal("ui", own._object(data, "ui", "what an editor keeps")),
+        }
+        fields |= {
+            key: own._literal(key, value, node="") for key, value in data.items() if key not in Definition.model_fields
+        }
+        for problem in own.problems:
+            inner = f", node {shown(problem.node)}" if problem.node else ""
+            message = f"Definition {shown(name)}{inner}: {problem.message}"
+            self._fault(message, code=problem.code, given=problem.given, expected=problem.expected)
+        return Definition.model_validate(fields) if len(self.problems) == before and not self.problems else None
+
+    def _port(self, name: str, data: Any) -> DefinitionInput | None:
+        if not name or not isinstance(data, Mapping):
+            self._fault(f'The input {shown(name)} is an object like {{"type": "Model"}}, not {_kind(data)}.')
+            return None
+        fields = self._typed(name, data)
+        if "default" in data:
+            fields["default"] = self._guarded(lambda: read_input(data["default"]), "The default", None, name)
+        extra = {key: self._literal(key, value, node="") for key, value in data.items() if key not in _PORT_KEYS}
+        default = fields.get("default")
+        if isinstance(default, Link) or (isinstance(default, list) and any(isinstance(item, Link) for item in default)):
+            self._fault(f"The default of the input {shown(name)} is a link; it can be data alone.")
+        return None if self.problems else DefinitionInput.model_validate(fields | extra)
+
+    def _out(self, name: str, data: Any) -> DefinitionOutput | None:
+        link = data.get("link") if isinstance(data, Mapping) else None
+        if not name or not isinstance(data, Mapping) or not isinstance(link, str):
+            self._fault(f'The output {shown(name)} is an object like {{"link": "node.output"}}, not {shown(data)}.')
+            return None
+        fields = self._typed(name, data) | {"link": self._guarded(lambda: Link.parse(link), "The link", None, name)}
+        extra = {key: self._literal(key, value, node="") for key, value in data.items() if key not in _OUTPUT_KEYS}
+        return None if self.problems else DefinitionOutput.model_validate(fields | extra)
+
+    def _typed(self, name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        fields = {key: data[key] for key in ("type", "description") if key in data}
+        if fields.get("type") is not None and (not isinstance(fields["type"], str) or len(fields["type"]) > 200):
+            self._fault(f'The "type" of {shown(name)} is the name of a type, not {shown(fields["type"])}.')
+        if not isinstance(fields.get("description", ""), str):
+            self._fault(f'The "description" of {shown(name)} is text, not {_kind(fields["description"])}.')
+        return fields
+
     def _node(self, id: str, data: Any) -> NodeSpec | None:
         if fault := node_id_fault(id):
             self._fault(fault, node=shown(id), given=shown(id, 100))
@@ -147,6 +226,11 @@ class _Reader:
         if version is not None and (type(version) is not int or version < 1):
             message = f'"version" is a whole number from 1, not {shown(version)}.'
             self._fault(message, node=id, given=shown(version))
+        mode = data.get("mode")
+        if mode is not None and mode not in MODES:
+            match = near(mode, MODES) if isinstance(mode, str) else None
+            message = f'"mode" is "mute" or "bypass", not {shown(mode)}.'
+            self._fault(message, node=id, given=shown(mode), expected=list(MODES), suggestion=match)
         inputs = data.get("inputs", {})
         if not isinstance(inputs, Mapping):
             message = f'"inputs" is an object with values and links by name, not {_kind(inputs)}.'
@@ -155,6 +239,7 @@ class _Reader:
         fields: dict[str, Any] = {
             "type": type_,
             "version": version,
+            "mode": mode,
             "inputs": {name: self._input(id, name, value) for name, value in inputs.items()},
         }
         fields |= {
@@ -198,6 +283,10 @@ class _Reader:
         self.problems.append(Problem(code=code, message=message, **fields))
         if len(self.problems) >= self.limits.max_problems:
             raise WorkflowError(self.problems)
+
+
+_PORT_KEYS = frozenset(DefinitionInput.model_fields)
+_OUTPUT_KEYS = frozenset(DefinitionOutput.model_fields)
 
 
 def _kind(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphs.limits import LIMITS
-from graphs.reader import FORMAT, NODE_ID
+from graphs.reader import DEFINITION_NAME, FORMAT, MODES, NODE_ID
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -13,8 +13,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def document_schema() -> dict[str, Any]:
     """A new JSON Schema (draft 2020-12) of what `Workflow.parse` and `check_form` accept.
 
-    `$defs` has `link`, `value`, `literal`, `input`, `node` and `parameter`, for a caller that replaces `node` by
-    the nodes it knows. A schema cannot say that links lead somewhere, and not in circles.
+    `$defs` has `link`, `value`, `literal`, `input`, `node`, `definition` and `parameter`, for a caller that replaces
+    `node` by the nodes it knows. A schema cannot say that links lead somewhere, and not in circles.
     """
     return {
         "$schema": DIALECT,
@@ -34,6 +34,12 @@ def document_schema() -> dict[str, Any]:
                 "maxProperties": LIMITS.max_nodes,
                 "propertyNames": {"pattern": f"^{NODE_ID.pattern}$"},
                 "additionalProperties": {"$ref": "#/$defs/node"},
+            },
+            "definitions": {
+                "type": "object",
+                "description": "Graphs that nodes may have as their type, by name.",
+                "propertyNames": {"pattern": f"^{DEFINITION_NAME.pattern}$"},
+                "additionalProperties": {"$ref": "#/$defs/definition"},
             },
             "parameters": {
                 "type": "object",
@@ -85,6 +91,10 @@ def definitions() -> dict[str, Any]:
                     "minimum": 1,
                     "description": "The version of the type that the inputs are written for; absent: the newest.",
                 },
+                "mode": {
+                    "enum": [*MODES, None],
+                    "description": "Left out of runs: mute with all that depends on it, bypass passing its input on.",
+                },
                 "inputs": {
                     "type": "object",
                     "description": "Inputs by name; what is absent has its default.",
@@ -92,6 +102,49 @@ def definitions() -> dict[str, Any]:
                 },
             },
             "required": ["type"],
+        },
+        "definition": {
+            "type": "object",
+            "properties": {
+                "description": {"type": "string"},
+                "inputs": {
+                    "type": "object",
+                    "description": 'What it takes; inside, {"link": "inputs.<name>"} stands for it.',
+                    "propertyNames": {"minLength": 1},
+                    "additionalProperties": {
+                        "type": "object",
+                        "properties": {
+                            "type": {"type": ["string", "null"], "maxLength": 200, "examples": ["Model", "list[int]"]},
+                            "default": {
+                                "anyOf": [{"$ref": "#/$defs/value"}, {"$ref": "#/$defs/literal"}],
+                                "description": "For a node that gives nothing.",
+                            },
+                            "description": {"type": "string"},
+                        },
+                    },
+                },
+                "nodes": {
+                    "type": "object",
+                    "propertyNames": {"pattern": f"^(?!inputs$){NODE_ID.pattern}$"},
+                    "additionalProperties": {"$ref": "#/$defs/node"},
+                },
+                "outputs": {
+                    "type": "object",
+                    "description": "What it gives, the first one first.",
+                    "propertyNames": {"minLength": 1},
+                    "additionalProperties": {
+                        "type": "object",
+                        "properties": {
+                            "link": {"type": "string", "pattern": r"^[^.]+(\.[\s\S]+)?$"},
+                            "type": {"type": ["string", "null"], "maxLength": 200},
+                            "description": {"type": "string"},
+                        },
+                        "required": ["link"],
+                    },
+                },
+                "ui": {"type": "object"},
+            },
+            "required": ["nodes"],
         },
         "parameter": {
             "type": "object",

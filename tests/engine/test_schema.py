@@ -17,7 +17,7 @@ def test_the_schema_has_every_node(catalogue: Catalogue) -> None:
     schema = workflow_schema(catalogue)
     json.dumps(schema)
     names = {node_type.name for node_type in catalogue}
-    assert set(schema["$defs"]["node"]["properties"]["type"]["enum"]) == names
+    assert set(schema["$defs"]["node"]["properties"]["type"]["anyOf"][0]["enum"]) == names
     assert {f"node:{name}" for name in names} <= set(schema["$defs"])
     references = json.dumps(schema).split('"$ref": "#/$defs/')[1:]
     assert {text.partition('"')[0] for text in references} <= set(schema["$defs"])

@@ -172,12 +172,12 @@ def test_unknown_keys_are_kept_everywhere_even_under_names_of_ours() -> None:
         "weft": 1,
         "nodes": {"a": {"type": "t", "inputs": {"x": 1}, "muted": True, "links": [1]}},
         "parameters": {"p": {"input": "a.x", "label": "X"}},
-        "definitions": {"deep": [{"link": "kept as it is"}]},
+        "extensions": {"deep": [{"link": "kept as it is"}]},
         "unknown": {"model_extra": 1},
         "parse": None,
     }
     workflow = Workflow.parse(data)
-    assert workflow.unknown.keys() == {"definitions", "unknown", "parse"}
+    assert workflow.unknown.keys() == {"extensions", "unknown", "parse"}
     assert workflow.to_dict() == data
 
 
