@@ -19,12 +19,13 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin
 
 from engine.context import Context
+from engine.docstrings import parse_docstring
 from engine.ports import MISSING, Lazy, Output, OutputPort, Port, input_port
 from engine.types import NoneType, has_typevar, is_list, is_union, item_type, without_none
+from engine.view import NodeView as NodeView
 from graphs.builder import Graph, current_graph
 from graphs.problems import Problem, near
 
@@ -37,34 +38,6 @@ Flow = Literal["", "map", "collect", "pass"]
 Needs = Callable[[Mapping[str, Any]], Iterable[str | tuple[str, int]]]
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-
-
-class NodeView(Protocol):
-    """What a node's own `check` sees of the graph around it."""
-
-    @property
-    def id(self) -> str:
-        """The node's id."""
-
-    @property
-    def type(self) -> NodeType:
-        """Its declaration."""
-
-    @property
-    def literals(self) -> Mapping[str, Any]:
-        """Inputs given as literals, and the defaults of those that are not given; linked ones are absent."""
-
-    def sources(self, input: str) -> list[tuple[str, NodeType]]:
-        """The nodes linked to an input: id and declaration, in the order of the list."""
-
-    def users(self) -> list[NodeView]:
-        """The nodes that link to this one. Their own inputs may still be wrong: trust no type."""
-
-    def other(self, id: str) -> NodeView | None:
-        """Another node of the graph, such as one of the `sources`; None where its type is unknown."""
-
-    def path(self, text: str) -> Path | None:
-        """The file or folder that a literal names, where it is there and may be read."""
 
 
 StaticCheck = Callable[[Any], Iterable[Problem]]
@@ -422,25 +395,3 @@ def default_output_name(tp: Any) -> str:
         return "path"
     plain = isinstance(tp, TypeVar) or tp in (int, float, str, bool, bytes, dict, tuple, object, Any)
     return "value" if plain or get_origin(tp) is not None else name.lower()
-
-
-_ARGUMENT = re.compile(r"^(\s*)([A-Za-z_]\w*)\s*(?:\([^)]*\))?:\s*(.*)$")
-
-
-def parse_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """A docstring as (help, help per argument): what stands before `Args:`, and the `name: text` lines below it."""
-    head, _, rest = text.partition("\nArgs:\n") if not text.startswith("Args:\n") else ("", "", text[6:])
-    help = re.split(r"\n(?:Raises|Returns|Examples?|Attributes):\n", head, maxsplit=1)[0].strip()
-    fields: dict[str, str] = {}
-    indent: int | None = None
-    current = ""
-    for line in rest.splitlines():
-        if line.strip() and not line.startswith(" "):
-            break  # the next section
-        match = _ARGUMENT.match(line)
-        if match and (indent is None or len(match[1]) <= indent):
-            indent, current = len(match[1]), match[2]
-            fields[current] = match[3].strip()
-        elif current and line.strip():
-            fields[current] = f"{fields[current]} {line.strip()}".strip()
-    return help, fields

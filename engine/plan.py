@@ -6,21 +6,17 @@ which of them run: the scheduler asks for the targets and goes up from there, ne
 
 from __future__ import annotations
 
-import inspect
-import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.catalogue import Catalogue
-from engine.context import resolve_input_path
 from engine.declare import NodeType
 from engine.errors import NodeError
-from engine.filehash import content_hash
+from engine.fingerprint import fingerprint
 from engine.mapping import GATHER, Maps, Region, find_axes, gathered, has_maps
-from engine.ports import MISSING
 from engine.signature import TypeSignature, node_key, normal_inputs
 from graphs.document import Link, NodeSpec, Workflow
 from graphs.inputs import links_in
@@ -53,6 +49,7 @@ class Scope:
         given: steps that stand for values that were put into it.
         open: how many steps in it, or in scopes in it, may still ask for a lazy input.
         parked: steps whose results are kept for these.
+        pending: how many of the steps that it is for are not done.
     """
 
     specs: Mapping[str, NodeSpec]
@@ -71,6 +68,7 @@ class Scope:
     given: list[Step] = field(default_factory=list)
     open: int = 0
     parked: list[Step] = field(default_factory=list)
+    pending: int = 0
 
     def number(self, id: str) -> int:
         """The step that an id of the graph stands for, seen from here."""
@@ -222,8 +220,8 @@ class Plan:
             code, folder = self.catalogue.code(node_type), self.out if node_type.side_files else None
             signature = self._signatures[node_type.name] = TypeSignature.of(node_type, code, folder)
         inputs = normal_inputs(spec.inputs, node_type.inputs)
-        fingerprint, known = _fingerprint(node_type, inputs, self.roots)
-        key = node_key(signature, inputs, fingerprint, linked) if known else self.nonce()
+        stamp, known = fingerprint(node_type, inputs, self.roots)
+        key = node_key(signature, inputs, stamp, linked) if known else self.nonce()
         maps, region, repeated = scope.maps, None, False
         if maps is not None:
             repeated = maps.repeated(id, scope.bound)
@@ -371,41 +369,3 @@ def _sources(inputs: Mapping[str, Any]) -> Iterator[str]:
     for item in inputs.values():
         for link in links_in(item):
             yield link.node
-
-
-def _fingerprint(
-    node_type: NodeType, inputs: Mapping[str, Any], roots: Sequence[Path] | None
-) -> tuple[str | None, bool]:
-    """What of the world outside the document enters a node's key, and whether it can be known before the node runs.
-
-    A node that gives no fingerprint (the file is missing, say) runs, and says itself what is wrong.
-    """
-    if node_type.cache == "never":
-        return None, False
-    function = node_type.fingerprint
-    if function is None and not node_type.files:
-        return None, True
-    literals = {
-        name: inputs.get(name, port.default)
-        for name, port in node_type.inputs.items()
-        if port.default is not MISSING or name in inputs
-    }
-    literals = {name: item for name, item in literals.items() if not any(links_in(item))}
-    linked = node_type.inputs.keys() - literals.keys()
-    try:
-        for name in node_type.files & literals.keys():
-            if isinstance(literals[name], (str, PurePath)) and str(literals[name]):
-                literals[name] = str(resolve_input_path(literals[name], roots))
-        if function is None:
-            # It reads files and says no more: then it depends on what is in them.
-            paths = {name: literals[name] for name in sorted(node_type.files & literals.keys())}
-            texts = {name: content_hash(path) for name, path in paths.items() if isinstance(path, str) and path}
-            return json.dumps(texts), not node_type.files & linked
-        parameters = inspect.signature(function).parameters
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            if any(name in linked and parameter.default is parameter.empty for name, parameter in parameters.items()):
-                return None, False
-            literals = {name: item for name, item in literals.items() if name in parameters}
-        return str(function(**literals)), True
-    except Exception:
-        return None, False

@@ -6,13 +6,14 @@ import contextvars
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cache import Cache, Outputs
 from engine.catalogue import Catalogue, installed
+from engine.checker import examine
 from engine.context import OUT, CancelToken, Context
 from engine.errors import Cancelled, NodeError, RunFailed
 from engine.events import (
@@ -31,7 +32,6 @@ from engine.executor import Executor, InProcess
 from engine.lanes import LaneSizes
 from engine.mapping import GATHER
 from engine.plan import Plan, Step, make_plan
-from engine.prepare import Prepared, prepare
 from engine.provenance import provenance
 from engine.result import Made, Result, made
 from engine.scheduler import Scheduler, StaleHit
@@ -119,10 +119,9 @@ def run(
         )
     catalogue = catalogue or installed()
     names = None if targets is None else [_target_name(target) for target in targets]
-    document = read_source(source)
-    prepared = prepare(document, catalogue, targets=names, roots=roots)
-    if any(problem.severity == "error" for problem in prepared.problems):
-        raise WorkflowError(prepared.problems)
+    workflow, problems = examine(read_source(source), catalogue, targets=names, roots=roots)
+    if any(problem.severity == "error" for problem in problems):
+        raise WorkflowError(problems)
     cache = Cache.default() if cache is None else cache
     executor: Executor
     if isolate:
@@ -133,8 +132,8 @@ def run(
     else:
         executor = InProcess()
     return _Run(
-        prepared,
-        document,
+        workflow,
+        names,
         cache=cache,
         catalogue=catalogue,
         out=Path(OUT if out is None else out).absolute(),
@@ -154,8 +153,8 @@ class _Run:
 
     def __init__(
         self,
-        prepared: Prepared,
-        document: Workflow,
+        workflow: Workflow,
+        targets: Iterable[str] | None,
         *,
         cache: Cache,
         catalogue: Catalogue,
@@ -165,11 +164,9 @@ class _Run:
         settings: Settings,
         roots: Sequence[str | os.PathLike[str]] | None,
     ) -> None:
-        workflow, targets = prepared.workflow, prepared.targets
         if targets is None:
             targets = [id for id, spec in workflow.nodes.items() if _is_output(catalogue, spec.type)]
         self.workflow = workflow
-        self.document = document
         self.targets = list(dict.fromkeys(target.partition(".")[0] for target in targets))
         self.cache = cache
         self.catalogue = catalogue
@@ -178,7 +175,7 @@ class _Run:
         self.cancel = cancel
         self.settings = settings
         self.roots = None if roots is None else [Path(root).absolute() for root in roots]
-        self.result = Result(emitter.job, aliases=prepared.aliases)
+        self.result = Result(emitter.job)
         self.broken: set[bytes] = set()
         """Keys that a tier said it has and then could not give."""
         self._texts: dict[str, str] | None = None
@@ -202,7 +199,8 @@ class _Run:
             if self.emitter.on_event is not None:
                 self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
             self._count(start, ran)
-            raise RunFailed([error], self.result) from error
+            # Its way through the scheduler tells nobody anything, and would hold on to what the run had in hand.
+            raise RunFailed([error], self.result) from error.with_traceback(None)
         except (Cancelled, KeyboardInterrupt):
             self.emitter.emit(JobCancelled)
             raise
@@ -289,7 +287,7 @@ class _Run:
 
     def _provenance(self) -> dict[str, str]:
         if self._texts is None and self.plan is not None:
-            self._texts = provenance(self.document, self.plan)
+            self._texts = provenance(self.workflow, self.plan)
         return self._texts or {}
 
     def _count(self, start: float, ran: set[str]) -> None:

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import threading
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from engine.audience import Audience
 from engine.cache import Cache, Outputs
 from engine.calls import Demand, Inputs, as_outputs
 from engine.context import CancelToken, Context
 from engine.declare import NodeType
+from engine.demands import Demands
 from engine.errors import Cancelled
 from engine.events import Emitter, Tier
 from engine.executor import Done, Executor, Task, call
 from engine.expansion import Expansion
 from engine.held import Held
 from engine.lanes import Lane, Lanes, LaneSizes
-from engine.mapping import GATHER
-from engine.plan import DONE, DROPPED, IDLE, READY, RUNNING, UNFOLDED, WAITING, Plan, Step
+from engine.plan import DONE, DROPPED, IDLE, READY, RUNNING, UNFOLDED, WAITING, Plan, Scope, Step
 from engine.reporter import Reporter
 from engine.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
 
@@ -74,25 +74,22 @@ class Scheduler:
         self.cancel = cancel
         self.stop = stop
         self.make_context = make_context
-        self.on_output = on_output
         self.bounds = bounds
         self.report = Reporter(emitter, plan)
         self.lanes = Lanes(sizes)
         self.held = Held(plan)
-        self._inputs = Inputs(plan, self.held.results, self._mail_demand)
-        self._mail: queue.SimpleQueue[Done | Demand | None] = queue.SimpleQueue()
-        self._flying: dict[int, Lane | None] = {}
+        self.demands = Demands(self)
+        self._inputs = Inputs(plan, self.held.results, self.demands.ask)
+        self.mail: queue.SimpleQueue[Done | Demand | None] = queue.SimpleQueue()
+        self.flying: dict[int, Lane | None] = {}
         """The lane of each call in flight; None while it waits for a lazy input."""
-        self._demands: set[Demand] = set()
-        self._followers: dict[int, list[int | Demand]] = {}
+        self.followers: dict[int, list[int | Demand]] = {}
         self._unfolded: dict[int, Unfolded] = {}
-        self._asked: set[int] = set()
+        self._ends: dict[int, list[Scope]] = {}
+        """The scopes of single items, by the steps that they are for: then what they were given is let go."""
+        self._asked: set[int] = set()  # steps whose `needs` was called
         self._quick: dict[NodeType, bool] = {}
-        self._targets: dict[int, list[Step]] = {}
-        """Steps to tell about when a result is there: targets, and those that have the result of another one."""
-        self._mapped = {step.shown for number in plan.targets if GATHER in (step := plan.steps[number]).id}
-        """Targets that run per item."""
-        self._thread = threading.get_ident()
+        self._audience = Audience(plan, self.held, self.report, on_output)
 
     def run(self) -> None:
         """Bring every target's result about.
@@ -102,15 +99,12 @@ class Scheduler:
             Cancelled: the token was cancelled, or a node said so.
             StaleHit: plan again.
         """
-        plan = self.plan
-        for number in plan.targets:
-            original = plan.original(number)
-            original.users += 1
-            self._targets.setdefault(original.number, []).append(plan.steps[number])
-        self.need(plan.targets)
+        for number in self.plan.targets:
+            self.plan.original(number).users += 1
+        self.need(self.plan.targets)
         self.report.planned()
         # `cancel` puts None into the mail, so waiting for a node ends at once.
-        with self.cancel.notifying(lambda: self._mail.put(None)), self.cancel.notifying(self.stop.cancel):
+        with self.cancel.notifying(lambda: self.mail.put(None)), self.cancel.notifying(self.stop.cancel):
             try:
                 while self._go_on():
                     pass
@@ -124,18 +118,18 @@ class Scheduler:
         lanes, steps = self.lanes, self.plan.steps
         while True:
             self.cancel.check()
-            if self._flying and not self._mail.empty():
+            if self.flying and not self.mail.empty():
                 break
             number = lanes.take() if lanes.count else None
             if number is None:
                 break
             self._start(steps[number])
-        if not self._flying:
+        if not self.flying:
             if lanes.count:
                 return True
             self._all_done()
             return False
-        if all(lane is None for lane in self._flying.values()) and self._mail.empty() and not lanes.waiting:
+        if all(lane is None for lane in self.flying.values()) and self.mail.empty() and not lanes.waiting:
             # Every node in flight waits for an input, and none of these is on its way.
             self._stuck()
         self._collect(None)
@@ -162,7 +156,7 @@ class Scheduler:
                 source.users += 1
                 if source.state != DONE:
                     step.waiting += 1
-                    self._followers.setdefault(source.number, []).append(step.number)
+                    self.followers.setdefault(source.number, []).append(step.number)
                     stack.append(source)
             if step.lazy:
                 self.held.hold_lazily(step)
@@ -218,7 +212,7 @@ class Scheduler:
         for source in self.held.originals(numbers):
             if source.state != DONE:
                 step.waiting += 1
-                self._followers.setdefault(source.number, []).append(step.number)
+                self.followers.setdefault(source.number, []).append(step.number)
         if not step.waiting:
             return False
         self.need(numbers)
@@ -238,94 +232,54 @@ class Scheduler:
         step.state = RUNNING
         steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
         quick = self._quick.get(node_type)
-        alone = not self._flying and not self.lanes.count
+        alone = not self.flying and not self.lanes.count
         if not node_type.is_async and not is_open and (steers or (self.executor.inline and (quick or alone))):
             done = call(task)
+            del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
             self._quick[node_type] = quick is not False and done.seconds < QUICK_SECONDS
             self._finish(step, done)
             return
         lane = self.lanes.of(node_type)
         lane.running += 1
-        self._flying[step.number] = lane
+        self.flying[step.number] = lane
         try:
-            self.executor.submit(task, self._mail.put)
+            self.executor.submit(task, self.mail.put)
         except BaseException:  # nobody will report its end
             lane.running -= 1
-            del self._flying[step.number]
+            del self.flying[step.number]
             raise
         if quick is None and not node_type.is_async and self.executor.inline:
             del task, inputs, context
             self._collect(PROBE_SECONDS)
-            if step.number in self._flying:
+            if step.number in self.flying:
                 self._quick[node_type] = False
 
     # -- what others tell
 
-    def _mail_demand(self, demand: Demand) -> None:
-        if threading.get_ident() == self._thread:
-            raise RuntimeError("a lazy input was asked for that `needs` of the node did not name")
-        self._mail.put(demand)
-
     def _collect(self, timeout: float | None) -> None:
         """Take in what happened: at least one thing, or nothing for `timeout` seconds."""
         try:
-            mail = self._mail.get(timeout=timeout)
+            mail = self.mail.get(timeout=timeout)
         except queue.Empty:
             return
         while True:
             if mail is None:
                 self.cancel.check()
             elif isinstance(mail, Demand):
-                self._demand(mail)
+                self.demands.take(mail)
             else:
-                lane = self._flying.pop(mail.number)
+                lane = self.flying.pop(mail.number)
                 if lane is not None:
                     lane.running -= 1
                 step = self.plan.steps[mail.number]
-                if mail.seconds >= QUICK_SECONDS:
-                    self._quick[step.type] = False
-                else:
-                    self._quick.setdefault(step.type, True)
+                self._quick[step.type] = mail.seconds < QUICK_SECONDS and self._quick.get(step.type, True)
                 self._finish(step, mail)
             del mail
             self.lanes.resume()
             try:
-                mail = self._mail.get_nowait()
+                mail = self.mail.get_nowait()
             except queue.Empty:
                 return
-
-    def _demand(self, demand: Demand) -> None:
-        """A node asks for a lazy input while it runs. Its lane is free for others meanwhile."""
-        for source in self.held.originals(demand.sources):
-            if source.state != DONE:
-                demand.waiting += 1
-                self._followers.setdefault(source.number, []).append(demand)
-        if not demand.waiting:
-            demand.reply(None)
-            return
-        lane = self._flying[demand.number]
-        demand.lane = lane
-        if lane is not None:
-            lane.running -= 1
-            self._flying[demand.number] = None
-        self._demands.add(demand)
-        self.need(demand.sources)
-
-    def _met(self, demand: Demand) -> None:
-        """What a node waits for is there: it goes on when its lane has room."""
-        lane = demand.lane
-        if lane is None:
-            self._demands.discard(demand)
-            demand.reply(None)
-            return
-
-        def resume() -> None:
-            self._demands.discard(demand)
-            self._flying[demand.number] = lane
-            demand.reply(None)
-
-        lane.resumes.append(resume)
-        self.lanes.resume()
 
     # -- a step ends
 
@@ -364,34 +318,21 @@ class Scheduler:
             source.users += 1
             if source.state != DONE:
                 step.waiting += 1
-                self._followers.setdefault(source.number, []).append(step.number)
+                self.followers.setdefault(source.number, []).append(step.number)
         for (scope, _), steps in zip(unfolded.parts, unfolded.steps, strict=True):
             if scope.visible is None:
-                self._watch(steps)
+                self._audience.watch(steps)
+        if step.region is not None:
+            for scope, links in unfolded.parts:
+                ends = self.held.originals([scope.number(link.node) for link in links])
+                scope.pending = len(ends)
+                for end in ends:
+                    self._ends.setdefault(end.number, []).append(scope)
         self.need([source.number for source in roots])
         self.held.release_all(step)
         step.state = UNFOLDED
         if not step.waiting:
             self._push(step)
-
-    def _watch(self, steps: list[Step]) -> None:
-        """Be told when the nodes of one item are there: items of a target, and those that another step computes."""
-        self.report.unfolded(steps)
-        for step in steps:
-            gathers = GATHER in step.id
-            if step.repeated or gathers or (step.same is None and step.shown not in self._mapped):
-                continue
-            original = self.plan.original(step.number)
-            if original.state == DONE:
-                self._tell(step, self.held.results[original.number])
-            else:
-                self._targets.setdefault(original.number, []).append(step)
-
-    def _tell(self, step: Step, outputs: Outputs) -> None:
-        if step.scope.root or step.shown in self._mapped:
-            self.on_output(step, outputs)
-        if not step.scope.root and step.same is not None:
-            self.report.counted(step)
 
     def _complete(self, step: Step, outputs: Outputs) -> None:
         if step.stored:
@@ -404,10 +345,13 @@ class Scheduler:
     def _deliver(self, step: Step, outputs: Outputs) -> None:
         self.held.put(step, outputs)
         self.report.delivered(step)
-        for target in self._targets.pop(step.number, ()):
-            self._tell(target, outputs)
+        self._audience.tell(step, outputs)
+        for scope in self._ends.pop(step.number, ()):
+            scope.pending -= 1
+            if not scope.pending:
+                self.held.close(scope)
         steps = self.plan.steps
-        for follower in self._followers.pop(step.number, ()):
+        for follower in self.followers.pop(step.number, ()):
             if isinstance(follower, int):
                 waiting = steps[follower]
                 waiting.waiting -= 1
@@ -416,7 +360,7 @@ class Scheduler:
             else:
                 follower.waiting -= 1
                 if not follower.waiting:
-                    self._met(follower)
+                    self.demands.met(follower)
 
     # -- the end
 
@@ -427,7 +371,7 @@ class Scheduler:
     def _stuck(self) -> None:
         """Steps wait for each other. No document can bring that about, graphs that nodes return can."""
         steps = self.plan.steps
-        step = next((steps[number] for number in (*self._unfolded, *self._flying)), steps[-1])
+        step = next((steps[number] for number in (*self._unfolded, *self.flying)), steps[-1])
         self._fail(step, RuntimeError("what it returned waits for itself: it would never end"))
 
     def _fail(self, step: Step, cause: BaseException) -> NoReturn:
@@ -439,14 +383,13 @@ class Scheduler:
         """Stop what is in flight and wait for it; keep what was finished meanwhile."""
         self.stop.cancel()
         self.executor.stop()
-        for demand in self._demands:
-            demand.reply(Cancelled("the run was cancelled"))
-        while self._flying:
-            mail = self._mail.get()
+        self.demands.refuse()
+        while self.flying:
+            mail = self.mail.get()
             if isinstance(mail, Demand):
                 mail.reply(Cancelled("the run was cancelled"))
             elif mail is not None:
-                self._flying.pop(mail.number, None)
+                self.flying.pop(mail.number, None)
                 step = self.plan.steps[mail.number]
                 if mail.error is None and step.stored and type(mail.value) is not Expansion:
                     with contextlib.suppress(TypeError):

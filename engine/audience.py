@@ -1,0 +1,53 @@
+"""Who is told when a result is there: whoever wants the targets, and steps that have the result of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.cache import Outputs
+from engine.held import Held
+from engine.mapping import GATHER
+from engine.plan import DONE, Plan, Step
+from engine.reporter import Reporter
+
+
+class Audience:
+    """Hands out results as they come.
+
+    Args:
+        on_output: takes each target and its result, and each item of a target that runs per item.
+    """
+
+    def __init__(self, plan: Plan, held: Held, report: Reporter, on_output: Callable[[Step, Outputs], None]) -> None:
+        self._plan = plan
+        self._held = held
+        self._report = report
+        self._on_output = on_output
+        targets = [plan.steps[number] for number in plan.targets]
+        self._mapped = {step.shown for step in targets if GATHER in step.id}
+        self._waiting: dict[int, list[Step]] = {}
+        for step in targets:
+            self._waiting.setdefault(plan.original(step.number).number, []).append(step)
+
+    def watch(self, steps: list[Step]) -> None:
+        """Steps were added for one item: some are of a target, some have the result of another."""
+        self._report.unfolded(steps)
+        for step in steps:
+            if step.repeated or GATHER in step.id or (step.same is None and step.shown not in self._mapped):
+                continue
+            original = self._plan.original(step.number)
+            if original.state == DONE:
+                self._tell(step, self._held.results[original.number])
+            else:
+                self._waiting.setdefault(original.number, []).append(step)
+
+    def tell(self, step: Step, outputs: Outputs) -> None:
+        """A step has its result."""
+        for other in self._waiting.pop(step.number, ()):
+            self._tell(other, outputs)
+
+    def _tell(self, step: Step, outputs: Outputs) -> None:
+        if step.scope.root or step.shown in self._mapped:
+            self._on_output(step, outputs)
+        if not step.scope.root and step.same is not None:
+            self._report.counted(step)
