@@ -6,14 +6,13 @@ import contextvars
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cache import Cache, Outputs
 from engine.catalogue import Catalogue, installed
-from engine.checker import examine
 from engine.context import OUT, CancelToken, Context
 from engine.errors import Cancelled, NodeError, RunFailed
 from engine.events import (
@@ -32,6 +31,7 @@ from engine.executor import Executor, InProcess
 from engine.lanes import LaneSizes
 from engine.mapping import GATHER
 from engine.plan import Plan, Step, make_plan
+from engine.prepare import Prepared, prepare
 from engine.provenance import provenance
 from engine.result import Made, Result, made
 from engine.scheduler import Scheduler, StaleHit
@@ -119,9 +119,10 @@ def run(
         )
     catalogue = catalogue or installed()
     names = None if targets is None else [_target_name(target) for target in targets]
-    workflow, problems = examine(read_source(source), catalogue, targets=names, roots=roots)
-    if any(problem.severity == "error" for problem in problems):
-        raise WorkflowError(problems)
+    document = read_source(source)
+    prepared = prepare(document, catalogue, targets=names, roots=roots)
+    if any(problem.severity == "error" for problem in prepared.problems):
+        raise WorkflowError(prepared.problems)
     cache = Cache.default() if cache is None else cache
     executor: Executor
     if isolate:
@@ -132,8 +133,8 @@ def run(
     else:
         executor = InProcess()
     return _Run(
-        workflow,
-        names,
+        prepared,
+        document,
         cache=cache,
         catalogue=catalogue,
         out=Path(OUT if out is None else out).absolute(),
@@ -153,8 +154,8 @@ class _Run:
 
     def __init__(
         self,
-        workflow: Workflow,
-        targets: Iterable[str] | None,
+        prepared: Prepared,
+        document: Workflow,
         *,
         cache: Cache,
         catalogue: Catalogue,
@@ -164,9 +165,11 @@ class _Run:
         settings: Settings,
         roots: Sequence[str | os.PathLike[str]] | None,
     ) -> None:
+        workflow, targets = prepared.workflow, prepared.targets
         if targets is None:
             targets = [id for id, spec in workflow.nodes.items() if _is_output(catalogue, spec.type)]
         self.workflow = workflow
+        self.document = document
         self.targets = list(dict.fromkeys(target.partition(".")[0] for target in targets))
         self.cache = cache
         self.catalogue = catalogue
@@ -175,7 +178,7 @@ class _Run:
         self.cancel = cancel
         self.settings = settings
         self.roots = None if roots is None else [Path(root).absolute() for root in roots]
-        self.result = Result(emitter.job)
+        self.result = Result(emitter.job, aliases=prepared.aliases)
         self.broken: set[bytes] = set()
         """Keys that a tier said it has and then could not give."""
         self._texts: dict[str, str] | None = None
@@ -287,7 +290,7 @@ class _Run:
 
     def _provenance(self) -> dict[str, str]:
         if self._texts is None and self.plan is not None:
-            self._texts = provenance(self.workflow, self.plan)
+            self._texts = provenance(self.document, self.plan)
         return self._texts or {}
 
     def _count(self, start: float, ran: set[str]) -> None:
