@@ -11,8 +11,16 @@ Use it so that type checkers still see the real module::
 from __future__ import annotations
 
 import importlib
+import threading
 from types import ModuleType
 from typing import Any
+
+IMPORTING = threading.RLock()
+"""Held while anything is taken from diffusers or transformers inside a function, as nodes run in several threads.
+
+Both packages put another object in their own place at the end of their import. A thread that meets them before that
+is handed the first one, in which nothing is found.
+"""
 
 
 class _LazyModule:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nodes.hints import models
+from nodes.lazy import IMPORTING
 from nodes.models.errors import ModelError
 
 # Models whose number is a distance. The others, MiDaS and its children, give its inverse up to scale and shift.
@@ -37,7 +38,8 @@ def _is_metric(config: dict[str, Any]) -> bool:
 
 
 def _processor(folder: Path) -> Any:
-    from transformers import AutoImageProcessor
+    with IMPORTING:
+        from transformers import AutoImageProcessor
 
     if not (folder / "preprocessor_config.json").is_file():
         raise ModelError(f"{folder / 'preprocessor_config.json'} is missing: it says how pictures are prepared")

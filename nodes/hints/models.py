@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nodes.lazy import IMPORTING
 from nodes.models.errors import ModelError
 from nodes.models.folder import PICKLE_REASON, PICKLES
 from nodes.models.headers import read_header
@@ -94,13 +95,18 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 
 def _load(folder: Path, kind: str, device: str) -> Any:
     import torch
-    import transformers
-    from transformers.utils import logging
 
+    with IMPORTING:
+        import transformers
+        from transformers.utils import logging
+
+        found = getattr(transformers, kind, None)
+    if found is None:
+        raise ModelError(f"transformers {transformers.__version__} has no {kind}, which {folder} is of")
     before = logging.get_verbosity()
     logging.set_verbosity_error()  # what it would warn of is raised below
     try:
-        model, info = getattr(transformers, kind).from_pretrained(
+        model, info = found.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from nodes.lazy import IMPORTING
 from nodes.models import ldm
 from nodes.models.description import CLASSES, Description, Weights
 from nodes.models.errors import ModelError
@@ -30,22 +31,21 @@ def build_shell(description: Description, component: str) -> torch.nn.Module:
     Raises:
         ModelError: its configuration makes no sense.
     """
+    with IMPORTING:
+        import transformers
+        from diffusers import AutoencoderKL, UNet2DConditionModel
+        from transformers import CLIPTextConfig
+
+        kind: Any = getattr(transformers, CLASSES[component], None)
     config = description.weights[component].config
     try:
         with torch.device("meta"):
             if component == "unet":
-                from diffusers import UNet2DConditionModel
-
                 return UNet2DConditionModel.from_config(config)
             if component == "vae":
-                from diffusers import AutoencoderKL
-
                 return AutoencoderKL.from_config(config)
-            import transformers
-
             settings = {name: item for name, item in config.items() if name not in NOT_OURS}
-            kind = getattr(transformers, CLASSES[component])
-            return kind(transformers.CLIPTextConfig.from_dict(settings))
+            return kind(CLIPTextConfig.from_dict(settings))
     except (ValueError, TypeError, KeyError, IndexError, RuntimeError, AssertionError) as error:
         raise ModelError(f"the configuration of the {component} of {description.location} is wrong: {error}") from error
 

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nodes.lazy import IMPORTING
 from nodes.models.errors import ModelError
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ def load_tokenizer(source: Path | str, encoder: dict[str, Any]) -> CLIPTokenizer
     Raises:
         ModelError: the folder holds none.
     """
-    import transformers
+    with IMPORTING:
+        import transformers
 
-    # Version 4 has a slow class that cannot read tokenizer.json beside the fast one; version 5 has one for both.
-    kind: Any = getattr(transformers, "CLIPTokenizerFast", transformers.CLIPTokenizer)
+        # Version 4 has a slow class that cannot read tokenizer.json beside the fast one; version 5 has one for both.
+        kind: Any = getattr(transformers, "CLIPTokenizerFast", transformers.CLIPTokenizer)
     positions = int(encoder.get("max_position_embeddings", 77))
     if isinstance(source, str):
         vocabulary, merges = clip_vocabulary()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from nodes.lazy import IMPORTING
 from nodes.models.description import Description, Weights, read_json
 from nodes.models.errors import ModelError
 from nodes.models.folder import weight_files
@@ -95,8 +96,10 @@ def make_image_adapter(description: Description) -> Any:
     Raises ModelError where its tensors do not make one.
     """
     import torch
-    from diffusers.loaders.unet import UNet2DConditionLoadersMixin
     from safetensors import SafetensorError, safe_open
+
+    with IMPORTING:
+        from diffusers.loaders.unet import UNet2DConditionLoadersMixin
 
     config, state = description.weights["ip_adapter"].config, {}
     try:
@@ -126,7 +129,9 @@ def make_image_adapter(description: Description) -> Any:
 def encode_pictures(encoder: Any, pixels: Any, kind: str) -> tuple[Any, Any]:
     """States of pictures (n, h, w, 3) in [0, 1] for a projection of this kind, and those that stand for none."""
     import torch
-    from transformers import CLIPImageProcessor
+
+    with IMPORTING:
+        from transformers import CLIPImageProcessor
 
     size = int(encoder.config.image_size)
     processor = CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nodes.lazy import IMPORTING
 from nodes.models import build
 from nodes.models.description import Description
 from nodes.models.errors import ModelError
@@ -58,20 +59,21 @@ def hold(
 
 def shell(description: Description) -> torch.nn.Module:
     """The network's module without memory behind its parameters. Raises ModelError where its configuration is wrong."""
-    import diffusers
-    import transformers
+    with IMPORTING:
+        from diffusers import ControlNetModel, T2IAdapter
+        from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     ((name, weights),) = description.weights.items()
     try:
         with torch.device("meta"):
             if name == "controlnet":
-                return diffusers.ControlNetModel.from_config(weights.config)
+                return ControlNetModel.from_config(weights.config)
             if name == "t2i_adapter":
-                return diffusers.T2IAdapter.from_config(weights.config)
-            config = transformers.CLIPVisionConfig.from_dict(
+                return T2IAdapter.from_config(weights.config)
+            config = CLIPVisionConfig.from_dict(
                 {key: item for key, item in weights.config.items() if key not in build.NOT_OURS}
             )
-            return transformers.CLIPVisionModelWithProjection(config)
+            return CLIPVisionModelWithProjection(config)
     except (ValueError, TypeError, KeyError, IndexError, RuntimeError, AssertionError) as error:
         raise ModelError(f"the configuration of the {name} of {description.location} is wrong: {error}") from error
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.catalogue import code_fingerprint
 from engine.filehash import folder_hash
+from nodes.lazy import IMPORTING
 from nodes.values import Patch
 
 _FLOAT = struct.Struct("<d")
@@ -108,8 +109,9 @@ def _code_of(cls: type) -> str:
 @functools.cache
 def code() -> str:
     """Identifies the code of all our nodes, so that no change of it goes unnoticed, and of the libraries below."""
-    import diffusers
-    import transformers
+    with IMPORTING:
+        import diffusers
+        import transformers
 
     own = folder_hash(Path(__file__).parent.parent, (".py",))
     return f"{own} torch {torch.__version__} diffusers {diffusers.__version__} transformers {transformers.__version__}"

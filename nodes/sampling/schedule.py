@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from nodes.lazy import IMPORTING
 from nodes.sampling.history import Marks
 from nodes.sampling.steps import fast_steps
 
@@ -46,8 +47,6 @@ def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     config: the model's scheduler configuration (`scheduler_config.json`).
     Raises ValueError for an unknown name, or a default class that diffusers does not have.
     """
-    import diffusers
-
     changes: dict[str, Any] = {}
     if name == "default":
         wanted = str(config.get("_class_name", "DDIMScheduler"))
@@ -55,7 +54,10 @@ def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
         wanted, changes = SCHEDULERS[name]
     else:
         raise ValueError(f"unknown scheduler {name!r}: one of default, {', '.join(SCHEDULERS)}")
-    cls = getattr(diffusers, wanted, None) if wanted.endswith("Scheduler") else None
+    with IMPORTING:
+        import diffusers
+
+        cls = getattr(diffusers, wanted, None) if wanted.endswith("Scheduler") else None
     if cls is None or not hasattr(cls, "step"):
         raise ValueError(f"the model's scheduler {wanted!r} is not in diffusers: choose one of {', '.join(SCHEDULERS)}")
     # Making one takes a millisecond, most of it for looking at signatures; a copy of a fresh one takes little.
