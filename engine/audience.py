@@ -33,7 +33,7 @@ class Audience:
         """Steps were added for one item: some are of a target, some have the result of another."""
         self._report.unfolded(steps)
         for step in steps:
-            if step.repeated or GATHER in step.id or (step.same is None and step.shown not in self._mapped):
+            if step.repeated or GATHER in step.id or (step.same is None and not self._is_target(step)):
                 continue
             original = self._plan.original(step.number)
             if original.state == DONE:
@@ -47,7 +47,11 @@ class Audience:
             self._tell(other, outputs)
 
     def _tell(self, step: Step, outputs: Outputs) -> None:
-        if step.scope.root or step.shown in self._mapped:
+        if step.scope.root or self._is_target(step):
             self._on_output(step, outputs)
         if not step.scope.root and step.same is not None:
-            self._report.counted(step)
+            self._report.shared(step)
+
+    def _is_target(self, step: Step) -> bool:
+        """Whether it is one item of a target, and not on the way to another target."""
+        return step.shown == step.scope.of and step.shown in self._mapped

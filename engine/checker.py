@@ -192,8 +192,10 @@ class Checker:
                 self._mixed(id, port, item, bindings)
             else:
                 self._literal(id, port, item)
-                if port.generic and not port.many and item is not None:
-                    bind(port.type, kind, bindings)
+                if port.generic and item is not None:
+                    kinds = {type(part) for part in item} if port.many and kind is list else {kind}
+                    if len(kinds) == 1:
+                        bind(port.item, kinds.pop(), bindings)
         for name in node_type.required:
             if name not in given:
                 self._missing(id, ports[name])

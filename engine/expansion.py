@@ -18,6 +18,7 @@ from engine.declare import NodeType
 from engine.ports import OutputPort
 from engine.signature import canonical, pack
 from graphs.builder import Graph
+from graphs.definitions import inline
 from graphs.document import Link, NodeSpec, Workflow
 from graphs.limits import LIMITS
 
@@ -53,13 +54,16 @@ class Expansion:
         values = dict(graph.values)
         known: dict[int, Place] = {}
         for name, item in inputs.items():
-            known[id(item)] = (name, None)
+            known.setdefault(id(item), (name, None))
+        for name, item in inputs.items():
             if type(item) is list:
-                known.update({id(part): (name, index) for index, part in enumerate(item)})
-        places = {
-            id_: known[id(value)] for id_, value in values.items() if type(value) not in _PLAIN and id(value) in known
-        }
-        return cls(dict(graph.workflow(given=True).nodes), graph.results, values, places)
+                for index, part in enumerate(item):
+                    known.setdefault(id(part), (name, index))
+        places = {id_: known[id(value)] for id_, value in values.items() if id(value) in known}
+        workflow = graph.workflow(given=True)
+        if not workflow.definitions:
+            return cls(dict(workflow.nodes), graph.results, values, places)
+        return cls(*_plain_nodes(workflow, graph.results), values, places)
 
     # A graph that was made in another process: the values that are inputs stay here, the others travel.
 
@@ -90,6 +94,26 @@ class Expansion:
                 values[id] = next(rest)
         workflow = Workflow.parse({"weft": 1, "nodes": message["nodes"]}, replace(LIMITS, max_nodes=1 << 60))
         return cls(dict(workflow.nodes), tuple(map(Link.parse, message["results"])), values, places)
+
+
+def _plain_nodes(workflow: Workflow, results: tuple[Link, ...]) -> tuple[dict[str, NodeSpec], tuple[Link, ...]]:
+    """The nodes with those inside definitions, under ids that a document may have, and where the results are."""
+    inlined = inline(workflow)
+    short: dict[str, str] = {}
+    for id in inlined.workflow.nodes:
+        name = id.replace("/", "-")
+        short[id] = name if len(name) <= 64 and (name == id or name not in workflow.nodes) else f"inside-{len(short)}"
+
+    def renamed(item: Any) -> Any:
+        if isinstance(item, Link):
+            return Link(short.get(item.node, item.node), item.output)
+        return [renamed(part) for part in item] if isinstance(item, list) else item
+
+    nodes = {
+        short[id]: spec.model_copy(update={"inputs": {name: renamed(item) for name, item in spec.inputs.items()}})
+        for id, spec in inlined.workflow.nodes.items()
+    }
+    return nodes, tuple(renamed(Link.parse(inlined.target(str(link))[0])) for link in results)
 
 
 def given_key(value: Any, otherwise: tuple[bytes, int]) -> bytes:

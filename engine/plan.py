@@ -18,7 +18,7 @@ from engine.errors import NodeError
 from engine.fingerprint import fingerprint
 from engine.mapping import GATHER, Maps, Region, find_axes, gathered, has_maps
 from engine.signature import TypeSignature, node_key, normal_inputs
-from graphs.document import Link, NodeSpec, Workflow
+from graphs.document import Definition, Link, NodeSpec, Workflow
 from graphs.inputs import links_in
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Scope:
         where: which part of that node, in words.
         depth: how many nodes had to return a graph to get here.
         root: whether it is the document's own graph.
+        of: the target or `collect` of the document that it is one item of.
         tail: the one node that a graph comes to: where that returns a graph in turn, it goes no deeper.
         total: how many steps it has. done: how many of them are.
         given: steps that stand for values that were put into it.
@@ -62,6 +63,7 @@ class Scope:
     where: str = ""
     depth: int = 0
     root: bool = False
+    of: str = ""
     tail: str = ""
     total: int = 0
     done: int = 0
@@ -134,6 +136,7 @@ class Plan:
     Attributes:
         root: the document's own graph.
         targets: numbers of the targets.
+        definitions: reusable graphs, for nodes that return graphs with them.
         size: how many nodes of the document the targets reach.
     """
 
@@ -144,8 +147,9 @@ class Plan:
         out: str,
         roots: Sequence[Path] | None = None,
         nonce: Callable[[], bytes] = lambda: secrets.token_bytes(20),
+        definitions: Mapping[str, Definition] | None = None,
     ) -> None:
-        self.workflow = workflow
+        self.definitions = dict(definitions or {})
         self.catalogue = catalogue
         self.out = out
         self.roots = roots
@@ -286,6 +290,7 @@ def make_plan(
     out: str,
     roots: Sequence[Path] | None = None,
     nonce: Callable[[], bytes] = lambda: secrets.token_bytes(20),
+    definitions: Mapping[str, Definition] | None = None,
 ) -> Plan:
     """Number and sign what the targets reach. The workflow has to be free of errors (`engine.checker`).
 
@@ -296,8 +301,9 @@ def make_plan(
         out: the output folder, which enters the keys of nodes that write there.
         roots: folders that may be read; relative paths of files are looked for there.
         nonce: makes the key of a node that has to run each time.
+        definitions: what graphs that nodes return may use as types.
     """
-    plan = Plan(workflow, catalogue, out, roots, nonce)
+    plan = Plan(workflow, catalogue, out, roots, nonce, definitions)
     targets = list(dict.fromkeys(targets))
     order, ranks = reachable(workflow.nodes, targets)
     plan.size = len(order)

@@ -77,7 +77,7 @@ class Reporter:
     def unfolded(self, steps: list[Step]) -> None:
         """Steps were added for one item."""
         for step in steps:
-            if not step.repeated and GATHER not in step.id:
+            if not step.repeated and GATHER not in step.id and not self._elsewhere(step):
                 self._tallies.setdefault(step.shown, Tally()).total += 1
 
     def started(self, step: Step) -> None:
@@ -129,6 +129,15 @@ class Reporter:
                 self.emitter.emit(
                     NodeProgress, scope.visible, step=scope.done, total=scope.total, message=f"{step.id} is done"
                 )
+
+    def _elsewhere(self, step: Step) -> bool:
+        """Whether it is the same as a step on the way to another target, where it is counted."""
+        return step.same is not None and self.plan.steps[step.same].scope.of != step.scope.of
+
+    def shared(self, step: Step) -> None:
+        """A step has its result from another."""
+        if not self._elsewhere(step):
+            self.counted(step)
 
     def counted(self, step: Step) -> None:
         """One item more of a node."""

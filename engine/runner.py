@@ -218,7 +218,14 @@ class _Run:
 
     def _make_plan(self) -> Plan:
         try:
-            self.plan = make_plan(self.workflow, self.catalogue, self.targets, str(self.out), self.roots)
+            self.plan = make_plan(
+                self.workflow,
+                self.catalogue,
+                self.targets,
+                str(self.out),
+                self.roots,
+                definitions=self.document.definitions,
+            )
             return self.plan
         except NodeError:
             raise

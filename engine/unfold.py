@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Any
 
 from engine.cache import Outputs
-from engine.checker import examine
 from engine.expansion import Expansion, given_key, given_type
 from engine.mapping import GATHER, has_maps
 from engine.plan import Plan, Scope, Step, map_scope, reachable
 from engine.ports import MISSING
-from graphs.document import Link, NodeSpec
+from engine.prepare import prepare
+from graphs.document import Link, NodeSpec, Workflow
 
 Give = Callable[[Step, Any], None]
 """Takes a step that stands for a value, and the value."""
@@ -74,7 +74,7 @@ def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: 
     for index in range(count):
         where = f"{scope.where}, item {index + 1}" if scope.where else f"item {index + 1}"
         part = Scope(scope.specs, {}, scope, scope.maps, scope.types, scope.bound | {region.axis}, scope.visible, where)
-        part.depth = scope.depth
+        part.depth, part.of = scope.depth, scope.of or step.shown
         for source, items in zip(sources, lists, strict=True):
             key, output = _item_key(plan, source, index, items[index])
             give(plan.give(part, source.id, given_type(type(items[index]), output), key, source.keeps), items[index])
@@ -131,11 +131,13 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
             f"the graph it returned stands for {len(results)} values instead of {count} "
             f"({', '.join(step.type.outputs)}): name them with returns(...)"
         )
-    document = plan.workflow.model_copy(update={"nodes": specs, "parameters": {}, "ui": {}})
+    document = Workflow(nodes=specs, definitions=plan.definitions)
     catalogue = plan.catalogue.extended(types.values())
     targets = list(dict.fromkeys(str(link) for link in results))
-    document, problems = examine(document, catalogue, targets=targets or None, roots=plan.roots)
-    errors = [problem for problem in problems if problem.severity == "error" and problem.code != "no_output"]
+    prepared = prepare(document, catalogue, targets=targets or None, roots=plan.roots)
+    document = prepared.workflow
+    results = tuple(Link.parse(prepared.aliases.get(str(link), str(link))) for link in results)
+    errors = [problem for problem in prepared.problems if problem.severity == "error" and problem.code != "no_output"]
     if errors:
         said = dict.fromkeys(f"{problem.node}: {problem.message}" for problem in errors)
         raise ValueError(f"the graph it returned has errors: {' '.join(islice(said, 3))}")

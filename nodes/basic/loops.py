@@ -8,6 +8,7 @@ from engine import NodeView, Problem, Range, node
 from graphs import Graph
 
 T = TypeVar("T")
+_PLAIN = (str, int, float, bool, type(None))
 _Rounds = Annotated[int, Range(0, 10_000)]
 
 
@@ -24,7 +25,12 @@ def _pairs(view: NodeView) -> list[Problem]:
 def _others(names: list[str], values: list[Any], graph: Graph) -> dict[str, Any]:
     if len(names) != len(values):
         raise ValueError(f"there are {len(names)} names for {len(values)} values")
-    return {name: graph.given(value) for name, value in zip(names, values, strict=True)}
+    return dict(zip(names, _literals(values, graph), strict=True))
+
+
+def _literals(values: list[Any], graph: Graph) -> list[Any]:
+    """Plain values as they would stand in a document, so that rounds are found whoever computed them."""
+    return [value if isinstance(value, _PLAIN) else graph.given(value) for value in values]
 
 
 @node("repeat", category="flow", check=_pairs)
@@ -99,8 +105,8 @@ def while_(
         said = graph.add(test, {test_feed: state, **_others(test_names, test_values, graph)})
         rest = {
             "body": body, "feed": feed, "test": test, "test_feed": test_feed, "limit": limit, "names": names,
-            "values": [graph.given(item) for item in values], "test_names": test_names,
-            "test_values": [graph.given(item) for item in test_values], "done": done + bool(going),
+            "values": _literals(values, graph), "test_names": test_names,
+            "test_values": _literals(test_values, graph), "done": done + bool(going),
         }  # fmt: skip
         graph.returns(graph.add("while", {"value": state, "going": said, **rest}, ("value",)))
     return graph

@@ -1,0 +1,313 @@
+"""Nodes that return graphs, loops made of these, and their bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
+from engine.events import Event
+from graphs import Graph
+from tests.engine import toys
+from tests.engine.flow import document, go, graph_of, link, tale
+
+
+@node("thrice")
+def thrice(value: int, by: int = 1) -> int | Graph:
+    """Adds three times."""
+    with Graph() as graph:
+        graph.returns(toys.add(toys.add(toys.add(graph.given(value), by), by), by))
+    return graph
+
+
+@node("nested")
+def nested(value: int, depth: int) -> int | Graph:
+    """A graph in a graph in a graph, with something after each."""
+    if not depth:
+        return value
+    return graph_of(("nested", {"value": value, "depth": depth - 1}), ("add", {"a": "<"}))
+
+
+@node("again")
+def again(value: int = 0) -> int | Graph:
+    """Its graph is the same call."""
+    return graph_of(("again", {"value": value}))
+
+
+def test_a_graph_runs_in_the_place_of_its_node(calls: Counter[str]) -> None:
+    events: list[Event] = []
+    doc = document(n=("number", {"value": 5}), t=("thrice", {"value": link("n"), "by": 2}), a=("add", {"a": link("t")}))
+    result = go(doc, ["a"], thrice, on_event=events.append)
+    assert (result["a"], result.ran) == (12, 3)
+    assert calls == {"number": 1, "add": 4}
+    assert tale(events, "t") == ["node_started", "1/3", "2/3", "3/3", "node_finished"]
+    assert {event.node for event in events} == {None, "n", "t", "a"}, "what is inside is nobody's business"
+
+
+def test_its_result_is_cached_and_so_is_what_is_inside(calls: Counter[str]) -> None:
+    cache = Cache()
+    doc = document(n=("number", {"value": 5}), t=("thrice", {"value": link("n"), "by": 2}))
+    go(doc, ["t"], thrice, cache=cache)
+    assert go(doc, ["t"], thrice, cache=cache).ran == 0
+    calls.clear()
+    outside = document(
+        n=("number", {"value": 5}), a=("add", {"a": link("n"), "b": 2}), b=("add", {"a": link("a"), "b": 2})
+    )
+    result = go(outside, ["b"], thrice, cache=cache)
+    assert (result["b"], result.ran, calls) == (9, 0, {})
+
+
+def test_values_that_no_document_can_hold() -> None:
+    @node("both_sides")
+    def both_sides(shape: toys.Square, live: toys.Live) -> toys.Parts | Graph:
+        with Graph() as graph:
+            number = toys.count_corners(graph.given(shape))
+            graph.returns(number, toys.use_live(graph.given(live)))
+        return graph
+
+    doc = document(
+        s=("square", {}), l=("live", {"number": 3}), b=("both_sides", {"shape": link("s"), "live": link("l")})
+    )
+    result = go(doc, ["b"], both_sides)
+    assert (result["b.whole"], result["b.rest"]) == (4, 3)
+
+
+def test_a_graph_with_values_is_no_document() -> None:
+    with Graph() as graph:
+        toys.add(graph.given(1))
+    with pytest.raises(TypeError, match=r"given values \(int\)"):
+        graph.workflow()
+
+
+def test_the_last_node_is_the_result_unless_something_else_is_named(calls: Counter[str]) -> None:
+    @node("last_one")
+    def last_one() -> int | Graph:
+        with Graph() as graph:
+            toys.add(1, 1)
+            toys.add(2, 2)
+        return graph
+
+    @node("names_none")
+    def names_none() -> toys.Parts | Graph:
+        return graph_of(("add", {"a": 1}))
+
+    assert go(document(x=("last_one", {})), ["x"], last_one)["x"] == 4
+    assert calls == {"add": 1}
+    with pytest.raises(RunFailed, match=r"1 values instead of 2 \(whole, rest\)"):
+        go(document(x=("names_none", {})), ["x"], names_none)
+
+
+def test_outputs_in_a_graph_are_made(calls: Counter[str]) -> None:
+    @node("also_shows")
+    def also_shows() -> int | Graph:
+        with Graph() as graph:
+            graph.returns(toys.add(1, 1))
+            toys.show(7)
+        return graph
+
+    assert go(document(x=("also_shows", {})), ["x"], also_shows)["x"] == 2
+    assert calls == {"add": 1, "show": 1}
+
+
+def test_an_error_inside_is_the_visible_nodes() -> None:
+    @node("breaks_inside")
+    def breaks_inside(value: int = 0) -> int | Graph:
+        return graph_of(("number", {"value": value}), ("boom", {"value": "<"}))
+
+    events: list[Event] = []
+    with pytest.raises(RunFailed) as raised:
+        go(document(x=("breaks_inside", {})), ["x"], breaks_inside, on_event=events.append)
+    error = raised.value.error
+    assert (error.node, error.message) == ("x", "in boom (boom): it broke")
+    assert "raise ValueError(message)" in error.traceback
+    assert tale(events, "x")[-1] == "node_failed"
+
+
+def test_progress_inside_is_the_visible_nodes() -> None:
+    @node("steps_inside")
+    def steps_inside() -> int | Graph:
+        return graph_of(("steps", {"count": 2}))
+
+    events: list[Event] = []
+    go(document(x=("steps_inside", {})), ["x"], steps_inside, on_event=events.append)
+    assert tale(events, "x") == ["node_started", "node_preview", "1/2", "2/2", "node_finished", "output"]
+
+
+@pytest.mark.parametrize(
+    ("calls_", "message"),
+    [
+        ([("nmber", {})], 'no node type "nmber"'),
+        ([("number", {"valu": 1})], 'no input "valu"'),
+        ([("square", {}), ("add", {"a": "<"})], "a takes int, but square makes Square"),
+        ([("square", {}), ("number", {}), ("count_corners", {"shape": "<"})], "shape takes Shape"),
+        ([], "0 values instead of 1"),
+    ],
+)
+def test_a_graph_that_is_wrong_fails_on_the_visible_node(calls_: list[Any], message: str) -> None:
+    @node("wrong")
+    def wrong() -> int | Graph:
+        return graph_of(*calls_)
+
+    with pytest.raises(RunFailed, match="wrong") as raised:
+        go(document(x=("wrong", {})), ["x"], wrong)
+    assert raised.value.error.node == "x"
+    assert message in raised.value.error.message
+
+
+def test_a_graph_with_a_cycle_or_an_id_twice_fails_on_the_visible_node() -> None:
+    @node("goes_round")
+    def goes_round() -> int | Graph:
+        with Graph() as graph:
+            first = toys.add(1)
+            second = toys.add(first)
+        graph._nodes[0].inputs["a"] = second
+        return graph
+
+    @node("uses_twice")
+    def uses_twice() -> int | Graph:
+        with Graph() as graph:
+            graph.add("number", {}, id="n")
+            graph.add("number", {}, id="n")
+        return graph
+
+    with pytest.raises(RunFailed, match=r"x \(goes_round\): .*circle: add"):
+        go(document(x=("goes_round", {})), ["x"], goes_round)
+    with pytest.raises(RunFailed, match=r"x \(uses_twice\): .*already"):
+        go(document(x=("uses_twice", {})), ["x"], uses_twice)
+
+
+def test_the_same_ids_in_two_graphs_do_not_meet(calls: Counter[str]) -> None:
+    doc = document(
+        a=("thrice", {"value": 1}), b=("thrice", {"value": 100}), add=("add", {"a": link("a"), "b": link("b")})
+    )
+    assert go(doc, ["add"], thrice)["add"] == 107
+
+
+def test_two_graphs_share_what_is_equal_in_them(calls: Counter[str]) -> None:
+    doc = document(
+        n=("number", {"value": 1}),
+        t=("thrice", {"value": link("n")}),
+        r=("repeat", {"value": link("n"), "body": "add", "feed": "a", "times": 5, "names": ["b"], "values": [1]}),
+    )
+    result = go(doc, ["t", "r"], thrice)
+    assert (result["t"], result["r"]) == (4, 6)
+    assert calls["add"] == 5
+
+
+def test_a_call_that_comes_to_itself_does_not_hang() -> None:
+    with pytest.raises(RunFailed, match=r"x \(again\): .*never end"):
+        go(document(x=("again", {"value": 3})), ["x"], again)
+
+
+def test_calls_that_come_to_each_other_do_not_hang() -> None:
+    @node("ping")
+    def ping() -> int | Graph:
+        return graph_of(("pong", {}), ("add", {"a": "<"}))
+
+    @node("pong")
+    def pong() -> int | Graph:
+        return graph_of(("ping", {}), ("add", {"a": "<"}))
+
+    for doc in (document(x=("ping", {})), document(x=("ping", {}), y=("pong", {}))):
+        with pytest.raises(RunFailed, match="never end"):
+            go(doc, list(doc["nodes"]), ping, pong)
+
+
+def test_depth_is_bounded() -> None:
+    settings = Settings(max_depth=5)
+    doc = document(x=("nested", {"value": 0, "depth": 5}))
+    assert go(doc, ["x"], nested, settings=settings)["x"] == 5
+    doc["nodes"]["x"]["inputs"]["depth"] = 6
+    with pytest.raises(RunFailed, match=r"x \(nested\): .*6 deep; at most 5"):
+        go(doc, ["x"], nested, settings=settings)
+
+
+def test_the_number_of_steps_is_bounded() -> None:
+    doc = document(r=("repeat", {"value": 0, "body": "add", "feed": "a", "times": 101}))
+    with pytest.raises(RunFailed, match=r"101 steps.* at most 100"):
+        go(doc, ["r"], settings=Settings(max_steps=100))
+
+    @node("grows")
+    def grows(value: int) -> int | Graph:
+        return graph_of(("number", {"value": value}), ("grows", {"value": value + 1}))
+
+    with pytest.raises(RunFailed, match="at most 300"):
+        go(document(g=("grows", {"value": 0})), ["g"], grows, settings=Settings(max_steps=300))
+
+
+# -- loops
+
+
+def test_repeat(calls: Counter[str]) -> None:
+    cache = Cache()
+    doc = document(r=("repeat", {"value": 1, "body": "add", "feed": "a", "times": 3, "names": ["b"], "values": [10]}))
+    assert go(doc, ["r"], cache=cache)["r"] == 31
+    doc["nodes"]["r"]["inputs"]["times"] = 5
+    assert go(doc, ["r"], cache=cache)["r"] == 51
+    assert calls == {"add": 5}, "the first three rounds were there"
+    doc["nodes"]["r"]["inputs"]["times"] = 0
+    assert go(doc, ["r"], cache=cache)["r"] == 1
+    doc["nodes"]["r"]["inputs"]["values"] = []
+    with pytest.raises(Exception, match="1 names for 0 values"):
+        go(doc, ["r"])
+
+
+def test_while(calls: Counter[str]) -> None:
+    loop = {
+        "value": link("n"), "body": "add", "feed": "a", "names": ["b"], "values": [link("n")], "test": "compare",
+        "test_feed": "a", "test_names": ["b"], "test_values": [20],
+    }  # fmt: skip
+    doc = document(n=("number", {"value": 3}), w=("while", loop))
+    events: list[Event] = []
+    assert go(doc, ["w"], on_event=events.append)["w"] == 21
+    assert calls["add"] == 6
+    assert {event.node for event in events} == {None, "n", "w"}
+    loop["limit"] = 5
+    with pytest.raises(RunFailed, match=r"w \(while\): .*after 5 rounds, which is the limit"):
+        go(doc, ["w"])
+
+
+def test_a_loop_may_be_long() -> None:
+    """Rounds are no depth: a graph whose only end is another graph goes no deeper."""
+    loop = {"body": "add", "feed": "a", "test": "compare", "test_feed": "a", "test_names": ["b"], "test_values": [2000]}
+    doc = document(
+        w=("while", {"value": 0, "limit": 5000, **loop}),
+        r=("repeat", {"value": 0, "body": "add", "feed": "a", "times": 5000}),
+    )
+    result = go(doc, ["w", "r"], settings=Settings(max_depth=2), cache=Cache.none())
+    assert (result["w"], result["r"]) == (2000, 5000)
+
+
+def test_async_nodes_return_graphs_too() -> None:
+    @node("later")
+    async def later(value: int) -> int | Graph:
+        await asyncio.sleep(0)
+        with Graph() as graph:
+            graph.returns(toys.add(graph.given(value), 5))
+        return graph
+
+    assert go(document(x=("later", {"value": 1})), ["x"], later)["x"] == 6
+
+
+def test_cancel_inside_a_graph() -> None:
+    cancel = CancelToken()
+
+    @node("endless_inside")
+    def endless_inside(ctx: Context | None = None) -> int:
+        assert ctx is not None
+        cancel.cancel()
+        while True:
+            ctx.check_cancelled()
+
+    @node("outside")
+    def outside() -> int | Graph:
+        return graph_of(("endless_inside", {}))
+
+    before = threading.active_count()
+    with pytest.raises(Cancelled):
+        go(document(x=("outside", {})), ["x"], outside, endless_inside, cancel=cancel)
+    assert threading.active_count() == before
