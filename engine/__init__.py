@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.context import CancelToken, Context
 from engine.declare import Node, NodeType, NodeView, node
+from engine.define import definition
 from engine.errors import Cancelled, InputPathError, NodeError, RunFailed
 from engine.ports import Choices, Help, Lazy, Output, Port, Range, Widget
 from engine.values import Files, nbytes, value
@@ -42,6 +43,7 @@ __all__ = [
     "Widget",
     "WorkflowError",
     "check",
+    "definition",
     "nbytes",
     "node",
     "run",

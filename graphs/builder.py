@@ -13,12 +13,13 @@ functions nodes (`engine.node`) asks `current_graph` whether to record.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, cast
 
-from graphs.document import NodeSpec, Parameter, Workflow
+from graphs.definitions import INPUTS
+from graphs.document import Definition, NodeSpec, Parameter, Workflow
 from graphs.inputs import Link, literal
 from graphs.problems import near
 from graphs.reader import node_id_fault
@@ -156,6 +157,8 @@ class Graph:
         self._nodes: list[_Node] = []
         self._by_id: dict[str, _Node] = {}
         self._parameters: dict[str, tuple[_Node, str]] = {}
+        self._definitions: dict[str, tuple[object, Definition]] = {}
+        """By name, with whatever they were made from."""
         self._tokens: list[Token[Graph | None]] = []
         self._counts: dict[str, int] = {}
         self.values: dict[str, Any] = {}
@@ -259,6 +262,32 @@ class Graph:
         """
         self.results = tuple(self._handle(value).link for value in values)
 
+    def body(self, inputs: Iterable[str]) -> tuple[Graph, dict[str, Handle]]:
+        """A graph to record the inside of a definition in, and handles for what the definition is given.
+
+        Definitions that are recorded inside belong to this graph's document.
+        """
+        graph = Graph()
+        graph._definitions = self._definitions
+        given = graph._by_id[INPUTS] = _Node(graph, INPUTS, "", None, {}, tuple(inputs))
+        return graph, {name: Handle(given, name) for name in given.outputs}
+
+    def define(self, name: str, source: object, make: Callable[[], Definition]) -> Definition:
+        """The definition of that name in the document; made when there is none.
+
+        Args:
+            source: what it is made from, such as a function.
+
+        Raises:
+            ValueError: there is one of that name that was made from something else.
+        """
+        known = self._definitions.get(name)
+        if known is None:
+            known = self._definitions[name] = (source, make())
+        elif known[0] is not source:
+            raise ValueError(f"the graph has another definition {name!r}")
+        return known[1]
+
     def workflow(self, given: bool = False) -> Workflow:
         """What has been recorded so far, as a document.
 
@@ -275,6 +304,7 @@ class Graph:
         return Workflow(
             meta={key: text for key, text in meta.items() if text},
             nodes={node.id: self._spec(node) for node in self._nodes},
+            definitions={name: definition for name, (_, definition) in self._definitions.items()},
             parameters={
                 name: Parameter(input=f"{node.id}.{input}") for name, (node, input) in self._parameters.items()
             },
@@ -312,6 +342,8 @@ class Graph:
     def _rename(self, node: _Node, id: str) -> None:
         if id == node.id:
             return
+        if node.id == INPUTS and not node.type:
+            raise ValueError("what a definition is given has no id of its own")
         self._check_free(id)
         del self._by_id[node.id]
         self._by_id[id] = node

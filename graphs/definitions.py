@@ -77,17 +77,17 @@ class Inlined:
     uses: dict[str, Use] = field(default_factory=dict)
 
     def target(self, text: str) -> list[str]:
-        """What the target `node` or `node.output` is without definitions: mostly one node or output.
+        """What the target `node` or `node.output` is without definitions.
 
-        A use without outputs stands for its nodes that nobody takes anything from.
+        A use alone stands for all its outputs; one without outputs for its nodes that nobody takes anything from.
         """
         node, dot, output = text.partition(".")
         use = self.uses.get(node)
         if use is None or (dot and output not in use.outputs):
             return [text]
         if use.outputs:
-            item = use.outputs[output] if dot else next(iter(use.outputs.values()))
-            return [str(item)] if isinstance(item, Link) else [text]
+            items = [use.outputs[output]] if dot else list(use.outputs.values())
+            return [str(item) for item in items if isinstance(item, Link)] or [text]
         inside = [id for id in self.workflow.nodes if id.startswith(f"{node}/")]
         taken = {link.node for _, _, link in self.workflow.links()}
         return [id for id in inside if id not in taken] or [text]

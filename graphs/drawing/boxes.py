@@ -16,6 +16,7 @@ TITLE, SMALL, BODY = 13.0, 10.5, 11.5
 """Font sizes in pixels."""
 PAD, HEADER, ROW, LINE, GAP = 14.0, 42.0, 20.0, 15.0, 7.0
 NARROWEST, WIDEST = 148.0, 270.0
+_MODES = {None: "", "mute": " (muted)", "bypass": " (bypassed)"}
 _LINES = 3  # of a long text
 
 
@@ -74,10 +75,11 @@ class Box:
 
 def make_boxes(workflow: Workflow, describe: Describe | None) -> tuple[dict[str, Box], list[Wire]]:
     """Boxes by node id and the wires between them, sized but not placed."""
-    shapes = {node.type: describe(node.type) if describe else None for node in workflow.nodes.values()}
+    shapes = {node.type: _shape(node.type, workflow, describe) for node in workflow.nodes.values()}
     settable = {parameter.input for parameter in workflow.parameters.values()}
     boxes = {
-        id: Box(id, node.type + (f" v{node.version}" if node.version else "")) for id, node in workflow.nodes.items()
+        id: Box(id, node.type + (f" v{node.version}" if node.version else "") + _MODES[node.mode])
+        for id, node in workflow.nodes.items()
     }
     for id, node in workflow.nodes.items():
         shape = shapes[node.type]
@@ -87,6 +89,18 @@ def make_boxes(workflow: Workflow, describe: Describe | None) -> tuple[dict[str,
     for box in boxes.values():
         _set_size(box)
     return boxes, wires
+
+
+def _shape(name: str, workflow: Workflow, describe: Describe | None) -> NodeShape | None:
+    """A type's ports, be it installed or a definition of the document."""
+    definition = workflow.definitions.get(name)
+    if definition is None:
+        return describe(name) if describe else None
+    inputs = [
+        PortShape(key, item.type or "", many=(item.type or "").startswith("list"))
+        for key, item in definition.inputs.items()
+    ]
+    return NodeShape(tuple(inputs), tuple(PortShape(key, item.type or "") for key, item in definition.outputs.items()))
 
 
 def _add_ports(box: Box, node: NodeSpec, shape: NodeShape | None) -> None:

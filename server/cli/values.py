@@ -27,14 +27,14 @@ def apply_settings(workflow: Workflow, settings: list[str], catalogue: Catalogue
 
 
 def _parse(workflow: Workflow, name: str, text: str, catalogue: Catalogue) -> Any:
+    from engine.interfaces import use_port
     from graphs.problems import WorkflowError
 
     try:
         node, input = workflow.resolve_parameter(name)
     except WorkflowError:
         return text  # `with_values` says what is wrong with it, together with all other names
-    node_type = catalogue.get(workflow.nodes[node].type)
-    port = node_type.inputs.get(input) if node_type is not None else None
+    port = use_port(workflow, node, input, catalogue)
     return text if port is None else parse_value(port, text)
 
 

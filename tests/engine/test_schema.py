@@ -23,6 +23,18 @@ def test_the_schema_has_every_node(catalogue: Catalogue) -> None:
     assert {text.partition('"')[0] for text in references} <= set(schema["$defs"])
 
 
+def test_the_schema_knows_definitions_as_types(catalogue: Catalogue) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(workflow_schema(catalogue))
+    use = {"x": {"type": "mine", "mode": "mute", "inputs": {"a": 1}}}
+    body = {"inputs": {"a": {"type": "int"}}, "nodes": {"n": {"type": "add", "inputs": {"a": {"link": "inputs.a"}}}}}
+    assert validator.is_valid({"weft": 1, "nodes": use, "definitions": {"mine": body}})
+    assert not validator.is_valid({"weft": 1, "nodes": use}), "without definitions, types are those installed"
+    wrong = {"nodes": {"n": {"type": "add", "inputs": {"a": "text"}}}}
+    assert not validator.is_valid({"weft": 1, "nodes": {}, "definitions": {"mine": wrong}})
+    assert not validator.is_valid({"weft": 1, "nodes": {"x": {"type": "add", "mode": "off", "inputs": {"a": 1}}}})
+
+
 def test_a_nodes_schema_says_what_its_inputs_take() -> None:
     schema = node_schema(toys.divide.node_type)
     assert schema["required"] == ["type", "inputs"]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from graphs import Link, NodeSpec, Parameter, Problem, Workflow, WorkflowError
+from graphs import Definition, Link, NodeSpec, Parameter, Problem, Workflow, WorkflowError
+from graphs.document import DefinitionInput, DefinitionOutput
 
 
 def document(**inputs: Any) -> dict[str, Any]:
@@ -53,8 +54,22 @@ def nodes(draw: st.DrawFn) -> NodeSpec:
     fields = draw(extras)
     fields["type"] = draw(names)
     fields["version"] = draw(st.none() | st.integers(1, 9))
+    fields["mode"] = draw(st.sampled_from([None, None, "mute", "bypass"]))
     fields["inputs"] = draw(st.dictionaries(names, inputs, max_size=4))
     return NodeSpec.model_validate(fields)
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> Definition:
+    fields = draw(extras)
+    texts = {"type": st.none() | st.text(max_size=9), "description": st.text(max_size=9)}
+    ports = st.fixed_dictionaries(texts, optional={"default": literals}).map(DefinitionInput.model_validate)
+    ends = st.fixed_dictionaries({"link": links, **texts}).map(DefinitionOutput.model_validate)
+    fields["inputs"] = draw(st.dictionaries(names, ports, max_size=3))
+    fields["nodes"] = draw(st.dictionaries(ids.filter(lambda id: id != "inputs"), nodes(), max_size=3))
+    fields["outputs"] = draw(st.dictionaries(names, ends, max_size=2))
+    fields["ui"] = draw(st.dictionaries(ids, literals, max_size=1))
+    return Definition.model_validate(fields)
 
 
 @st.composite
@@ -62,6 +77,7 @@ def workflows(draw: st.DrawFn) -> Workflow:
     fields = draw(extras)
     fields["meta"] = draw(st.dictionaries(names, literals, max_size=2))
     fields["nodes"] = draw(st.dictionaries(ids, nodes(), max_size=5))
+    fields["definitions"] = draw(st.dictionaries(ids, definitions(), max_size=2))
     targets = st.builds(lambda node, name: Parameter(input=f"{node}.{name}"), ids, names)
     fields["parameters"] = draw(st.dictionaries(names, targets, max_size=2))
     fields["ui"] = draw(st.dictionaries(ids, literals, max_size=2))

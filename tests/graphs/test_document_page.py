@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from graphs import LIMITS, Workflow, check_form
+from engine import check
+from graphs import LIMITS, Graph, Workflow, check_form
 from graphs.inputs import read_input
+from nodes import load_model, save_image
 
 PAGE = (Path(__file__).parents[2] / "docs" / "document.md").read_text("utf-8")
 
@@ -44,9 +46,25 @@ def test_its_limits_are_the_limits() -> None:
 
 def test_its_python_runs_when_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "pasted.py"
-    script.write_text(blocks("python")[0], "utf-8")
+    script.write_text(blocks("python")[1], "utf-8")
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(script))
     saved = Workflow.load("red.json")
     assert saved.nodes["denoise"].inputs["seed"] == 3
     assert saved.title == "Text to image"
+
+
+def test_its_definition_is_checked_and_its_function_makes_the_same(tmp_path: Path) -> None:
+    text = next(block for block in blocks("json") if block.startswith('"definitions"'))
+    written = Workflow.parse('{"weft": 1, ' + text + "}")
+    assert check(written) == []
+    script = tmp_path / "pasted_definition.py"
+    script.write_text(blocks("python")[0], "utf-8")
+    picture = runpy.run_path(str(script))["picture"]
+    with Graph() as g:
+        save_image(g.name(picture(g.name(load_model("shapes"), "model"), "a red circle"), "red").image, "red")
+    recorded = g.workflow()
+    assert check(recorded) == []
+    made = recorded.definitions["picture"]
+    assert (made.description, list(made.inputs)) == ("A picture of a text.", ["model", "text", "seed"])
+    assert [spec.type for spec in made.nodes.values()] == ["encode_prompt", "cfg", "denoise", "decode"]
