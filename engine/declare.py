@@ -61,6 +61,9 @@ class NodeType:
         needs: tells from the other inputs which lazy ones it will ask for, so that they are there when it is called.
     """
 
+    stands = False
+    """Whether it stands for a value and not for a function."""
+
     def __init__(
         self,
         fn: Callable[..., Any],

@@ -136,16 +136,31 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def given_type(kind: Any, output: str = "value") -> NodeType:
-    """The declaration of what stands for a given value: no inputs, one output."""
+class Given(NodeType):
+    """The declaration of what stands for a value that is there: no inputs, and one output by whatever name."""
 
-    def given() -> Any:
-        raise AssertionError("a given value is there before anything runs")
+    stands = True
 
-    made = NodeType(
-        given, f"given.{kind.__name__}", 1, "", cache="pure", fingerprint=None, resource="cpu", output=False,
-        side_files=False, tags=(), check=None, migrations={},
-    )  # fmt: skip
-    made.__dict__["inputs"] = {}
-    made.__dict__["outputs"] = {output: OutputPort(output, kind)}
-    return made
+    def __init__(self, kind: Any, output: str) -> None:
+        def given() -> Any:
+            raise AssertionError("a given value is there before anything runs")
+
+        super().__init__(
+            given, f"given.{getattr(kind, '__name__', 'any')}", 1, "", cache="pure", fingerprint=None, resource="cpu",
+            output=False, side_files=False, tags=(), check=None, migrations={},
+        )  # fmt: skip
+        self.__dict__["inputs"] = {}
+        self.__dict__["outputs"] = {output: OutputPort(output, kind)}
+        self.__dict__["output_positions"] = _First()
+
+
+class _First(dict[str | None, int]):
+    def __missing__(self, name: str | None) -> int:
+        return 0
+
+
+def given_type(value: Any, output: str = "value") -> NodeType:
+    """The declaration of what stands for `value`."""
+    kind = type(value)
+    # Of a value in another process only that process knows the class.
+    return Given(Any if getattr(kind, "stands_for_another", False) else kind, output)

@@ -217,7 +217,7 @@ class Plan:
         def linked(link: Link) -> tuple[bytes, str]:
             number = numbers.get(link.node)
             step = steps[scope.number(link.node) if number is None else number]
-            return step.key, link.output or step.type.first_output
+            return step.key, step.type.first_output if step.type.stands else link.output or step.type.first_output
 
         signature = self._signatures.get(node_type.name)
         if signature is None:

@@ -77,7 +77,7 @@ def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: 
         part.depth, part.of = scope.depth, scope.of or step.shown
         for source, items in zip(sources, lists, strict=True):
             key, output = _item_key(plan, source, index, items[index])
-            give(plan.give(part, source.id, given_type(type(items[index]), output), key, source.keeps), items[index])
+            give(plan.give(part, source.id, given_type(items[index], output), key, source.keeps), items[index])
         rank = (*step.rank, index)
         steps = plan.add(part, region.members, [rank] * len(region.members), step.order)
         part.total = len(steps)
@@ -106,7 +106,7 @@ def _item_key(plan: Plan, source: Step, index: int, value: Any) -> tuple[bytes, 
 
 def _linked_key(plan: Plan, step: Step, link: Link) -> tuple[bytes, str]:
     target = plan.steps[step.scope.number(link.node)]
-    return target.key, link.output or target.type.first_output
+    return target.key, target.type.first_output if target.type.stands else link.output or target.type.first_output
 
 
 def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: Bounds) -> Unfolded:
@@ -122,7 +122,7 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     if depth > bounds.depth:
         raise TooMany(f"graphs that return graphs are {depth} deep; at most {bounds.depth} are allowed")
     _bound(plan, len(graph.nodes), bounds)
-    types = {id: given_type(type(value)) for id, value in graph.values.items()}
+    types = {id: given_type(value) for id, value in graph.values.items()}
     specs = graph.nodes | {id: NodeSpec(type=node_type.name) for id, node_type in types.items()}
     results = graph.results or _last(graph)
     count = len(step.type.outputs)
@@ -150,7 +150,7 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     last = {id: id for id in ends}
     for number, (id, value) in enumerate(graph.values.items()):
         key, output, keeps = _given_key(plan, step, graph, id, value, number)
-        give(plan.give(scope, id, given_type(type(value), output), key, keeps), value)
+        give(plan.give(scope, id, given_type(value, output), key, keeps), value)
     if has_maps(plan.type_of(scope, id) for id in order):
         last = map_scope(plan, scope, [*graph.values, *order], list(dict.fromkeys(ends)))
         order += [id for id in scope.specs if GATHER in id]
@@ -175,7 +175,7 @@ def _given_key(plan: Plan, step: Step, graph: Expansion, id: str, value: Any, nu
             item = item[place[1]]
         if isinstance(item, Link):
             source = plan.steps[step.scope.number(item.node)]
-            return source.key, item.output or source.type.first_output, source.keeps
+            return *_linked_key(plan, step, item), source.keeps
     return given_key(value, (step.key, number)), "value", step.keeps
 
 

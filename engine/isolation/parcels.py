@@ -10,7 +10,7 @@ import importlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.cache import codec
 from engine.executor import Task
@@ -41,6 +41,7 @@ class Resident:
         recipe: the call; it is repeated in a worker that does not have the value.
     """
 
+    stands_for_another: ClassVar[bool] = True
     serial: int
     output: int
     kind: str
