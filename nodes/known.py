@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import NodeView
+from engine.declare import NodeType
 from nodes.checks import START, techniques_wired
 
 if TYPE_CHECKING:
@@ -124,9 +125,13 @@ def sizes_of(view: NodeView | None) -> Sizes:
             made = _given(view)
             if made or any(side not in view.literals for side in ("width", "height")):
                 return made
-            if not view.sources("start"):
+            begun = next((view.other(id) for id, kind in _techniques(view) if START in kind.tags), None)
+            if view.sources("start"):
+                view = _source(view, "start")
+            elif begun is not None:
+                view = _source(begun, "trajectory") if is_ours(begun.type.fn) else None
+            else:
                 return _native(view)
-            view = _source(view, "start")
         elif name == "invert":
             view = _source(view, "image" if view.sources("image") else "latents")
         elif name in PICTURES:
@@ -142,11 +147,15 @@ def _given(view: NodeView) -> Sizes:
     return ((width, height),) if isinstance(width, int) and isinstance(height, int) and width and height else ()
 
 
+def _techniques(view: NodeView) -> list[tuple[str, NodeType]]:
+    """Those at a denoise, with what kind each is."""
+    return [pair for input in ("guidance", "controls") for pair in techniques_wired(view, input)]
+
+
 def _native(view: NodeView) -> Sizes:
     """What a denoise makes that is given no start: its own width and height, and the model's for those that are 0."""
-    wired = [kind for input in ("guidance", "controls") for _, kind in techniques_wired(view, input)]
     model = described_model(view)
-    if model is None or any(START in kind.tags or not is_ours(kind.fn) for kind in wired):
+    if model is None or not all(is_ours(kind.fn) for _, kind in _techniques(view)):
         return ()
     width, height = (view.literals.get(side) or model.size for side in ("width", "height"))
     return ((width, height),) if isinstance(width, int) and isinstance(height, int) else ()

@@ -182,29 +182,41 @@ def test_scaled_latents_and_residuals(model: Models, pipe: Pipes) -> None:
     assert relative(found, wrong) > 1e-2
 
 
-def test_with_a_controlnet(model: Models, pipe: Pipes, folder: Callable[[str], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("scheduler", "thresholds", "strength"), [("ddim", {2: 0.0}, 0.7), ("pndm", {0: 0.01, 1: 0.0}, 1.2)]
+)
+def test_with_a_controlnet(
+    model: Models,
+    pipe: Pipes,
+    folder: Callable[[str], Path],
+    tmp_path: Path,
+    scheduler: str,
+    thresholds: dict[int, float],
+    strength: float,
+) -> None:
     """The gradient forwards have its residuals: as diffusers' pipeline over a denoiser that brings them along."""
     made = model(NAME)
     net = load_controlnet(str(tiny_controlnet(tmp_path / "net", folder(NAME))))
     hint = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(3))
-    control = controlnet(net, Image(hint), scale=0.7)
+    control = controlnet(net, Image(hint), scale=strength)
     held = hold(net.source, net.location, net.fingerprint, describe_controlnet, torch.device("cpu"), torch.float32)
     oracle = pipe(NAME, "StableDiffusionAttendAndExcitePipeline")
     real = oracle.unet.forward
 
     def forward(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **options: Any) -> Any:
         picture = hint.permute(0, 3, 1, 2).expand(sample.shape[0], -1, -1, -1)
-        down, mid = held.item(sample, timestep, encoder_hidden_states, picture, 0.7, return_dict=False)
+        down, mid = held.item(sample, timestep, encoder_hidden_states, picture, strength, return_dict=False)
         extra = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
         return real(sample, timestep, encoder_hidden_states, **extra, **options)
 
     oracle.unet.forward = forward
     sizes: dict[str, Any] = {"height": 128, "width": 128}
     try:
-        expected = theirs(pipe, max_iter_to_alter=2, thresholds={2: 0.0}, scale_factor=200, **sizes)
+        expected = theirs(pipe, scheduler, max_iter_to_alter=2, thresholds=thresholds, scale_factor=200, **sizes)
     finally:
         del oracle.unet.forward
-    options: dict[str, Any] = {"max_iter": 2, "thresholds": {"2": 0.0}, "controls": [control], **sizes}
+    own = {str(step): share for step, share in thresholds.items()}
+    options: dict[str, Any] = {"max_iter": 2, "thresholds": own, "controls": [control], "scheduler": scheduler, **sizes}
     assert relative(ours(made, scale=200, **options), expected) <= 1e-4
     assert relative(ours(made, scale=0, **options), expected) > 1e-3
 

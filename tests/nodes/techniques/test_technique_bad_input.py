@@ -208,10 +208,18 @@ def test_other_pictures_of_another_size(folder: Folder, files: Path, name: str, 
             "mask": node("rectangle_mask", width=96, height=128),
         }
         keep = {"keep": node("diffedit", trajectory=link("path.trajectory"), mask=link("mask"))}
-        nodes = made(folder(name), controls=keep, more=small, width=128, height=128)
+        nodes = made(folder(name), controls=keep, more=small)
     problem = only(nodes)
     assert (problem.code, problem.node, problem.input) == ("bad_value", id, input)
     assert (problem.given, problem.expected) == ("96 x 128" if id == "keep" else "64 x 96", "128 x 128")
+
+
+def test_a_size_that_depends_on_itself(folder: Folder) -> None:
+    """A run that begins with its own trajectory is a circle, and nothing else is said of it."""
+    more = {"mask": node("rectangle_mask", width=96, height=128)}
+    keep = {"keep": node("diffedit", trajectory=link("draw.trajectory"), mask=link("mask"))}
+    (problem,) = found(made(folder("sd1"), controls=keep, more=more))
+    assert problem.code == "cycle"
 
 
 def test_a_hint_whose_size_a_run_finds(folder: Folder, files: Path) -> None:
