@@ -19,6 +19,7 @@ from typing import Any
 
 from engine.declare import Node, NodeType
 from engine.filehash import content_hash, folder_hash
+from engine.surroundings import contained
 from graphs.problems import near
 
 GROUP = "weft.nodes"
@@ -116,7 +117,7 @@ class Catalogue:
     def _add_import(self, module: str, origin: str) -> None:
         try:
             # stdout belongs to results, and some packs greet.
-            with contextlib.redirect_stdout(sys.stderr):
+            with contextlib.redirect_stdout(sys.stderr), contained(f"importing {origin}"):
                 self.add_module(importlib.import_module(module))
         except CatalogueError:
             raise

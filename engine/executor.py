@@ -15,6 +15,7 @@ from engine.context import Context
 from engine.declare import NodeType
 from engine.errors import Cancelled
 from engine.expansion import Expansion
+from engine.surroundings import Surroundings
 from graphs.builder import Graph
 
 
@@ -43,9 +44,11 @@ class Executor(Protocol):
 
     Attributes:
         inline: whether the scheduler may run a short task itself (`call`), which saves the way to a thread.
+        around: what is put back after each task; None where tasks run elsewhere.
     """
 
     inline: bool
+    around: Surroundings | None
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
         """Run a task. Returns at once."""
@@ -57,14 +60,16 @@ class Executor(Protocol):
         """Stop, and leave nothing running."""
 
 
-def call(task: Task) -> Done:
-    """Run an ordinary node here and now.
+def call(task: Task, around: Surroundings | None) -> Done:
+    """Run an ordinary node here and now, and put back what it changed of the process.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came meanwhile.
     """
     start = time.perf_counter()
     value, error = None, None
+    if around is not None:
+        around.enter()
     try:
         value = task.type.fn(**task.inputs)
         if type(value) is Graph:
@@ -72,6 +77,8 @@ def call(task: Task) -> Done:
     except (Exception, SystemExit, Cancelled) as raised:
         error = raised
     finally:
+        if around is not None:
+            around.restore(task.type.name)
         if task.context is not None:
             task.context.close()
     return Done(task.number, value, error, time.perf_counter() - start)
@@ -83,6 +90,7 @@ class InProcess:
     inline = True
 
     def __init__(self) -> None:
+        self.around: Surroundings | None = Surroundings()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
         self._flying: set[asyncio.Task[Any]] = set()
@@ -135,7 +143,7 @@ class InProcess:
         while (item := self._calls.get()) is not None:
             context, task, done = item
             try:
-                result = context.run(call, task)
+                result = context.run(call, task, self.around)
             except BaseException as raised:  # KeyboardInterrupt, which the thread that waits for the run is to see
                 result = Done(task.number, None, raised, 0.0)
             with self._lock:
@@ -147,12 +155,16 @@ class InProcess:
 
     def _launch(self, task: Task, done: Callable[[Done], None]) -> None:
         start = time.perf_counter()
+        if self.around is not None:
+            self.around.enter()
         flight = asyncio.get_running_loop().create_task(_outcome(task))
         self._flying.add(flight)
 
         def landed(flight: asyncio.Task[Any]) -> None:
             # In a callback, not around the await: a task that is cancelled before its first step runs none of its code.
             self._flying.discard(flight)
+            if self.around is not None:
+                self.around.restore(task.type.name)
             if task.context is not None:
                 task.context.close()
             value, error = (None, Cancelled("the run was cancelled")) if flight.cancelled() else flight.result()

@@ -234,7 +234,7 @@ class Scheduler:
         quick = self._quick.get(node_type)
         alone = not self.flying and not self.lanes.count
         if not node_type.is_async and not is_open and (steers or (self.executor.inline and (quick or alone))):
-            done = call(task)
+            done = call(task, self.executor.around)
             del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
             self._quick[node_type] = quick is not False and done.seconds < QUICK_SECONDS
             self._finish(step, done)

@@ -20,6 +20,7 @@ from engine.expansion import Expansion
 from engine.isolation.parcels import Parcel, Resident, holds_resident, next_serial, pack, storable, unpack_outputs
 from engine.isolation.supervisor import Call, Worker, forget
 from engine.isolation.wire import Body
+from engine.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from engine.events import Tier
@@ -34,6 +35,7 @@ class Isolated:
     """
 
     inline = False
+    around: Surroundings | None = None
 
     def __init__(self, worker: Worker, give_back: Callable[[Worker], object]) -> None:
         self._worker = worker

@@ -1,0 +1,166 @@
+"""What nodes and packs change of the process is put back, and who did it is named."""
+
+from __future__ import annotations
+
+import asyncio
+import locale
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine import Cache, Catalogue, Result, node, run
+from engine.surroundings import Surroundings
+
+release = threading.Event()
+
+
+@node("draw", cache="never")
+def draw(seed: int = -1) -> float:
+    if seed >= 0:
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+    return random.random() + float(np.random.rand()) + float(torch.rand(1))
+
+
+@node("draw_async", cache="never")
+async def draw_async() -> float:
+    await asyncio.sleep(0)
+    return random.random()
+
+
+@node("wander", cache="never")
+def wander(folder: str, fails: bool = False) -> int:
+    os.chdir(folder)
+    torch.set_default_dtype(torch.float64)
+    locale.setlocale(locale.LC_ALL, "C")
+    if fails:
+        raise ValueError("lost")
+    return 1
+
+
+@node("leave", cache="never")
+def leave(name: str = "left behind") -> int:
+    threading.Thread(target=release.wait, name=name).start()
+    return 1
+
+
+@pytest.fixture(autouse=True)
+def untouched() -> Iterator[None]:
+    release.clear()
+    before = random.getstate(), torch.get_rng_state(), torch.get_default_dtype()
+    yield
+    release.set()
+    random.setstate(before[0])
+    torch.set_rng_state(before[1])
+    torch.set_default_dtype(before[2])
+
+
+@pytest.fixture
+def go() -> Callable[..., Result]:
+    catalogue = Catalogue([draw, draw_async, wander, leave])
+
+    def go(**nodes: tuple[str, dict[str, object]]) -> Result:
+        document = {"weft": 1, "nodes": {id: {"type": type, "inputs": given} for id, (type, given) in nodes.items()}}
+        return run(document, list(nodes), catalogue=catalogue, cache=Cache.none())
+
+    return go
+
+
+def numbers() -> tuple[float, float, float]:
+    return random.random(), float(np.random.rand()), float(torch.rand(1))
+
+
+def test_global_random_numbers_are_as_before(go: Callable[..., Result]) -> None:
+    for gauss in (False, True):
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+        if gauss:
+            np.random.standard_normal()
+        states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        expected = numbers()
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        go(a=("draw", {"seed": 5}), b=("draw", {}), c=("draw_async", {}))
+        assert numbers() == expected
+
+
+def test_a_node_does_not_see_what_others_drew(go: Callable[..., Result]) -> None:
+    alone = go(b=("draw", {}))["b"]
+    after = go(a=("draw", {"seed": 5}), b=("draw", {}))
+    assert after["b"] == alone
+
+
+def test_folder_dtype_and_locale_are_put_back_and_the_node_is_named(
+    go: Callable[..., Result], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    before = os.getcwd(), torch.get_default_dtype(), locale.setlocale(locale.LC_ALL)
+    go(a=("wander", {"folder": str(elsewhere)}))
+    assert (os.getcwd(), torch.get_default_dtype(), locale.setlocale(locale.LC_ALL)) == before
+    with pytest.raises(Exception, match="lost"):
+        go(a=("wander", {"folder": str(elsewhere), "fails": True}))
+    assert (os.getcwd(), torch.get_default_dtype()) == before[:2]
+    said = [record.getMessage() for record in caplog.records]
+    assert f"wander changed the working directory to {elsewhere}; it is put back" in said
+    assert "wander changed torch's default dtype; it is put back" in said
+
+
+def test_threads_that_a_node_leaves_are_named(go: Callable[..., Result], caplog: pytest.LogCaptureFixture) -> None:
+    go(a=("leave", {}), b=("draw", {}))
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == ["leave left the thread 'left behind' running"]
+
+
+def test_what_a_file_of_nodes_changes_on_import_is_put_back_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    (pack / "rude.py").write_text(
+        "import os, random, threading, torch\n"
+        "from engine import node\n"
+        "print('hello')\n"
+        "os.chdir(os.path.dirname(__file__))\n"
+        "torch.set_default_dtype(torch.float64)\n"
+        "random.seed(3)\n"
+        "threading.Thread(target=__import__('time').sleep, args=(0.2,), name='rude thread').start()\n"
+        "@node('rude')\n"
+        "def rude() -> int:\n"
+        "    return 1\n"
+    )
+    before = os.getcwd(), torch.get_default_dtype(), random.getstate()
+    catalogue = Catalogue()
+    catalogue.add_folder(pack)
+    assert "rude" in catalogue
+    assert (os.getcwd(), torch.get_default_dtype(), random.getstate()) == before
+    out, err = capsys.readouterr()
+    assert (out, "hello" in err) == ("", True)
+    said = " / ".join(record.getMessage() for record in caplog.records)
+    for words in ("rude.py changed the working directory", "rude.py changed torch's default dtype", "'rude thread'"):
+        assert words in said
+
+
+def test_putting_back_costs_microseconds() -> None:
+    import time
+
+    np.random.seed(0)
+    around = Surroundings()
+    best = 1.0
+    for _ in range(5):
+        start = time.thread_time()
+        for _ in range(1000):
+            around.enter()
+            around.restore("x")
+        best = min(best, (time.thread_time() - start) / 1000)
+    assert best < 40e-6
