@@ -25,9 +25,9 @@ class Audience:
         self._on_output = on_output
         targets = [plan.steps[number] for number in plan.targets]
         self._mapped = {step.shown for step in targets if GATHER in step.id}
-        self._waiting: dict[int, list[Step]] = {}
+        self.waiting: dict[int, list[Step]] = {}
         for step in targets:
-            self._waiting.setdefault(plan.original(step.number).number, []).append(step)
+            self.waiting.setdefault(plan.original(step.number).number, []).append(step)
 
     def watch(self, steps: list[Step]) -> None:
         """Steps were added for one item: some are of a target, some have the result of another."""
@@ -39,11 +39,11 @@ class Audience:
             if original.state == DONE:
                 self._tell(step, self._held.results[original.number])
             else:
-                self._waiting.setdefault(original.number, []).append(step)
+                self.waiting.setdefault(original.number, []).append(step)
 
     def tell(self, step: Step, outputs: Outputs) -> None:
         """A step has its result."""
-        for other in self._waiting.pop(step.number, ()):
+        for other in self.waiting.pop(step.number, ()):
             self._tell(other, outputs)
 
     def _tell(self, step: Step, outputs: Outputs) -> None:

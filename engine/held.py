@@ -47,6 +47,7 @@ class Held:
 
     def close(self, scope: Scope) -> None:
         """A scope is done: nothing in it will ask for what it was given."""
+        scope.closed = True
         given, scope.given = scope.given, []
         for step in given:
             self.release(step)

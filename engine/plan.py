@@ -50,7 +50,7 @@ class Scope:
         given: steps that stand for values that were put into it.
         open: how many steps in it, or in scopes in it, may still ask for a lazy input.
         parked: steps whose results are kept for these.
-        pending: how many of the steps that it is for are not done.
+        pending: how many of the steps that it is for are not done. closed: all of them are.
     """
 
     specs: Mapping[str, NodeSpec]
@@ -71,6 +71,7 @@ class Scope:
     open: int = 0
     parked: list[Step] = field(default_factory=list)
     pending: int = 0
+    closed: bool = False
 
     def number(self, id: str) -> int:
         """The step that an id of the graph stands for, seen from here."""
@@ -137,6 +138,7 @@ class Plan:
         root: the document's own graph.
         targets: numbers of the targets.
         definitions: reusable graphs, for nodes that return graphs with them.
+        on_move: told when one step (number) computes what another (number) was to compute.
         size: how many nodes of the document the targets reach.
     """
 
@@ -150,6 +152,7 @@ class Plan:
         definitions: Mapping[str, Definition] | None = None,
     ) -> None:
         self.definitions = dict(definitions or {})
+        self.on_move: Callable[[int, int], None] = lambda gone, instead: None
         self.catalogue = catalogue
         self.out = out
         self.roots = roots
@@ -160,6 +163,7 @@ class Plan:
         self.size = 0
         self.root = Scope(workflow.nodes, root=True)
         self._signatures: dict[str, TypeSignature] = {}
+        self._twins: dict[int, list[int]] = {}
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -169,7 +173,23 @@ class Plan:
     def original(self, number: int) -> Step:
         """The step that computes for `number`: itself, or the earlier one of the same key."""
         step = self.steps[number]
-        return step if step.same is None else self.steps[step.same]
+        if step.same is None:
+            return step
+        found = self.steps[step.same]
+        return self._instead(found, step) if found.scope.closed and found.state in (IDLE, DROPPED) else found
+
+    def _instead(self, gone: Step, step: Step) -> Step:
+        """Let a step compute for those that another was to compute for, whose scope has ended without it."""
+        twins = self._twins.pop(gone.number)
+        for number in twins:
+            self.steps[number].same = step.number
+        self._twins[step.number] = twins
+        step.same = None
+        self.first[gone.key] = step.number
+        step.users, gone.users = step.users + gone.users, 0
+        step.pinned = step.pinned or gone.pinned
+        self.on_move(gone.number, step.number)
+        return step
 
     def type_of(self, scope: Scope, id: str) -> NodeType:
         """The declaration of a node."""
@@ -257,10 +277,12 @@ class Plan:
             same = self.first.setdefault(key, number)
             if same != number:
                 # A result that nobody holds any more is computed again, by the new step.
-                if steps[same].state == DROPPED:
+                other = steps[same]
+                if other.state == DROPPED or (other.state == IDLE and other.scope.closed):
                     self.first[key] = number
                 else:
                     step.same = same
+                    self._twins.setdefault(same, []).append(number)
         steps.append(step)
         numbers[id] = number
         return step

@@ -10,7 +10,7 @@ import contextlib
 import queue
 import traceback
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from engine.audience import Audience
 from engine.cache import Cache, Outputs
@@ -90,6 +90,7 @@ class Scheduler:
         self._asked: set[int] = set()  # steps whose `needs` was called
         self._quick: dict[NodeType, bool] = {}
         self._audience = Audience(plan, self.held, self.report, on_output)
+        plan.on_move = self._moved
 
     def run(self) -> None:
         """Bring every target's result about.
@@ -127,7 +128,8 @@ class Scheduler:
         if not self.flying:
             if lanes.count:
                 return True
-            self._all_done()
+            if any(self.plan.original(number).state != DONE for number in self.plan.targets):
+                self._stuck()
             return False
         if all(lane is None for lane in self.flying.values()) and self.mail.empty() and not lanes.waiting:
             # Every node in flight waits for an input, and none of these is on its way.
@@ -362,11 +364,14 @@ class Scheduler:
                 if not follower.waiting:
                     self.demands.met(follower)
 
-    # -- the end
+    def _moved(self, gone: int, instead: int) -> None:
+        """One step computes for those that waited for another."""
+        tables: tuple[dict[int, list[Any]], ...] = (self.followers, self._ends, self._audience.waiting)
+        for table in tables:
+            if gone in table:
+                table.setdefault(instead, []).extend(table.pop(gone))
 
-    def _all_done(self) -> None:
-        if any(self.plan.original(number).state != DONE for number in self.plan.targets):
-            self._stuck()
+    # -- the end
 
     def _stuck(self) -> None:
         """Steps wait for each other. No document can bring that about, graphs that nodes return can."""
