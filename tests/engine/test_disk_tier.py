@@ -285,11 +285,11 @@ assert tier.counts.failed_writes == 0, tier.counts
 
 
 def test_processes_share_a_folder(tmp_path: Path) -> None:
-    """Two write, evict and read, one of them clears now and then: nobody ever sees half an entry."""
+    """Three write, evict and read, one of them clears now and then: nobody ever sees half an entry."""
     root = Path(__file__).parents[2]
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(n)], cwd=root, stderr=subprocess.PIPE)
-        for n in range(2)
+        for n in range(3)
     ]
     for writer in writers:
         _, errors = writer.communicate(timeout=60)
