@@ -9,6 +9,7 @@ from typing import Any
 
 from graphs.document import NodeSpec, Workflow
 from graphs.drawing import palette, text
+from graphs.drawing.marks import Mark, Marks
 from graphs.drawing.shapes import Describe, NodeShape, PortShape
 from graphs.inputs import Link, links_in, write_input
 
@@ -66,6 +67,9 @@ class Box:
     height: float = 0.0
     x: float = 0.0
     y: float = 0.0
+    mark: Mark | None = None
+    share: float = 0.0
+    """Its time as a part of the longest one's."""
 
     @property
     def colour(self) -> str:
@@ -73,7 +77,9 @@ class Box:
         return palette.type_colour(next(iter(self.outputs.values())).type if self.outputs else "")
 
 
-def make_boxes(workflow: Workflow, describe: Describe | None) -> tuple[dict[str, Box], list[Wire]]:
+def make_boxes(
+    workflow: Workflow, describe: Describe | None, marks: Marks | None = None
+) -> tuple[dict[str, Box], list[Wire]]:
     """Boxes by node id and the wires between them, sized but not placed."""
     shapes = {node.type: _shape(node.type, workflow, describe) for node in workflow.nodes.values()}
     settable = {parameter.input for parameter in workflow.parameters.values()}
@@ -86,7 +92,10 @@ def make_boxes(workflow: Workflow, describe: Describe | None) -> tuple[dict[str,
         _add_ports(boxes[id], node, shape)
         boxes[id].values += _values(id, node, workflow, settable)
     wires = list(_wires(workflow, boxes))
+    longest = max((mark.seconds or 0.0 for mark in marks.values()), default=0.0) if marks else 0.0
     for box in boxes.values():
+        if marks and (mark := marks.get(box.id)) is not None:
+            box.mark, box.share = mark, (mark.seconds or 0.0) / longest if longest else 0.0
         _set_size(box)
     return boxes, wires
 
@@ -167,6 +176,8 @@ def _output(source: Box, link: Link, input: Port) -> Port:
 def _set_size(box: Box) -> None:
     inputs, outputs = list(box.inputs.values()), list(box.outputs.values())
     needs = [text.width(box.id, TITLE, bold=True), text.width(box.type, SMALL)]
+    if box.mark is not None:
+        needs[1] += text.width(box.mark.text, SMALL, bold=True) + 16
     for index in range(max(len(inputs), len(outputs))):
         names = [ports[index].name for ports in (inputs, outputs) if index < len(ports)]
         needs.append(sum(text.width(name, BODY) for name in names) + (24 if len(names) == 2 else 0))

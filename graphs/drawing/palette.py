@@ -14,6 +14,8 @@ ACCENT = "#2459d3"
 """A value that a caller may set."""
 WRONG = "#d02b2b"
 """A link that leads nowhere, an input that is missing, a way back."""
+RAN = "#1f7a46"
+"""The time of a node that ran."""
 PLAIN = "#8e99a8"
 """Numbers, text and other literals."""
 

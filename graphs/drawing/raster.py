@@ -82,9 +82,17 @@ class _Painter:
         self.rounded(x, y + h - 20, w, 20, 8, palette.CARD)
         self.draw.rectangle((*self._at(x, y + HEADER), *self._at(x + w, y + h - 10)), fill=palette.CARD)
         self.line(x, y + HEADER, x + w, palette.EDGE)
-        self.rounded(x, y, w, h, 8, None, palette.EDGE)
+        failed = box.mark is not None and box.mark.state == "failed"
+        self.rounded(x, y, w, h, 8, None, palette.WRONG if failed else palette.EDGE, 2.0 if failed else 1.0)
         self.text(x + PAD, y + 19, text.cut(box.id, w - 2 * PAD, TITLE, True), TITLE, palette.INK, bold=True)
-        self.text(x + PAD, y + 34, text.cut(box.type, w - 2 * PAD, SMALL), SMALL, palette.FAINT)
+        room = w - 2 * PAD
+        if box.mark is not None:
+            self.text(x + w - PAD, y + 34, box.mark.text, SMALL, box.mark.colour, bold=True, end=True)
+            room -= text.width(box.mark.text, SMALL, bold=True) + 12
+            if box.share > 0:
+                top, right = y + HEADER - 1.5, max(x + w * box.share, x + 1)
+                self.draw.rectangle((*self._at(x, top), *self._at(right, top + 3)), fill=box.mark.colour)
+        self.text(x + PAD, y + 34, text.cut(box.type, room, SMALL), SMALL, palette.FAINT)
         for port in box.inputs.values():
             self.port(port, x, y)
             colour = palette.WRONG if port.missing else palette.INK

@@ -8,6 +8,7 @@ from graphs.document import Workflow
 from graphs.drawing import palette, text
 from graphs.drawing.boxes import BODY, SMALL, Box, Wire, make_boxes
 from graphs.drawing.layers import Item, make_layers
+from graphs.drawing.marks import Marks
 from graphs.drawing.place import place
 from graphs.drawing.shapes import Describe
 
@@ -61,12 +62,18 @@ class Scene:
     legend: list[Entry]
 
 
-def make_scene(workflow: Workflow, describe: Describe | None = None, legend: bool = True) -> Scene:
+def make_scene(
+    workflow: Workflow,
+    describe: Describe | None = None,
+    legend: bool = True,
+    marks: Marks | None = None,
+    caption: str = "",
+) -> Scene:
     """Lay a workflow out from left to right. Linear in nodes and links, give or take a logarithm."""
-    boxes, wires = make_boxes(workflow, describe)
+    boxes, wires = make_boxes(workflow, describe, marks)
     layers = make_layers(boxes, wires)
     place(layers.columns)
-    title, description = workflow.title, _text(workflow.meta.get("description"))
+    title, description = workflow.title, caption or _text(workflow.meta.get("description"))
     top = MARGIN + (HEADING + 8 if title else 0) + (CAPTION + 8 if description else 0) + (12 if title else 0)
     edges, right = _set_columns(layers.columns, top)
     curves = _curves(wires, layers.passes, edges)

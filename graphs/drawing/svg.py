@@ -62,13 +62,14 @@ def _box(box: Box) -> list[str]:
     lines = [
         f'<g transform="translate({_n(box.x)} {_n(box.y)})">',
         f"<title>{_safe(f'{box.id} ({box.type})')}</title>",
-        f'<rect width="{_n(w)}" height="{_n(h)}" rx="{r}" fill="{palette.CARD}" stroke="{palette.EDGE}" '
+        f'<rect width="{_n(w)}" height="{_n(h)}" rx="{r}" fill="{palette.CARD}" stroke="{_edge(box)}" '
         'filter="url(#shadow)"/>',
         f'<path d="M.5 {_n(HEADER)}V{r}A{r - 0.5} {r - 0.5} 0 0 1 {r} .5H{_n(w - r)}'
         f'A{r - 0.5} {r - 0.5} 0 0 1 {_n(w - 0.5)} {r}V{_n(HEADER)}Z" fill="{tint}"/>',
         f'<path d="M0 {_n(HEADER)}H{_n(w)}" stroke="{palette.EDGE}"/>',
         _text(PAD, 19, text.cut(box.id, w - 2 * PAD, TITLE, bold=True), TITLE, palette.INK, bold=True),
-        _text(PAD, 34, text.cut(box.type, w - 2 * PAD, SMALL), SMALL, palette.FAINT),
+        _text(PAD, 34, text.cut(box.type, w - 2 * PAD - _mark_width(box), SMALL), SMALL, palette.FAINT),
+        *_mark(box, w),
     ]
     for port in box.inputs.values():
         lines.append(_port(port, 0.0))
@@ -83,6 +84,24 @@ def _box(box: Box) -> list[str]:
     for value in box.values:
         lines += _value(value, w)
     return [*lines, "</g>"]
+
+
+def _edge(box: Box) -> str:
+    return palette.WRONG if box.mark is not None and box.mark.state == "failed" else palette.EDGE
+
+
+def _mark_width(box: Box) -> float:
+    return text.width(box.mark.text, SMALL, bold=True) + 12 if box.mark is not None else 0.0
+
+
+def _mark(box: Box, width: float) -> list[str]:
+    """How the node fared, and a line as long as its part of the longest node's time."""
+    if box.mark is None:
+        return []
+    lines = [_text(width - PAD, 34, box.mark.text, SMALL, box.mark.colour, bold=True, end=True)]
+    if box.share > 0:
+        lines.append(f'<path d="M0 {_n(HEADER)}H{_n(width * box.share)}" stroke="{box.mark.colour}" stroke-width="3"/>')
+    return lines
 
 
 def _port(port: Port, x: float) -> str:

@@ -19,24 +19,37 @@ def draw_command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="x.svg|png", help="Where to; SVG on stdout if not given.")
     ] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Show how a run went: what `weft run --events FILE` wrote.")
+    ] = None,
     nodes: NodesOption = None,
     traceback: TracebackOption = False,
 ) -> None:
-    """Draw a workflow, also one that cannot run."""
+    """Draw a workflow, also one that cannot run, or a run of it: seconds, cached, failed."""
     if output is not None and output.suffix.lower() not in (".svg", ".png"):
         raise typer.BadParameter(f"{output} ends neither in .svg nor in .png", param_hint="-o")
     with reporting(traceback_wanted=traceback):
         from graphs.document import Workflow
         from graphs.draw import draw, draw_png
         from graphs.files import write_atomic
+        from server.cli.record import Record
 
         describe = shapes(load_catalogue(nodes))
         workflow = Workflow.load(file)
+        marks, caption = None, ""
+        if run is not None:
+            try:
+                record = Record.load(run)
+            except (OSError, ValueError) as error:
+                raise typer.BadParameter(f"{run} holds no events of a run: {error}", param_hint="--run") from None
+            marks, caption = record.marks(workflow), f"This run {record.end}."
         if output is None:
-            typer.echo(draw(workflow, describe))
+            typer.echo(draw(workflow, describe, marks=marks, caption=caption))
             return
-        png = output.suffix.lower() == ".png"
-        write_atomic(output, draw_png(workflow, describe) if png else draw(workflow, describe).encode())
+        if output.suffix.lower() == ".png":
+            write_atomic(output, draw_png(workflow, describe, marks=marks, caption=caption))
+        else:
+            write_atomic(output, draw(workflow, describe, marks=marks, caption=caption).encode())
         typer.echo(output)
 
 

@@ -29,6 +29,10 @@ def run_command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for what is made.")] = Path("out"),
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Use and keep no results of other runs.")] = False,
     as_json: JsonOption = False,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the run's events there, a JSON object a line.")
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Say in the end where time went.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     nodes: NodesOption = None,
     traceback: TracebackOption = False,
@@ -39,6 +43,7 @@ def run_command(
         from engine.migrate import migrate
         from graphs.document import Workflow
         from server.cli.progress import showing_progress
+        from server.cli.record import recording
         from server.cli.values import apply_settings
 
         catalogue = load_catalogue(nodes)
@@ -52,7 +57,8 @@ def run_command(
         with (
             stopped_by_signals(cancel),
             contextlib.redirect_stdout(sys.stderr),
-            showing_progress(not quiet) as on_event,
+            showing_progress(not quiet) as show_event,
+            recording(show_event, events, profile) as on_event,
         ):
             result = run(
                 workflow,

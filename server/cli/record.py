@@ -1,0 +1,161 @@
+"""What a run did, node by node: to a file of events, to a table of where time went, to a picture."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.events import Event, OnEvent, to_json
+
+if TYPE_CHECKING:
+    from graphs.document import Workflow
+    from graphs.draw import Mark
+
+ROWS = 25
+"""Of the table."""
+
+
+@dataclass(slots=True)
+class Fate:
+    """A node in a run: how often it ran and how long, where its result was, whether it failed."""
+
+    runs: int = 0
+    seconds: float = 0.0
+    tier: str = ""
+    failed: str = ""
+    open: int = 0
+
+
+@dataclass(slots=True)
+class Record:
+    """Fates by node id, in the order of their first event, and how the run ended."""
+
+    fates: dict[str, Fate] = field(default_factory=dict)
+    end: str = "was not finished"
+    seconds: float | None = None
+
+    def take(self, event: dict[str, object]) -> None:
+        """Take in one event, as JSON data."""
+        kind, node = event.get("event"), event.get("node")
+        if isinstance(node, str):
+            fate = self.fates.setdefault(node, Fate())
+            if kind == "node_started":
+                fate.open += 1
+            elif kind == "node_finished":
+                fate.open, fate.runs = max(fate.open - 1, 0), fate.runs + 1
+                fate.seconds += _number(event.get("seconds"))
+            elif kind == "node_cached":
+                fate.tier = str(event.get("tier"))
+            elif kind == "node_failed":
+                error = event.get("error")
+                fate.open, fate.failed = 0, str(error.get("message")) if isinstance(error, dict) else "failed"
+        elif kind == "job_finished":
+            self.seconds = _number(event.get("seconds"))
+            reused = f", {event['reused']} steps reused" if event.get("reused") else ""
+            self.end = f"took {self.seconds:.2f} s: {event.get('ran')} ran, {event.get('cached')} cached{reused}"
+        elif kind in ("job_failed", "job_cancelled"):
+            self.end = "failed" if kind == "job_failed" else "was cancelled"
+
+    @classmethod
+    def load(cls, path: Path) -> Record:
+        """The record in a file that `weft run --events` wrote.
+
+        Raises:
+            ValueError: a line is no event.
+            OSError: the file cannot be read.
+        """
+        record = cls()
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                event = json.loads(line) if line.strip() else {}
+                if not isinstance(event, dict):
+                    raise ValueError(f"{path}, line {number}: not an event")
+                record.take(event)
+        return record
+
+    def marks(self, workflow: Workflow) -> dict[str, Mark]:
+        """For a picture: what happened inside of a node is told at it."""
+        from graphs.draw import Mark
+
+        merged: dict[str, Fate] = {}
+        for id, fate in self.fates.items():
+            whole = merged.setdefault(id.partition("/")[0], Fate())
+            whole.runs, whole.seconds = whole.runs + fate.runs, whole.seconds + fate.seconds
+            whole.open, whole.failed = whole.open + fate.open, whole.failed or fate.failed
+            whole.tier = whole.tier or fate.tier
+        marks = {}
+        for id, fate in merged.items():
+            if id in workflow.nodes:
+                if fate.failed:
+                    marks[id] = Mark("failed", fate.seconds or None)
+                elif fate.open:
+                    marks[id] = Mark("unfinished")
+                elif fate.runs:
+                    marks[id] = Mark("ran", fate.seconds)
+                elif fate.tier:
+                    marks[id] = Mark("cached")
+        return marks
+
+
+@contextlib.contextmanager
+def recording(show: OnEvent | None, events: Path | None, profile: bool) -> Iterator[OnEvent | None]:
+    """A listener that also writes events to a file, and prints where time went when the run has ended."""
+    if events is None and not profile:
+        yield show
+        return
+    record = Record()
+    with contextlib.ExitStack() as stack:
+        # Line by line: when the process dies, what was written tells how far it came.
+        file = stack.enter_context(open(events, "w", encoding="utf-8", buffering=1)) if events is not None else None
+
+        def listen(event: Event) -> None:
+            data = dict(to_json(event))
+            record.take(data)
+            if file is not None:
+                file.write(json.dumps(data, ensure_ascii=False) + "\n")
+            if show is not None:
+                show(event)
+
+        try:
+            yield listen
+        finally:
+            if profile:
+                print_profile(record)
+
+
+def print_profile(record: Record) -> None:
+    """Where time went, longest first, on stderr."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from graphs.drawing.marks import duration
+
+    ran = sorted(
+        ((fate.seconds, id, fate) for id, fate in record.fates.items() if fate.runs or fate.failed), reverse=True
+    )
+    total = record.seconds or sum(seconds for seconds, _, _ in ran)
+    table = Table("node", "", box=None, pad_edge=False, title=f"The run {record.end}", title_justify="left")
+    table.add_column("time", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("")
+    for seconds, id, fate in ran[:ROWS]:
+        part = seconds / total if total else 0.0
+        note = "failed" if fate.failed else f"{fate.runs} times" if fate.runs > 1 else ""
+        bar = "\u2588" * round(20 * min(part, 1.0))
+        table.add_row(Text(id), Text(note), duration(seconds), f"{part:.0%}", Text(bar))
+    if len(ran) > ROWS:
+        rest = sum(seconds for seconds, _, _ in ran[ROWS:])
+        table.add_row(f"{len(ran) - ROWS} more", "", duration(rest), f"{rest / total if total else 0.0:.0%}")
+    idle = total - sum(seconds for seconds, _, _ in ran)
+    if idle > 0:
+        table.add_row("between nodes", "", duration(idle), f"{idle / total:.0%}")
+    Console(stderr=True, highlight=False).print(table)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0

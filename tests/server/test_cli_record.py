@@ -1,0 +1,126 @@
+"""A run is recorded, profiled and drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphs import Workflow, WorkflowError
+from graphs.draw import Mark, draw, draw_png
+from graphs.drawing import palette
+from server.cli.record import Record
+from tests.server.conftest import TOYS
+
+Weft = Callable[..., Any]
+Write = Callable[..., Path]
+NODES = ("--nodes", str(TOYS))
+
+
+def picture(*, text: str = "a") -> dict[str, tuple[str, Any]]:
+    return {
+        "t": ("toy_text", {"text": text}),
+        "s": ("toy_save", {"text": {"link": "t"}}),
+        "r": ("toy_read", {"path": "gone.txt"}),
+    }
+
+
+def test_events_profile_and_picture_of_a_run(weft: Weft, write: Write, tmp_path: Path) -> None:
+    file, events = write(**{id: node for id, node in picture().items() if id != "r"}), tmp_path / "e.jsonl"
+    assert weft("run", file, "--target", "t", *NODES).exit_code == 0
+    done = weft("run", file, "--events", events, "--profile", "-q", *NODES)
+    assert done.exit_code == 0
+    assert done.stdout.endswith("x.txt\n")
+    assert done.stdout.count("\n") == 1, "results alone are on stdout"
+    assert "1 ran, 1 cached" in done.stderr
+    assert [line.split()[0] for line in done.stderr.splitlines() if line.startswith("s ")] == ["s"]
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [line["seq"] for line in lines] == list(range(len(lines)))
+    assert (lines[0]["event"], lines[-1]["event"]) == ("job_started", "job_finished")
+    drawn = weft("draw", file, "--run", events, *NODES)
+    assert drawn.exit_code == 0
+    assert ">cached</text>" in drawn.stdout
+    assert " ms</text>" in drawn.stdout
+    assert "This run took" in drawn.stdout
+    target = tmp_path / "run.png"
+    assert weft("draw", file, "--run", events, "-o", target, *NODES).exit_code == 0
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_failed_is_drawn_as_far_as_it_came(weft: Weft, write: Write, tmp_path: Path) -> None:
+    pytest.importorskip("rich")
+    (tmp_path / "gone.txt").write_text("x")
+    nodes = {"f": ("toy_breaks", {}), "s": ("toy_save", {"text": {"link": "f"}})}
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "failing.py").write_text(
+        "from engine import node\n\n@node('toy_breaks')\ndef toy_breaks() -> str:\n    raise ValueError('no')\n"
+    )
+    file, events = write(**nodes), tmp_path / "e.jsonl"
+    more = (*NODES, "--nodes", tmp_path / "more")
+    assert weft("run", file, "--events", events, "--profile", *more).exit_code == 1
+    drawn = weft("draw", file, "--run", events, *more)
+    assert ">failed</text>" in drawn.stdout
+    assert f'stroke="{palette.WRONG}"' in drawn.stdout
+    assert "This run failed." in drawn.stdout
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text("".join(events.read_text().splitlines(keepends=True)[:2]))
+    assert "unfinished" in weft("draw", file, "--run", cut, *more).stdout
+    assert "was not finished" in weft("draw", file, "--run", cut, *more).stdout
+
+
+def test_what_is_no_record_is_told(weft: Weft, write: Write, tmp_path: Path) -> None:
+    file = write(t=("toy_text", {}))
+    for text in ("[]\n", "no json\n"):
+        (tmp_path / "e").write_text(text)
+        assert weft("draw", file, "--run", tmp_path / "e", *NODES).exit_code == 2
+    assert weft("draw", file, "--run", tmp_path / "nowhere", *NODES).exit_code == 2
+    done = weft("run", file, "--target", "t", "--events", tmp_path / "no" / "e.jsonl", *NODES)
+    assert done.exit_code == 1
+    assert "e.jsonl" in done.stderr
+
+
+def test_what_happened_inside_is_told_at_the_node_around() -> None:
+    record = Record()
+    for event in (
+        {"event": "node_started", "node": "x/a"},
+        {"event": "node_finished", "node": "x/a", "seconds": 1.5},
+        {"event": "node_cached", "node": "x/b", "tier": "disk"},
+        {"event": "node_cached", "node": "y/a", "tier": "disk"},
+        {"event": "node_started", "node": "z"},
+        {"event": "node_finished", "node": "z", "seconds": 0.25},
+        {"event": "node_started", "node": "z"},
+        {"event": "node_finished", "node": "z", "seconds": 0.25},
+    ):
+        record.take(event)
+    workflow = Workflow.parse({"weft": 1, "nodes": {id: {"type": "t"} for id in "xyzw"}})
+    assert record.marks(workflow) == {"x": Mark("ran", 1.5), "y": Mark("cached"), "z": Mark("ran", 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("mark", "text"),
+    [
+        (Mark("ran", 0.00042), "0.4 ms"), (Mark("ran", 0.0123), "12 ms"), (Mark("ran", 1.239), "1.24 s"),
+        (Mark("ran", 42.0), "42.0 s"), (Mark("ran", 125.0), "2 min 5 s"), (Mark("cached"), "cached"),
+        (Mark("failed", 3.0), "failed"), (Mark("unfinished"), "unfinished"),
+    ],
+)  # fmt: skip
+def test_marks_are_in_the_picture_and_change_no_place(mark: Mark, text: str) -> None:
+    assert mark.text == text
+    workflow = Workflow.parse({"weft": 1, "nodes": {"a": {"type": "t"}}})
+    assert f">{text}</text>" in draw(workflow, marks={"a": mark})
+    assert text not in draw(workflow)
+    plain, marked = draw_png(workflow), draw_png(workflow, marks={"a": mark})
+    assert plain != marked
+
+
+def test_a_definition_and_left_out_nodes_are_drawn() -> None:
+    body = {"inputs": {"m": {"type": "Model"}}, "nodes": {}, "outputs": {"out": {"link": "inputs.m", "type": "Model"}}}
+    nodes = {"u": {"type": "d", "inputs": {"m": {"link": "w"}}}, "w": {"type": "t", "mode": "bypass"}}
+    svg = draw(Workflow.parse({"weft": 1, "nodes": nodes, "definitions": {"d": body}}))
+    for words in (">out<", ">m<", "t (bypassed)", palette.type_colour("Model")):
+        assert words in svg
+    with pytest.raises(WorkflowError):
+        Workflow.parse({"weft": 1, "nodes": {"a": {"type": "t", "mode": "off"}}})
