@@ -7,8 +7,9 @@ from collections.abc import Callable
 from engine.cache import Outputs
 from engine.held import Held
 from engine.mapping import GATHER
-from engine.plan import DONE, Plan, Step
+from engine.plan import Plan
 from engine.reporter import Reporter
+from engine.steps import DONE, Step
 
 
 class Audience:

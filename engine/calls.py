@@ -13,8 +13,9 @@ from typing import Any
 from engine.cache import Outputs
 from engine.declare import NodeType
 from engine.lanes import Lane
-from engine.plan import DONE, Plan, Scope, Step
+from engine.plan import Plan
 from engine.ports import Lazy, validate
+from engine.steps import DONE, Scope, Step
 from graphs.document import Link
 from graphs.inputs import links_in
 

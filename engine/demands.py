@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.calls import Demand
 from engine.errors import Cancelled
-from engine.plan import DONE
+from engine.steps import DONE
 
 if TYPE_CHECKING:
     from engine.scheduler import Scheduler

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.cache import Outputs
-from engine.plan import DONE, DROPPED, Plan, Scope, Step
+from engine.plan import Plan
+from engine.steps import DONE, DROPPED, Scope, Step
 from engine.values import nbytes
 
 

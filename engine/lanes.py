@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine.declare import NodeType
 
 if TYPE_CHECKING:
-    from engine.plan import Rank
+    from engine.steps import Rank
 
 Entry = tuple["Rank", int, "Rank", int]
 """What is compared: what is finished first, how much memory it frees (negative), the order in the graph, the number."""
@@ -123,3 +123,26 @@ class Lanes:
     def waiting(self) -> bool:
         """Whether a node that has its input still waits for a place."""
         return any(lane.resumes for lane in self._all)
+
+
+QUICK_SECONDS = 0.0005
+"""A node that takes no longer is run by the scheduler itself: handing it to a thread would cost as much."""
+PROBE_SECONDS = 0.005
+"""How long the scheduler waits for the first call of a type, to see whether it is quick."""
+
+
+class Pace:
+    """How long calls of each type take in this run, the last ones counting most."""
+
+    def __init__(self) -> None:
+        self._mean: dict[NodeType, float] = {}
+
+    def is_quick(self, node_type: NodeType) -> bool | None:
+        """None of a type that was not called yet."""
+        mean = self._mean.get(node_type)
+        return None if mean is None else mean < QUICK_SECONDS
+
+    def saw(self, node_type: NodeType, seconds: float) -> None:
+        """A call took so long."""
+        mean = self._mean.get(node_type)
+        self._mean[node_type] = seconds if mean is None else mean + 0.3 * (seconds - mean)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,119 +15,14 @@ from engine.catalogue import Catalogue
 from engine.declare import NodeType
 from engine.errors import NodeError
 from engine.fingerprint import fingerprint
-from engine.mapping import GATHER, Maps, Region, find_axes, gathered, has_maps
+from engine.mapping import GATHER, find_axes, gathered, has_maps
 from engine.signature import TypeSignature, node_key, normal_inputs
+from engine.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from graphs.document import Definition, Link, NodeSpec, Workflow
 from graphs.inputs import links_in
 
 if TYPE_CHECKING:
-    from engine.events import Tier
-
-IDLE, WAITING, READY, RUNNING, UNFOLDED, DONE, DROPPED = range(7)
-"""What became of a step: nobody asked for it; it lacks inputs; ...; its result is held; nobody needs that any more."""
-
-Rank = tuple[int, ...]
-
-
-@dataclass(slots=True, eq=False)
-class Scope:
-    """Where links of a graph lead: the document's own graph, one item of a mapped part, or what a node returned.
-
-    Attributes:
-        specs: the nodes by id; parts of them may not be of this scope.
-        numbers: numbers of the steps of this scope by id.
-        outer: where ids are looked up that are not of this scope.
-        maps: the axes of the graph; None where nothing is mapped.
-        bound: axes that have one item here.
-        visible: the node of the document that stands for all of this; None where the ids are the document's.
-        where: which part of that node, in words.
-        depth: how many nodes had to return a graph to get here.
-        root: whether it is the document's own graph.
-        of: the target or `collect` of the document that it is one item of.
-        tail: the one node that a graph comes to: where that returns a graph in turn, it goes no deeper.
-        total: how many steps it has. done: how many of them are.
-        given: steps that stand for values that were put into it.
-        open: how many steps in it, or in scopes in it, may still ask for a lazy input.
-        parked: steps whose results are kept for these.
-        pending: how many of the steps that it is for are not done. closed: all of them are.
-    """
-
-    specs: Mapping[str, NodeSpec]
-    numbers: dict[str, int] = field(default_factory=dict)
-    outer: Scope | None = None
-    maps: Maps | None = None
-    types: Mapping[str, NodeType] = field(default_factory=dict)
-    bound: frozenset[str] = frozenset()
-    visible: str | None = None
-    where: str = ""
-    depth: int = 0
-    root: bool = False
-    of: str = ""
-    tail: str = ""
-    total: int = 0
-    done: int = 0
-    given: list[Step] = field(default_factory=list)
-    open: int = 0
-    parked: list[Step] = field(default_factory=list)
-    pending: int = 0
-    closed: bool = False
-
-    def number(self, id: str) -> int:
-        """The step that an id of the graph stands for, seen from here."""
-        scope: Scope | None = self
-        while scope is not None:
-            found = scope.numbers.get(id)
-            if found is not None:
-                return found
-            scope = scope.outer
-        raise KeyError(id)
-
-
-@dataclass(slots=True, eq=False)
-class Step:
-    """One call of a node, or what stands for one.
-
-    Attributes:
-        number: its place in the plan.
-        shown: the node of the document that it belongs to.
-        inputs: as the document has them, literals as the node gets them.
-        key: names its result; random for a node that has to run each time.
-        keeps: whether equal keys mean equal results.
-        stored: whether the result goes to the cache.
-        sources: numbers of the steps that it needs, each once; of a `collect` the lists that it goes along.
-        lazy: numbers of the steps that it may turn out to need.
-        rank: what is finished first, by target and by item. order: its place among those of a rank.
-        same: number of an earlier step with the same key, which computes for both.
-        tier: where the result is, when it need not be computed; "unneeded" until somebody asks for it.
-        region: what a `collect` repeats.
-        repeated: it stands for a node that runs per item, elsewhere; never runs itself.
-        users: how many steps that run, and targets, may take its result.
-        waiting: how many results it still lacks.
-        pinned: a lazy input may turn out to need it after everything else did.
-    """
-
-    number: int
-    id: str
-    shown: str
-    type: NodeType
-    inputs: Mapping[str, Any]
-    key: bytes
-    keeps: bool
-    sources: tuple[int, ...]
-    scope: Scope
-    rank: Rank
-    order: Rank
-    lazy: tuple[int, ...] = ()
-    stored: bool = True
-    same: int | None = None
-    tier: Tier | None = "unneeded"
-    region: Region | None = None
-    repeated: bool = False
-    users: int = 0
-    state: int = IDLE
-    waiting: int = 0
-    pinned: bool = False
-    seconds: float = 0.0
+    pass
 
 
 class Plan:
@@ -243,7 +137,9 @@ class Plan:
         if signature is None:
             code, folder = self.catalogue.code(node_type), self.out if node_type.side_files else None
             signature = self._signatures[node_type.name] = TypeSignature.of(node_type, code, folder)
-        inputs = normal_inputs(spec.inputs, node_type.inputs)
+        inputs: Mapping[str, Any] = spec.inputs
+        if signature.converts and not signature.converts.isdisjoint(inputs):
+            inputs = normal_inputs(inputs, node_type.inputs)
         stamp, known = fingerprint(node_type, inputs, self.roots)
         key = node_key(signature, inputs, stamp, linked) if known else self.nonce()
         maps, region, repeated = scope.maps, None, False
@@ -251,22 +147,25 @@ class Plan:
             repeated = maps.repeated(id, scope.bound)
             if id in maps.axis and node_type.flow == "collect" and not repeated:
                 region = maps.region(id, scope.bound)
-        sources = tuple(dict.fromkeys(scope.number(link.node) for item in inputs.values() for link in links_in(item)))
-        keeps = known and all(steps[source].keeps for source in sources)
+        found = []
+        for item in inputs.values():
+            for link in (item,) if type(item) is Link else item if type(item) is list else ():
+                if type(link) is Link:
+                    source = numbers.get(link.node)
+                    found.append(scope.number(link.node) if source is None else source)
+        sources = tuple(found) if len(found) < 2 else tuple(dict.fromkeys(found))
+        keeps = known
+        for source in sources:
+            keeps = keeps and steps[source].keeps
         lazy: tuple[int, ...] = ()
         if region is not None:
             sources = tuple(scope.number(spread) for spread in region.spreads)
             lazy = tuple(scope.number(other) for other in region.outside)
         elif node_type.lazy:
-            lazy = tuple(self._lazy_sources(scope, node_type, inputs))
-            eager = {
-                scope.number(link.node)
-                for name, item in inputs.items()
-                if not node_type.inputs[name].lazy or (node_type.inputs[name].lazy_items and type(item) is Link)
-                for link in links_in(item)
-            }
-            sources = tuple(source for source in sources if source in eager)
-            lazy = tuple(source for source in dict.fromkeys(lazy) if source not in eager)
+            eager = _eager(scope, node_type, inputs)
+            sources, lazy = (
+                tuple(source for source in sources if (source in eager) is wanted) for wanted in (True, False)
+            )
         number = len(steps)
         shown = scope.visible or (id if region is None else id.partition(GATHER)[0])
         step = Step(
@@ -287,13 +186,6 @@ class Plan:
         numbers[id] = number
         return step
 
-    @staticmethod
-    def _lazy_sources(scope: Scope, node_type: NodeType, inputs: Mapping[str, Any]) -> Iterator[int]:
-        for name, item in inputs.items():
-            if node_type.inputs[name].lazy:
-                for link in links_in(item):
-                    yield scope.number(link.node)
-
     def give(self, scope: Scope, id: str, node_type: NodeType, key: bytes, keeps: bool) -> Step:
         """A step that stands for a value which is there already."""
         step = Step(
@@ -303,6 +195,17 @@ class Plan:
         self.steps.append(step)
         scope.numbers[id] = step.number
         return step
+
+
+def _eager(scope: Scope, node_type: NodeType, inputs: Mapping[str, Any]) -> set[int]:
+    """What a node with lazy inputs needs before it is called."""
+    ports = node_type.inputs
+    return {
+        scope.number(link.node)
+        for name, item in inputs.items()
+        if not ports[name].lazy or (ports[name].lazy_items and type(item) is Link)
+        for link in links_in(item)
+    }
 
 
 def make_plan(
@@ -378,7 +281,7 @@ def reachable(nodes: Mapping[str, NodeSpec], targets: Sequence[str]) -> tuple[li
             continue
         seen.add(target)
         rank = (place,)
-        stack: list[tuple[str, Iterator[str]]] = [(target, _sources(nodes[target].inputs))]
+        stack = [(target, _sources(nodes[target].inputs))]
         while stack:
             id, sources = stack[-1]
             for source in sources:
@@ -394,6 +297,10 @@ def reachable(nodes: Mapping[str, NodeSpec], targets: Sequence[str]) -> tuple[li
 
 
 def _sources(inputs: Mapping[str, Any]) -> Iterator[str]:
+    found = []
     for item in inputs.values():
-        for link in links_in(item):
-            yield link.node
+        if type(item) is Link:
+            found.append(item.node)
+        elif type(item) is list:
+            found += [part.node for part in item if type(part) is Link]
+    return iter(found)

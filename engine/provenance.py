@@ -41,7 +41,7 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 
 def _seeds(step: object) -> dict[str, int]:
-    from engine.plan import Step
+    from engine.steps import Step
 
     assert isinstance(step, Step)
     seeds = {}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from engine.errors import NodeError
 from engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
 from engine.mapping import GATHER
-from engine.plan import IDLE, Plan, Scope, Step
+from engine.plan import Plan
+from engine.steps import IDLE, Scope, Step
 
 if TYPE_CHECKING:
     from engine.events import Tier

@@ -30,12 +30,13 @@ from engine.events import (
 from engine.executor import Executor, InProcess
 from engine.lanes import LaneSizes
 from engine.mapping import GATHER
-from engine.plan import Plan, Step, make_plan
+from engine.plan import Plan, make_plan
 from engine.prepare import Prepared, prepare
 from engine.provenance import provenance
 from engine.result import Made, Result, made
 from engine.scheduler import Scheduler, StaleHit
 from engine.source import Source, read_source
+from engine.steps import Step
 from engine.unfold import Bounds
 from graphs.builder import current_graph
 from graphs.document import Workflow

@@ -16,22 +16,17 @@ from engine.audience import Audience
 from engine.cache import Cache, Outputs
 from engine.calls import Demand, Inputs, as_outputs
 from engine.context import CancelToken, Context
-from engine.declare import NodeType
 from engine.demands import Demands
 from engine.errors import Cancelled
 from engine.events import Emitter, Tier
 from engine.executor import Done, Executor, Task, call
 from engine.expansion import Expansion
 from engine.held import Held
-from engine.lanes import Lane, Lanes, LaneSizes
-from engine.plan import DONE, DROPPED, IDLE, READY, RUNNING, UNFOLDED, WAITING, Plan, Scope, Step
+from engine.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
+from engine.plan import Plan
 from engine.reporter import Reporter
+from engine.steps import DONE, DROPPED, IDLE, READY, RUNNING, UNFOLDED, WAITING, Scope, Step
 from engine.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
-
-QUICK_SECONDS = 0.0005
-"""A node that takes no longer is run by the scheduler itself: handing it to a thread would cost as much."""
-PROBE_SECONDS = 0.005
-"""How long the scheduler waits for the first call of a type, to see whether it is quick."""
 
 
 class StaleHit(Exception):  # noqa: N818
@@ -88,7 +83,7 @@ class Scheduler:
         self._ends: dict[int, list[Scope]] = {}
         """The scopes of single items, by the steps that they are for: then what they were given is let go."""
         self._asked: set[int] = set()  # steps whose `needs` was called
-        self._quick: dict[NodeType, bool] = {}
+        self._pace = Pace()
         self._audience = Audience(plan, self.held, self.report, on_output)
         plan.on_move = self._moved
 
@@ -233,12 +228,12 @@ class Scheduler:
         task = Task(step.number, node_type, inputs, context)
         step.state = RUNNING
         steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
-        quick = self._quick.get(node_type)
+        quick = self._pace.is_quick(node_type)
         alone = not self.flying and not self.lanes.count
         if not node_type.is_async and not is_open and (steers or (self.executor.inline and (quick or alone))):
             done = call(task, self.executor.around)
             del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
-            self._quick[node_type] = quick is not False and done.seconds < QUICK_SECONDS
+            self._pace.saw(node_type, done.seconds)
             self._finish(step, done)
             return
         lane = self.lanes.of(node_type)
@@ -254,7 +249,7 @@ class Scheduler:
             del task, inputs, context
             self._collect(PROBE_SECONDS)
             if step.number in self.flying:
-                self._quick[node_type] = False
+                self._pace.saw(node_type, PROBE_SECONDS)
 
     # -- what others tell
 
@@ -274,7 +269,7 @@ class Scheduler:
                 if lane is not None:
                     lane.running -= 1
                 step = self.plan.steps[mail.number]
-                self._quick[step.type] = mail.seconds < QUICK_SECONDS and self._quick.get(step.type, True)
+                self._pace.saw(step.type, mail.seconds)
                 self._finish(step, mail)
             del mail
             self.lanes.resume()

@@ -36,6 +36,8 @@ class TypeSignature:
     head: bytes
     names: tuple[str, ...]
     defaults: Mapping[str, bytes]
+    converts: frozenset[str]
+    """Inputs whose literals change their form on the way to the node."""
 
     @classmethod
     def of(cls, node_type: NodeType, code: str | None, out: str | None) -> TypeSignature:
@@ -46,7 +48,7 @@ class TypeSignature:
             for name, port in node_type.inputs.items()
             if port.default is not MISSING
         }
-        return cls(pack([node_type.name, node_type.version, code, out]), names, defaults)
+        return cls(pack([node_type.name, node_type.version, code, out]), names, defaults, converting(node_type.inputs))
 
 
 def node_key(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: str | None, linked: Linked) -> bytes:
@@ -73,6 +75,11 @@ def node_key(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: s
         else:
             parts.append(pack([name, _LITERAL, canonical(item)]))
     return hashlib.blake2b(b"".join(parts), digest_size=20).digest()
+
+
+def converting(ports: Mapping[str, Port]) -> frozenset[str]:
+    """The inputs that `normal_inputs` may change."""
+    return frozenset(name for name, port in ports.items() if port.converts)
 
 
 def normal_inputs(inputs: Mapping[str, Any], ports: Mapping[str, Port]) -> Mapping[str, Any]:

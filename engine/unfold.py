@@ -10,9 +10,10 @@ from typing import Any
 from engine.cache import Outputs
 from engine.expansion import Expansion, given_key, given_type
 from engine.mapping import GATHER, has_maps
-from engine.plan import Plan, Scope, Step, map_scope, reachable
+from engine.plan import Plan, map_scope, reachable
 from engine.ports import MISSING
 from engine.prepare import prepare
+from engine.steps import Scope, Step
 from graphs.document import Link, NodeSpec, Workflow
 
 Give = Callable[[Step, Any], None]
