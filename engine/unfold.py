@@ -140,7 +140,9 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     results = tuple(Link.parse(prepared.aliases.get(str(link), str(link))) for link in results)
     errors = [problem for problem in prepared.problems if problem.severity == "error" and problem.code != "no_output"]
     if errors:
-        said = dict.fromkeys(f"{problem.node}: {problem.message}" for problem in errors)
+        said = dict.fromkeys(
+            f"{problem.node}: {problem.message}" if problem.node else problem.message for problem in errors
+        )
         raise ValueError(f"the graph it returned has errors: {' '.join(islice(said, 3))}")
     ends = [link.node for link in results]
     ends += [id for id, spec in document.nodes.items() if (known := catalogue.get(spec.type)) and known.output]

@@ -9,7 +9,7 @@ from graphs import Graph
 
 T = TypeVar("T")
 _PLAIN = (str, int, float, bool, type(None))
-_Rounds = Annotated[int, Range(0, 10_000)]
+_Rounds = Annotated[int, Range(0, 5_000)]
 
 
 def _pairs(view: NodeView) -> list[Problem]:
