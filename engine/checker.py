@@ -13,6 +13,7 @@ from engine.context import resolve_input_path
 from engine.declare import NodeType, NodeView
 from engine.errors import InputPathError
 from engine.mapping import find_axes, has_maps
+from engine.migrate import older_version
 from engine.ports import MISSING, OutputPort, Port, validate
 from engine.types import accepts, bind, describe, substitute
 from graphs.document import Link, NodeSpec, Workflow
@@ -181,7 +182,7 @@ class Checker:
         for name, item in given.items():
             port = ports.get(name)
             if port is None:
-                self._unknown_input(id, name, node_type)
+                self._unknown_input(id, name, node_type, spec)
                 continue
             kind = type(item)
             if kind is Link:
@@ -309,9 +310,11 @@ class Checker:
 
     # -- wording
 
-    def _unknown_input(self, id: str, name: str, node_type: NodeType) -> None:
+    def _unknown_input(self, id: str, name: str, node_type: NodeType, spec: NodeSpec) -> None:
         names = list(node_type.inputs)
         message = f"{node_type.name} has no input {shown(name)}; it has {', '.join(names) or 'none'}."
+        if (version := older_version(spec, node_type)) is not None:
+            message += f' Version {version} had: with "version": {version} the node is brought up to date.'
         self._add("unknown_input", id, name, message, name, names, near(name, names))
 
     def _missing(self, id: str, port: Port) -> None:

@@ -41,6 +41,15 @@ def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Pr
     return workflow.model_copy(update={"nodes": {**workflow.nodes, **changed}}), problems
 
 
+def older_version(spec: NodeSpec, node_type: NodeType) -> int | None:
+    """The newest older version that a node's inputs may be written for; None when none of them fits."""
+    for version in sorted(node_type.migrations, reverse=True):
+        inputs, why = _inputs(spec, version, node_type)
+        if not why and inputs.keys() <= node_type.inputs.keys():
+            return version
+    return None
+
+
 def _inputs(spec: NodeSpec, version: int, node_type: NodeType) -> tuple[Mapping[str, object], str]:
     if version > node_type.version:
         return {}, f"is newer than the installed version {node_type.version}: install the pack that made this document"

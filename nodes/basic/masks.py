@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from engine import Range, node
 from nodes.images.scaling import MAX_SIDE
@@ -169,19 +169,24 @@ def grow_mask(mask: Mask, pixels: Annotated[int, Range(-256, 256)] = 8) -> Mask:
     return Mask(_each(mask.pixels, lambda plane: _dilated(plane, pixels)))
 
 
-@node("feather_mask", category="mask")
-def feather_mask(mask: Mask, radius: Annotated[float, Range(0.0, 256.0)] = 4.0) -> Mask:
+def _radius_is_sigma(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 called the standard deviation a radius, which people took for how far the edge reaches."""
+    return {"sigma" if name == "radius" else name: item for name, item in inputs.items()}
+
+
+@node("feather_mask", version=2, category="mask", migrations={1: _radius_is_sigma})
+def feather_mask(mask: Mask, sigma: Annotated[float, Range(0.0, 256.0)] = 4.0) -> Mask:
     """A mask with soft edges: blurred by a Gaussian.
 
     Args:
         mask: one mask or a batch.
-        radius: the Gaussian's standard deviation in pixels; the edge gets about four times as wide.
+        sigma: the Gaussian's standard deviation in pixels; the edge gets about four times as wide.
     """
     import cv2
 
-    if radius == 0:
+    if sigma == 0:
         return mask
-    blurred = _each(mask.pixels, lambda plane: cv2.GaussianBlur(plane, (0, 0), radius, borderType=cv2.BORDER_REPLICATE))
+    blurred = _each(mask.pixels, lambda plane: cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
     return Mask(blurred.clamp_(0, 1))
 
 

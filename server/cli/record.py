@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.events import Event, OnEvent, to_json
+from server.cli.report import say
 
 if TYPE_CHECKING:
     from graphs.document import Workflow
@@ -139,7 +140,7 @@ def print_profile(record: Record) -> None:
         ((fate.seconds, id, fate) for id, fate in record.fates.items() if fate.runs or fate.failed), reverse=True
     )
     total = record.seconds or sum(seconds for seconds, _, _ in ran)
-    table = Table("node", "", box=None, pad_edge=False, title=f"The run {record.end}", title_justify="left")
+    table = Table("node", "", box=None, pad_edge=False)
     table.add_column("time", justify="right")
     table.add_column("share", justify="right")
     table.add_column("")
@@ -154,6 +155,7 @@ def print_profile(record: Record) -> None:
     idle = total - sum(seconds for seconds, _, _ in ran)
     if idle > 0:
         table.add_row("between nodes", "", duration(idle), f"{idle / total:.0%}")
+    say(f"the run {record.end}")
     Console(stderr=True, highlight=False).print(table)
 
 
