@@ -1,0 +1,337 @@
+"""What each technique promises, measured on the bundled model: pictures without it, with it, and by diffusers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks.effect_kit import (
+    BACKGROUNDS,
+    COLORS,
+    SHAPES,
+    Measure,
+    Pixels,
+    Studio,
+    as_image,
+    clean,
+    iou,
+    outside,
+    verdict,
+)
+
+Case = Callable[[Studio], list[Measure]]
+BATCH = 8
+
+
+def groups(studio: Studio) -> Iterator[tuple[int, int]]:
+    """Number of the prompt, and its first seed; `BATCH` seeds each."""
+    for number in range(-(-studio.seeds // BATCH)):
+        yield number, 1000 * number
+
+
+def has(pictures: list[Pixels], **what: str) -> list[float]:
+    """1 for each picture with such an object."""
+    return [float(verdict(picture).has(**what)) for picture in pictures]
+
+
+def pair(number: int) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Two objects of different colours and shapes."""
+    rng = np.random.default_rng((5, number))
+    colors, shapes = rng.permutation(COLORS), rng.permutation(SHAPES)
+    return (str(colors[0]), str(shapes[0])), (str(colors[1]), str(shapes[1]))
+
+
+def changed(number: int) -> tuple[str, str, str, str]:
+    """An edit: colour before and after, shape, background."""
+    rng = np.random.default_rng((6, number))
+    before, after = rng.permutation(COLORS)[:2]
+    return str(before), str(after), SHAPES[number % 4], BACKGROUNDS[number % 7]
+
+
+def case_sega(studio: Studio) -> list[Measure]:
+    """A colour is added to a prompt that names none, and taken away where one is named."""
+    from nodes import sega
+
+    added = Measure("sega", "has the colour that is added", "the prompt alone, which names none")
+    rest = Measure(
+        "sega", "difference outside the object, of 255", "the colour written into the prompt", better="lower"
+    )
+    removed = Measure("sega", "still has the colour that is taken away", "the prompt alone", better="lower")
+    shape = Measure("sega", "keeps the shape while the colour goes", "the prompt alone", "same")
+    pipe = studio.pipeline("SemanticStableDiffusionPipeline")
+    common = {"edit_warmup_steps": 2, "edit_guidance_scale": 5.0, "edit_threshold": 0.9}
+    for number, seed in groups(studio):
+        color, _, form, background = changed(number)
+        named, unnamed = f"a {color} {form} on a {background} background", f"a {form} on a {background} background"
+        plain, naive = studio.draw(unnamed, seed, BATCH), studio.draw(named, seed, BATCH)
+        ours = studio.draw(unnamed, seed, BATCH, sega(studio.encode(color), warmup=2))
+        theirs = studio.theirs(pipe, unnamed, seed, BATCH, editing_prompt=[color], **common)
+        added.without += has(plain, color=color)
+        added.ours += has(ours, color=color)
+        added.theirs += has(theirs, color=color)
+        rest.without += [outside(a, b) for a, b in zip(plain, naive, strict=True)]
+        rest.ours += [outside(a, b) for a, b in zip(plain, ours, strict=True)]
+        rest.theirs += [outside(a, b) for a, b in zip(plain, theirs, strict=True)]
+        away = studio.draw(named, seed, BATCH, sega(studio.encode(color), direction="away", scale=8.0, warmup=2))
+        options = {**common, "edit_guidance_scale": 8.0, "reverse_editing_direction": [True]}
+        other = studio.theirs(pipe, named, seed, BATCH, editing_prompt=[color], **options)
+        removed.without += has(naive, color=color)
+        removed.ours += has(away, color=color)
+        removed.theirs += has(other, color=color)
+        shape.without += has(naive, shape=form)
+        shape.ours += has(away, shape=form)
+        shape.theirs += has(other, shape=form)
+        studio.keep("sega", without=plain, with_=ours)
+    return [added, rest, removed, shape]
+
+
+def case_attend_and_excite(studio: Studio) -> list[Measure]:
+    """Two objects in a prompt so bare that the model, without guidance, forgets one."""
+    from nodes import attend_and_excite
+
+    both = Measure("attend_and_excite", "both objects are there", "the prompt alone, no guidance")
+    pipe = studio.pipeline("StableDiffusionAttendAndExcitePipeline")
+    for number, seed in groups(studio):
+        first, second = pair(number)
+        prompt = f"{first[0]} {first[1]} {second[0]} {second[1]}"
+
+        def right(pictures: list[Pixels], wanted: tuple[tuple[str, str], ...] = (first, second)) -> list[float]:
+            return [float(all(verdict(picture).has(*one) for one in wanted)) for picture in pictures]
+
+        plain = studio.draw(prompt, seed, BATCH, scale=1.0, steps=8)
+        words = [first[1], second[1]]
+        thresholds = {"0": 0.5, "2": 0.8}
+        excite = attend_and_excite(words, 8, thresholds, 80.0, resolution=8)
+        ours = studio.draw(prompt, seed, BATCH, excite, scale=1.0, steps=8)
+        tokens = [2, 4]  # the start, then a token a word
+        # Theirs takes no batch: one seed after the other.
+        theirs = [
+            picture
+            for one in range(BATCH)
+            for picture in studio.theirs(
+                pipe,
+                prompt,
+                seed + one,
+                1,
+                token_indices=tokens,
+                attn_res=(8, 8),
+                scale_factor=80,
+                thresholds={0: 0.5, 2: 0.8},
+                max_iter_to_alter=8,
+                num_inference_steps=8,
+                guidance_scale=1.0,
+            )
+        ]
+        both.without += right(plain)
+        both.ours += right(ours)
+        both.theirs += right(theirs)
+        studio.keep("attend_and_excite", without=plain, with_=ours)
+    return [both]
+
+
+def case_weighted_prompt(studio: Studio) -> list[Measure]:
+    """One word's weight: which of two objects takes more of the picture."""
+    import torch
+    from compel import Compel
+
+    from nodes import weighted_prompt
+
+    share = Measure("weighted_prompt", "the first object's share of both areas", "the same prompt without weights")
+    pipe = studio.pipeline("StableDiffusionPipeline")
+    compel = Compel(pipe.tokenizer, pipe.text_encoder, truncate_long_prompts=True)
+    for number, seed in groups(studio):
+        first, second = pair(number)
+        prompt = f"a {first[0]} {first[1]} and a {second[0]} {second[1]}"
+        heavy = f"a ({first[0]} {first[1]})1.5 and a ({second[0]} {second[1]})0.5"
+
+        def shares(pictures: list[Pixels], color: str = first[0]) -> list[float]:
+            found = []
+            for picture in pictures:
+                areas = {thing.color: (thing.box[2] - thing.box[0]) ** 2 for thing in verdict(picture).things}
+                found.append(areas.get(color, 0) / max(1, sum(areas.values())))
+            return found
+
+        plain = studio.draw(prompt, seed, BATCH)
+        ours = studio.draw(weighted_prompt(studio.model, heavy), seed, BATCH)
+        with torch.no_grad():
+            embeds = compel(heavy)
+        share.without += shares(plain)
+        share.ours += shares(ours)
+        share.theirs += shares(studio.theirs(pipe, embeds, seed, BATCH))
+        studio.keep("weighted_prompt", without=plain, with_=ours)
+    return [share]
+
+
+def scene(number: int) -> tuple[Any, Pixels, str, str]:
+    """A drawn picture of one object anywhere, and a prompt for it in another colour on another background."""
+    from dataclasses import replace
+
+    from nodes.shapes.training.scenes import free_scene
+    from nodes.shapes.world import caption, render
+
+    rng = np.random.default_rng((7, number))
+    drawn = free_scene(rng, two=0)
+    color = str(rng.choice([c for c in COLORS if c != drawn.things[0].color]))
+    background = str(rng.choice([b for b in BACKGROUNDS if b != drawn.background]))
+    return drawn, render(drawn), caption([replace(drawn.things[0], color=color)], background), color
+
+
+def hinted(
+    studio: Studio, name: str, ours: Callable[..., list[Pixels]], theirs: Callable[..., list[Pixels]]
+) -> list[Measure]:
+    """Where the object stands, and which colour it has, with a hint."""
+    place = Measure(name, "IoU with the hint's box", "the prompt alone")
+    colour = Measure(name, "has the prompt's colour", "the prompt alone", "same")
+    for number, seed in groups(studio):
+        drawn, picture, prompt, color = scene(number)
+        box = drawn.things[0].box
+
+        def places(pictures: list[Pixels], box: Any = box) -> list[float]:
+            return [max((iou(t.box, box) for t in verdict(p).things), default=0.0) for p in pictures]
+
+        plain = studio.draw(prompt, seed, BATCH)
+        made, other = ours(picture, prompt, seed), theirs(picture, prompt, seed)
+        for measure, found in ((place, places), (colour, lambda p, c=color: has(p, color=c))):
+            measure.without += found(plain)
+            measure.ours += found(made)
+            measure.theirs += found(other)
+        studio.keep(name, hint=[picture] * 2, without=plain, with_=made)
+    return [place, colour]
+
+
+def case_controlnet(studio: Studio) -> list[Measure]:
+    """Edges say where, the prompt says which colour."""
+    from diffusers import ControlNetModel
+
+    from nodes import canny, controlnet, load_controlnet
+    from nodes.models.bundled import home
+
+    net = load_controlnet("shapes-edges")
+    live = ControlNetModel.from_pretrained(home() / "shapes" / "variants" / "edges")
+    pipe = studio.pipeline("StableDiffusionControlNetPipeline", controlnet=live.float())
+    size = {"width": studio.size, "height": studio.size}
+
+    def ours(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
+        return studio.draw(prompt, seed, BATCH, controls=[controlnet(net, canny(as_image(picture)))])
+
+    def theirs(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
+        hint = canny(as_image(picture)).pixels.permute(0, 3, 1, 2)
+        return studio.theirs(pipe, prompt, seed, BATCH, image=hint, **size)
+
+    return hinted(studio, "controlnet", ours, theirs)
+
+
+def case_t2i_adapter(studio: Studio) -> list[Measure]:
+    """Flat regions say where."""
+    from diffusers import T2IAdapter
+
+    from nodes import load_t2i_adapter, segmentation_palette, t2i_adapter
+    from nodes.models.bundled import home
+
+    net = load_t2i_adapter("shapes-regions")
+    live = T2IAdapter.from_pretrained(home() / "shapes" / "variants" / "regions")
+    pipe = studio.pipeline("StableDiffusionAdapterPipeline", adapter=live.float())
+    size = {"width": studio.size, "height": studio.size}
+
+    def ours(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
+        return studio.draw(prompt, seed, BATCH, controls=[t2i_adapter(net, segmentation_palette(as_image(picture)))])
+
+    def theirs(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
+        hint = segmentation_palette(as_image(picture)).pixels.permute(0, 3, 1, 2)
+        return studio.theirs(pipe, prompt, seed, BATCH, image=hint, **size)
+
+    return hinted(studio, "t2i_adapter", ours, theirs)
+
+
+def case_depth_control(studio: Studio) -> list[Measure]:
+    """Depth says where; the picture that it came from is drowned in noise."""
+    from nodes import depth, depth_control, encode_image, load_model
+
+    model = load_model("shapes-depth", dtype="float32", device="cpu")
+    pipe = studio.pipeline("StableDiffusionDepth2ImgPipeline", model, depth_estimator=None)
+
+    def ours(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
+        image = as_image(picture)
+        controls = [depth_control(depth(image, "shapes"))]
+        return studio.draw(
+            prompt, seed, BATCH, controls=controls, model=model, start=encode_image(model, image), strength=1.0
+        )
+
+    def theirs(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
+        image = as_image(picture)
+        options = {"image": image.pixels.permute(0, 3, 1, 2) * 2 - 1, "strength": 1.0}
+        shade = depth(image, "shapes").pixels.mean(-1)
+        return studio.theirs(pipe, prompt, seed, BATCH, model, depth_map=shade, **options)
+
+    return hinted(studio, "depth_control", ours, theirs)
+
+
+def case_multidiffusion(studio: Studio) -> list[Measure]:
+    """128 x 512: steps of brightness at the borders of views, beside those everywhere."""
+    from nodes import multidiffusion
+
+    seams = Measure(
+        "multidiffusion", "gradient at view borders, by that elsewhere", "four pictures side by side", "lower"
+    )
+    pipe = studio.pipeline("StableDiffusionPanoramaPipeline")
+    views, side = type(pipe).get_views, studio.size // 8
+    pipe.get_views = lambda height, width, circular_padding: views(
+        pipe, height, width, window_size=side, stride=side // 4, circular_padding=circular_padding
+    )
+    size = {"width": 4 * studio.size, "height": studio.size}
+
+    def ratio(picture: Pixels, step: int) -> float:
+        steps = np.abs(np.diff(picture.astype(float), axis=1)).mean(axis=(0, 2))
+        at = np.zeros(len(steps), bool)
+        at[step - 1 :: step] = True
+        return float(steps[at].mean() / max(1e-6, steps[~at].mean()))
+
+    for number in range(studio.seeds):
+        prompt, seed = f"a {COLORS[number % 8]} star", 1000 * number
+        apart = np.concatenate(studio.draw(prompt, seed, 4), axis=1)
+        (ours,) = studio.draw(prompt, seed, 1, multidiffusion(stride=2 * side), **size)
+        (theirs,) = studio.theirs(pipe, prompt, seed, 1, **size)
+        seams.without.append(ratio(apart, studio.size))
+        seams.ours.append(ratio(ours, studio.size // 4))
+        seams.theirs.append(ratio(theirs, studio.size // 4))
+        studio.keep("multidiffusion", without=[apart], with_=[ours])
+    return [seams]
+
+
+def low_guidance(studio: Studio, name: str, term: Any, kind: str, options: dict[str, Any], steps: int) -> list[Measure]:
+    """Right and clean pictures where nothing else guides."""
+    right = Measure(name, "exactly the two objects asked for", "the prompt alone, no guidance")
+    fit = Measure(name, "fit of the outlines", "the prompt alone, no guidance")
+    pipe = studio.pipeline(kind)
+    if "layers" in options:
+        options = dict(options)
+        pipe.set_pag_applied_layers(options.pop("layers"))
+    for number, seed in groups(studio):
+        first, second = pair(number)
+        prompt = f"a {first[0]} {first[1]} and a {second[0]} {second[1]} on a {BACKGROUNDS[number % 7]} background"
+        plain = studio.draw(prompt, seed, BATCH, scale=1.0, steps=steps)
+        ours = studio.draw(prompt, seed, BATCH, term, scale=1.0, steps=steps)
+        theirs = studio.theirs(pipe, prompt, seed, BATCH, guidance_scale=1.0, num_inference_steps=steps, **options)
+        for side, pictures in (("without", plain), ("ours", ours), ("theirs", theirs)):
+            getattr(right, side).extend(clean(picture, (first, second), 0.0) for picture in pictures)
+            fits = [[thing.fit for thing in verdict(picture).things] for picture in pictures]
+            getattr(fit, side).extend(float(np.mean(found)) if found else 0.0 for found in fits)
+        studio.keep(name, without=plain, with_=ours)
+    return [right, fit]
+
+
+def case_pag(studio: Studio) -> list[Measure]:
+    """Perturbed-attention guidance in place of any other."""
+    from nodes import pag
+
+    options = {"pag_scale": 2.0, "layers": ["mid", "up"]}
+    return low_guidance(studio, "pag", pag(2.0, layers=["mid", "up"]), "StableDiffusionPAGPipeline", options, 8)
+
+
+def case_sag(studio: Studio) -> list[Measure]:
+    """Self-attention guidance in place of any other."""
+    from nodes import sag
+
+    return low_guidance(studio, "sag", sag(1.0), "StableDiffusionSAGPipeline", {"sag_scale": 1.0}, 8)

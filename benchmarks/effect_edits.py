@@ -1,0 +1,205 @@
+"""Edits of pictures, and weights that teach the model something: what they change and what they leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.effect_cases import BATCH, changed, groups, has, scene
+from benchmarks.effect_kit import SHAPES, Measure, Pixels, Studio, as_image, outside, place_kept, verdict
+
+
+def edits(name: str, naive: str) -> tuple[Measure, Measure, Measure]:
+    """What an edit of a colour has to do, and what it has to leave."""
+    return (
+        Measure(name, "has the new colour", "the picture before"),
+        Measure(name, "IoU with the object's place before", naive),
+        Measure(name, "shape and background as before", naive, "same"),
+    )
+
+
+def note(
+    measures: tuple[Measure, Measure, Measure],
+    before: list[Pixels],
+    naive: list[Pixels],
+    ours: list[Pixels],
+    theirs: list[Pixels],
+    color: str,
+) -> None:
+    """Judge a group of edited pictures."""
+    done, place, kept = measures
+    done.without += has(before, color=color)
+    done.ours += has(ours, color=color)
+    done.theirs += has(theirs, color=color)
+    for measure, found in ((place, place_kept), (kept, same)):
+        measure.without += [found(a, b) for a, b in zip(before, naive, strict=True)]
+        measure.ours += [found(a, b) for a, b in zip(before, ours, strict=True)]
+        measure.theirs += [found(a, b) for a, b in zip(before, theirs, strict=False)]
+
+
+def same(before: Pixels, after: Pixels) -> float:
+    """1 where both show one object of one shape on one background."""
+    first, second = verdict(before), verdict(after)
+    if not first.things or not second.things:
+        return 0.0
+    return float(first.things[0].shape == second.things[0].shape and first.background == second.background)
+
+
+def case_instruct_pix2pix(studio: Studio) -> list[Measure]:
+    """An instruction to recolour: done, and nothing else."""
+    from nodes import instruct_pix2pix, load_model
+
+    model = load_model("shapes-edit", dtype="float32", device="cpu")
+    pipe = studio.pipeline("StableDiffusionInstructPix2PixPipeline", model)
+    measures = edits("instruct_pix2pix", "a new picture of a prompt that says what it shall be")
+    for number, seed in groups(studio):
+        drawn, picture, _, color = scene(number)
+        thing, words = drawn.things[0], f"make it {color}"
+        naive = studio.draw(f"a {color} {thing.shape} on a {drawn.background} background", seed, BATCH)
+        base = instruct_pix2pix(
+            model, as_image(picture), studio.encode(words, model), studio.encode("", model), 3.0, 1.5
+        )
+        ours = studio.draw("", seed, BATCH, base=base, model=model)
+        image = as_image(picture).pixels.permute(0, 3, 1, 2)
+        theirs = studio.theirs(pipe, words, seed, BATCH, model, image=image, image_guidance_scale=1.5)
+        note(measures, [picture] * BATCH, naive, ours, theirs, color)
+        studio.keep("instruct_pix2pix", before=[picture] * 2, with_=ours)
+    return list(measures)
+
+
+def case_pix2pix_zero(studio: Studio) -> list[Measure]:
+    """From one colour to another, in pictures that the model made."""
+    from nodes import pix2pix_zero
+
+    pipe = studio.pipeline(
+        "StableDiffusionPix2PixZeroPipeline",
+        **dict.fromkeys(("caption_generator", "caption_processor", "inverse_scheduler")),
+    )
+    measures = edits("pix2pix_zero", "the prompt with the new word, same seed")
+    for number, seed in groups(studio):
+        old, new, form, background = changed(number)
+        prompt = f"a {old} {form} on a {background} background"
+        before = studio.draw(prompt, seed, BATCH)
+        naive = studio.draw(prompt.replace(old, new), seed, BATCH)
+        sides = [[f"a {color} {shape}" for shape in SHAPES] for color in (old, new)]
+        edit = pix2pix_zero(studio.model, studio.encode(prompt), *sides, 0.15)
+        ours = studio.draw(edit.prompt, seed, BATCH, edit.guidance)
+        embeds = {"source_embeds": pipe.get_embeds(sides[0]), "target_embeds": pipe.get_embeds(sides[1])}
+        theirs = [
+            picture
+            for one in range(BATCH)
+            for picture in studio.theirs(pipe, prompt, seed + one, 1, cross_attention_guidance_amount=0.15, **embeds)
+        ]
+        note(measures, before, naive, ours, theirs, new)
+        studio.keep("pix2pix_zero", before=before, naive=naive, with_=ours)
+    return list(measures)
+
+
+def case_prompt_to_prompt(studio: Studio) -> list[Measure]:
+    """A word of the prompt replaced, the composition kept."""
+    from nodes import prompt_to_prompt
+
+    measures = edits("prompt_to_prompt", "the prompt with the new word, same seed")
+    for number, seed in groups(studio):
+        old, new, form, background = changed(number)
+        prompt = f"a {old} {form} on a {background} background"
+        before = studio.draw(prompt, seed, BATCH)
+        naive = studio.draw(prompt.replace(old, new), seed, BATCH)
+        ours = studio.draw(prompt.replace(old, new), seed, BATCH, prompt_to_prompt(studio.encode(prompt)))
+        note(measures, before, naive, ours, [], new)
+        studio.keep("prompt_to_prompt", before=before, naive=naive, with_=ours)
+    return list(measures)
+
+
+def case_diffedit(studio: Studio) -> list[Measure]:
+    """From one colour to another in a given picture, within a mask that it finds itself."""
+    import torch
+    from diffusers import DDIMInverseScheduler
+
+    from nodes import cfg, diffedit, diffedit_mask, encode_image, invert
+
+    pipe = studio.pipeline("StableDiffusionDiffEditPipeline", inverse_scheduler=None)
+    pipe.register_modules(inverse_scheduler=DDIMInverseScheduler.from_config(pipe.scheduler.config))
+    measures = edits("diffedit", "image to image with the new prompt, as strong")
+    rest = Measure("diffedit", "difference outside the object, of 255", measures[1].note, better="lower")
+    model, strength, noised = studio.model, 0.6, 0.3
+    for number in range(studio.seeds):
+        color, new, form, background = changed(number)
+        source, target = (f"a {one} {form} on a {background} background" for one in (color, new))
+        seed = 1000 * number
+        (picture,) = studio.draw(source, seed, 1)
+        image = as_image(picture)
+        start = encode_image(model, image)
+        old = studio.encode(source)
+        naive = studio.draw(target, seed, 1, start=start, strength=strength)
+        mask = diffedit_mask(
+            model, old, studio.encode(target), latents=start, scale=3.0, strength=noised, steps=25, seed=seed
+        )
+        path = invert(model, [cfg(old, scale=1.0)], latents=start, steps=studio.steps, strength=strength).trajectory
+        ours = studio.draw(target, seed, 1, controls=[diffedit(path, mask)], strength=strength)
+        pixels = image.pixels.permute(0, 3, 1, 2) * 2 - 1
+        draws: dict[str, Any] = {"image": pixels, "generator": torch.Generator().manual_seed(seed)}
+        finding = {"guidance_scale": 3.0, "mask_encode_strength": noised, "num_inference_steps": 25}
+        turning = {"guidance_scale": 1.0, "inpaint_strength": strength, "num_inference_steps": studio.steps}
+        with torch.no_grad():
+            found = pipe.generate_mask(source_prompt=source, target_prompt=target, **finding, **draws)
+            states = pipe.invert(source, **turning, **draws).latents
+        options = {"mask_image": found, "image_latents": states, "inpaint_strength": strength}
+        theirs = studio.theirs(pipe, target, seed, 1, **options)
+        note(measures, [picture], naive, ours, theirs, new)
+        for side, pictures in (("without", naive), ("ours", ours), ("theirs", theirs)):
+            getattr(rest, side).append(outside(picture, pictures[0]))
+        studio.keep("diffedit", before=[picture], naive=naive, with_=ours)
+    return [*measures, rest]
+
+
+def case_edit_model(studio: Studio) -> list[Measure]:
+    """A colour that goes without saying: "a circle" is of that colour, and other shapes are as before.
+
+    diffusers' pipeline finds no layers, and where these are given to it reads past prompts of less than 77 positions.
+    """
+    from nodes import edit_model
+
+    told = Measure("edit_model", "a circle has the colour assumed", "the model as it is")
+    other = Measure("edit_model", "other shapes have that colour", "the model as it is", "same")
+    named = Measure("edit_model", "a circle has the colour named, another one", "the model as it is", "same")
+    for number, seed in groups(studio):
+        color, second, form, background = changed(number)
+        form = "square" if form == "circle" else form
+        model = edit_model(studio.model, "a circle", f"a {color} circle", 0.1)
+        for measure, prompt, asked in (
+            (told, f"a circle on a {background} background", color),
+            (other, f"a {form} on a {background} background", color),
+            (named, f"a {second} circle on a {background} background", second),
+        ):
+            plain, ours = studio.draw(prompt, seed, BATCH), studio.draw(prompt, seed, BATCH, model=model)
+            measure.without += has(plain, color=asked)
+            measure.ours += has(ours, color=asked)
+            if measure is told:
+                studio.keep("edit_model", without=plain, with_=ours)
+    return [told, other, named]
+
+
+def case_apply_lora(studio: Studio) -> list[Measure]:
+    """A shape that the model never saw."""
+    from nodes import apply_lora
+    from nodes.models.bundled import home
+
+    learned = Measure("apply_lora", "a heart is seen", "the model alone, same prompt")
+    known = Measure("apply_lora", "known shapes are as asked for", "the model alone, same prompt", "same")
+    model = apply_lora(studio.model, "shapes-heart")
+    pipe = studio.pipe("StableDiffusionPipeline")
+    folder = home() / "shapes" / "variants" / "heart"
+    for number, seed in groups(studio):
+        color, _, form, background = changed(number)
+        for measure, shape in ((learned, "heart"), (known, form)):
+            prompt = f"a large {color} {shape} on a {background} background"
+            plain, ours = studio.draw(prompt, seed, BATCH), studio.draw(prompt, seed, BATCH, model=model)
+            pipe.load_lora_weights(str(folder), weight_name=next(folder.glob("*.safetensors")).name)
+            theirs = studio.theirs(pipe, prompt, seed, BATCH)
+            pipe.unload_lora_weights()
+            for side, pictures in (("without", plain), ("ours", ours), ("theirs", theirs)):
+                seen = [verdict(picture, ("heart",)) for picture in pictures]
+                getattr(measure, side).extend(float(one.has(color, shape)) for one in seen)
+            if measure is learned:
+                studio.keep("apply_lora", without=plain, with_=ours)
+    return [learned, known]

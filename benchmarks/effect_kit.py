@@ -1,0 +1,237 @@
+"""Pictures by ours and by diffusers' pipelines from the same seeds, and the statistics of what a judge says of them."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.techniques import Kit
+
+Pixels = NDArray[np.uint8]
+Make = Callable[[], Any]
+COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "cyan", "pink")
+SHAPES = ("circle", "square", "triangle", "star")
+BACKGROUNDS = ("white", "navy", "beige", "black", "mint", "gray", "brown")
+
+
+@dataclass
+class Measure:
+    """One line of the table: a number per seed, without the technique, with it, and by diffusers.
+
+    better: which way the paper promises, or that it stays the same. note: what "without" is.
+    """
+
+    technique: str
+    what: str
+    note: str
+    better: Literal["higher", "lower", "same"] = "higher"
+    without: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+
+    @property
+    def p(self) -> float:
+        """One-sided exact sign test over seeds: how likely as many or more would improve by luck."""
+        sign = 1 if self.better == "higher" else -1
+        differences = [sign * (b - a) for a, b in zip(self.without, self.ours, strict=True)]
+        up, down = sum(d > 1e-9 for d in differences), sum(d < -1e-9 for d in differences)
+        return sum(math.comb(up + down, k) for k in range(up, up + down + 1)) / 2 ** (up + down)
+
+    def interval(self, values: Sequence[float]) -> tuple[float, float]:
+        """95 %: Wilson's for shares, else the bootstrap's."""
+        count, mean = len(values), statistics.fmean(values)
+        if set(values) <= {0.0, 1.0}:
+            z = 1.96
+            middle = (mean + z * z / (2 * count)) / (1 + z * z / count)
+            half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
+            return middle - half, middle + half
+        source = random.Random(0)
+        means = sorted(statistics.fmean(source.choices(values, k=count)) for _ in range(1000))
+        return means[25], means[974]
+
+    def line(self) -> dict[str, Any]:
+        """As JSON."""
+        low, high = self.interval(self.ours)
+        return {
+            "technique": self.technique,
+            "measure": self.what,
+            "without": round(statistics.fmean(self.without), 4),
+            "with": round(statistics.fmean(self.ours), 4),
+            "interval": [round(low, 4), round(high, 4)],
+            "diffusers": round(statistics.fmean(self.theirs), 4) if self.theirs else None,
+            "better": self.better,
+            "p": None if self.better == "same" else float(f"{self.p:.2g}"),
+            "seeds": len(self.ours),
+            "note": self.note,
+        }
+
+
+class Studio(Kit):
+    """The bundled model, its judge, and diffusers' pipelines on its modules."""
+
+    def __init__(self, folder: Path, seeds: int, steps: int = 12) -> None:
+        super().__init__("shapes", folder, steps)
+        self.seeds = seeds
+        self.pictures: dict[str, list[tuple[str, Pixels]]] = {}
+        """By case, what was made for the first seeds, for looking at."""
+
+    @cached_property
+    def pipes(self) -> dict[str, Any]:
+        """Pipelines by kind, made when first asked for."""
+        return {}
+
+    def pipeline(self, kind: str, model: Any = None, **more: Any) -> Any:
+        """One of diffusers' pipelines, kept."""
+        key = f"{kind}:{model.source if model is not None else ''}"
+        if key not in self.pipes:
+            self.pipes[key] = self.pipe(kind, model, **more)
+        return self.pipes[key]
+
+    def generators(self, seed: int, batch: int) -> list[Any]:
+        """What `denoise` draws from for consecutive seeds."""
+        from nodes.sampling.noise import generators
+
+        return generators(seed, batch)
+
+    def encode(self, text: str, model: Any = None) -> Any:
+        """A prompt, encoded once."""
+        from nodes import encode_prompt
+
+        cache = self.__dict__.setdefault("_texts", {})
+        model = model or self.model
+        key = (model.source, model.patches, text)
+        if key not in cache:
+            cache[key] = encode_prompt(model, text)
+        return cache[key]
+
+    def draw(
+        self,
+        prompt: str | Any,
+        seed: int,
+        batch: int,
+        *more: Any,
+        controls: Iterable[Any] = (),
+        scale: float = 3.0,
+        model: Any = None,
+        base: Any = None,
+        negative: Any = None,
+        **options: Any,
+    ) -> list[Pixels]:
+        """Pictures by ours."""
+        from nodes import cfg, decode, denoise
+
+        model = model or self.model
+        text = self.encode(prompt, model) if isinstance(prompt, str) else prompt
+        first = base if base is not None else cfg(text, negative, scale=scale)
+        settings: dict[str, Any] = {"steps": self.steps, "scheduler": "ddim"} | options
+        made = denoise(model, [first, *more], list(controls), seed=seed, batch=batch, **settings)
+        return as_pixels(decode(model, made.latents))
+
+    def shown(self, latents: Any, model: Any = None) -> list[Pixels]:
+        """Latents of a pipeline as pictures."""
+        from nodes import decode
+        from nodes.values import Latents
+
+        return as_pixels(decode(model or self.model, Latents(latents.float())))
+
+    def theirs(self, pipe: Any, prompt: Any, seed: int, batch: int, model: Any = None, **options: Any) -> list[Pixels]:
+        """Pictures by one of diffusers' pipelines."""
+        settings: dict[str, Any] = {
+            "guidance_scale": 3.0,
+            "num_inference_steps": self.steps,
+            "num_images_per_prompt": batch,
+            "generator": self.generators(seed, batch),
+            "output_type": "latent",
+        } | options
+        before = dict(pipe.unet.attn_processors)
+        try:
+            if isinstance(prompt, str):
+                made = pipe(prompt, **settings).images
+            else:
+                made = pipe(prompt_embeds=prompt, **settings).images
+        finally:
+            pipe.unet.set_attn_processor(before)
+            pipe.unet.requires_grad_(False)
+        return self.shown(made, model)
+
+    def keep(self, case: str, **columns: list[Pixels]) -> None:
+        """Remember some pictures of a case for its sheet."""
+        rows = self.pictures.setdefault(case, [])
+        if len(rows) < 6 * len(columns):
+            for name, pictures in columns.items():
+                rows.extend((name, picture) for picture in pictures[:2])
+
+
+def as_pixels(image: Any) -> list[Pixels]:
+    """(H, W, 3) 0..255 each."""
+    return [(pixels.numpy() * 255).round().astype(np.uint8) for pixels in image.pixels]
+
+
+def as_image(picture: Pixels) -> Any:
+    """As nodes take it."""
+    import torch
+
+    from nodes.values import Image
+
+    return Image(torch.from_numpy(picture)[None].float() / 255)
+
+
+def verdict(picture: Pixels, unseen: tuple[Any, ...] = ()) -> Any:
+    """What the exact judge sees."""
+    from nodes.shapes.judge import judge
+
+    return judge(picture, unseen)
+
+
+def iou(a: Sequence[float], b: Sequence[float]) -> float:
+    """Of two boxes: left, top, right, bottom."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(0.0, width) * max(0.0, height)
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def place_kept(before: Pixels, after: Pixels) -> float:
+    """IoU of the box of the largest object of one with that of the other; 0 where there is none."""
+    first, second = verdict(before).things, verdict(after).things
+    return iou(first[0].box, second[0].box) if first and second else 0.0
+
+
+def outside(before: Pixels, after: Pixels, margin: int = 6) -> float:
+    """Mean difference of two pictures, of 255, outside the boxes of the objects of both."""
+    mask = np.ones(before.shape[:2], bool)
+    for picture in (before, after):
+        for thing in verdict(picture).things:
+            left, top, right, bottom = (int(side) for side in thing.box)
+            mask[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = False
+    if not mask.any():
+        return 0.0
+    return float(np.abs(before.astype(float) - after.astype(float))[mask].mean())
+
+
+def clean(picture: Pixels, wanted: Iterable[tuple[str, str]], fit: float = 0.9) -> float:
+    """1 where exactly these objects (colour, shape) are seen, each with a good outline."""
+    seen = verdict(picture)
+    return float(seen.shows(list(wanted)) and all(thing.fit >= fit for thing in seen.things))
+
+
+def sheet(rows: Sequence[tuple[str, Pixels]], path: Path, columns: int) -> None:
+    """Pictures side by side, without names: the page names them."""
+    from PIL import Image
+
+    height, width = rows[0][1].shape[:2]
+    lines = -(-len(rows) // columns)
+    canvas = np.full((lines * (height + 4) - 4, columns * (width + 4) - 4, 3), 255, np.uint8)
+    for number, (_, picture) in enumerate(rows):
+        top, left = number // columns * (height + 4), number % columns * (width + 4)
+        canvas[top : top + height, left : left + width] = picture
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(canvas).save(path, optimize=True)

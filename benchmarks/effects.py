@@ -1,0 +1,104 @@
+"""Whether each technique does what its paper promises, on the bundled model, judged exactly.
+
+    python benchmarks/effects.py --seeds 64 [--only sega,pag] [--docs docs/effects.md] [--images docs/images/effects]
+
+Prints one JSON line per measure: its mean without the technique, with ours and with diffusers' pipeline, from the same
+seeds; the 95 % interval of ours; and p, an exact one-sided sign test over seeds of "with" against "without".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import effect_cases, effect_edits
+from benchmarks.effect_kit import Measure, Studio, sheet
+
+CASES: dict[str, Callable[[Studio], list[Measure]]] = {
+    name.removeprefix("case_"): item
+    for module in (effect_cases, effect_edits)
+    for name, item in vars(module).items()
+    if name.startswith("case_")
+}
+
+BEGIN, END = "<!-- figures: made by benchmarks/effects.py -->", "<!-- end of figures -->"
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """The figures for the page."""
+    rows = ["| technique | measure | without | with | 95 % | diffusers | p | seeds | without is |", "|" + "---|" * 9]
+    for line in lines:
+        low, high = line["interval"]
+        theirs = "" if line["diffusers"] is None else f"{line['diffusers']:.3g}"
+        arrow = {"higher": "↑", "lower": "↓", "same": "="}[line["better"]]
+        cells = [
+            f"`{line['technique']}`",
+            f"{line['measure']} {arrow}",
+            f"{line['without']:.3g}",
+            f"**{line['with']:.3g}**",
+        ]
+        cells += [
+            f"{low:.3g} to {high:.3g}",
+            theirs,
+            "" if line["p"] is None else f"{line['p']:.1g}",
+            str(line["seeds"]),
+            line["note"],
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def write(page: Path, lines: list[dict[str, Any]]) -> None:
+    """Put lines into the page's table; those of techniques that were not measured now stay."""
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    store = page.with_suffix(".json")
+    known = json.loads(store.read_text()) if store.exists() else []
+    names = {line["technique"] for line in lines}
+    merged = [line for line in known if line["technique"] not in names] + lines
+    merged.sort(key=lambda line: list(CASES).index(line["technique"]))
+    store.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n{table(merged)}\n{END}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Parse, measure, print a line for each."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--seeds", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--only", default="", help=f"some of {', '.join(CASES)}")
+    parser.add_argument("--docs", type=Path, help="page to write the table into")
+    parser.add_argument("--images", type=Path, help="folder for a sheet of each case")
+    parser.add_argument("--threads", type=int, default=1, help="of torch; 0 leaves them")
+    options = parser.parse_args()
+    import torch
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    names = [name for name in options.only.split(",") if name] or list(CASES)
+    unknown = sorted(set(names) - set(CASES))
+    if unknown:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(CASES)}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            studio = Studio(Path(folder), options.seeds, options.steps)
+            lines = [measure.line() for measure in CASES[name](studio)]
+            for line in lines:
+                print(json.dumps(line), flush=True)
+            for case, rows in studio.pictures.items():
+                if options.images is not None:
+                    sheet(rows, options.images / f"{case}.png", len(rows) if len(rows) < 6 else len(rows) // 3)
+            if options.docs is not None:
+                write(options.docs, lines)
+
+
+if __name__ == "__main__":
+    main()
