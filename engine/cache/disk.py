@@ -1,6 +1,6 @@
 """The tier on disk: one file a result, checksummed, bounded by bytes, shared between processes.
 
-    magic 8 | head length 4 | body length 8 | blake2b of the head 16 | crc32 of the body 4 | head | body
+    magic 8 | head length 4 | body length 8 | blake2b of the head 16 | checksum of the body 16 | head | body
 
 The head (msgpack) says what the result is made of and which files it stands for; whether a result is there is answered
 from it alone. The body (safetensors) holds the tensors. An entry is written under a temporary name and renamed, so a
@@ -17,21 +17,21 @@ import os
 import secrets
 import struct
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.cache import codec
+from engine.cache.checksum import CHUNK, SIZE, Checksum, checksum
 from engine.cache.memory import Outputs
 from engine.filehash import content_hash
 from engine.values import Files
 
 log = logging.getLogger("weft.cache")
 
-_MAGIC = b"WEFTc01\n"
-_PREAMBLE = struct.Struct("<8sIQ16sI")
+_MAGIC, _OLDER = b"WEFTc02\n", b"WEFTc01\n"
+_PREAMBLE = struct.Struct(f"<8sIQ16s{SIZE}s")
 _FIRST_READ = 8192  # most heads fit, so one read answers
 _ORPHAN_SECONDS = 3600  # a temporary file this old belongs to nobody who still writes
 SUFFIX = ".weft"
@@ -48,6 +48,10 @@ class DiskCounts:
 
 class _Damaged(Exception):  # noqa: N818
     """An entry that is not what was written."""
+
+
+class _Outdated(_Damaged):
+    """An entry of an older format: a miss and no fault."""
 
 
 class DiskTier:
@@ -87,9 +91,9 @@ class DiskTier:
         path = self._path(key)
         try:
             with open(path, "rb") as file:
-                head, body_size, checksum = self._head(file)
+                head, body_size, expected = self._head(file)
                 body = bytearray(body_size)
-                if file.readinto(body) != body_size or zlib.crc32(body) != checksum:
+                if file.readinto(body) != body_size or checksum(body) != expected:
                     raise _Damaged("the body's checksum does not match")
             if not codec.known(head["classes"]):
                 return None
@@ -161,10 +165,10 @@ class DiskTier:
         return True
 
     def _write(self, path: Path, head: bytes, encoded: codec.Encoded) -> None:
-        checksum = 0
+        total = Checksum()
         for part in encoded.body:
-            checksum = zlib.crc32(part, checksum)
-        preamble = _PREAMBLE.pack(_MAGIC, len(head), encoded.body_bytes, _digest(head), checksum)
+            total.update(part)
+        preamble = _PREAMBLE.pack(_MAGIC, len(head), encoded.body_bytes, _digest(head), total.digest())
         temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp")
         try:
             try:
@@ -240,8 +244,8 @@ class DiskTier:
         for entry in list(self._scan()):
             try:
                 with open(entry.path, "rb") as file:
-                    _, size, checksum = self._head(file)
-                    if _crc32(file, size) != checksum:
+                    _, size, expected = self._head(file)
+                    if _checksum_of_rest(file, size) != expected:
                         raise _Damaged("the body's checksum does not match")
                 sound += 1
             except OSError:
@@ -258,12 +262,14 @@ class DiskTier:
         return self.entries / name[:2] / f"{name}{SUFFIX}"
 
     @staticmethod
-    def _head(file: BinaryIO) -> tuple[dict[str, Any], int, int]:
+    def _head(file: BinaryIO) -> tuple[dict[str, Any], int, bytes]:
         """Read up to the body: (head, size of the body, its checksum)."""
         start = file.read(_PREAMBLE.size)
         if len(start) < _PREAMBLE.size:
             raise _Damaged("it is cut off")
-        magic, head_size, body_size, digest, checksum = _PREAMBLE.unpack(start)
+        magic, head_size, body_size, digest, expected = _PREAMBLE.unpack(start)
+        if magic == _OLDER:
+            raise _Outdated("it is of an older format")
         if magic != _MAGIC:
             raise _Damaged("it is no entry of this format")
         if os.fstat(file.fileno()).st_size != _PREAMBLE.size + head_size + body_size:
@@ -272,13 +278,14 @@ class DiskTier:
         if _digest(data) != digest:
             raise _Damaged("the head's checksum does not match")
         try:
-            return codec.unpack_head(data), body_size, checksum
+            return codec.unpack_head(data), body_size, expected
         except codec.Undecodable as error:
             raise _Damaged(str(error)) from error
 
     def _remove_damaged(self, path: Path, damage: Exception) -> None:
-        log.warning("removed the damaged cache entry %s: %s", path.name, damage)
-        self.counts.corrupt += 1
+        if not isinstance(damage, _Outdated):
+            log.warning("removed the damaged cache entry %s: %s", path.name, damage)
+            self.counts.corrupt += 1
         _unlink(path)
 
 
@@ -311,12 +318,12 @@ def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def _crc32(file: BinaryIO, size: int) -> int:
-    checksum = 0
-    while size and (chunk := file.read(min(size, 1 << 20))):
-        checksum = zlib.crc32(chunk, checksum)
+def _checksum_of_rest(file: BinaryIO, size: int) -> bytes:
+    total = Checksum()
+    while size and (chunk := file.read(min(size, CHUNK))):
+        total.update(chunk)
         size -= len(chunk)
-    return checksum
+    return total.digest()
 
 
 def _write_all(file: Any, part: codec.Buffer) -> None:

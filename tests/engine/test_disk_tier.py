@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from hypothesis.extra import numpy as npst
 
 from engine import Cache, Files, value
 from engine.cache import codec
+from engine.cache.checksum import Checksum, checksum
 from engine.cache.disk import DiskTier
 from engine.values import _by_class, _by_name
 from tests.engine.toys import Live, Shape, Square
@@ -109,7 +111,7 @@ def test_presence_is_answered_without_the_tensors(tier: DiskTier, monkeypatch: p
         raise AssertionError("the body was read")
 
     monkeypatch.setattr(codec, "decode", no)
-    monkeypatch.setattr("engine.cache.disk.zlib.crc32", no)
+    monkeypatch.setattr("engine.cache.disk.checksum", no)
     assert KEY in tier
 
 
@@ -126,6 +128,36 @@ def test_a_changed_byte_anywhere_is_a_miss(tier: DiskTier, data: st.DataObject) 
     assert tier.get(KEY) is None
     assert tier.counts.corrupt == before + 1
     assert not path.exists()
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 65_536, (1 << 20) - 1, 1 << 20, (1 << 21) + 5000])
+def test_the_checksum_minds_every_byte_and_no_cut_into_parts(size: int) -> None:
+    rng = np.random.default_rng(size)
+    body = rng.integers(0, 256, size, dtype=np.uint8).tobytes()
+    whole = checksum(body)
+    for cuts in ([1], [8, 4096], sorted(rng.integers(0, size + 1, 9).tolist())):
+        parts = Checksum()
+        for start, end in itertools.pairwise([0, *(min(cut, size) for cut in cuts), size]):
+            parts.update(body[start:end])
+        assert parts.digest() == whole
+    for place in {0, size // 2, size - 1} if size else ():
+        changed = bytearray(body)
+        changed[place] ^= 1 << int(rng.integers(8))
+        assert checksum(changed) != whole
+    if size >= 3 * 4096:
+        swapped = body[4096:8192] + body[:4096] + body[8192:]
+        assert checksum(swapped) != whole, "pages have places"
+    if size:
+        assert checksum(body[:-1]) != whole
+        assert checksum(body + b"\0") != whole
+
+
+def test_an_entry_of_an_older_format_is_a_quiet_miss(tier: DiskTier, caplog: pytest.LogCaptureFixture) -> None:
+    tier.put(KEY, (1,), {})
+    path = tier._path(KEY)
+    path.write_bytes(b"WEFTc01\n" + path.read_bytes()[8:])
+    assert KEY not in tier
+    assert (tier.counts.corrupt, caplog.records, path.exists()) == (0, [], False)
 
 
 @given(st.integers(0, 400))
