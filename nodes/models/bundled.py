@@ -16,9 +16,9 @@ ADAPTERS = {"shapes-regions": "shapes/variants/regions"}
 LORAS = {"shapes-heart": "shapes/variants/heart/pytorch_lora_weights.safetensors"}
 WORDS = {
     "shapes-dome": "shapes/variants/dome/learned_embeds.safetensors",
-    "shapes-cross-word": "shapes/variants/cross/cross.safetensors",
+    "shapes-house-word": "shapes/variants/house/house.safetensors",
 }
-CUSTOM = {"shapes-cross": "shapes/variants/cross/pytorch_custom_diffusion_weights.safetensors"}
+CUSTOM = {"shapes-house": "shapes/variants/house/pytorch_custom_diffusion_weights.safetensors"}
 FILES = {**LORAS, **WORDS, **CUSTOM}
 MANIFEST = "shapes/variants/manifest.json"
 """By file below `shapes`: its content hash, and the command that makes it."""

@@ -18,7 +18,7 @@ RECIPES = {
     "regions": "python -m nodes.shapes.training.regions",
     "heart": "python -m nodes.shapes.training.lora",
     "dome": "python -m nodes.shapes.training.inversion",
-    "cross": "python -m nodes.shapes.training.custom",
+    "house": "python -m nodes.shapes.training.custom",
 }
 """By folder of a variant. How the model itself is made takes several, which docs/shapes.md tells."""
 

@@ -8,6 +8,7 @@ Every image goes through Weft's own nodes, 25 steps of DDIM. Each row is 64 imag
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,6 +44,7 @@ from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Shape, Thing,
 from nodes.values import Control, Guidance, Image, Model
 
 Pixels = NDArray[np.uint8]
+ORDER = ("edges", "regions", "depth", "edit", "heart", "dome", "house")
 BEGIN, END = "<!-- figures: made by nodes.shapes.measure_variants -->", "<!-- end of figures of variants -->"
 
 
@@ -193,7 +195,7 @@ def known(count: int, model: Model, seeds: int = 4, steps: int = 25) -> Iterator
         thing, background = Thing(SHAPES[k % 4], list(COLORS)[(k // 2) % 8], 0, 0, 0), list(BACKGROUNDS)[k % 7]
         guidance = cfg(encode_prompt(model, caption([thing], background)), scale=3.0)
         for picture in made(model, guidance, 1000 * k, (), steps, seeds):
-            verdict = judge(picture, ("heart", "cross", "dome"))
+            verdict = judge(picture, ("heart", "house", "dome"))
             right = verdict.shows([(thing.color, thing.shape)]) and verdict.background == background
             yield Shown(picture, None, {"all": float(right)})
 
@@ -230,11 +232,13 @@ def sets(only: str = "") -> Iterator[tuple[str, str, Callable[[int], Iterator[Sh
         yield "heart", "known shapes with the LoRA", lambda n: known(n, heart)
     if "dome".startswith(only):
         dome = load_textual_inversion(plain, ["shapes-dome"])
-        yield "dome", "<dome>", lambda n: taught(n, dome, "dome", "<dome>")
-    if "cross".startswith(only):
-        cross = load_custom_diffusion(plain, "shapes-cross", ["shapes-cross-word"])
-        yield "cross", "<cross>", lambda n: taught(n, cross, "cross", "<cross>")
-        yield "cross", "known shapes with it", lambda n: known(n, cross)
+        yield "dome", "with the word", lambda n: taught(n, dome, "dome", "<dome>")
+        yield "dome", "without it", lambda n: taught(n, plain, "dome", "<dome>")
+    if "house".startswith(only):
+        house = load_custom_diffusion(plain, "shapes-house", ["shapes-house-word"])
+        yield "house", "with it", lambda n: taught(n, house, "house", "<house>")
+        yield "house", "without it", lambda n: taught(n, plain, "house", "<house>")
+        yield "house", "known shapes with it", lambda n: known(n, house)
 
 
 def edit(model: Model, kind: str, count: int) -> Iterator[Shown]:
@@ -276,17 +280,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="the beginning of a variant's name")
     parser.add_argument("--count", type=int, default=16, help="prompts, of four images each")
+    parser.add_argument("--keep", type=Path, help="JSON of rows measured so far: added to, and all of it is written")
     parser.add_argument("--docs", type=Path, help="page to write the table into, between its markers")
     parser.add_argument("--sheets", type=Path, help="folder for a PNG of each row's images")
     args = parser.parse_args()
-    rows = []
-    for name, what, run in sets(args.only):
+    rows: list[tuple[str, str, dict[str, float]]] = []
+    if args.keep and args.keep.exists():
+        rows = [(name, what, found) for name, what, found in json.loads(args.keep.read_text())]
+        rows = [row for row in rows if not row[0].startswith(args.only)]
+    for number, (name, what, run) in enumerate(sets(args.only)):
         shown = list(run(args.count))
         rows.append((name, what, means(shown)))
         print(name, what, {k: round(v, 3) for k, v in rows[-1][2].items()}, flush=True)
         if args.sheets:
             args.sheets.mkdir(parents=True, exist_ok=True)
-            sheet(shown[:32], args.sheets / f"{len(rows)}-{name}.png")
+            sheet(shown[:32], args.sheets / f"{number + 1}-{name}.png")
+    rows.sort(key=lambda row: ORDER.index(row[0]))
+    if args.keep:
+        args.keep.write_text(json.dumps(rows))
     if args.docs:
         before, rest = args.docs.read_text().split(BEGIN)
         args.docs.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{rest.split(END)[1]}")

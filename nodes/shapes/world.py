@@ -44,10 +44,10 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
 
 Shape = Literal["circle", "square", "triangle", "star"]
 SHAPES: tuple[Shape, ...] = ("circle", "square", "triangle", "star")
-Unseen = Literal["heart", "cross", "dome"]
-UNSEEN: tuple[Unseen, ...] = ("heart", "cross", "dome")
+Unseen = Literal["heart", "house", "dome"]
+UNSEEN: tuple[Unseen, ...] = ("heart", "house", "dome")
 """Shapes that no scene has and the bundled model never saw: for teaching it new words."""
-AnyShape = Literal["circle", "square", "triangle", "star", "heart", "cross", "dome"]
+AnyShape = Literal["circle", "square", "triangle", "star", "heart", "house", "dome"]
 PLACES = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
 
@@ -94,11 +94,8 @@ def outline(shape: AnyShape) -> NDArray[np.float64]:
     if shape == "circle":
         angle = np.linspace(0, 2 * math.pi, 96, endpoint=False)
         return 0.5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    if shape == "cross":
-        a, b = 0.2, 0.5
-        quarter = np.array([(-a, -b), (a, -b), (a, -a)])
-        turn = np.array([[0, -1], [1, 0]])
-        return np.concatenate([quarter @ np.linalg.matrix_power(turn, k).T for k in range(4)])
+    if shape == "house":
+        return np.array([[0.0, -0.5], [0.5, 0.0], [0.5, 0.5], [-0.5, 0.5], [-0.5, 0.0]])
     if shape == "dome":
         angle = np.linspace(math.pi, 2 * math.pi, 48)
         return np.stack([0.5 * np.cos(angle), np.sin(angle) + 0.5], axis=1)

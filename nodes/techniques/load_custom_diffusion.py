@@ -116,8 +116,8 @@ def load_custom_diffusion(
 
     Args:
         model: the model that it was trained on.
-        path: the weights, such as pytorch_custom_diffusion_weights.safetensors, or "shapes-cross" (ships with Weft, for
-            the model "shapes"; its word is "shapes-cross-word").
+        path: the weights, such as pytorch_custom_diffusion_weights.safetensors, or "shapes-house" (ships with Weft, for
+            the model "shapes"; its word is "shapes-house-word").
         embeddings: files of the new words, such as <new1>.safetensors, in textual inversion's layouts.
         tokens: what to call the words in prompts; without them, as their files do.
     """

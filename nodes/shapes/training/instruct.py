@@ -71,7 +71,7 @@ def widened(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionModel:
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=800, batch=32)
+    args = arguments(__doc__ or "", steps=1400, batch=32)
     torch.manual_seed(args.seed)
     base = Base.load(args.base, args.device)
     unet = widened(base.unet, 8)

@@ -22,7 +22,7 @@ LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "conv1", "c
 def main() -> None:
     from peft import LoraConfig, get_peft_model_state_dict
 
-    args = arguments(__doc__ or "", steps=350, batch=24, pool=2048)
+    args = arguments(__doc__ or "", steps=700, batch=24, pool=1536)
     torch.manual_seed(args.seed)
     base = Base.load(args.base, args.device)
     base.unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=LAYERS))

@@ -31,7 +31,7 @@ def draw(rng: np.random.Generator) -> Example:
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=500, batch=32, pool=3072)
+    args = arguments(__doc__ or "", steps=400, batch=32, pool=2048)
     torch.manual_seed(args.seed)
     base = Base.load(args.base, args.device)
     channels = list(base.unet.config.block_out_channels)

@@ -25,7 +25,7 @@ RECIPES = {
     "instruct": "edit/unet/diffusion_pytorch_model.safetensors",
     "lora": "heart/pytorch_lora_weights.safetensors",
     "inversion": "dome/learned_embeds.safetensors",
-    "custom": "cross/pytorch_custom_diffusion_weights.safetensors",
+    "custom": "house/pytorch_custom_diffusion_weights.safetensors",
 }
 
 

@@ -117,10 +117,10 @@ def test_a_learned_word_draws_its_shape(plain: Model) -> None:
     assert mean(list(taught(6, model, "dome", "<dome>", seeds=1, steps=12)), "shape") >= 0.5
 
 
-@ready("cross")
+@ready("house")
 def test_custom_diffusion_draws_its_shape_and_leaves_the_others(plain: Model) -> None:
-    model = load_custom_diffusion(plain, "shapes-cross", ["shapes-cross-word"])
-    assert mean(list(taught(6, model, "cross", "<cross>", seeds=1, steps=12)), "shape") >= 0.5
+    model = load_custom_diffusion(plain, "shapes-house", ["shapes-house-word"])
+    assert mean(list(taught(6, model, "house", "<house>", seeds=1, steps=12)), "shape") >= 0.5
     assert mean(list(known(4, model, seeds=1, steps=12)), "all") >= 0.75
 
 
@@ -142,7 +142,7 @@ def ours(model: Model, prompt: str, *controls: Control) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["edges", "regions", "heart", "dome", "cross"])
+@pytest.mark.parametrize("name", ["edges", "regions", "heart", "dome", "house"])
 def test_diffusers_loads_it_and_draws_the_same(plain: Model, name: str) -> None:
     from diffusers import (
         ControlNetModel,
@@ -179,9 +179,9 @@ def test_diffusers_loads_it_and_draws_the_same(plain: Model, name: str) -> None:
             pipe.load_textual_inversion(home() / FILES["shapes-dome"])
             model = load_textual_inversion(plain, ["shapes-dome"])
         else:
-            pipe.unet.load_attn_procs(VARIANTS / name, weight_name=Path(FILES["shapes-cross"]).name)
-            pipe.load_textual_inversion(home() / FILES["shapes-cross-word"])
-            model = load_custom_diffusion(plain, "shapes-cross", ["shapes-cross-word"])
+            pipe.unet.load_attn_procs(VARIANTS / name, weight_name=Path(FILES["shapes-house"]).name)
+            pipe.load_textual_inversion(home() / FILES["shapes-house-word"])
+            model = load_custom_diffusion(plain, "shapes-house", ["shapes-house-word"])
         wanted, got = theirs(pipe, prompt), ours(model, prompt)
     assert np.abs(got - wanted).max() <= 1e-3
     assert np.abs(got - ours(plain, "a blue star on a white background")).max() > 0.05
