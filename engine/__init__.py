@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.cache import Cache
     from engine.catalogue import Catalogue
     from engine.checker import check
+    from engine.lanes import LaneSizes
     from engine.runner import Result, Settings, run
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Files",
     "Help",
     "InputPathError",
+    "LaneSizes",
     "Lazy",
     "Node",
     "NodeError",
@@ -56,6 +58,7 @@ _LATER = {
     "Catalogue": "catalogue",
     "check": "checker",
     "run": "runner",
+    "LaneSizes": "lanes",
     "Result": "runner",
     "Settings": "runner",
 }

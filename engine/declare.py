@@ -19,18 +19,16 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from engine.context import Context
 from engine.docstrings import parse_docstring
 from engine.ports import MISSING, Lazy, Output, OutputPort, Port, input_port
 from engine.types import NoneType, has_typevar, is_list, is_union, item_type, without_none
+from engine.view import Declare, P, R
 from engine.view import NodeView as NodeView
 from graphs.builder import Graph, current_graph
 from graphs.problems import Problem, near
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 CachePolicy = Literal["pure", "never"]
 Resource = Literal["cpu", "io", "device"]
@@ -317,7 +315,7 @@ def node(
     migrations: Mapping[int, Migration] | None = None,
     flow: Flow = "",
     needs: Needs | None = None,
-) -> Callable[[Callable[P, R]], Node[P, R]]:
+) -> Declare:
     """Declare a function as a node.
 
     Args:
@@ -349,7 +347,7 @@ def node(
     # Nodes declared inside a function (tests, notebooks) name types that only that function knows.
     localns = caller.f_locals if caller.f_locals is not caller.f_globals else None
 
-    def declare(fn: Callable[P, R]) -> Node[P, R]:
+    def declare(fn: Any) -> Any:
         return Node(
             NodeType(
                 fn,

@@ -1,13 +1,17 @@
-"""What a node's own check sees of the graph around it."""
+"""What a node's own check sees of the graph around it, and what `@node` makes of a function, for type checkers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
-    from engine.declare import NodeType
+    from engine.declare import Node, NodeType
+    from graphs.builder import Graph
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class NodeView(Protocol):
@@ -36,3 +40,12 @@ class NodeView(Protocol):
 
     def path(self, text: str) -> Path | None:
         """The file or folder that a literal names, where it is there and may be read."""
+
+
+class Declare(Protocol):
+    """Takes a function and gives a node. One that may return a graph stands for a value all the same."""
+
+    @overload
+    def __call__(self, fn: Callable[P, R | Graph], /) -> Node[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Node[P, R]: ...
