@@ -13,7 +13,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def document_schema() -> dict[str, Any]:
     """A new JSON Schema (draft 2020-12) of what `Workflow.parse` and `check_form` accept.
 
-    `$defs` has `link`, `value`, `literal`, `input`, `node`, `definition` and `parameter`, for a caller that replaces
+    `$defs` has `link`, `value`, `literal`, `data`, `input`, `node`, `definition` and `parameter`, for a caller that replaces
     `node` by the nodes it knows. A schema cannot say that links lead somewhere, and not in circles.
     """
     return {
@@ -75,6 +75,7 @@ def definitions() -> dict[str, Any]:
             "items": {"$ref": "#/$defs/literal"},
             "additionalProperties": {"$ref": "#/$defs/literal"},
         },
+        "data": {"anyOf": [{"$ref": "#/$defs/value"}, {"$ref": "#/$defs/literal"}]},
         "item": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in ("link", "value", "literal")]},
         "input": {
             "description": "A literal, a link, or a list of these.",
@@ -116,8 +117,10 @@ def definitions() -> dict[str, Any]:
                         "properties": {
                             "type": {"type": ["string", "null"], "maxLength": 200, "examples": ["Model", "list[int]"]},
                             "default": {
-                                "anyOf": [{"$ref": "#/$defs/value"}, {"$ref": "#/$defs/literal"}],
-                                "description": "For a node that gives nothing.",
+                                "description": "Data for a node that gives nothing.",
+                                "if": {"type": "array"},
+                                "then": {"items": {"$ref": "#/$defs/data"}},
+                                "else": {"$ref": "#/$defs/data"},
                             },
                             "description": {"type": "string"},
                         },
