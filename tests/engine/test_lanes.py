@@ -207,12 +207,13 @@ def test_the_first_image_of_a_sweep_comes_after_one_images_time(slow: bool) -> N
         return image
 
     doc = sweep(100)
-    go(doc, [f"s{i}" for i in range(100)], sample, decode, save)
-    # While an image is saved the next may begin, and no more than the next.
-    assert began.index("save") <= 3
+    lanes = LaneSizes(cpu=2)
+    go(doc, [f"s{i}" for i in range(100)], sample, decode, save, settings=Settings(lanes=lanes))
+    # While images are saved others may begin: as many as there are places to save, and to wait for one.
+    assert began.index("save") <= 6
     for place in range(len(began)):
         so_far = Counter(began[: place + 1])
-        assert so_far["sample"] - so_far["save"] <= 3
+        assert so_far["sample"] - so_far["save"] <= 6
 
 
 def test_of_those_that_are_ready_the_one_that_frees_most_memory_goes_first() -> None:
@@ -247,7 +248,8 @@ def test_of_those_that_are_ready_the_one_that_frees_most_memory_goes_first() -> 
         order.append(name)
         return len(data)
 
-    go(document(**nodes), ["t"], large, shrink_after, gate, cache=Cache.none())
+    lanes = LaneSizes(cpu=1)
+    go(document(**nodes), ["t"], large, shrink_after, gate, cache=Cache.none(), settings=Settings(lanes=lanes))
     assert order == ["100000", "1000", "100", "10"]
 
 
@@ -306,9 +308,8 @@ def peak_of_a_sweep(count: int, resources: tuple[Any, Any, Any], seconds: tuple[
     ],
 )
 def test_the_memory_of_a_sweep_does_not_grow_with_its_length(resources: Any, seconds: Any) -> None:
-    short, long = (peak_of_a_sweep(count, resources, seconds) for count in (12, 60))
-    assert long <= 12
-    assert long <= short + 4
+    # Two running and two waiting in each of the lanes, with what they were made of.
+    assert peak_of_a_sweep(100, resources, seconds) <= 16
 
 
 def test_a_lane_that_has_fallen_behind_holds_up_what_would_feed_it() -> None:

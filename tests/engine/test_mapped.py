@@ -334,8 +334,8 @@ def test_the_first_item_is_done_before_the_third_begins() -> None:
         b=("note", {"n": link("a"), "what": "b"}),
         s=("note", {"n": link("b"), "what": "save"}),
     )
-    go(doc, ["s"], note, settings=Settings(lanes=LaneSizes(cpu=2)))
-    assert order.index("save 0") <= 6
+    go(doc, ["s"], note, settings=Settings(lanes=LaneSizes(cpu=1)))
+    assert order.index("save 0") == 2
     assert [item for item in order if item.startswith("save")] == [f"save {n}" for n in range(100)]
 
 
@@ -378,7 +378,7 @@ def peak(count: int) -> int:
 
 
 def test_the_memory_of_a_mapped_sweep_does_not_grow_with_its_length() -> None:
-    assert peak(200) <= peak(10) + 1 <= 7
+    assert peak(200) <= 8
 
 
 def test_items_themselves_are_let_go_one_by_one() -> None:
@@ -405,5 +405,5 @@ def test_items_themselves_are_let_go_one_by_one() -> None:
         w=("weigh", {"big": link("m")}),
         c=("collect", {"item": link("w")}),
     )
-    go(doc, ["c"], bigs, weigh, cache=Cache.none())
+    go(doc, ["c"], bigs, weigh, cache=Cache.none(), settings=Settings(lanes=LaneSizes(cpu=1)))
     assert left[-1] <= 3

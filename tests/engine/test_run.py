@@ -13,7 +13,20 @@ from typing import Any
 
 import pytest
 
-from engine import Cache, Cancelled, CancelToken, Catalogue, Context, Result, RunFailed, WorkflowError, node, run
+from engine import (
+    Cache,
+    Cancelled,
+    CancelToken,
+    Catalogue,
+    Context,
+    LaneSizes,
+    Result,
+    RunFailed,
+    Settings,
+    WorkflowError,
+    node,
+    run,
+)
 from engine.events import Event
 from graphs import Graph, Workflow
 from tests.engine import toys
@@ -347,7 +360,8 @@ def test_intermediates_are_dropped_after_their_last_use(document: Doc) -> None:
 
     nodes = {f"s{i}": ("small", {"big": link(f"b{i}")}) for i in range(20)}
     nodes |= {f"b{i}": ("big", {"n": i}) for i in range(20)}
-    run(document(**nodes), catalogue=Catalogue([big, small]), cache=Cache.none())
+    one = Settings(lanes=LaneSizes(cpu=1))
+    run(document(**nodes), catalogue=Catalogue([big, small]), cache=Cache.none(), settings=one)
     assert len(alive) == 20
     assert most <= 1
 
@@ -367,7 +381,8 @@ def test_the_first_output_of_a_sweep_comes_first(document: Doc) -> None:
 
     nodes: dict[str, Any] = {f"m{i}": ("make", {"n": i}) for i in range(3)}
     nodes |= {f"s{i}": ("save", {"n": link(f"m{i}")}) for i in range(3)}
-    run(document(**nodes), catalogue=Catalogue([make, save]), cache=Cache())
+    one = Settings(lanes=LaneSizes(cpu=1))
+    run(document(**nodes), catalogue=Catalogue([make, save]), cache=Cache(), settings=one)
     assert order == ["make 0", "save 0", "make 1", "save 1", "make 2", "save 2"]
 
 
