@@ -19,8 +19,6 @@ from graphs.definitions import ABSENT, Inlined, Use
 from graphs.document import NodeSpec, Workflow
 from graphs.inputs import Link, links_in
 
-_ABSENT: Any = ABSENT
-
 
 @dataclass(slots=True)
 class Applied:
@@ -38,10 +36,19 @@ class Applied:
 
     def target(self, text: str) -> str:
         """What a target comes to where its node is bypassed."""
-        item: Any = Link.parse(text)
-        while isinstance(item, Link) and (item.node, item.output) in self.passes:
-            item = self.passes[item.node, item.output]
+        item = self.chase(Link.parse(text))
         return str(item) if isinstance(item, Link) else text
+
+    def chase(self, link: Link) -> Any:
+        """What comes through bypassed nodes, one after another. A way that was walked is short from then on."""
+        way = []
+        item: Any = link
+        while isinstance(item, Link) and (step := (item.node, item.output)) in self.passes:
+            way.append(step)
+            item = self.passes[step]
+        for step in way:
+            self.passes[step] = item
+        return item
 
 
 def apply_modes(workflow: Workflow, inlined: Inlined, catalogue: Catalogue) -> Applied:
@@ -65,9 +72,9 @@ class _Modes:
     def applied(self) -> Applied:
         gone: set[str] = set()
         passes = self.result.passes
+        around = {use.path for use in self.uses}
+        gone.update(id for id in self.nodes if around and not around.isdisjoint(_around(id)))
         for use in self.uses:
-            prefix = f"{use.path}/"
-            gone.update(id for id in self.nodes if id.startswith(prefix))
             for link, item in self._use_passes(use):
                 passes[link.node, link.output] = item
         for id, spec in self.nodes.items():
@@ -117,14 +124,15 @@ class _Modes:
         return spec.model_copy(update={"inputs": inputs})
 
     def _follow(self, link: Link) -> Any:
-        """What comes through bypassed nodes, one after another."""
-        item: Any = link
-        while isinstance(item, Link) and item.node in self.gone:
-            item = self.result.passes.get((item.node, item.output), _ABSENT)
+        item = self._chase(link)
         if isinstance(item, list) and any(part.node in self.gone for part in links_in(item)):
-            parts = [self._follow(part) if isinstance(part, Link) else part for part in item]
-            return [part for part in parts if part is not ABSENT]
+            parts = [self._chase(part) if isinstance(part, Link) else part for part in item]
+            return [part for part in parts if part is not ABSENT and not _is_linked_list(part)]
         return item
+
+    def _chase(self, link: Link) -> Any:
+        item = self.result.chase(link)
+        return ABSENT if isinstance(item, Link) and item.node in self.gone else item
 
     def _use_passes(self, use: Use) -> Iterator[tuple[Link, Any]]:
         inputs = []
@@ -171,6 +179,14 @@ def _matching(wanted: Any, inputs: list[tuple[Any, Any]]) -> Any:
         and accepts(wanted, tp)
     ]
     return fits[0] if fits else ABSENT
+
+
+def _around(id: str) -> Iterator[str]:
+    """The uses that a node stands in."""
+    at = id.find("/")
+    while at >= 0:
+        yield id[:at]
+        at = id.find("/", at + 1)
 
 
 def _is_linked_list(item: Any) -> bool:

@@ -56,8 +56,9 @@ def prepare(
     if not plain:
         applied = apply_modes(flat, inlined, catalogue)
         prepared.workflow = applied.workflow
-        problems += conflicts(workflow, catalogue)
-        problems += interface_problems(workflow, inlined, catalogue)
+        if workflow.definitions:
+            problems += conflicts(workflow, catalogue)
+            problems += interface_problems(workflow, inlined, catalogue)
         prepared.aliases |= {name: applied.target(text) for name, text in prepared.aliases.items()}
         if targets is not None:
             found = {text: [applied.target(part) for part in inlined.target(text)] for text in targets}

@@ -13,8 +13,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def document_schema() -> dict[str, Any]:
     """A new JSON Schema (draft 2020-12) of what `Workflow.parse` and `check_form` accept.
 
-    `$defs` has `link`, `value`, `literal`, `data`, `input`, `node`, `definition` and `parameter`, for a caller that replaces
-    `node` by the nodes it knows. A schema cannot say that links lead somewhere, and not in circles.
+    `$defs` has `link`, `value`, `literal`, `data`, `input`, `node`, `definition` and `parameter`, for a caller that
+    replaces `node` by the nodes it knows. A schema cannot say that links lead somewhere, and not in circles.
     """
     return {
         "$schema": DIALECT,

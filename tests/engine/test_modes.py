@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -122,3 +123,17 @@ def test_a_mode_is_one_of_two() -> None:
 def test_unknown_types_cannot_be_bypassed(catalogue: Catalogue) -> None:
     found = check(doc(x={"type": "no such", "mode": "bypass"}, y=add(link("x"))), catalogue, targets=["y"])
     assert [problem.code for problem in found] == ["unknown_node_type"]
+
+
+def test_long_ways_through_bypassed_nodes_are_walked_once(catalogue: Catalogue) -> None:
+    nodes: dict[str, Any] = {"x0": add(1)}
+    for i in range(1, 4000):
+        nodes[f"x{i}"] = add(link(f"x{i - 1}"), 1, "bypass")
+    nodes |= {f"y{i}": add(link("x3999")) for i in range(4000)}
+    lists = {"l0": {"type": "any", "inputs": {"value": [1]}}}
+    for i in range(1, 1500):
+        lists[f"l{i}"] = {"type": "any", "mode": "bypass", "inputs": {"value": [link(f"l{i - 1}")]}}
+    lists["end"] = {"type": "show", "inputs": {"value": link("l1499")}}
+    start = time.thread_time()
+    assert check(doc(**nodes, **lists), catalogue, targets=["y7", "end"]) == []
+    assert time.thread_time() - start < 3
