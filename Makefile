@@ -22,6 +22,10 @@ docs: $(VENV)/.run
 
 bench: $(VENV)/.run
 	$(BIN)/python benchmarks/denoise.py
+	$(BIN)/python benchmarks/techniques.py
+	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/cache.py
 
 # The stamp files make a second call cheap; a change of the requirements installs again.
 $(VENV)/.python:
