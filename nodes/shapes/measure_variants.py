@@ -128,7 +128,7 @@ EDITS = ("colour", "shape", "background", "one of two")
 
 
 def edited(
-    count: int, model: Model, kind: str, scale: float = 3.0, image_scale: float = 1.5, steps: int = 25
+    count: int, model: Model, kind: str, scale: float = 2.0, image_scale: float = 1.5, steps: int = 25
 ) -> Iterator[Shown]:
     """Pictures edited by an instruction of a kind. Facts: done as told, box kept (IoU), pixels elsewhere, all."""
     for k in range(count):
