@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench gallery clean
 
 demo: $(VENV)/.run
 	$(BIN)/weft run graphs/examples/text_to_image.json --out out
@@ -19,6 +19,9 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.run
 	$(BIN)/python -m engine.reference docs/nodes.md
+
+gallery: $(VENV)/.run
+	$(BIN)/python benchmarks/gallery.py
 
 bench: $(VENV)/.run
 	$(BIN)/python benchmarks/denoise.py

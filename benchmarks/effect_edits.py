@@ -56,11 +56,13 @@ def case_instruct_pix2pix(studio: Studio) -> list[Measure]:
         thing, words = drawn.things[0], f"make it {color}"
         naive = studio.draw(f"a {color} {thing.shape} on a {drawn.background} background", seed, BATCH)
         base = instruct_pix2pix(
-            model, as_image(picture), studio.encode(words, model), studio.encode("", model), 3.0, 1.5
+            model, as_image(picture), studio.encode(words, model), studio.encode("", model), 2.0, 1.5
         )
         ours = studio.draw("", seed, BATCH, base=base, model=model)
         image = as_image(picture).pixels.permute(0, 3, 1, 2)
-        theirs = studio.theirs(pipe, words, seed, BATCH, model, image=image, image_guidance_scale=1.5)
+        theirs = studio.theirs(
+            pipe, words, seed, BATCH, model, image=image, guidance_scale=2.0, image_guidance_scale=1.5
+        )
         note(measures, [picture] * BATCH, naive, ours, theirs, color)
         studio.keep("instruct_pix2pix", before=[picture] * 2, with_=ours)
     return list(measures)
@@ -187,16 +189,18 @@ def case_apply_lora(studio: Studio) -> list[Measure]:
     learned = Measure("apply_lora", "a heart is seen", "the model alone, same prompt")
     known = Measure("apply_lora", "known shapes are as asked for", "the model alone, same prompt", "same")
     model = apply_lora(studio.model, "shapes-heart")
-    pipe = studio.pipe("StableDiffusionPipeline")
+    pipe = studio.pipeline("StableDiffusionPipeline")
     folder = home() / "shapes" / "variants" / "heart"
     for number, seed in groups(studio):
         color, _, form, background = changed(number)
         for measure, shape in ((learned, "heart"), (known, form)):
             prompt = f"a large {color} {shape} on a {background} background"
             plain, ours = studio.draw(prompt, seed, BATCH), studio.draw(prompt, seed, BATCH, model=model)
-            pipe.load_lora_weights(str(folder), weight_name=next(folder.glob("*.safetensors")).name)
+            if pipe is not None:
+                pipe.load_lora_weights(str(folder), weight_name=next(folder.glob("*.safetensors")).name)
             theirs = studio.theirs(pipe, prompt, seed, BATCH)
-            pipe.unload_lora_weights()
+            if pipe is not None:
+                pipe.unload_lora_weights()
             for side, pictures in (("without", plain), ("ours", ours), ("theirs", theirs)):
                 seen = [verdict(picture, ("heart",)) for picture in pictures]
                 getattr(measure, side).extend(float(one.has(color, shape)) for one in seen)

@@ -78,9 +78,11 @@ class Measure:
 class Studio(Kit):
     """The bundled model, its judge, and diffusers' pipelines on its modules."""
 
-    def __init__(self, folder: Path, seeds: int, steps: int = 12) -> None:
+    def __init__(self, folder: Path, seeds: int, steps: int = 12, peers: bool = True) -> None:
         super().__init__("shapes", folder, steps)
         self.seeds = seeds
+        self.peers = peers
+        """Whether diffusers' pictures are made too."""
         self.pictures: dict[str, list[tuple[str, Pixels]]] = {}
         """By case, what was made for the first seeds, for looking at."""
 
@@ -91,6 +93,8 @@ class Studio(Kit):
 
     def pipeline(self, kind: str, model: Any = None, **more: Any) -> Any:
         """One of diffusers' pipelines, kept."""
+        if not self.peers:
+            return None
         key = f"{kind}:{model.source if model is not None else ''}"
         if key not in self.pipes:
             self.pipes[key] = self.pipe(kind, model, **more)
@@ -144,7 +148,9 @@ class Studio(Kit):
         return as_pixels(decode(model or self.model, Latents(latents.float())))
 
     def theirs(self, pipe: Any, prompt: Any, seed: int, batch: int, model: Any = None, **options: Any) -> list[Pixels]:
-        """Pictures by one of diffusers' pipelines."""
+        """Pictures by one of diffusers' pipelines; none without peers."""
+        if not self.peers:
+            return []
         settings: dict[str, Any] = {
             "guidance_scale": 3.0,
             "num_inference_steps": self.steps,
