@@ -35,8 +35,8 @@ class Surroundings:
         self._torch: _Torch | None = None
         self._folder = _folder()
         self._locale = locale.setlocale(locale.LC_ALL)
-        self._threads = {thread.ident for thread in threading.enumerate()}
-        self._count = threading.active_count()
+        self._threads = set(threading.enumerate())
+        """By object: numbers of threads are given anew, and one that ends would make up for one that was left."""
         self._said: set[tuple[str, str]] = set()
         self._running = 0
         self._lock = threading.Lock()
@@ -74,7 +74,7 @@ class Surroundings:
         if locale.setlocale(locale.LC_ALL) != self._locale:
             self._put_back(who, "the locale", lambda: locale.setlocale(locale.LC_ALL, self._locale))
         # Of several nodes at a time nobody can tell whose threads these are, or whether they will be joined.
-        if not self._running and threading.active_count() > self._count:
+        if not self._running:
             self._name_threads(who)
         if self._numpy is None or self._torch is None:
             self._look()
@@ -92,13 +92,9 @@ class Surroundings:
             log.warning("%s changed %s; %s", who, what, then)
 
     def _name_threads(self, who: str) -> None:
-        left = [
-            thread
-            for thread in threading.enumerate()
-            if thread.ident not in self._threads and not thread.name.startswith(OURS)
-        ]
-        self._threads.update(thread.ident for thread in left)
-        self._count = threading.active_count()
+        alive = set(threading.enumerate())
+        left = [thread for thread in alive - self._threads if not thread.name.startswith(OURS)]
+        self._threads = alive
         for thread in left:
             log.warning("%s left the thread %r running", who, thread.name)
 
