@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from benchmarks.effect_cases import BATCH, changed, groups, has, scene
-from benchmarks.effect_kit import SHAPES, Measure, Pixels, Studio, as_image, outside, place_kept, verdict
+from benchmarks.effect_kit import SHAPES, Measure, Pixels, Studio, as_image, iou, outside, place_kept, verdict
 
 
 def edits(name: str, naive: str) -> tuple[Measure, Measure, Measure]:
@@ -207,3 +209,73 @@ def case_apply_lora(studio: Studio) -> list[Measure]:
             if measure is learned:
                 studio.keep("apply_lora", without=plain, with_=ours)
     return [learned, known]
+
+
+def learned(studio: Studio, name: str, model: Any, word: str, shape: Any, pipe: Any) -> list[Measure]:
+    """A shape that the model never saw, by a word that it was taught."""
+    seen = Measure(name, f"a {shape} is seen", f'the model alone, told "a {shape}"')
+    colour = Measure(name, "has the prompt's colour", seen.note, "same")
+    known = Measure(name, "known shapes are as asked for", "the model alone, same prompt", "same")
+    for number, seed in groups(studio):
+        color, _, form, background = changed(number)
+        text = f"a large {color} {{}} on a {background} background"
+        plain = studio.draw(text.format(shape), seed, BATCH)
+        ours = studio.draw(text.format(word), seed, BATCH, model=model)
+        theirs = studio.theirs(pipe, text.format(word), seed, BATCH)
+        for side, pictures in (("without", plain), ("ours", ours), ("theirs", theirs)):
+            found = [verdict(picture, (shape,)) for picture in pictures]
+            getattr(seen, side).extend(float(one.has(shape=shape)) for one in found)
+            getattr(colour, side).extend(float(one.has(color=color)) for one in found)
+        known.without += has(studio.draw(text.format(form), seed, BATCH), color=color, shape=form)
+        known.ours += has(studio.draw(text.format(form), seed, BATCH, model=model), color=color, shape=form)
+        studio.keep(name, without=plain, with_=ours)
+    return [seen, colour, known]
+
+
+def case_load_textual_inversion(studio: Studio) -> list[Measure]:
+    """One new word for a frozen model."""
+    import copy
+
+    from nodes import load_textual_inversion
+    from nodes.models.bundled import WORDS, home
+
+    model = load_textual_inversion(studio.model, ["shapes-dome"])
+    pipe = studio.pipeline("StableDiffusionPipeline")
+    if pipe is not None:
+        pipe.register_modules(text_encoder=copy.deepcopy(pipe.text_encoder), tokenizer=copy.deepcopy(pipe.tokenizer))
+        pipe.load_textual_inversion(str(home() / WORDS["shapes-dome"]))
+    return learned(studio, "load_textual_inversion", model, "<dome>", "dome", pipe)
+
+
+def case_combination(studio: Studio) -> list[Measure]:
+    """SEGA + textual inversion + ControlNet: the learned shape, where the hint is, in the colour that SEGA adds."""
+    from nodes import canny, controlnet, load_controlnet, load_textual_inversion, sega
+    from nodes.shapes.world import Scene, Thing, render
+
+    model = load_textual_inversion(studio.model, ["shapes-dome"])
+    net = load_controlnet("shapes-edges")
+    name = "SEGA + word + ControlNet"
+    without = "the word alone"
+    shape = Measure(name, "a dome is seen", "the model alone, the same hint and concept")
+    place = Measure(name, "IoU with the hint's box", without)
+    colour = Measure(name, "has the colour that SEGA adds", without)
+    for number, seed in groups(studio):
+        color, other, _, background = changed(number)
+        rng = np.random.default_rng((8, number))
+        x, y = rng.uniform(42, 86, 2)
+        thing = Thing("dome", other, float(x), float(y), 62)
+        hint = canny(as_image(render(Scene((thing,), "white"))))
+        text = f"a large <dome> on a {background} background"
+        controls, concept = [controlnet(net, hint)], sega(studio.encode(color, model), warmup=2)
+        plain = studio.draw(text, seed, BATCH, model=model)
+        ours = studio.draw(text, seed, BATCH, concept, controls=controls, model=model)
+        # Without the word, the nearest that the model has a word for.
+        bare = studio.draw(text.replace("<dome>", "circle"), seed, BATCH, concept, controls=controls)
+        for side, pictures, shapes in (("without", plain, bare), ("ours", ours, ours)):
+            found = [verdict(picture, ("dome",)) for picture in pictures]
+            boxes = [max((iou(t.box, thing.box) for t in one.things), default=0.0) for one in found]
+            getattr(place, side).extend(boxes)
+            getattr(colour, side).extend(float(one.has(color=color)) for one in found)
+            getattr(shape, side).extend(float(verdict(p, ("dome",)).has(shape="dome")) for p in shapes)
+        studio.keep("combination", without=plain, with_=ours)
+    return [shape, place, colour]

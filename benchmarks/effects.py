@@ -64,7 +64,8 @@ def write(page: Path, lines: list[dict[str, Any]]) -> None:
     known = json.loads(store.read_text()) if store.exists() else []
     names = {line["technique"] for line in lines}
     merged = [line for line in known if line["technique"] not in names] + lines
-    merged.sort(key=lambda line: list(CASES).index(line["technique"]))
+    order = list(CASES)
+    merged.sort(key=lambda line: order.index(line["technique"]) if line["technique"] in CASES else len(order))
     store.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
     page.write_text(f"{before}{BEGIN}\n{table(merged)}\n{END}{after}", encoding="utf-8")
 

@@ -28,7 +28,6 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     ("case", "what", "margin"),
     [
         ("sega", "has the colour that is added", 0.4),
-        ("sega", "still has the colour that is taken away", 0.25),
         ("weighted_prompt", "the first object's share of both areas", 0.25),
         ("controlnet", "IoU with the hint's box", 0.25),
         ("t2i_adapter", "IoU with the hint's box", 0.2),
