@@ -30,6 +30,8 @@ class Entry:
     labels: tuple[str, ...]
     look: str
     draws: str = "draw"
+    first: str = ""
+    """The `denoise` of the first picture, where that is another one."""
 
 
 def scaled(
@@ -140,24 +142,27 @@ ENTRIES = (
     Entry(
         "pix2pix_zero",
         "Pix2Pix Zero",
-        (("edit.amount=0.0",), (), ("edit.amount=0.3",)),
-        ("amount 0", "as it ships", "amount 0.3"),
+        ((), (), ("edit.amount=0.3",)),
+        ("the source", "edited", "amount 0.3"),
         "One thing becomes another, told by lists of sentences.\nThe more amount, the closer attention stays to the source's.",
+        first="draw_source",
     ),
     Entry(
         "prompt_to_prompt",
         "Prompt-to-prompt",
-        (("edit.cross_steps=0.0", "edit.self_steps=0.0"), (), ("edit.cross_steps=1.0", "edit.self_steps=0.8")),
-        ("without", "as it ships", "more of it"),
-        "A word is replaced and the composition kept.\nWithout it, the same seed gives another picture altogether.",
+        ((), ("edit.cross_steps=0.0", "edit.self_steps=0.0"), ()),
+        ("the source", "the new prompt alone", "prompt-to-prompt"),
+        "A word is replaced and the composition kept.\nWithout it, the same seed gives another picture.",
+        first="draw_source",
     ),
     Entry(
         "diffedit",
         "DiffEdit",
-        (("invert.strength=0.5", "redraw.strength=0.5"), (), ("invert.strength=1.0", "redraw.strength=1.0")),
-        ("strength 0.5", "0.8", "1.0"),
+        ((), (), ("invert.strength=1.0", "redraw.strength=1.0")),
+        ("the picture", "edited, strength 0.8", "strength 1.0"),
         "It finds by itself what has to change, and changes nothing else.\nThe mask comes from the difference of two predictions.",
         "redraw",
+        first="draw",
     ),
     scaled(
         "regions",
@@ -271,15 +276,16 @@ def pictures(entry: Entry, cache: Any) -> list[Any]:
     from server.cli.values import apply_settings
 
     made = []
-    for settings in entry.settings:
+    for number, settings in enumerate(entry.settings):
+        draws = entry.first if entry.first and not number else entry.draws
         workflow = apply_settings(examples.load(entry.example), list(settings), installed())
         for id, node in workflow.nodes.items():
-            if node.type == "decode" and str(node.inputs["latents"]) == f"{entry.draws}.latents":
+            if node.type == "decode" and str(node.inputs["latents"]) == f"{draws}.latents":
                 image = run(workflow, [id], cache=cache)[id]
                 made.append((image.pixels[0].numpy() * 255).round().astype("uint8"))
                 break
         else:
-            raise SystemExit(f"{entry.example}: no decode of {entry.draws}")
+            raise SystemExit(f"{entry.example}: no decode of {draws}")
     return made
 
 
