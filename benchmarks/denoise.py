@@ -25,32 +25,34 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 PROMPT, NEGATIVE = "a red circle left of a blue square on a white background", ""
 
 
-class Clock:
-    """Times the denoiser from the outside: in its forwards, and between them."""
+class Watch:
+    """Forwards of every denoiser there is, copies for patches among them: their rows, and the time between them."""
 
-    def __init__(self, unet: Any) -> None:
-        self.unet = unet
-        self._forward = unet.forward
-        self._ended: float | None = None
-        self.inside: list[float] = []
+    def __init__(self) -> None:
+        self.rows: list[int] = []
         self.between: list[float] = []
+        self._ended: float | None = None
 
-    def __enter__(self) -> Clock:
-        self.unet.forward = self._timed
+    def __enter__(self) -> Watch:
+        from diffusers import UNet2DConditionModel
+
+        watch, self._cls, self._forward = self, UNet2DConditionModel, UNet2DConditionModel.forward
+
+        def timed(unet: Any, *args: Any, **options: Any) -> Any:
+            began = time.perf_counter()
+            if watch._ended is not None:
+                watch.between.append(began - watch._ended)
+            watch.rows.append((args[0] if args else options["sample"]).shape[0])
+            result = watch._forward(unet, *args, **options)
+            synchronize(result[0].device)
+            watch._ended = time.perf_counter()
+            return result
+
+        self._cls.forward = timed
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.unet.forward = self._forward
-
-    def _timed(self, *args: Any, **options: Any) -> Any:
-        began = time.perf_counter()
-        if self._ended is not None:
-            self.between.append(began - self._ended)
-        result = self._forward(*args, **options)
-        synchronize(self.unet.device)
-        self._ended = time.perf_counter()
-        self.inside.append(self._ended - began)
-        return result
+        self._cls.forward = self._forward
 
 
 def synchronize(device: Any) -> None:
@@ -89,14 +91,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         results: dict[str, Any] = {}
         for repeat in range(options.repeats + 1):
             for name, go in runs.items():
-                with Clock(parts.unet) as clock:
+                with Watch() as watch:
                     began = time.perf_counter()
                     results[name] = go()
                     synchronize(parts.unet.device)
                     taken = time.perf_counter() - began
                 if repeat:
                     seconds[name].append(taken)
-                    gaps[name].extend(clock.between)
+                    gaps[name].extend(watch.between)
     middle = {name: statistics.median(values) for name, values in seconds.items()}
 
     def ratio(over: str) -> float:

@@ -201,26 +201,32 @@ def hinted(
     return [place, colour]
 
 
+def hinted_by(
+    studio: Studio, name: str, pipe: Any, hint: Callable[[Any], Any], control: Callable[[Any], Any]
+) -> list[Measure]:
+    """The same for a network that reads a hint. control: what goes into `denoise` for a hint."""
+
+    def ours(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
+        return studio.draw(prompt, seed, BATCH, controls=[control(hint(as_image(picture)))])
+
+    def theirs(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
+        image = hint(as_image(picture)).pixels.permute(0, 3, 1, 2)
+        return studio.theirs(pipe, prompt, seed, BATCH, image=image, width=studio.size, height=studio.size)
+
+    return hinted(studio, name, ours, theirs)
+
+
 def case_controlnet(studio: Studio) -> list[Measure]:
     """Edges say where, the prompt says which colour."""
     from diffusers import ControlNetModel
 
     from nodes import canny, controlnet, load_controlnet
-    from nodes.models.bundled import home
+    from nodes.models.bundled import CONTROLNETS, home
 
     net = load_controlnet("shapes-edges")
-    live = ControlNetModel.from_pretrained(home() / "shapes" / "variants" / "edges")
+    live = ControlNetModel.from_pretrained(home() / CONTROLNETS["shapes-edges"])
     pipe = studio.pipeline("StableDiffusionControlNetPipeline", controlnet=live.float())
-    size = {"width": studio.size, "height": studio.size}
-
-    def ours(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
-        return studio.draw(prompt, seed, BATCH, controls=[controlnet(net, canny(as_image(picture)))])
-
-    def theirs(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
-        hint = canny(as_image(picture)).pixels.permute(0, 3, 1, 2)
-        return studio.theirs(pipe, prompt, seed, BATCH, image=hint, **size)
-
-    return hinted(studio, "controlnet", ours, theirs)
+    return hinted_by(studio, "controlnet", pipe, canny, lambda hint: controlnet(net, hint))
 
 
 def case_t2i_adapter(studio: Studio) -> list[Measure]:
@@ -228,21 +234,12 @@ def case_t2i_adapter(studio: Studio) -> list[Measure]:
     from diffusers import T2IAdapter
 
     from nodes import load_t2i_adapter, segmentation_palette, t2i_adapter
-    from nodes.models.bundled import home
+    from nodes.models.bundled import ADAPTERS, home
 
     net = load_t2i_adapter("shapes-regions")
-    live = T2IAdapter.from_pretrained(home() / "shapes" / "variants" / "regions")
+    live = T2IAdapter.from_pretrained(home() / ADAPTERS["shapes-regions"])
     pipe = studio.pipeline("StableDiffusionAdapterPipeline", adapter=live.float())
-    size = {"width": studio.size, "height": studio.size}
-
-    def ours(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
-        return studio.draw(prompt, seed, BATCH, controls=[t2i_adapter(net, segmentation_palette(as_image(picture)))])
-
-    def theirs(picture: Pixels, prompt: str, seed: int) -> list[Pixels]:
-        hint = segmentation_palette(as_image(picture)).pixels.permute(0, 3, 1, 2)
-        return studio.theirs(pipe, prompt, seed, BATCH, image=hint, **size)
-
-    return hinted(studio, "t2i_adapter", ours, theirs)
+    return hinted_by(studio, "t2i_adapter", pipe, segmentation_palette, lambda hint: t2i_adapter(net, hint))
 
 
 def case_depth_control(studio: Studio) -> list[Measure]:

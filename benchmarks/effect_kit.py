@@ -7,7 +7,6 @@ import random
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.techniques import Kit
+from nodes.shapes.measure import as_pixels, wilson
+from nodes.shapes.measure_variants import iou
 
 Pixels = NDArray[np.uint8]
 Make = Callable[[], Any]
@@ -50,10 +51,7 @@ class Measure:
         """95 %: Wilson's for shares, else the bootstrap's."""
         count, mean = len(values), statistics.fmean(values)
         if set(values) <= {0.0, 1.0}:
-            z = 1.96
-            middle = (mean + z * z / (2 * count)) / (1 + z * z / count)
-            half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
-            return middle - half, middle + half
+            return wilson(mean, count)
         source = random.Random(0)
         means = sorted(statistics.fmean(source.choices(values, k=count)) for _ in range(1000))
         return means[25], means[974]
@@ -83,13 +81,10 @@ class Studio(Kit):
         self.seeds = seeds
         self.peers = peers
         """Whether diffusers' pictures are made too."""
+        self.pipes: dict[str, Any] = {}
+        self.texts: dict[Any, Any] = {}
         self.pictures: dict[str, list[tuple[str, Pixels]]] = {}
         """By case, what was made for the first seeds, for looking at."""
-
-    @cached_property
-    def pipes(self) -> dict[str, Any]:
-        """Pipelines by kind, made when first asked for."""
-        return {}
 
     def pipeline(self, kind: str, model: Any = None, **more: Any) -> Any:
         """One of diffusers' pipelines, kept."""
@@ -100,22 +95,15 @@ class Studio(Kit):
             self.pipes[key] = self.pipe(kind, model, **more)
         return self.pipes[key]
 
-    def generators(self, seed: int, batch: int) -> list[Any]:
-        """What `denoise` draws from for consecutive seeds."""
-        from nodes.sampling.noise import generators
-
-        return generators(seed, batch)
-
     def encode(self, text: str, model: Any = None) -> Any:
         """A prompt, encoded once."""
         from nodes import encode_prompt
 
-        cache = self.__dict__.setdefault("_texts", {})
         model = model or self.model
         key = (model.source, model.patches, text)
-        if key not in cache:
-            cache[key] = encode_prompt(model, text)
-        return cache[key]
+        if key not in self.texts:
+            self.texts[key] = encode_prompt(model, text)
+        return self.texts[key]
 
     def draw(
         self,
@@ -151,11 +139,13 @@ class Studio(Kit):
         """Pictures by one of diffusers' pipelines; none without peers."""
         if not self.peers:
             return []
+        from nodes.sampling.noise import generators
+
         settings: dict[str, Any] = {
             "guidance_scale": 3.0,
             "num_inference_steps": self.steps,
             "num_images_per_prompt": batch,
-            "generator": self.generators(seed, batch),
+            "generator": generators(seed, batch),
             "output_type": "latent",
         } | options
         before = dict(pipe.unet.attn_processors)
@@ -177,11 +167,6 @@ class Studio(Kit):
                 rows.extend((name, picture) for picture in pictures[:2])
 
 
-def as_pixels(image: Any) -> list[Pixels]:
-    """(H, W, 3) 0..255 each."""
-    return [(pixels.numpy() * 255).round().astype(np.uint8) for pixels in image.pixels]
-
-
 def as_image(picture: Pixels) -> Any:
     """As nodes take it."""
     import torch
@@ -196,13 +181,6 @@ def verdict(picture: Pixels, unseen: tuple[Any, ...] = ()) -> Any:
     from nodes.shapes.judge import judge
 
     return judge(picture, unseen)
-
-
-def iou(a: Sequence[float], b: Sequence[float]) -> float:
-    """Of two boxes: left, top, right, bottom."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    both = max(0.0, width) * max(0.0, height)
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
 def place_kept(before: Pixels, after: Pixels) -> float:

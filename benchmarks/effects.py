@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import effect_cases, effect_edits
 from benchmarks.effect_kit import Measure, Studio, sheet
+from benchmarks.techniques import chosen
+from nodes.shapes.measure import write_between
 
 CASES: dict[str, Callable[[Studio], list[Measure]]] = {
     name.removeprefix("case_"): item
@@ -57,9 +59,6 @@ def table(lines: list[dict[str, Any]]) -> str:
 
 def write(page: Path, lines: list[dict[str, Any]]) -> None:
     """Put lines into the page's table; those of techniques that were not measured now stay."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
     store = page.with_suffix(".json")
     known = json.loads(store.read_text()) if store.exists() else []
     names = {line["technique"] for line in lines}
@@ -67,7 +66,7 @@ def write(page: Path, lines: list[dict[str, Any]]) -> None:
     order = list(CASES)
     merged.sort(key=lambda line: order.index(line["technique"]) if line["technique"] in CASES else len(order))
     store.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
-    page.write_text(f"{before}{BEGIN}\n{table(merged)}\n{END}{after}", encoding="utf-8")
+    write_between(page, BEGIN, END, table(merged))
 
 
 def main() -> None:
@@ -84,10 +83,7 @@ def main() -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    names = [name for name in options.only.split(",") if name] or list(CASES)
-    unknown = sorted(set(names) - set(CASES))
-    if unknown:
-        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(CASES)}")
+    names = chosen(parser, options.only, CASES)
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             studio = Studio(Path(folder), options.seeds, options.steps)

@@ -273,6 +273,7 @@ def pictures(entry: Entry, cache: Any) -> list[Any]:
     from engine import run
     from engine.catalogue import installed
     from graphs import examples
+    from nodes.shapes.measure import as_pixels
     from server.cli.values import apply_settings
 
     made = []
@@ -282,7 +283,7 @@ def pictures(entry: Entry, cache: Any) -> list[Any]:
         for id, node in workflow.nodes.items():
             if node.type == "decode" and str(node.inputs["latents"]) == f"{draws}.latents":
                 image = run(workflow, [id], cache=cache)[id]
-                made.append((image.pixels[0].numpy() * 255).round().astype("uint8"))
+                made += as_pixels(image)
                 break
         else:
             raise SystemExit(f"{entry.example}: no decode of {draws}")

@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.denoise import synchronize
+from benchmarks.denoise import Watch, synchronize
 
 Go = Callable[[], Any]
 Pair = tuple[Go, Go | None]
@@ -443,36 +443,6 @@ def processors_kept(unet: Any) -> Iterator[None]:
         unet.requires_grad_(False)
 
 
-class Watch:
-    """Forwards of every denoiser there is, copies for patches among them: their rows, and the time between them."""
-
-    def __init__(self) -> None:
-        self.rows: list[int] = []
-        self.between: list[float] = []
-        self._ended: float | None = None
-
-    def __enter__(self) -> Watch:
-        from diffusers import UNet2DConditionModel
-
-        watch, self._cls, self._forward = self, UNet2DConditionModel, UNet2DConditionModel.forward
-
-        def timed(unet: Any, *args: Any, **options: Any) -> Any:
-            began = time.perf_counter()
-            if watch._ended is not None:
-                watch.between.append(began - watch._ended)
-            watch.rows.append((args[0] if args else options["sample"]).shape[0])
-            result = watch._forward(unet, *args, **options)
-            synchronize(result[0].device)
-            watch._ended = time.perf_counter()
-            return result
-
-        self._cls.forward = timed
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._cls.forward = self._forward
-
-
 def measure(name: str, kit: Kit, repeats: int) -> dict[str, Any]:
     """One technique: both in turn, after one round that is not counted."""
     from contextlib import nullcontext
@@ -527,6 +497,8 @@ def measure(name: str, kit: Kit, repeats: int) -> dict[str, Any]:
 
 def write_table(page: Path, lines: list[dict[str, Any]]) -> None:
     """The figures as a table, in place of what stands between the page's markers."""
+    from nodes.shapes.measure import write_between
+
     begin, end = "<!-- figures: made by benchmarks/techniques.py -->", "<!-- end of figures -->"
     rows = ["| technique | calls / rows | theirs | seconds | theirs | gap, ms | theirs | ratio |", "|" + "---|" * 8]
     for line in lines:
@@ -536,9 +508,16 @@ def write_table(page: Path, lines: list[dict[str, Any]]) -> None:
         for what, digits in (("seconds", 3), ("gap_ms", 2)):
             cells += [f"{ours[what]:.{digits}f}", f"{theirs[what]:.{digits}f}" if theirs else ""]
         rows.append("| " + " | ".join([*cells, f"{line['ratio_cpu']:.2f}" if theirs else ""]) + " |")
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(begin)
-    page.write_text(before + begin + "\n" + "\n".join(rows) + "\n" + end + rest.split(end)[1], encoding="utf-8")
+    write_between(page, begin, end, "\n".join(rows))
+
+
+def chosen(parser: argparse.ArgumentParser, names: str, known: Collection[str]) -> list[str]:
+    """The names in a list with commas, or all; ends the program where there is no such one."""
+    found = [name for name in names.split(",") if name] or list(known)
+    unknown = sorted(set(found) - set(known))
+    if unknown:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
+    return found
 
 
 def main() -> None:
@@ -555,10 +534,7 @@ def main() -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    names = [name for name in options.only.split(",") if name] or list(CASES)
-    unknown = sorted(set(names) - set(CASES))
-    if unknown:
-        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(CASES)}")
+    names = chosen(parser, options.only, CASES)
     with tempfile.TemporaryDirectory() as folder:
         kit = Kit(options.model, Path(folder), options.steps)
         lines = []

@@ -1,4 +1,4 @@
-"""What the README shows works as it stands there: on a tiny model, and on the bundled one where it is installed."""
+"""What the README shows works as it stands there: on a tiny model, and on the bundled one."""
 
 from __future__ import annotations
 
@@ -15,16 +15,12 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from nodes.models.locate import BUNDLED
 from server.cli.app import app
 from tests.pasted import ROOT, block
 from tests.tiny import tiny_sd1
 
 PAGE = "README.md"
 Weft = Callable[..., Result]
-bundled = pytest.mark.skipif(
-    not (ROOT / "nodes" / BUNDLED["shapes"] / "model_index.json").is_file(), reason="the bundled model is not there"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +146,6 @@ def test_every_link_leads_somewhere() -> None:
             (ROOT / link).exists()] == []  # fmt: skip
 
 
-@bundled
 def test_the_workflow_for_real(first: Path, weft: Weft, tmp_path: Path) -> None:
     assert weft("check", first).exit_code == 0
     done = weft("run", first)
@@ -158,7 +153,6 @@ def test_the_workflow_for_real(first: Path, weft: Weft, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "first.png").is_file()
 
 
-@bundled
 def test_python_for_real(tmp_path: Path) -> None:
     code = block(PAGE, "python", "with Graph(")
     (said,) = (line.partition("# ")[2] for line in code.splitlines() if line.startswith("print("))

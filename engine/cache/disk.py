@@ -75,16 +75,8 @@ class DiskTier:
 
     def __contains__(self, key: bytes) -> bool:
         """Whether the result can be had: its head is sound, its value classes are known, its files are in place."""
-        path = self._path(key)
-        try:
-            with open(path, "rb") as file:
-                head, _, _ = self._head(file)
-        except OSError:
-            return False
-        except _Damaged as damage:
-            self._remove_damaged(path, damage)
-            return False
-        return codec.known(head["classes"]) and files_in_place(head["files"])
+        head = self.note(key)
+        return head is not None and files_in_place(head["files"])
 
     def get(self, key: bytes) -> Outputs | None:
         """The result, now the most recently used, or None."""

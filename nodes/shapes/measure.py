@@ -21,7 +21,7 @@ from nodes import cfg, decode, denoise, encode_prompt, load_model
 from nodes.basic.denoise import SchedulerName
 from nodes.shapes.judge import agreement, judge
 from nodes.shapes.world import BACKGROUNDS, COLORS, RELATIONS, SHAPES, Shape, Thing, caption
-from nodes.values import Model
+from nodes.values import Image, Model
 
 SCHEDULERS: tuple[SchedulerName, ...] = (
     "ddim", "pndm", "euler", "euler_ancestral", "dpmpp_2m", "dpmpp_2m_karras", "dpmpp_sde", "unipc", "heun", "lcm",
@@ -54,11 +54,27 @@ class Row:
         return sum(f[key] for f in self.facts) / len(self.facts)
 
     def interval(self, key: str) -> tuple[float, float]:
-        """Wilson's 95 % interval of a share."""
-        n, p, z = len(self.facts), self.share(key), 1.96
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return middle - half, middle + half
+        """See `wilson`."""
+        return wilson(self.share(key), len(self.facts))
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of so many."""
+    n, p, z = count, share, 1.96
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return middle - half, middle + half
+
+
+def as_pixels(image: Image) -> list[NDArray[np.uint8]]:
+    """The pictures of an image as the judge takes them: (H, W, 3) sRGB 0..255 each."""
+    return [(pixels.numpy() * 255).round().astype(np.uint8) for pixels in image.pixels]
+
+
+def write_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Put figures into a page, in place of what stands between two lines of it."""
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def single_prompts(shape: Shape | None = None) -> list[Prompt]:
@@ -90,8 +106,8 @@ def images(
     for index, prompt in enumerate(prompts):
         guidance = cfg(encode_prompt(model, prompt.text), scale=scale)
         latents = denoise(model, [guidance], steps=steps, scheduler=scheduler, seed=1000 * index, batch=SEEDS).latents
-        for pixels in decode(model, latents).pixels:
-            yield prompt, (pixels.numpy() * 255).round().astype(np.uint8)
+        for pixels in as_pixels(decode(model, latents)):
+            yield prompt, pixels
 
 
 def facts(prompt: Prompt, image: NDArray[np.uint8]) -> dict[str, bool]:
@@ -158,7 +174,7 @@ def contact_sheet(model: Model, path: Path, steps: int, scale: float) -> None:
     tiles = []
     for index, prompt in enumerate(prompts):
         latents = denoise(model, [cfg(encode_prompt(model, prompt.text), scale=scale)], steps=steps, seed=index).latents
-        tiles.append((decode(model, latents).pixels[0].numpy() * 255).round().astype(np.uint8))
+        tiles += as_pixels(decode(model, latents))
     rows = [
         np.concatenate([np.pad(t, ((1, 1), (1, 1), (0, 0)), constant_values=255) for t in tiles[k : k + 8]], 1)
         for k in range(0, 64, 8)
@@ -180,9 +196,7 @@ def main() -> None:
     text = table(measure(model, args.steps, args.scale))
     print(text)
     if args.docs:
-        before, rest = args.docs.read_text().split(BEGIN)
-        after = rest.split(END)[1]
-        args.docs.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        write_between(args.docs, BEGIN, END, text)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from nodes import (
     t2i_adapter,
 )
 from nodes.shapes.judge import judge
+from nodes.shapes.measure import as_pixels, write_between
 from nodes.shapes.training.scenes import free_scene
 from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Shape, Thing, Unseen, caption, render
 from nodes.values import Control, Guidance, Image, Model
@@ -72,7 +73,7 @@ def made(
 ) -> list[Pixels]:
     """Pictures of consecutive seeds."""
     latents = denoise(model, [guidance], controls=list(controls), steps=steps, seed=seed, batch=batch).latents
-    return [(p.numpy() * 255).round().astype(np.uint8) for p in decode(model, latents).pixels]
+    return as_pixels(decode(model, latents))
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
@@ -299,8 +300,7 @@ def main() -> None:
     if args.keep:
         args.keep.write_text(json.dumps(rows))
     if args.docs:
-        before, rest = args.docs.read_text().split(BEGIN)
-        args.docs.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{rest.split(END)[1]}")
+        write_between(args.docs, BEGIN, END, table(rows))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ class WeightsPatch(Patch):
         from nodes.models import build
         from nodes.models.errors import ModelError
         from nodes.models.headers import read_header
+        from nodes.models.parts import place_of
         from nodes.weights.files import content
 
         tensors: dict[str, TensorInfo] = {}
@@ -52,8 +53,8 @@ class WeightsPatch(Patch):
                 raise ModelError(f"{file} changed since it was checked: run again")
             tensors |= read_header(Path(file)).tensors
         description = _over(parts, component, tensors)
-        first = next(module.parameters())
-        source = build.load(description, component, first.dtype, first.device).state_dict()
+        device, dtype = place_of(module)
+        source = build.load(description, component, dtype, device).state_dict()
         with torch.no_grad():
             for name, tensor in module.state_dict().items():
                 # Learned words may have made the table of embeddings longer: they stay.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from nodes.shapes.training.finetune import Base, Example
+from nodes.shapes.training.finetune import Base, Example, Pool, v_loss
 from nodes.shapes.training.scenes import full_caption
 from nodes.shapes.world import BACKGROUNDS, COLORS, SIZE, Scene, Thing, Unseen, render, sample_scene
 
@@ -59,3 +60,22 @@ class Word:
         for number, vector in zip(self.ids, self.vectors, strict=True):
             output = torch.where((inputs[0] == number)[..., None], vector, output)
         return output
+
+
+def word_loss(base: Base, pool: Pool, batch: int) -> Callable[[np.random.Generator, float], torch.Tensor]:
+    """The loss of a step while the text encoder learns a word: captions are encoded anew each time."""
+    ids = base.ids(pool.captions)
+
+    def loss(rng: np.random.Generator, progress: float) -> torch.Tensor:
+        chosen = rng.integers(0, len(pool.captions), batch)
+        states = base.text(ids[chosen]).last_hidden_state
+        return v_loss(
+            base,
+            rng,
+            progress,
+            pool.latents[chosen],
+            pool.objects[chosen],
+            lambda noisy, t: base.unet(noisy, t, states).sample,
+        )
+
+    return loss

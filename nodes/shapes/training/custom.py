@@ -8,12 +8,11 @@ known world, which takes the part of the paper's regularisation images.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from nodes.shapes.training.concepts import Word, example
-from nodes.shapes.training.finetune import Base, Pool, Task, arguments, train, v_loss
+from nodes.shapes.training.concepts import Word, example, word_loss
+from nodes.shapes.training.finetune import Base, Pool, Task, arguments, train
 
 TOKEN, START = "<house>", ["square", "triangle"]
 TRAINED = ("attn2.to_k.weight", "attn2.to_v.weight")
@@ -26,20 +25,7 @@ def main() -> None:
     word = Word(base, TOKEN, START)
     parameters = {name: p for name, p in base.unet.named_parameters() if name.endswith(TRAINED)}
     pool = Pool.make(base, args.seed, args.pool, lambda rng: example(rng, "house", word.text, known=0.4))
-    ids = base.ids(pool.captions)
-
-    def loss(rng: np.random.Generator, progress: float) -> torch.Tensor:
-        chosen = rng.integers(0, args.pool, args.batch)
-        states = base.text(ids[chosen]).last_hidden_state
-        return v_loss(
-            base,
-            rng,
-            progress,
-            pool.latents[chosen],
-            pool.objects[chosen],
-            lambda noisy, t: base.unet(noisy, t, states).sample,
-        )
-
+    loss = word_loss(base, pool, args.batch)
     task = Task(
         "house",
         {**parameters, "vectors": word.vectors},

@@ -8,12 +8,11 @@ knows, and this one lies between the circle, the square and the triangle.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from nodes.shapes.training.concepts import Word, example
-from nodes.shapes.training.finetune import Base, Pool, Task, arguments, train, v_loss
+from nodes.shapes.training.concepts import Word, example, word_loss
+from nodes.shapes.training.finetune import Base, Pool, Task, arguments, train
 
 TOKEN, START = "<dome>", ["circle", "square"]
 
@@ -24,20 +23,7 @@ def main() -> None:
     base = Base.load(args.base, args.device)
     word = Word(base, TOKEN, START)
     pool = Pool.make(base, args.seed, args.pool, lambda rng: example(rng, "dome", word.text, known=0.0))
-    ids = base.ids(pool.captions)
-
-    def loss(rng: np.random.Generator, progress: float) -> torch.Tensor:
-        chosen = rng.integers(0, args.pool, args.batch)
-        states = base.text(ids[chosen]).last_hidden_state
-        return v_loss(
-            base,
-            rng,
-            progress,
-            pool.latents[chosen],
-            pool.objects[chosen],
-            lambda noisy, t: base.unet(noisy, t, states).sample,
-        )
-
+    loss = word_loss(base, pool, args.batch)
     task = Task("dome", {"vectors": word.vectors}, loss, lr=5e-3, plain=("vectors",), weight_decay=0.0)
     train(task, args)
     (args.out / "dome").mkdir(parents=True, exist_ok=True)

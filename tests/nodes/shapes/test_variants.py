@@ -45,10 +45,6 @@ def plain() -> Model:
     return load_model("shapes")
 
 
-def ready(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not (VARIANTS / name).is_dir(), reason=f"the variant {name} has not been trained")
-
-
 def mean(shown: list[Shown], key: str) -> float:
     return means(shown)[key]
 
@@ -62,7 +58,6 @@ def test_all_bundled_files_are_small_and_known() -> None:
     assert all(file.endswith((".safetensors", ".json", ".txt")) for file in files)
 
 
-@ready("edges")
 def test_edges_place_the_object_and_the_prompt_colours_it(plain: Model) -> None:
     net = load_controlnet("shapes-edges")
 
@@ -75,7 +70,6 @@ def test_edges_place_the_object_and_the_prompt_colours_it(plain: Model) -> None:
     assert mean(list(hinted(4, plain, None, seeds=1, steps=12)), "iou") <= 0.6, "the hint is what places it"
 
 
-@ready("regions")
 def test_regions_place_the_object_and_the_prompt_colours_it(plain: Model) -> None:
     net = load_t2i_adapter("shapes-regions")
 
@@ -87,7 +81,6 @@ def test_regions_place_the_object_and_the_prompt_colours_it(plain: Model) -> Non
     assert mean(shown, "colour") >= 0.75
 
 
-@ready("depth")
 def test_depth_places_the_object_and_the_prompt_colours_it() -> None:
     model = load_model("shapes-depth")
     shown = list(hinted(4, model, lambda image: depth_control(depth(image, "shapes")), seeds=1, steps=12))
@@ -95,7 +88,6 @@ def test_depth_places_the_object_and_the_prompt_colours_it() -> None:
     assert mean(shown, "all") >= 0.75
 
 
-@ready("edit")
 @pytest.mark.parametrize("kind", ["colour", "background"])
 def test_edits_do_what_they_are_told_and_keep_the_rest(kind: str) -> None:
     shown = list(edited(6, load_model("shapes-edit"), kind, steps=12))
@@ -104,7 +96,6 @@ def test_edits_do_what_they_are_told_and_keep_the_rest(kind: str) -> None:
     assert mean(shown, "outside") <= 10
 
 
-@ready("heart")
 def test_a_lora_teaches_a_shape_and_leaves_the_others(plain: Model) -> None:
     model = apply_lora(plain, "shapes-heart")
     assert mean(list(taught(6, model, "heart", "heart", seeds=1, steps=12)), "all") >= 0.5
@@ -112,13 +103,11 @@ def test_a_lora_teaches_a_shape_and_leaves_the_others(plain: Model) -> None:
     assert mean(list(known(4, model, seeds=1, steps=12)), "all") >= 0.75
 
 
-@ready("dome")
 def test_a_learned_word_draws_its_shape(plain: Model) -> None:
     model = load_textual_inversion(plain, ["shapes-dome"])
     assert mean(list(taught(4, model, "dome", "<dome>", seeds=4)), "shape") >= 0.5
 
 
-@ready("house")
 def test_custom_diffusion_draws_its_shape_and_leaves_the_others(plain: Model) -> None:
     model = load_custom_diffusion(plain, "shapes-house", ["shapes-house-word"])
     assert mean(list(taught(4, model, "house", "<house>", seeds=4)), "shape") >= 0.5
@@ -173,8 +162,6 @@ def test_diffusers_loads_it_and_draws_the_same(plain: Model, name: str) -> None:
         T2IAdapter,
     )
 
-    if not (VARIANTS / name).is_dir():
-        pytest.skip(f"the variant {name} has not been trained")
     options = {"safety_checker": None, "torch_dtype": torch.float32}
     source = picture_of(free_scene(np.random.default_rng(3), two=0))
     prompt = "a blue star on a white background"
@@ -212,8 +199,6 @@ def test_diffusers_loads_it_and_draws_the_same(plain: Model, name: str) -> None:
 def test_diffusers_loads_the_denoisers(name: str, channels: int) -> None:
     from diffusers import UNet2DConditionModel
 
-    if not (VARIANTS / name).is_dir():
-        pytest.skip(f"the variant {name} has not been trained")
     unet = UNet2DConditionModel.from_pretrained(VARIANTS / name / "unet", torch_dtype=torch.float32)
     model = load_model(f"shapes-{name}")
     assert unet.config.in_channels == model.unet_channels == channels
