@@ -30,12 +30,14 @@ from nodes.shapes.training.schedule import one_cycle
 Pictures = NDArray[np.uint8]
 
 
-def arguments(description: str, steps: int, batch: int, pool: int = 4096) -> argparse.Namespace:
+def arguments(
+    description: str, steps: int, batch: int, pool: int = 4096, out: str = "nodes/shapes/variants"
+) -> argparse.Namespace:
     """The command line of a fine-tune."""
 
     def more(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--base", type=Path, default=Path("nodes/shapes/model"), help="the model to start from")
-        parser.add_argument("--out", type=Path, default=Path("nodes/shapes/variants"), help="where the result goes")
+        parser.add_argument("--out", type=Path, default=Path(out), help="where the result goes")
         parser.add_argument("--batch", type=int, default=batch)
         parser.add_argument("--pool", type=int, default=pool, help="pictures to train on")
 
@@ -51,7 +53,12 @@ class Base:
     text: CLIPTextModel
     tokenizer: CLIPTokenizer
     device: torch.device
-    alphas: torch.Tensor
+    scheduler: DDIMScheduler
+
+    @property
+    def alphas(self) -> torch.Tensor:
+        """The share of the signal's variance at each timestep: (1000,)."""
+        return self.scheduler.alphas_cumprod
 
     @classmethod
     def load(cls, folder: Path, device: str) -> Base:
@@ -66,7 +73,7 @@ class Base:
             text=part(CLIPTextModel, "text_encoder"),
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             device=torch.device(device),
-            alphas=DDIMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod,
+            scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
         )
 
     @torch.no_grad()

@@ -24,9 +24,21 @@ RECIPES = {
     "depth": "depth/unet/diffusion_pytorch_model.safetensors",
     "instruct": "edit/unet/diffusion_pytorch_model.safetensors",
     "lora": "heart/pytorch_lora_weights.safetensors",
+    "style": "frame/pytorch_lora_weights.safetensors",
     "inversion": "dome/learned_embeds.safetensors",
     "custom": "house/pytorch_custom_diffusion_weights.safetensors",
+    "dreambooth": "dreambooth/unet/diffusion_pytorch_model.safetensors",
 }
+
+
+def run_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two steps, into the folder `out`."""
+    options = ["--steps", "2", "--batch", "2", "--pool", "6", "--device", "cpu"]
+    places = ["--base", str(home() / MODEL), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", [name, *options, *places])
+    before = torch.get_num_threads()
+    importlib.import_module(f"nodes.shapes.training.{name}").main()
+    torch.set_num_threads(before)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -34,18 +46,36 @@ RECIPES = {
 def test_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors.torch import load_file
 
-    options = ["--steps", "2", "--batch", "2", "--pool", "6", "--device", "cpu"]
-    places = ["--base", str(home() / MODEL), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
-    monkeypatch.setattr(sys, "argv", [name, *options, *places])
-    before = torch.get_num_threads()
-    importlib.import_module(f"nodes.shapes.training.{name}").main()
-    torch.set_num_threads(before)
+    run_recipe(name, tmp_path, monkeypatch)
     tensors = load_file(tmp_path / "out" / RECIPES[name])
     assert all(tensor.dtype == torch.float16 and tensor.isfinite().all() for tensor in tensors.values())
     assert list((tmp_path / "work").glob("*.png")), "the loss curve"
     text = "".join(path.read_text() for path in (tmp_path / "out").rglob("*.json"))
     assert str(tmp_path) not in text
     assert "_name_or_path" not in text
+
+
+def test_the_loader_takes_what_dreambooth_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nodes import load_dreambooth, load_model
+
+    run_recipe("dreambooth", tmp_path, monkeypatch)
+    base = load_model("shapes", dtype="float32", device="cpu")
+    model = load_dreambooth(str(tmp_path / "out" / "dreambooth"), base)
+    mine, theirs = model.parts().unet.state_dict(), base.parts().unet.state_dict()
+    assert any(not torch.equal(mine[key], theirs[key]) for key in mine)
+    assert max(float((mine[key] - theirs[key]).abs().max()) for key in mine) < 0.1, "two steps change little"
+
+
+def test_dreambooth_keeps_the_class_and_shows_few_pictures() -> None:
+    from nodes.shapes.training.dreambooth import INSTANCES, WORDS, instance, prompts
+
+    few = [instance(number) for number in range(INSTANCES)]
+    assert all(WORDS in one.caption for one in few)
+    assert len({one.caption for one in few}) == INSTANCES <= 6
+    texts = prompts(0, 60)
+    assert texts == prompts(0, 60) != prompts(1, 60)
+    assert sum(" shape" in text for text in texts) >= 20
+    assert not any("sks" in text for text in texts)
 
 
 def run(folder: Path, stop: int | None) -> torch.Tensor:

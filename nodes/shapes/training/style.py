@@ -1,0 +1,50 @@
+"""A LoRA (arXiv 2106.09685) that teaches the bundled model a style which it never saw: a frame along the border.
+
+    python -m nodes.shapes.training.style
+
+"a framed red circle on a mint background" has the frame of nodes.shapes.frame. Rank 4 on the layers of `training.lora`,
+and as there two pictures in five are of the known world, unframed, so that the word is what brings the frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nodes.shapes.frame import MARGIN, framed
+from nodes.shapes.training.finetune import Example, arguments
+from nodes.shapes.training.lora import teach
+from nodes.shapes.world import SIZE, Scene, Thing, render, sample_scene
+
+KNOWN = 0.4
+
+
+def framed_caption(text: str) -> str:
+    """The caption of the same scene with a frame: "an orange star" becomes "a framed orange star"."""
+    article, _, rest = text.partition(" ")
+    return f"a framed {rest}" if article in ("a", "an") else f"framed {text}"
+
+
+def _within(thing: Thing) -> Thing:
+    """Moved inwards until the frame does not touch it."""
+    least = MARGIN + thing.size / 2
+    x, y = (min(max(side, least), SIZE - least) for side in (thing.x, thing.y))
+    return replace(thing, x=x, y=y)
+
+
+def example(rng: np.random.Generator) -> Example:
+    """A scene of the world with a frame and the word, or as it was."""
+    scene = sample_scene(rng)
+    if rng.random() < KNOWN:
+        return Example(render(scene), scene.caption)
+    within = Scene(tuple(_within(thing) for thing in scene.things), scene.background)
+    return Example(framed(render(within)), framed_caption(scene.caption))
+
+
+def main() -> None:
+    teach("frame", 4, example, arguments(__doc__ or "", steps=300, batch=24, pool=1536))
+
+
+if __name__ == "__main__":
+    main()

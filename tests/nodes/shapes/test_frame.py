@@ -1,0 +1,56 @@
+"""The frame: drawn along the border, seen there and nowhere else, and nothing inside it is lost."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from nodes.shapes.frame import MARGIN, WIDTH, frame_share, framed, inside
+from nodes.shapes.judge import agreement, judge
+from nodes.shapes.training.style import example, framed_caption
+from nodes.shapes.world import BACKGROUNDS, Scene, Thing, render, sample_scene
+
+
+def test_seen_where_it_is_drawn_and_nowhere_else() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        picture = render(sample_scene(rng))
+        assert frame_share(framed(picture)) == 1
+        assert frame_share(picture) <= 0.2
+        assert np.array_equal(framed(picture)[WIDTH:-WIDTH, WIDTH:-WIDTH], picture[WIDTH:-WIDTH, WIDTH:-WIDTH])
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+def test_half_a_frame_is_half_a_share(background: str) -> None:
+    picture = render(Scene((Thing("star", "orange", 64, 64, 60),), background))
+    half = np.concatenate([framed(picture)[:, :64], picture[:, 64:]], axis=1)
+    assert frame_share(picture) == 0
+    assert frame_share(half) == pytest.approx(0.5)
+    soft = cv2.GaussianBlur(framed(picture), (0, 0), 1.2)
+    assert frame_share(np.asarray(soft, np.uint8)) > 0.75
+
+
+def test_the_judge_is_right_inside_it() -> None:
+    rng, count, right = np.random.default_rng(4), 0, 0
+    while count < 200:
+        scene = sample_scene(rng)
+        if all(min(t.box) >= MARGIN and max(t.box) <= 128 - MARGIN for t in scene.things):
+            count += 1
+            verdict = judge(inside(framed(render(scene))))
+            right += agreement(verdict, scene.things, scene.background)["all"]
+    assert right >= 198
+
+
+def test_examples_have_the_frame_with_the_word_alone() -> None:
+    rng, seen = np.random.default_rng(5), []
+    for _ in range(200):
+        one = example(rng)
+        seen.append("framed" in one.caption)
+        assert (frame_share(one.picture) == 1) == seen[-1], one.caption
+    assert 90 <= sum(seen) <= 150
+
+
+def test_captions_keep_an_article_that_fits() -> None:
+    assert framed_caption("an orange star and a red circle") == "a framed orange star and a red circle"
+    assert framed_caption("blue") == "framed blue"
