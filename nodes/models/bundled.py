@@ -13,12 +13,17 @@ VARIANTS = {"shapes-depth": "shapes/variants/depth", "shapes-edit": "shapes/vari
 """Models that are the bundled one with another denoiser: folders that hold `unet` alone."""
 CONTROLNETS = {"shapes-edges": "shapes/variants/edges"}
 ADAPTERS = {"shapes-regions": "shapes/variants/regions"}
-LORAS = {"shapes-heart": "shapes/variants/heart/pytorch_lora_weights.safetensors"}
+LORAS = {
+    "shapes-heart": "shapes/variants/heart/pytorch_lora_weights.safetensors",
+    "shapes-frame": "shapes/variants/frame/pytorch_lora_weights.safetensors",
+}
 WORDS = {
     "shapes-dome": "shapes/variants/dome/learned_embeds.safetensors",
     "shapes-house-word": "shapes/variants/house/house.safetensors",
 }
 CUSTOM = {"shapes-house": "shapes/variants/house/pytorch_custom_diffusion_weights.safetensors"}
+IMAGE_PROMPTS = {"shapes-image": "shapes/variants/image/ip-adapter.safetensors"}
+IMAGE_ENCODERS = {"shapes-clip": "shapes/variants/clip/image_encoder"}
 FILES = {**LORAS, **WORDS, **CUSTOM}
 MANIFEST = "shapes/variants/manifest.json"
 """By file below `shapes`: its content hash, and the command that makes it."""
@@ -89,8 +94,8 @@ def shared_with(folder: Path) -> Path | None:
 
 
 def net_named(text: str) -> Path | None:
-    """The folder of a bundled network; None where the text is no such name. Not checked."""
-    place = {**CONTROLNETS, **ADAPTERS}.get(text)
+    """The folder or file of a bundled network; None where the text is no such name. Not checked."""
+    place = {**CONTROLNETS, **ADAPTERS, **IMAGE_PROMPTS}.get(text)
     return home() / place if place is not None else None
 
 

@@ -17,8 +17,11 @@ RECIPES = {
     "depth": "python -m nodes.shapes.training.depth",
     "regions": "python -m nodes.shapes.training.regions",
     "heart": "python -m nodes.shapes.training.lora",
+    "frame": "python -m nodes.shapes.training.style",
     "dome": "python -m nodes.shapes.training.inversion",
     "house": "python -m nodes.shapes.training.custom",
+    "clip": "python -m nodes.shapes.training.clip",
+    "image": "python -m nodes.shapes.training.image_prompt",
 }
 """By folder of a variant. How the model itself is made takes several, which docs/shapes.md tells."""
 

@@ -6,12 +6,13 @@ its output, after every rule that looks into text probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from engine import Context, NodeView, Problem, Range, Widget, node, value
+from nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS
 from nodes.nets.handles import ImageAdapter, source_problems, window_problems
 from nodes.technique import AttentionRule, Site, Technique
 from nodes.values import Control, Image, Mask
@@ -181,28 +182,36 @@ class _Live:
         return interpolate(mask, size=site.resolution, mode="bicubic").flatten(2)[..., None]
 
 
-_EXPECTED = "a .safetensors file of an IP-Adapter"
+_EXPECTED = f"{', '.join(IMAGE_PROMPTS)}, or a .safetensors file of an IP-Adapter"
 
 
 def _look(source: str) -> None:
     from nodes.nets.files import find
     from nodes.nets.image_prompt import describe_image_adapter
 
-    if Path(source).expanduser().exists() or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")):
-        describe_image_adapter(find(source, "IP-Adapter"))
+    if (
+        source in IMAGE_PROMPTS
+        or Path(source).expanduser().exists()
+        or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))
+    ):
+        describe_image_adapter(find(source, "IP-Adapter", bundled=IMAGE_PROMPTS))
 
 
-def _encoder_of(file: Path, given: str) -> str:
-    return given or str(file.parent / "image_encoder")
+def _encoder(source: str, file: Path, given: str, allowed: Callable[[str], Path] | None = None) -> Path:
+    """The folder of an adapter's image encoder."""
+    from nodes.nets.files import find
+
+    usual = next(iter(IMAGE_ENCODERS)) if source.strip() in IMAGE_PROMPTS else str(file.parent / "image_encoder")
+    return find(given or usual, "image encoder", allowed, IMAGE_ENCODERS)
 
 
 def _fingerprint(source: str, image_encoder: str = "", **_: Any) -> str:
     from nodes.nets.files import find, fingerprint
     from nodes.nets.image_prompt import describe_image_adapter, describe_image_encoder
 
-    path = find(source, "IP-Adapter")
-    folder = find(_encoder_of(path, image_encoder), "image encoder")
-    return f"{fingerprint(describe_image_adapter(path))}:{fingerprint(describe_image_encoder(folder))}"
+    path = find(source, "IP-Adapter", bundled=IMAGE_PROMPTS)
+    encoder = describe_image_encoder(_encoder(source, path, image_encoder))
+    return f"{fingerprint(describe_image_adapter(path))}:{fingerprint(encoder)}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
@@ -221,18 +230,18 @@ def load_ip_adapter(
     FaceID adapters are not supported: they read face embeddings rather than pictures.
 
     Args:
-        source: the adapter's .safetensors file.
-        image_encoder: the folder of the CLIP vision model that it was trained with; empty is the folder image_encoder
-            beside the file.
+        source: "shapes-image" (ships with Weft, for the model "shapes"), or the adapter's .safetensors file.
+        image_encoder: the folder of the CLIP vision model that it was trained with, or "shapes-clip"; empty is the
+            folder image_encoder beside the file, and shapes-clip for shapes-image.
     """
     from nodes.nets.files import find, fingerprint
     from nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
     from nodes.nets.live import verify
 
     ctx = ctx or Context()
-    path = find(source, "IP-Adapter", allowed=ctx.resolve_input_path)
+    path = find(source, "IP-Adapter", ctx.resolve_input_path, IMAGE_PROMPTS)
     adapter = describe_image_adapter(path)
-    folder = find(_encoder_of(path, image_encoder), "image encoder", allowed=ctx.resolve_input_path)
+    folder = _encoder(source, path, image_encoder, ctx.resolve_input_path)
     encoder = describe_image_encoder(folder)
     verify(encoder)
     config, own = adapter.weights["ip_adapter"].config, encoder.weights["image_encoder"].config
