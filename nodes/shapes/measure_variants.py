@@ -38,14 +38,18 @@ from nodes import (
     segmentation_palette,
     t2i_adapter,
 )
+from nodes.shapes.frame import frame_share, inside
 from nodes.shapes.judge import judge
 from nodes.shapes.measure import as_pixels, write_between
 from nodes.shapes.training.scenes import free_scene
+from nodes.shapes.training.style import framed_caption
 from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Shape, Thing, Unseen, caption, render
 from nodes.values import Control, Guidance, Image, Model
 
 Pixels = NDArray[np.uint8]
-ORDER = ("edges", "regions", "depth", "edit", "heart", "dome", "house")
+ORDER = ("edges", "regions", "depth", "edit", "heart", "frame", "dome", "house")
+FRAMED = 0.75
+"""The share of a border's pixels from which on there is a frame; below a quarter there is none."""
 BEGIN, END = "<!-- figures: made by nodes.shapes.measure_variants -->", "<!-- end of figures of variants -->"
 
 
@@ -201,6 +205,26 @@ def known(count: int, model: Model, seeds: int = 4, steps: int = 25) -> Iterator
             yield Shown(picture, None, {"all": float(right)})
 
 
+def styled(count: int, model: Model, word: bool, seeds: int = 4, steps: int = 25) -> Iterator[Shown]:
+    """The world's own shapes, framed if the word says so. Facts: frame as told, shape, colour, background, all."""
+    for k in range(count):
+        thing, background = Thing(SHAPES[k % 4], list(COLORS)[(k // 2) % 8], 0, 0, 0), list(BACKGROUNDS)[k % 7]
+        text = caption([thing], background)
+        guidance = cfg(encode_prompt(model, framed_caption(text) if word else text), scale=3.0)
+        for picture in made(model, guidance, 1000 * k, (), steps, seeds):
+            verdict, share = judge(inside(picture)), frame_share(picture)
+            told = share >= FRAMED if word else share <= 1 - FRAMED
+            right = verdict.shows([(thing.color, thing.shape)]) and verdict.background == background
+            facts = {
+                "shape": float(verdict.has(shape=thing.shape)),
+                "colour": float(verdict.has(color=thing.color)),
+                "background": float(verdict.background == background),
+                "told": float(told),
+                "all": float(told and right),
+            }
+            yield Shown(picture, None, facts)
+
+
 def sets(only: str = "") -> Iterator[tuple[str, str, Callable[[int], Iterator[Shown]]]]:
     """Variant, what is measured, and how, for a number of prompts; those whose variant's name begins with `only`."""
     plain = load_model("shapes")
@@ -231,6 +255,11 @@ def sets(only: str = "") -> Iterator[tuple[str, str, Callable[[int], Iterator[Sh
         yield "heart", "with the LoRA", lambda n: taught(n, heart, "heart", "heart")
         yield "heart", "without it", lambda n: taught(n, plain, "heart", "heart")
         yield "heart", "known shapes with the LoRA", lambda n: known(n, heart)
+    if "frame".startswith(only):
+        frame = apply_lora(plain, "shapes-frame")
+        yield "frame", "with the LoRA and the word", lambda n: styled(n, frame, True)
+        yield "frame", "with the word alone", lambda n: styled(n, plain, True)
+        yield "frame", "with the LoRA, without the word", lambda n: styled(n, frame, False)
     if "dome".startswith(only):
         dome = load_textual_inversion(plain, ["shapes-dome"])
         yield "dome", "with the word", lambda n: taught(n, dome, "dome", "<dome>")

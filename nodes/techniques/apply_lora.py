@@ -182,8 +182,8 @@ def apply_lora(
 
     Args:
         model: the model to change, other adapters on it included.
-        path: the adapter's file, or "shapes-heart" (ships with Weft, for the model "shapes"). Layers that this model
-            lacks are an error.
+        path: the adapter's file, or "shapes-heart" or "shapes-frame" (ship with Weft, for the model "shapes"). Layers
+            that this model lacks are an error.
         strength: how much of the adapter: 0 is none of it, 1 as it was trained.
         unet: share of the strength for the denoiser.
         text_encoder: share of the strength for the (first) text encoder.
@@ -219,7 +219,7 @@ def merge_loras(
 
     Args:
         model: the model to change.
-        first: an adapter's file.
+        first: an adapter's file, or "shapes-heart" or "shapes-frame" (ship with Weft, for the model "shapes").
         second: another adapter's file.
         first_weight: how much of the first.
         second_weight: how much of the second.

@@ -2,8 +2,8 @@
 
     python -m nodes.shapes.training.style
 
-"a framed red circle on a mint background" has the frame of nodes.shapes.frame. Rank 4 on the layers of `training.lora`,
-and as there two pictures in five are of the known world, unframed, so that the word is what brings the frame.
+"a red circle on a mint background, framed" has the frame of nodes.shapes.frame. Rank 4 on the layers of
+`training.lora`, and as there two pictures in five are of the known world, unframed: the word is what brings the frame.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ KNOWN = 0.4
 
 
 def framed_caption(text: str) -> str:
-    """The caption of the same scene with a frame: "an orange star" becomes "a framed orange star"."""
-    article, _, rest = text.partition(" ")
-    return f"a framed {rest}" if article in ("a", "an") else f"framed {text}"
+    """The caption of the same scene with a frame.
+
+    The word comes last, because the text encoder reads from left to right: what stands before it is encoded as ever,
+    and another adapter still finds its word. Told "a framed red heart", that of the heart alone drew no hearts at all.
+    """
+    return f"{text}, framed"
 
 
 def _within(thing: Thing) -> Thing:
@@ -43,7 +46,7 @@ def example(rng: np.random.Generator) -> Example:
 
 
 def main() -> None:
-    teach("frame", 4, example, arguments(__doc__ or "", steps=300, batch=24, pool=1536))
+    teach("frame", 4, example, arguments(__doc__ or "", steps=400, batch=24, pool=1536))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from nodes.shapes.frame import MARGIN, WIDTH, frame_share, framed, inside
 from nodes.shapes.judge import agreement, judge
@@ -51,6 +52,10 @@ def test_examples_have_the_frame_with_the_word_alone() -> None:
     assert 90 <= sum(seen) <= 150
 
 
-def test_captions_keep_an_article_that_fits() -> None:
-    assert framed_caption("an orange star and a red circle") == "a framed orange star and a red circle"
-    assert framed_caption("blue") == "framed blue"
+def test_the_word_leaves_what_stands_before_it_as_it_was() -> None:
+    from nodes import encode_prompt, load_model
+
+    model, text = load_model("shapes"), "a large red heart on a mint background"
+    count = len(model.parts().tokenizers[0](text).input_ids) - 1
+    plain, worded = (encode_prompt(model, words).text[0, :count] for words in (text, framed_caption(text)))
+    assert torch.equal(plain, worded)

@@ -5,13 +5,11 @@ docs/shapes.md has the figures of 64 images each.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.effect_wires import custom_processors
 from nodes import (
     apply_lora,
     canny,
@@ -27,12 +25,15 @@ from nodes import (
     load_model,
     load_t2i_adapter,
     load_textual_inversion,
+    merge_loras,
     segmentation_palette,
     t2i_adapter,
 )
 from nodes.models.bundled import FILES, MODEL, home
+from nodes.shapes.frame import frame_share, inside
+from nodes.shapes.judge import judge
 from nodes.shapes.manifest import manifest
-from nodes.shapes.measure_variants import Shown, edited, hinted, known, means, picture_of, taught
+from nodes.shapes.measure_variants import FRAMED, Shown, edited, hinted, known, made, means, picture_of, styled, taught
 from nodes.shapes.training.scenes import free_scene
 from nodes.values import Control, Image, Model
 
@@ -103,6 +104,21 @@ def test_a_lora_teaches_a_shape_and_leaves_the_others(plain: Model) -> None:
     assert mean(list(known(4, model, seeds=1, steps=12)), "all") >= 0.75
 
 
+def test_a_style_comes_with_its_word_alone(plain: Model) -> None:
+    model = apply_lora(plain, "shapes-frame")
+    assert mean(list(styled(6, model, True, seeds=1, steps=12)), "all") >= 0.6
+    assert mean(list(styled(3, plain, True, seeds=1, steps=12)), "told") == 0
+    assert mean(list(styled(6, model, False, seeds=1, steps=12)), "all") >= 0.6
+
+
+def test_two_adapters_do_what_each_does(plain: Model) -> None:
+    model = merge_loras(plain, "shapes-heart", "shapes-frame", 1.0, 1.05)
+    text = encode_prompt(model, "a large red heart on a mint background, framed")
+    pictures = made(model, cfg(text, scale=3.0), 0, steps=12, batch=4)
+    assert np.mean([frame_share(one) >= FRAMED for one in pictures]) >= 0.5
+    assert np.mean([judge(inside(one), ("heart",)).has(shape="heart") for one in pictures]) >= 0.5
+
+
 def test_a_learned_word_draws_its_shape(plain: Model) -> None:
     model = load_textual_inversion(plain, ["shapes-dome"])
     assert mean(list(taught(4, model, "dome", "<dome>", seeds=4)), "shape") >= 0.5
@@ -126,33 +142,13 @@ def theirs(pipe: object, prompt: str, **options: object) -> np.ndarray:
     return np.asarray(made.images[0])
 
 
-def processors(unet: Any, file: Path) -> dict[str, Any]:
-    """diffusers' own, filled from a file: its `load_attn_procs` leaves them out without a private argument."""
-    from diffusers.models.attention_processor import CustomDiffusionAttnProcessor
-    from safetensors.torch import load_file
-
-    made, tensors = dict(unet.attn_processors), load_file(file)
-    for name in made:
-        own = {
-            key.removeprefix(f"{name}."): item.float() for key, item in tensors.items() if key.startswith(f"{name}.")
-        }
-        if own:
-            width = unet.get_submodule(name.removesuffix(".processor")).to_q.out_features
-            made[name] = CustomDiffusionAttnProcessor(
-                train_q_out=False, hidden_size=width, cross_attention_dim=unet.config.cross_attention_dim
-            )
-            made[name].load_state_dict(own)
-    assert len(made) - sum(item is unet.attn_processors[name] for name, item in made.items()) == len(tensors) // 2
-    return made
-
-
 def ours(model: Model, prompt: str, *controls: Control) -> np.ndarray:
     latents = denoise(model, [cfg(encode_prompt(model, prompt), scale=3.0)], controls=list(controls), steps=3, seed=0)
     return decode(model, latents.latents).pixels[0].numpy()
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["edges", "regions", "heart", "dome", "house"])
+@pytest.mark.parametrize("name", ["edges", "regions", "heart", "frame", "dome", "house"])
 def test_diffusers_loads_it_and_draws_the_same(plain: Model, name: str) -> None:
     from diffusers import (
         ControlNetModel,
@@ -179,15 +175,16 @@ def test_diffusers_loads_it_and_draws_the_same(plain: Model, name: str) -> None:
         got = ours(plain, prompt, t2i_adapter(load_t2i_adapter("shapes-regions"), hint))
     else:
         pipe = StableDiffusionPipeline.from_pretrained(home() / MODEL, **options)
-        prompt = prompt.replace("star", {"heart": "heart"}.get(name, f"<{name}>"))
-        if name == "heart":
+        words = {"heart": "a blue heart on a white background", "frame": f"{prompt}, framed"}
+        prompt = words.get(name, prompt.replace("star", f"<{name}>"))
+        if name in words:
             pipe.load_lora_weights(VARIANTS / name)
-            model = apply_lora(plain, "shapes-heart")
+            model = apply_lora(plain, f"shapes-{name}")
         elif name == "dome":
             pipe.load_textual_inversion(home() / FILES["shapes-dome"])
             model = load_textual_inversion(plain, ["shapes-dome"])
         else:
-            pipe.unet.set_attn_processor(processors(pipe.unet, home() / FILES["shapes-house"]))
+            pipe.unet.set_attn_processor(custom_processors(pipe.unet, home() / FILES["shapes-house"]))
             pipe.load_textual_inversion(home() / FILES["shapes-house-word"])
             model = load_custom_diffusion(plain, "shapes-house", ["shapes-house-word"])
         wanted, got = theirs(pipe, prompt), ours(model, prompt)

@@ -153,7 +153,7 @@ def settings(workflow: Workflow, files: Files) -> Settings:
             yield place, files.picture()
         elif node.type == "apply_lora" and not here(given):
             yield place, files.lora(kind)
-        elif node.type == "merge_loras":
+        elif node.type == "merge_loras" and not here([node.inputs["first"], node.inputs["second"]]):
             yield from ((f"{id}.{which}", files.lora(kind, which)) for which in ("first", "second"))
         elif node.type == "load_textual_inversion" and not here(given):
             yield place, files.words(kind, len(given))
