@@ -18,14 +18,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import effect_adapters, effect_cases, effect_edits, effect_wires
+from benchmarks import effect_adapters, effect_cases, effect_edits, effect_images, effect_wires
 from benchmarks.effect_kit import Measure, Studio, sheet
 from benchmarks.techniques import chosen
 from nodes.shapes.measure import write_between
 
 CASES: dict[str, Callable[[Studio], list[Measure]]] = {
     name.removeprefix("case_"): item
-    for module in (effect_cases, effect_edits, effect_wires, effect_adapters)
+    for module in (effect_cases, effect_edits, effect_images, effect_wires, effect_adapters)
     for name, item in vars(module).items()
     if name.startswith("case_")
 }

@@ -114,6 +114,14 @@ ENTRIES = (
         "Flat regions of a triangle at the top, read once and added in every step.\nA fraction of a ControlNet's cost.",
     ),
     Entry(
+        "ip_adapter",
+        "IP-Adapter",
+        ((), ("control.scale=0",), (), ("prompt.text=a small shape on the left on a navy background",)),
+        ("the picture", "the words alone", "with the picture", "with it, other words"),
+        "A picture is the prompt: it says what, a purple star.\nThe words say the size, the place and the background.",
+        first="first_draw",
+    ),
+    Entry(
         "depth_control",
         "Depth",
         (

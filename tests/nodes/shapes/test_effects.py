@@ -34,6 +34,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
         ("depth_control", "IoU with the hint's box", 0.2),
         ("prompt_to_prompt", "IoU with the object's place before", 0.08),
         ("instruct_pix2pix", "has the new colour", 0.5),
+        ("ip_adapter", "has the picture's colour and shape", 0.4),
         ("apply_lora", "a heart is seen", 0.25),
         ("edit_model", "a circle has the colour assumed", 0.4),
     ],

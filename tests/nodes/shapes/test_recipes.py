@@ -27,6 +27,8 @@ RECIPES = {
     "style": "frame/pytorch_lora_weights.safetensors",
     "inversion": "dome/learned_embeds.safetensors",
     "custom": "house/pytorch_custom_diffusion_weights.safetensors",
+    "clip": "clip/image_encoder/model.safetensors",
+    "image_prompt": "image/ip-adapter.safetensors",
     "dreambooth": "dreambooth/unet/diffusion_pytorch_model.safetensors",
 }
 

@@ -38,6 +38,8 @@ SHIPPED = {
     **bundled.VARIANTS,
     **bundled.CONTROLNETS,
     **bundled.ADAPTERS,
+    **bundled.IMAGE_PROMPTS,
+    **bundled.IMAGE_ENCODERS,
     **bundled.FILES,
 }
 NAMED = {
