@@ -25,7 +25,7 @@ def case_regions(studio: Studio) -> list[Measure]:
     from nodes import rectangle_mask, regions
 
     placed = Measure("regions", "each object stands in its own half", "the same words in one prompt, joined by and")
-    there = Measure("regions", "both objects are there", placed.note)
+    there = Measure("regions", "both objects are there", placed.note, "same")
     masks = [rectangle_mask(studio.size, studio.size, **side) for side in ({"right": 64}, {"left": 64})]
     for number, seed in groups(studio):
         first, second = pair(number)
@@ -103,7 +103,9 @@ def case_during(studio: Studio) -> list[Measure]:
     def theirs(prompt: str, seed: int) -> list[Pixels]:
         # It takes guidance away at the end of a step: that of this number is the last one guided.
         cut = SDCFGCutoffCallback(cutoff_step_ratio=None, cutoff_step_index=guided - 1)
-        return studio.theirs(pipe, prompt, seed, BATCH, guidance_scale=OVERDRIVEN, callback_on_step_end=cut)
+        options = {"guidance_scale": OVERDRIVEN, "callback_on_step_end": cut}
+        # It also keeps the last row of all: one picture at a time.
+        return [picture for one in range(BATCH) for picture in studio.theirs(pipe, prompt, seed + one, 1, **options)]
 
     return [*overdriven("during", studio, ours, theirs), *windowed_control(studio)]
 

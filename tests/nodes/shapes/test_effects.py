@@ -35,7 +35,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
         ("prompt_to_prompt", "IoU with the object's place before", 0.08),
         ("instruct_pix2pix", "has the new colour", 0.5),
         ("ip_adapter", "has the picture's colour and shape", 0.4),
+        ("regions", "each object stands in its own half", 0.15),
         ("apply_lora", "a heart is seen", 0.25),
+        ("load_custom_diffusion", "a house is seen", 0.2),
         ("edit_model", "a circle has the colour assumed", 0.4),
     ],
 )
