@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.effect_cases import BATCH, changed, groups, has, scene
-from benchmarks.effect_kit import SHAPES, Measure, Pixels, Studio, as_image, iou, outside, place_kept, verdict
+from benchmarks.effect_kit import COLORS, SHAPES, Measure, Pixels, Studio, as_image, iou, outside, place_kept, verdict
 
 
 def edits(name: str, naive: str) -> tuple[Measure, Measure, Measure]:
@@ -163,13 +163,14 @@ def case_edit_model(studio: Studio) -> list[Measure]:
     """
     from nodes import edit_model
 
+    kept = [f"a {form}" for form in SHAPES if form != "circle"] + [f"a {color} circle" for color in COLORS]
     told = Measure("edit_model", "a circle has the colour assumed", "the model as it is")
     other = Measure("edit_model", "other shapes have that colour", "the model as it is", "same")
     named = Measure("edit_model", "a circle has the colour named, another one", "the model as it is", "same")
     for number, seed in groups(studio):
         color, second, form, background = changed(number)
         form = "square" if form == "circle" else form
-        model = edit_model(studio.model, "a circle", f"a {color} circle", 0.1)
+        model = edit_model(studio.model, "a circle", f"a {color} circle", keep=kept)
         for measure, prompt, asked in (
             (told, f"a circle on a {background} background", color),
             (other, f"a {form} on a {background} background", color),

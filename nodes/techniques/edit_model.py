@@ -30,6 +30,7 @@ class EditPatch(Patch):
     regularization: float
     keys: bool
     templates: bool
+    keep: tuple[str, ...] = ()
     context: str = ""
 
     @property
@@ -37,7 +38,7 @@ class EditPatch(Patch):
         """By texts and settings, and the patches before."""
         from nodes.weights.files import digest_of
 
-        settings = (self.regularization, self.keys, self.templates, self.context)
+        settings = (self.regularization, self.keys, self.templates, self.keep, self.context)
         return digest_of("edit", self.source, self.destination, settings)
 
     def touches(self, component: str) -> bool:
@@ -51,7 +52,8 @@ class EditPatch(Patch):
         from nodes.weights.editing import cross_projections, editing_matrix
 
         with torch.no_grad(), parts:
-            matrix = editing_matrix(parts, self.source, self.destination, self.regularization, self.templates)
+            texts = (self.source, self.destination)
+            matrix = editing_matrix(parts, *texts, self.regularization, self.templates, self.keep)
             for layer in cross_projections(module, self.keys):
                 weight = layer.weight
                 weight.copy_(weight.cpu().double() @ matrix)
@@ -80,6 +82,10 @@ def _check(view: NodeView) -> Iterator[Problem]:
                 message=f"destination has to hold every word of source, in order, and more: {word!r} is missing.",
                 given=destination,
             )
+    keep = view.literals.get("keep")
+    for number, text in enumerate(keep if isinstance(keep, list) else ()):
+        if isinstance(text, str) and not text.strip():
+            yield Problem(code="bad_value", node=view.id, input="keep", message=f"keep[{number}] is empty.", given=text)
 
 
 @node("edit_model", category="model", resource="cpu", check=_check)
@@ -90,6 +96,7 @@ def edit_model(
     regularization: Annotated[float, Range(0.0001, 1000.0)] = 0.1,
     keys: bool = True,
     templates: bool = True,
+    keep: list[str] = [],  # noqa: B006 - the signature is the schema; it is never changed
 ) -> Model:
     """Edit what a model assumes: where a prompt says `source`, let it understand `destination`.
 
@@ -103,6 +110,9 @@ def edit_model(
         regularization: how far to stay with the model as it was; less edits more.
         keys: edit the keys too, not only the values.
         templates: edit three common phrases around the texts as well.
+        keep: texts that are to be understood as before, such as "a pack of tulips". Without any, what is assumed
+            spreads to what resembles the source. Each joins the closed form as a text that stays what it is
+            (UCE, arXiv 2308.14761).
     """
     from nodes.models.text import expand
     from nodes.weights.editing import alignment
@@ -110,6 +120,9 @@ def edit_model(
 
     if not source.strip():
         raise ValueError("source is empty")
+    for number, text in enumerate(keep):
+        if not text.strip():
+            raise ValueError(f"keep[{number}] is empty")
     with model.parts() as parts:
         tokenizer = parts.tokenizers[0]
         ids = [tokenizer(expand(tokenizer, text), truncation=True).input_ids for text in (source, destination)]
@@ -120,6 +133,7 @@ def edit_model(
         regularization=regularization,
         keys=keys,
         templates=templates,
+        keep=tuple(keep),
         context=digest_of([patch.key for patch in model.patches]) if model.patches else "",
     )
     return dataclasses.replace(model, patches=(*model.patches, patch))

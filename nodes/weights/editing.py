@@ -1,4 +1,4 @@
-"""TIME (arXiv 2303.08084): the matrix that makes a denoiser read one text as another."""
+"""TIME (arXiv 2303.08084) and UCE (arXiv 2308.14761): the matrix that makes a denoiser read one text as another."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 TEMPLATES = ("", "A photo of ", "An image of ", "A picture of ")
 
 
-def editing_matrix(parts: Parts, source: str, destination: str, regularization: float, templates: bool) -> Tensor:
+def editing_matrix(
+    parts: Parts, source: str, destination: str, regularization: float, templates: bool, keep: Sequence[str] = ()
+) -> Tensor:
     """M (D, D) float64 with W' = W M for every key and value projection W (o, D).
 
     The paper's W' = (l W + sum v k^T)(l I + sum k k^T)^-1 with v = W d, where k are the source text's states and d
-    those of the destination at the same tokens; W leaves the sums, so M depends on the texts alone.
+    those of the destination at the same tokens; W leaves the sums, so M depends on the texts alone. A text to keep
+    is one whose d are its k.
 
     Raises:
         ValueError: the destination lacks a word of the source, in its order.
@@ -31,6 +34,10 @@ def editing_matrix(parts: Parts, source: str, destination: str, regularization: 
         places = alignment(_ids(parts, one), _ids(parts, other), parts.tokenizers[0])
         keys.append(encode(parts, one).text[0].double())
         values.append(encode(parts, other).text[0].double()[places])
+    for text in keep:
+        states = encode(parts, text).text[0].double()
+        keys.append(states)
+        values.append(states)
     k, d = torch.cat(keys), torch.cat(values)
     ridge = regularization * torch.eye(k.shape[1], dtype=k.dtype)
     # M^T from a linear system: more exact than an inverse. The second matrix is symmetric.

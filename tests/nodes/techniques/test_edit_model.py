@@ -129,6 +129,24 @@ def test_by_the_formula(models_of: Models) -> None:
         assert relative(mine[name], right) <= 1e-5
 
 
+def test_what_is_kept_by_the_formula(models_of: Models) -> None:
+    """UCE's W' = (l W + sum v k^T + sum_kept W k k^T)(l I + sum k k^T + sum_kept k k^T)^-1."""
+    model = models_of("sd1")
+    edited = edit_model(model, "a circle", "a red circle", 0.3, templates=False, keep=["a star", "large"])
+    k = encode_prompt(model, "a circle").text[0].double()
+    d = encode_prompt(model, "a red circle").text[0].double()[[0, 1, 3, 4, *range(5, 77), 76]]
+    kept = torch.cat([encode_prompt(model, text).text[0] for text in ("a star", "large")]).double()
+    mine, base = projections(edited.parts().unet), projections(model.parts().unet)
+    ridge = 0.3 * torch.eye(32, dtype=torch.float64)
+    alone = projections(edit_model(model, "a circle", "a red circle", 0.3, templates=False).parts().unet)
+    for name, weight in base.items():
+        w = weight.double()
+        left = 0.3 * w + (d @ w.T).T @ k + w @ kept.T @ kept
+        assert relative(mine[name], left @ torch.inverse(ridge + k.T @ k + kept.T @ kept)) <= 1e-5
+        read, moved, spread = (kept @ matrix.double().T for matrix in (weight, mine[name], alone[name]))
+        assert (moved - read).norm() < 0.5 * (spread - read).norm()
+
+
 def test_nothing_to_assume_changes_nothing(models_of: Models) -> None:
     model = models_of("sd1")
     same = projections(edit_model(model, "a circle", "a circle").parts().unet)
@@ -180,5 +198,9 @@ def test_every_word_of_the_source_is_needed(models_of: Models) -> None:
         edit_model(models_of("sd1"), " ", "a red square")
     with Graph() as graph:
         edit_model(load_model("shapes"), "a circle", "a red square")
-    (found,) = [problem for problem in check(graph.workflow()) if problem.input == "destination"]
-    assert "'circle' is missing" in found.message
+        edit_model(load_model("shapes"), "a circle", "a red circle", keep=["a star", " "])
+    found = {problem.input: problem.message for problem in check(graph.workflow()) if problem.code == "bad_value"}
+    assert "'circle' is missing" in found["destination"]
+    assert "keep[1] is empty" in found["keep"]
+    with pytest.raises(ValueError, match=r"keep\[0\] is empty"):
+        edit_model(models_of("sd1"), "a circle", "a red circle", keep=[""])
