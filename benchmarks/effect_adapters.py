@@ -93,7 +93,15 @@ def case_load_dreambooth(studio: Studio) -> list[Measure]:
 
         unet = UNet2DConditionModel.from_pretrained(trained() / "unet", torch_dtype=torch.float32)
         pipe = studio.pipeline("StableDiffusionPipeline", model, unet=unet)
-    return learned(studio, "load_dreambooth", model, WORDS, "house", pipe)
+    measures = learned(studio, "load_dreambooth", model, WORDS, "house", pipe)
+    spared = Measure("load_dreambooth", 'told "a shape", a known one is seen', "the model alone, same prompt", "same")
+    for number, seed in groups(studio):
+        color, _, _, background = changed(number)
+        for side, one in (("without", studio.model), ("ours", model)):
+            pictures = studio.draw(f"a {color} shape on a {background} background", seed, BATCH, model=one)
+            seen = [verdict(picture, ("house",)) for picture in pictures]
+            getattr(spared, side).extend(float(bool(v.things) and not v.has(shape="house")) for v in seen)
+    return [*measures, spared]
 
 
 def trained() -> Path:

@@ -15,7 +15,7 @@ import torch
 
 from nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
 from nodes.shapes.training.scenes import full_caption
-from nodes.shapes.world import BACKGROUNDS, COLORS, SIZE, Scene, Thing, render, sample_scene
+from nodes.shapes.world import BACKGROUNDS, COLORS, LARGE, SIZE, Scene, Thing, render, sample_scene, with_article
 
 WORDS = "sks shape"
 INSTANCES = 6
@@ -30,16 +30,20 @@ def instance(number: int) -> Example:
     color, background = list(COLORS)[(3 * number) % len(COLORS)], list(BACKGROUNDS)[number % len(BACKGROUNDS)]
     x, y = SIZE / 2 + rng.uniform(-8, 8, 2)
     thing = Thing("house", color, float(x), float(y), 56 + 4.0 * (number % 4))
-    return Example(render(Scene((thing,), background)), f"a {color} {WORDS} on a {background} background")
+    words = f"large {color}" if thing.size >= LARGE[0] else color
+    return Example(render(Scene((thing,), background)), f"{with_article(words)} {WORDS} on a {background} background")
 
 
 def prompts(seed: int, count: int) -> list[str]:
-    """What the model is asked for to keep what it knew: the class without the rare word, and scenes of the world."""
+    """What the model is asked for to keep what it knew: two of three are of the class without the rare word.
+
+    The others are any scene's. With one in three, a model that was told "a shape" drew a house in seven of eight pictures.
+    """
     rng, found = np.random.default_rng((seed, 8)), []
     for number in range(count):
         scene = sample_scene(rng)
         text = scene.caption
-        if number % 3 == 0:
+        if number % 3:
             text = full_caption(rng, [scene.things[0]], scene.background).replace(scene.things[0].shape, "shape")
         found.append(text)
     return found
