@@ -118,7 +118,7 @@ ENTRIES = (
         "IP-Adapter",
         ((), ("control.scale=0",), (), ("prompt.text=a small shape on the left on a navy background",)),
         ("the picture", "the words alone", "with the picture", "with it, other words"),
-        "A picture is the prompt: it says what, a purple star.\nThe words say the size, the place and the background.",
+        "A picture is the prompt: it says what, a blue star.\nThe words say the size, the place and the background.",
         first="first_draw",
     ),
     Entry(

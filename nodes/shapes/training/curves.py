@@ -9,6 +9,8 @@ import argparse
 import json
 from pathlib import Path
 
+COLUMNS = 6
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -21,13 +23,17 @@ def main() -> None:
     from matplotlib import pyplot
 
     files = sorted(args.work.glob("*.jsonl"))
-    figure, axes = pyplot.subplots(1, len(files), figsize=(2.6 * len(files), 2.6), squeeze=False)
-    for place, file in zip(axes[0], files, strict=True):
+    lines = -(-len(files) // COLUMNS)
+    figure, axes = pyplot.subplots(lines, COLUMNS, figsize=(2.6 * COLUMNS, 2.6 * lines), squeeze=False)
+    for place in axes.flat[len(files) :]:
+        place.axis("off")
+    for place, file in zip(axes.flat, files, strict=False):
         rows = [json.loads(line) for line in file.read_text().splitlines()]
         place.plot([row["step"] for row in rows], [row["loss"] for row in rows])
         place.set(title=file.stem, yscale="log", xlabel="step")
         place.grid(alpha=0.3, which="both")
-    axes[0, 0].set_ylabel("loss")
+    for first in axes[:, 0]:
+        first.set_ylabel("loss")
     figure.tight_layout()
     figure.savefig(args.out, dpi=80)
 
