@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from benchmarks.effect_cases import BATCH, changed, groups, has, scene
-from benchmarks.effect_kit import COLORS, SHAPES, Measure, Pixels, Studio, as_image, iou, outside, place_kept, verdict
+from benchmarks.effect_cases import BATCH, changed, groups, has, pair, scene
+from benchmarks.effect_kit import (
+    BACKGROUNDS,
+    COLORS,
+    SHAPES,
+    Measure,
+    Pixels,
+    Studio,
+    as_image,
+    iou,
+    place_kept,
+    verdict,
+)
+from nodes.shapes.world import Scene, Thing, caption, render
 
 
 def edits(name: str, naive: str) -> tuple[Measure, Measure, Measure]:
@@ -114,23 +127,40 @@ def case_prompt_to_prompt(studio: Studio) -> list[Measure]:
     return list(measures)
 
 
+def duo(number: int) -> tuple[tuple[Thing, Thing], Pixels, str, str, str]:
+    """A drawn picture of two objects side by side: the objects, its pixels, its caption, the first one's new colour,
+    and the caption with that."""
+    (one, form), (two, other) = pair(number)
+    rng = np.random.default_rng((9, number))
+    new = str(rng.choice([color for color in COLORS if color not in (one, two)]))
+    background = BACKGROUNDS[number % 7]
+    (x, y, size), (far, low, wide) = (
+        (side + rng.uniform(-4, 4), rng.uniform(52, 76), rng.uniform(36, 46)) for side in (34, 94)
+    )
+    things = Thing(form, one, x, y, size), Thing(other, two, far, low, wide)
+    words = [caption((replace(things[0], color=color), things[1]), background, "left of") for color in (one, new)]
+    return things, render(Scene(things, background)), words[0], new, words[1]
+
+
 def case_diffedit(studio: Studio) -> list[Measure]:
-    """From one colour to another in a given picture, within a mask that it finds itself."""
+    """From one colour to another in a given picture, within a mask that it finds itself; another object beside it."""
     import torch
     from diffusers import DDIMInverseScheduler
 
     from nodes import cfg, diffedit, diffedit_mask, encode_image, invert
 
     pipe = studio.pipeline("StableDiffusionDiffEditPipeline", inverse_scheduler=None)
-    pipe.register_modules(inverse_scheduler=DDIMInverseScheduler.from_config(pipe.scheduler.config))
-    measures = edits("diffedit", "image to image with the new prompt, as strong")
-    rest = Measure("diffedit", "difference outside the object, of 255", measures[1].note, better="lower")
+    if pipe is not None:
+        pipe.register_modules(inverse_scheduler=DDIMInverseScheduler.from_config(pipe.scheduler.config))
+    naive_is = "image to image with the new prompt, as strong"
+    done = Measure("diffedit", "the object has the new colour", "the picture before")
+    stays = Measure("diffedit", "IoU of the other object with its place before", naive_is)
+    rest = Measure("diffedit", "difference outside the object, of 255", naive_is, better="lower")
+    place = Measure("diffedit", "IoU of the object with its place before", naive_is, better="same")
     model, strength, noised = studio.model, 0.6, 0.3
     for number in range(studio.seeds):
-        color, new, form, background = changed(number)
-        source, target = (f"a {one} {form} on a {background} background" for one in (color, new))
+        things, picture, source, new, target = duo(number)
         seed = 1000 * number
-        (picture,) = studio.draw(source, seed, 1)
         image = as_image(picture)
         start = encode_image(model, image)
         old = studio.encode(source)
@@ -140,20 +170,41 @@ def case_diffedit(studio: Studio) -> list[Measure]:
         )
         path = invert(model, [cfg(old, scale=1.0)], latents=start, steps=studio.steps, strength=strength).trajectory
         ours = studio.draw(target, seed, 1, controls=[diffedit(path, mask)], strength=strength)
-        pixels = image.pixels.permute(0, 3, 1, 2) * 2 - 1
-        draws: dict[str, Any] = {"image": pixels, "generator": torch.Generator().manual_seed(seed)}
-        finding = {"guidance_scale": 3.0, "mask_encode_strength": noised, "num_inference_steps": 25}
-        turning = {"guidance_scale": 1.0, "inpaint_strength": strength, "num_inference_steps": studio.steps}
-        with torch.no_grad():
-            found = pipe.generate_mask(source_prompt=source, target_prompt=target, **finding, **draws)
-            states = pipe.invert(source, **turning, **draws).latents
-        options = {"mask_image": found, "image_latents": states, "inpaint_strength": strength}
-        theirs = studio.theirs(pipe, target, seed, 1, **options)
-        note(measures, [picture], naive, ours, theirs, new)
+        theirs = []
+        if pipe is not None:
+            pixels = image.pixels.permute(0, 3, 1, 2) * 2 - 1
+            draws: dict[str, Any] = {"image": pixels, "generator": torch.Generator().manual_seed(seed)}
+            finding = {"guidance_scale": 3.0, "mask_encode_strength": noised, "num_inference_steps": 25}
+            turning = {"guidance_scale": 1.0, "inpaint_strength": strength, "num_inference_steps": studio.steps}
+            with torch.no_grad():
+                found = pipe.generate_mask(source_prompt=source, target_prompt=target, **finding, **draws)
+                states = pipe.invert(source, **turning, **draws).latents
+            options = {"mask_image": found, "image_latents": states, "inpaint_strength": strength}
+            theirs = studio.theirs(pipe, target, seed, 1, **options)
+        done.without += has([picture], color=new)
         for side, pictures in (("without", naive), ("ours", ours), ("theirs", theirs)):
-            getattr(rest, side).append(outside(picture, pictures[0]))
+            for one in pictures:
+                getattr(rest, side).append(beside(picture, one, things[0].box))
+                for measure, thing, color in ((stays, things[1], things[1].color), (place, things[0], new)):
+                    getattr(measure, side).append(seen_at(one, color, thing))
+            if side != "without":
+                getattr(done, side).extend(has(pictures, color=new, shape=things[0].shape))
         studio.keep("diffedit", before=[picture], naive=naive, with_=ours)
-    return [*measures, rest]
+    return [done, stays, rest, place]
+
+
+def seen_at(picture: Pixels, color: str, thing: Thing) -> float:
+    """IoU of the thing's box with that of an object of its shape and this colour; 0 where none is seen."""
+    same = (t for t in verdict(picture).things if (t.color, t.shape) == (color, thing.shape))
+    return max((iou(t.box, thing.box) for t in same), default=0.0)
+
+
+def beside(before: Pixels, after: Pixels, box: tuple[float, ...], margin: int = 4) -> float:
+    """Mean difference of two pictures, of 255, outside a box and a margin around it."""
+    mask = np.ones(before.shape[:2], bool)
+    left, top, right, bottom = (int(side) for side in box)
+    mask[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = False
+    return float(np.abs(before.astype(float) - after.astype(float))[mask].mean())
 
 
 def case_edit_model(studio: Studio) -> list[Measure]:

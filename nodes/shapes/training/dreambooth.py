@@ -37,7 +37,7 @@ def instance(number: int) -> Example:
 def prompts(seed: int, count: int) -> list[str]:
     """What the model is asked for to keep what it knew: two of three are of the class without the rare word.
 
-    The others are any scene's. With one in three, a model that was told "a shape" drew a house in seven of eight pictures.
+    The others are any scene's. With one of three, told "a shape" it drew a house in seven of eight pictures.
     """
     rng, found = np.random.default_rng((seed, 8)), []
     for number in range(count):
