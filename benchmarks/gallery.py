@@ -43,7 +43,8 @@ HEAD = """# Gallery
 Every technique and named combination on the bundled model, made by `make gallery` from the workflows in
 `graphs/examples`. Seeds are the workflows' own, one a row, none chosen; prompts and scales were picked so that there
 is something to see, and what does not show is said. [What techniques do](effects.md) has the figures of 64 seeds each.
-All of it takes {minutes} on one core of a small server, and comes out the same again.
+All of it takes {minutes} on one core of a small server that was busy with other work, {training} more where
+DreamBooth has to be trained first, and comes out the same again, to the pixel.
 
 Of a lab course on controlled generation: [Canny ControlNet](#controlnet-canny), [two ControlNets](#two-controlnets) at
 1.0 and 0.8 with half of a hint blank, [textual inversion](#textual-inversion), [DreamBooth](#dreambooth),
@@ -51,7 +52,7 @@ Of a lab course on controlled generation: [Canny ControlNet](#controlnet-canny),
 
 ![Eight techniques: a picture without each, and with it](images/gallery/overview.png)
 """
-MINUTES = "four minutes"
+MINUTES, TRAINING = "three and a half minutes", "eight"
 
 
 def picture(entry: Entry, shot: Shot, cache: Any) -> Any:
@@ -157,7 +158,7 @@ def main() -> None:
         svg = draw(examples.load(entry.example), shapes(installed()))
         (FOLDER / f"{entry.example}.svg").write_text(svg, encoding="utf-8")
     overview(FOLDER / "overview.png")
-    lines = [HEAD.format(minutes=MINUTES), *(line for entry in ENTRIES for line in section(entry))]
+    lines = [HEAD.format(minutes=MINUTES, training=TRAINING), *(line for entry in ENTRIES for line in section(entry))]
     (DOCS / "gallery.md").write_text("\n".join(lines), encoding="utf-8")
 
 
