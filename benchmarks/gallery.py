@@ -52,7 +52,7 @@ Of a lab course on controlled generation: [Canny ControlNet](#controlnet-canny),
 
 ![Eight techniques: a picture without each, and with it](images/gallery/overview.png)
 """
-MINUTES, TRAINING = "three and a half minutes", "eight"
+MINUTES, TRAINING = "three and a half minutes", "three to eight"
 
 
 def picture(entry: Entry, shot: Shot, cache: Any) -> Any:
