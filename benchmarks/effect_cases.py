@@ -18,6 +18,8 @@ from benchmarks.effect_kit import (
     clean,
     iou,
     outside,
+    place_kept,
+    same,
     verdict,
 )
 
@@ -25,9 +27,12 @@ Case = Callable[[Studio], list[Measure]]
 BATCH = 8
 
 
-def groups(studio: Studio) -> Iterator[tuple[int, int]]:
-    """Number of the prompt, and its first seed; `BATCH` seeds each."""
-    for number in range(-(-studio.seeds // BATCH)):
+def groups(studio: Studio, times: int = 1) -> Iterator[tuple[int, int]]:
+    """Number of the prompt, and its first seed; `BATCH` seeds each.
+
+    times: more seeds than asked for, where an effect is small.
+    """
+    for number in range(-(-times * studio.seeds // BATCH)):
         yield number, 1000 * number
 
 
@@ -55,27 +60,33 @@ def case_sega(studio: Studio) -> list[Measure]:
     from nodes import sega
 
     added = Measure("sega", "has the colour that is added", "the prompt alone, which names none")
-    rest = Measure(
-        "sega", "difference outside the object, of 255", "the colour written into the prompt", better="lower"
+    rewritten, all_over = "the colour written into the prompt", "the same guidance of every value (threshold 0)"
+    rest, sparse = (
+        Measure("sega", "difference outside the object, of 255", note, better="lower") for note in (rewritten, all_over)
     )
+    place = Measure("sega", "IoU with the object's place before the colour", rewritten)
+    kept = Measure("sega", "shape and background as before the colour", rewritten, "same")
     removed = Measure("sega", "still has the colour that is taken away", "the prompt alone", better="lower")
     shape = Measure("sega", "keeps the shape while the colour goes", "the prompt alone", "same")
     pipe = studio.pipeline("SemanticStableDiffusionPipeline")
-    common = {"edit_warmup_steps": 2, "edit_guidance_scale": 5.0, "edit_threshold": 0.9}
-    for number, seed in groups(studio):
+    common = {"edit_warmup_steps": 2, "edit_guidance_scale": 5.0, "edit_threshold": 0.95}
+    for number, seed in groups(studio, 2):
         color, _, form, background = changed(number)
         named, unnamed = f"a {color} {form} on a {background} background", f"a {form} on a {background} background"
         plain, naive = studio.draw(unnamed, seed, BATCH), studio.draw(named, seed, BATCH)
-        ours = studio.draw(unnamed, seed, BATCH, sega(studio.encode(color), warmup=2))
+        ours = studio.draw(unnamed, seed, BATCH, sega(studio.encode(color), warmup=2, threshold=0.95))
         theirs = studio.theirs(pipe, unnamed, seed, BATCH, editing_prompt=[color], **common)
         added.without += has(plain, color=color)
         added.ours += has(ours, color=color)
         added.theirs += has(theirs, color=color)
-        rest.without += [outside(a, b) for a, b in zip(plain, naive, strict=True)]
-        rest.ours += [outside(a, b) for a, b in zip(plain, ours, strict=True)]
-        rest.theirs += [outside(a, b) for a, b in zip(plain, theirs, strict=False)]
+        every = studio.draw(unnamed, seed, BATCH, sega(studio.encode(color), warmup=2, threshold=0.0))
+        measures = ((rest, outside, naive), (sparse, outside, every), (place, place_kept, naive), (kept, same, naive))
+        for measure, found, without in measures:
+            measure.without += [found(a, b) for a, b in zip(plain, without, strict=True)]
+            measure.ours += [found(a, b) for a, b in zip(plain, ours, strict=True)]
+            measure.theirs += [found(a, b) for a, b in zip(plain, theirs, strict=False)]
         away = studio.draw(named, seed, BATCH, sega(studio.encode(color), direction="away", scale=8.0, warmup=2))
-        options = {**common, "edit_guidance_scale": 8.0, "reverse_editing_direction": [True]}
+        options = {**common, "edit_guidance_scale": 8.0, "edit_threshold": 0.9, "reverse_editing_direction": [True]}
         other = studio.theirs(pipe, named, seed, BATCH, editing_prompt=[color], **options)
         removed.without += has(naive, color=color)
         removed.ours += has(away, color=color)
@@ -84,7 +95,7 @@ def case_sega(studio: Studio) -> list[Measure]:
         shape.ours += has(away, shape=form)
         shape.theirs += has(other, shape=form)
         studio.keep("sega", without=plain, with_=ours)
-    return [added, rest, removed, shape]
+    return [added, rest, sparse, place, kept, removed, shape]
 
 
 def case_attend_and_excite(studio: Studio) -> list[Measure]:
@@ -297,38 +308,90 @@ def case_multidiffusion(studio: Studio) -> list[Measure]:
     return [seams]
 
 
-def low_guidance(studio: Studio, name: str, term: Any, kind: str, options: dict[str, Any], steps: int) -> list[Measure]:
-    """Right and clean pictures where nothing else guides."""
-    right = Measure(name, "exactly the two objects asked for", "the prompt alone, no guidance")
-    fit = Measure(name, "fit of the outlines", "the prompt alone, no guidance")
-    pipe = studio.pipeline(kind)
-    if "layers" in options:
-        options = dict(options)
-        pipe.set_pag_applied_layers(options.pop("layers"))
-    for number, seed in groups(studio):
-        first, second = pair(number)
-        prompt = f"a {first[0]} {first[1]} and a {second[0]} {second[1]} on a {BACKGROUNDS[number % 7]} background"
-        plain = studio.draw(prompt, seed, BATCH, scale=1.0, steps=steps)
-        ours = studio.draw(prompt, seed, BATCH, term, scale=1.0, steps=steps)
-        theirs = studio.theirs(pipe, prompt, seed, BATCH, guidance_scale=1.0, num_inference_steps=steps, **options)
-        for side, pictures in (("without", plain), ("ours", ours), ("theirs", theirs)):
-            getattr(right, side).extend(clean(picture, (first, second), 0.0) for picture in pictures)
-            fits = [[thing.fit for thing in verdict(picture).things] for picture in pictures]
-            getattr(fit, side).extend(float(np.mean(found)) if found else 0.0 for found in fits)
-        studio.keep(name, without=plain, with_=ours)
-    return [right, fit]
+def unguided(
+    studio: Studio,
+    term: Any,
+    prompt: Callable[[int], str],
+    good: Callable[[Pixels, int], float],
+    measure: Measure,
+    model: Any = None,
+    theirs: Callable[[str, int], list[Pixels]] | None = None,
+    times: int = 4,
+) -> Measure:
+    """How many pictures are good where nothing else guides, without a term and with it; 8 steps, `times` the seeds.
+
+    These effects are small where a model is nearly right by itself, so that they need more seeds than others to tell.
+    """
+    for number, seed in groups(studio, times):
+        text = prompt(number)
+        plain = studio.draw(text, seed, BATCH, scale=1.0, steps=8, model=model)
+        ours = studio.draw(text, seed, BATCH, term, scale=1.0, steps=8, model=model)
+        other = theirs(text, seed) if theirs is not None else []
+        for side, pictures in (("without", plain), ("ours", ours), ("theirs", other)):
+            getattr(measure, side).extend(good(picture, number) for picture in pictures)
+        studio.keep(measure.technique, without=plain, with_=ours)
+    return measure
+
+
+def crowd(number: int) -> str:
+    """A prompt of two objects."""
+    first, second = pair(number)
+    return f"a {first[0]} {first[1]} and a {second[0]} {second[1]} on a {BACKGROUNDS[number % 7]} background"
+
+
+def exactly(picture: Pixels, number: int) -> float:
+    """1 where a picture of `crowd` shows its two objects and nothing else."""
+    return clean(picture, pair(number), 0.0)
 
 
 def case_pag(studio: Studio) -> list[Measure]:
     """Perturbed-attention guidance in place of any other."""
-    from nodes import pag
+    from nodes import apply_lora, pag
+    from nodes.models.bundled import LORAS, home
 
-    options = {"pag_scale": 2.0, "layers": ["mid", "up"]}
-    return low_guidance(studio, "pag", pag(2.0, layers=["mid", "up"]), "StableDiffusionPAGPipeline", options, 8)
+    model, layers = apply_lora(studio.model, "shapes-heart"), ["mid", "up", "down"]
+    term, pipe = pag(1.0, layers=layers), studio.pipeline("StableDiffusionPAGPipeline")
+    if pipe is not None:
+        pipe.set_pag_applied_layers(layers)
+    file = home() / LORAS["shapes-heart"]
+
+    def theirs(text: str, seed: int) -> list[Pixels]:
+        options = {"guidance_scale": 1.0, "num_inference_steps": 8, "pag_scale": 1.0}
+        return studio.theirs(pipe, text, seed, BATCH, **options)
+
+    def adapted(text: str, seed: int) -> list[Pixels]:
+        if pipe is None:
+            return []
+        pipe.load_lora_weights(str(file.parent), weight_name=file.name)
+        try:
+            return theirs(text, seed)
+        finally:
+            pipe.unload_lora_weights()
+
+    def heart(number: int) -> str:
+        return f"a large {changed(number)[0]} heart on a {BACKGROUNDS[number % 7]} background"
+
+    def seen(picture: Pixels, number: int) -> float:
+        return float(verdict(picture, ("heart",)).has(changed(number)[0], "heart"))
+
+    without = "the prompt alone, no guidance"
+    learned = Measure("pag", "a heart (LoRA) of the colour asked for", f"the LoRA and {without}")
+    right = Measure("pag", "exactly the two objects asked for", without, "same")
+    return [
+        unguided(studio, term, heart, seen, learned, model, adapted),
+        unguided(studio, term, crowd, exactly, right, None, theirs),
+    ]
 
 
 def case_sag(studio: Studio) -> list[Measure]:
     """Self-attention guidance in place of any other."""
     from nodes import sag
 
-    return low_guidance(studio, "sag", sag(1.0), "StableDiffusionSAGPipeline", {"sag_scale": 1.0}, 8)
+    pipe = studio.pipeline("StableDiffusionSAGPipeline")
+
+    def theirs(text: str, seed: int) -> list[Pixels]:
+        options = {"guidance_scale": 1.0, "num_inference_steps": 8, "sag_scale": 1.0}
+        return studio.theirs(pipe, text, seed, BATCH, **options)
+
+    right = Measure("sag", "exactly the two objects asked for", "the prompt alone, no guidance")
+    return [unguided(studio, sag(1.0), crowd, exactly, right, None, theirs, times=16)]

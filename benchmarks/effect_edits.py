@@ -18,6 +18,7 @@ from benchmarks.effect_kit import (
     as_image,
     iou,
     place_kept,
+    same,
     verdict,
 )
 from nodes.shapes.world import Scene, Thing, caption, render
@@ -49,14 +50,6 @@ def note(
         measure.without += [found(a, b) for a, b in zip(before, naive, strict=True)]
         measure.ours += [found(a, b) for a, b in zip(before, ours, strict=True)]
         measure.theirs += [found(a, b) for a, b in zip(before, theirs, strict=False)]
-
-
-def same(before: Pixels, after: Pixels) -> float:
-    """1 where both show one object of one shape on one background."""
-    first, second = verdict(before), verdict(after)
-    if not first.things or not second.things:
-        return 0.0
-    return float(first.things[0].shape == second.things[0].shape and first.background == second.background)
 
 
 def case_instruct_pix2pix(studio: Studio) -> list[Measure]:
@@ -217,11 +210,12 @@ def case_edit_model(studio: Studio) -> list[Measure]:
     kept = [f"a {form}" for form in SHAPES if form != "circle"] + [f"a {color} circle" for color in COLORS]
     told = Measure("edit_model", "a circle has the colour assumed", "the model as it is")
     other = Measure("edit_model", "other shapes have that colour", "the model as it is", "same")
+    whole = Measure("edit_model", "other shapes and their background as asked for", "the model as it is", "same")
     named = Measure("edit_model", "a circle has the colour named, another one", "the model as it is", "same")
     for number, seed in groups(studio):
         color, second, form, background = changed(number)
         form = "square" if form == "circle" else form
-        model = edit_model(studio.model, "a circle", f"a {color} circle", keep=kept)
+        model = edit_model(studio.model, "a circle", f"a {color} circle", 1.0, keys=False, keep=kept)
         for measure, prompt, asked in (
             (told, f"a circle on a {background} background", color),
             (other, f"a {form} on a {background} background", color),
@@ -230,9 +224,14 @@ def case_edit_model(studio: Studio) -> list[Measure]:
             plain, ours = studio.draw(prompt, seed, BATCH), studio.draw(prompt, seed, BATCH, model=model)
             measure.without += has(plain, color=asked)
             measure.ours += has(ours, color=asked)
+            if measure is other:
+                for side, pictures in (("without", plain), ("ours", ours)):
+                    seen = [verdict(picture) for picture in pictures]
+                    shown = [len(v.things) == 1 and v.has(shape=form) and v.background == background for v in seen]
+                    getattr(whole, side).extend(map(float, shown))
             if measure is told:
                 studio.keep("edit_model", without=plain, with_=ours)
-    return [told, other, named]
+    return [told, other, whole, named]
 
 
 def case_apply_lora(studio: Studio) -> list[Measure]:
@@ -318,7 +317,7 @@ def case_combination(studio: Studio) -> list[Measure]:
         thing = Thing("dome", other, float(x), float(y), 62)
         hint = canny(as_image(render(Scene((thing,), "white"))))
         text = f"a large <dome> on a {background} background"
-        controls, concept = [controlnet(net, hint)], sega(studio.encode(color, model), warmup=2)
+        controls, concept = [controlnet(net, hint, scale=1.5)], sega(studio.encode(color, model), warmup=2)
         plain = studio.draw(text, seed, BATCH, model=model)
         ours = studio.draw(text, seed, BATCH, concept, controls=controls, model=model)
         # Without the word, the nearest that the model has a word for.

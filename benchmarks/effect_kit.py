@@ -189,6 +189,14 @@ def place_kept(before: Pixels, after: Pixels) -> float:
     return iou(first[0].box, second[0].box) if first and second else 0.0
 
 
+def same(before: Pixels, after: Pixels) -> float:
+    """1 where both show one object of one shape on one background."""
+    first, second = verdict(before), verdict(after)
+    if not first.things or not second.things:
+        return 0.0
+    return float(first.things[0].shape == second.things[0].shape and first.background == second.background)
+
+
 def outside(before: Pixels, after: Pixels, margin: int = 6) -> float:
     """Mean difference of two pictures, of 255, outside the boxes of the objects of both."""
     mask = np.ones(before.shape[:2], bool)

@@ -35,13 +35,16 @@ BEGIN, END = "<!-- figures: made by benchmarks/effects.py -->", "<!-- end of fig
 
 def table(lines: list[dict[str, Any]]) -> str:
     """The figures for the page."""
-    rows = ["| technique | measure | without | with | 95 % | diffusers | p | seeds | without is |", "|" + "---|" * 9]
+    rows = [
+        "| technique | measure | without | with | 95 % | diffusers | p | seeds | without is | command |",
+        "|" + "---|" * 10,
+    ]
     for line in lines:
         low, high = line["interval"]
         theirs = "" if line["diffusers"] is None else f"{line['diffusers']:.3g}"
         arrow = {"higher": "↑", "lower": "↓", "same": "="}[line["better"]]
         cells = [
-            f"`{line['technique']}`",
+            f"[`{line['technique']}`](images/effects/{line['case']}.png)",
             f"{line['measure']} {arrow}",
             f"{line['without']:.3g}",
             f"**{line['with']:.3g}**",
@@ -52,6 +55,7 @@ def table(lines: list[dict[str, Any]]) -> str:
             "" if line["p"] is None else f"{line['p']:.1g}",
             str(line["seeds"]),
             line["note"],
+            f"`--only {line['case']}`",
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
@@ -61,10 +65,10 @@ def write(page: Path, lines: list[dict[str, Any]]) -> None:
     """Put lines into the page's table; those of techniques that were not measured now stay."""
     store = page.with_suffix(".json")
     known = json.loads(store.read_text()) if store.exists() else []
-    names = {line["technique"] for line in lines}
-    merged = [line for line in known if line["technique"] not in names] + lines
+    measured = {line["case"] for line in lines}
+    merged = [line for line in known if line["case"] not in measured and line["case"] in CASES] + lines
     order = list(CASES)
-    merged.sort(key=lambda line: order.index(line["technique"]) if line["technique"] in CASES else len(order))
+    merged.sort(key=lambda line: order.index(line["case"]))
     store.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
     write_between(page, BEGIN, END, table(merged))
 
@@ -73,7 +77,7 @@ def main() -> None:
     """Parse, measure, print a line for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--seeds", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--only", default="", help=f"some of {', '.join(CASES)}")
     parser.add_argument("--docs", type=Path, help="page to write the table into")
     parser.add_argument("--images", type=Path, help="folder for a sheet of each case")
@@ -87,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             studio = Studio(Path(folder), options.seeds, options.steps)
-            lines = [measure.line() for measure in CASES[name](studio)]
+            lines = [{**measure.line(), "case": name} for measure in CASES[name](studio)]
             for line in lines:
                 print(json.dumps(line), flush=True)
             for case, rows in studio.pictures.items():

@@ -323,7 +323,7 @@ ENTRIES = (
     Entry(
         "sega_textual_inversion_controlnet",
         "SEGA + textual inversion + ControlNet",
-        "The learned concept, where the hint is, in the colour that SEGA adds; the prompt names none.\nThe edges round it off: a dome in one picture of four. Three nodes, not a fork of a library.",
+        "The learned concept, where the hint is, in the colour that SEGA adds; the prompt names none.\nAt scale 1.5 the hint brings the shape too: a dome in seven pictures of ten. Three nodes, not a fork of a library.",
         (
             given("the hint", "edges"),
             shot("the word alone", "more_scale=0", "scale=0"),
@@ -335,6 +335,7 @@ ENTRIES = (
             "after=a large <dome> on a navy background",
             "more_scale=3",
             "more.warmup=3",
+            "scale=1.5",
         ),
         "redraw",
     ),

@@ -51,7 +51,15 @@ def test_it_does_what_it_promises(
     assert (gain if measure.better == "higher" else -gain) >= margin
     for other in made[case]:
         if other.better == "same":
-            assert abs(fmean(other.ours) - fmean(other.without)) <= 0.2, other.what
+            assert fmean(other.ours) >= fmean(other.without) - 0.2, other.what
+
+
+def test_what_is_assumed_of_one_shape_does_not_spread(studio: Studio, made: dict[str, list[Measure]]) -> None:
+    """Without `keep`, other shapes take the colour in two cases of three (docs/effects.md)."""
+    if "edit_model" not in made:
+        made["edit_model"] = CASES["edit_model"](studio)
+    (other,) = [one for one in made["edit_model"] if one.what == "other shapes have that colour"]
+    assert fmean(other.ours) <= fmean(other.without) + 0.2
 
 
 @pytest.fixture(scope="module")
