@@ -1,4 +1,4 @@
-"""A CLIP (arXiv 2103.00020) of the bundled world: pictures and captions that tell the same lie close together.
+"""A CLIP (arXiv 2103.00020) of the bundled world: a picture and its caption get embeddings that are close together.
 
     python -m nodes.shapes.training.clip
 
