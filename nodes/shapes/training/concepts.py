@@ -69,13 +69,6 @@ def word_loss(base: Base, pool: Pool, batch: int) -> Callable[[np.random.Generat
     def loss(rng: np.random.Generator, progress: float) -> torch.Tensor:
         chosen = rng.integers(0, len(pool.captions), batch)
         states = base.text(ids[chosen]).last_hidden_state
-        return v_loss(
-            base,
-            rng,
-            progress,
-            pool.latents[chosen],
-            pool.objects[chosen],
-            lambda noisy, t: base.unet(noisy, t, states).sample,
-        )
+        return v_loss(base, rng, progress, pool, chosen, lambda noisy, t: base.unet(noisy, t, states).sample)
 
     return loss

@@ -50,7 +50,7 @@ def main() -> None:
         def predict(noisy: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
             return unet(torch.cat([noisy, depth], dim=1), t, states).sample
 
-        return v_loss(base, rng, progress, pool.latents[chosen], pool.objects[chosen], predict)
+        return v_loss(base, rng, progress, pool, chosen, predict)
 
     parameters = dict(unet.named_parameters())
     task = Task("depth", parameters, loss, lr=8e-4, rates={"conv_in": 2.0}, plain=("conv_in", "conv_out"))

@@ -101,7 +101,7 @@ def main() -> None:
         def predict(noisy: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
             return base.unet(noisy, t, states).sample
 
-        return v_loss(base, rng, progress, pool.latents[chosen], pool.objects[chosen], predict)
+        return v_loss(base, rng, progress, pool, chosen, predict)
 
     base.unet.train()
     parameters = dict(base.unet.named_parameters())

@@ -58,7 +58,7 @@ def main() -> None:
                 noisy, t, states, down_block_additional_residuals=down, mid_block_additional_residual=mid
             ).sample
 
-        return v_loss(base, rng, progress, pool.latents[chosen], pool.objects[chosen], predict)
+        return v_loss(base, rng, progress, pool, chosen, predict)
 
     task = Task("edges", dict(net.named_parameters()), loss, lr=1.5e-3, plain=("cond_embedding.conv_in",))
     train(task, args)

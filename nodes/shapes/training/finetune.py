@@ -154,21 +154,21 @@ def v_loss(
     base: Base,
     rng: np.random.Generator,
     progress: float,
-    clean: torch.Tensor,
-    objects: torch.Tensor,
+    pool: Pool,
+    chosen: NDArray[np.int64],
     predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
-    """Mean square error of v at random timesteps, near objects counted up to three times.
+    """Mean square error of v for some of the pool at random timesteps, near objects counted up to three times.
 
     Half of the timesteps are uniform; the others lean to the noisier middle at first, then to the cleaner one.
     """
-    count = len(clean)
+    count, clean = len(chosen), pool.latents[chosen]
     lean = rng.beta(3, 2, count) if progress < 0.6 else rng.beta(2, 3, count)
     t = torch.from_numpy((np.where(rng.random(count) < 0.5, rng.random(count), lean) * 1000).astype(np.int64))
     noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32)).to(base.device)
     a = base.alphas[t].view(-1, 1, 1, 1).to(base.device)
     noisy, target = a.sqrt() * clean + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * clean
-    weight = 1 + 2 * objects * (1 - t.view(-1, 1, 1, 1).to(base.device) / 1000)
+    weight = 1 + 2 * pool.objects[chosen] * (1 - t.view(-1, 1, 1, 1).to(base.device) / 1000)
     output = predict(noisy.contiguous(memory_format=torch.channels_last), t.to(base.device))
     return (weight * (output - target).square()).mean()
 

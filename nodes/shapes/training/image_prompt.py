@@ -117,8 +117,8 @@ def main() -> None:
             base,
             rng,
             progress,
-            pool.latents[chosen],
-            pool.objects[chosen],
+            pool,
+            chosen,
             lambda noisy, t: base.unet(noisy, t, pool.states[chosen], added_cond_kwargs=added).sample,
         )
 

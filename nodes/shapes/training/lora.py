@@ -35,14 +35,7 @@ def teach(name: str, rank: int, draw: Callable[[np.random.Generator], Example], 
         chosen = rng.integers(0, args.pool, args.batch)
         states = pool.states[chosen]
         states[torch.from_numpy(rng.random(args.batch) < 0.05)] = pool.empty
-        return v_loss(
-            base,
-            rng,
-            progress,
-            pool.latents[chosen],
-            pool.objects[chosen],
-            lambda noisy, t: base.unet(noisy, t, states).sample,
-        )
+        return v_loss(base, rng, progress, pool, chosen, lambda noisy, t: base.unet(noisy, t, states).sample)
 
     train(Task(name, parameters, loss, lr=2e-3), args)
     (args.out / name).mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def main() -> None:
         def predict(noisy: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
             return base.unet(noisy, t, states, down_intrablock_additional_residuals=net(hints)).sample
 
-        return v_loss(base, rng, progress, pool.latents[chosen], pool.objects[chosen], predict)
+        return v_loss(base, rng, progress, pool, chosen, predict)
 
     task = Task("regions", dict(net.named_parameters()), loss, lr=2e-3)
     train(task, args)
