@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ from benchmarks.effect_kit import (
     Studio,
     as_image,
     clean,
-    iou,
+    has,
     outside,
     place_kept,
     same,
+    stands_at,
     verdict,
 )
 
@@ -36,9 +38,10 @@ def groups(studio: Studio, times: int = 1) -> Iterator[tuple[int, int]]:
         yield number, 1000 * number
 
 
-def has(pictures: list[Pixels], **what: str) -> list[float]:
-    """1 for each picture with such an object."""
-    return [float(verdict(picture).has(**what)) for picture in pictures]
+def shown(wanted: Sequence[tuple[str, str]], picture: Pixels) -> float:
+    """1 for a picture with all of these objects (colour, shape), whatever else."""
+    seen = verdict(picture)
+    return float(all(seen.has(*one) for one in wanted))
 
 
 def pair(number: int) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -76,24 +79,16 @@ def case_sega(studio: Studio) -> list[Measure]:
         plain, naive = studio.draw(unnamed, seed, BATCH), studio.draw(named, seed, BATCH)
         ours = studio.draw(unnamed, seed, BATCH, sega(studio.encode(color), warmup=2, threshold=0.95))
         theirs = studio.theirs(pipe, unnamed, seed, BATCH, editing_prompt=[color], **common)
-        added.without += has(plain, color=color)
-        added.ours += has(ours, color=color)
-        added.theirs += has(theirs, color=color)
+        added.add(has(color=color), plain, ours, theirs)
         every = studio.draw(unnamed, seed, BATCH, sega(studio.encode(color), warmup=2, threshold=0.0))
         measures = ((rest, outside, naive), (sparse, outside, every), (place, place_kept, naive), (kept, same, naive))
         for measure, found, without in measures:
-            measure.without += [found(a, b) for a, b in zip(plain, without, strict=True)]
-            measure.ours += [found(a, b) for a, b in zip(plain, ours, strict=True)]
-            measure.theirs += [found(a, b) for a, b in zip(plain, theirs, strict=False)]
+            measure.compare(found, plain, without, ours, theirs)
         away = studio.draw(named, seed, BATCH, sega(studio.encode(color), direction="away", scale=8.0, warmup=2))
         options = {**common, "edit_guidance_scale": 8.0, "edit_threshold": 0.9, "reverse_editing_direction": [True]}
         other = studio.theirs(pipe, named, seed, BATCH, editing_prompt=[color], **options)
-        removed.without += has(naive, color=color)
-        removed.ours += has(away, color=color)
-        removed.theirs += has(other, color=color)
-        shape.without += has(naive, shape=form)
-        shape.ours += has(away, shape=form)
-        shape.theirs += has(other, shape=form)
+        removed.add(has(color=color), naive, away, other)
+        shape.add(has(shape=form), naive, away, other)
         studio.keep("sega", without=plain, with_=ours)
     return [added, rest, sparse, place, kept, removed, shape]
 
@@ -107,9 +102,6 @@ def case_attend_and_excite(studio: Studio) -> list[Measure]:
     for number, seed in groups(studio):
         first, second = pair(number)
         prompt = f"{first[0]} {first[1]} {second[0]} {second[1]}"
-
-        def right(pictures: list[Pixels], wanted: tuple[tuple[str, str], ...] = (first, second)) -> list[float]:
-            return [float(all(verdict(picture).has(*one) for one in wanted)) for picture in pictures]
 
         plain = studio.draw(prompt, seed, BATCH, scale=1.0, steps=8)
         words = [first[1], second[1]]
@@ -135,9 +127,7 @@ def case_attend_and_excite(studio: Studio) -> list[Measure]:
                 guidance_scale=1.0,
             )
         ]
-        both.without += right(plain)
-        both.ours += right(ours)
-        both.theirs += right(theirs)
+        both.add(partial(shown, (first, second)), plain, ours, theirs)
         studio.keep("attend_and_excite", without=plain, with_=ours)
     return [both]
 
@@ -157,20 +147,15 @@ def case_weighted_prompt(studio: Studio) -> list[Measure]:
         prompt = f"a {first[0]} {first[1]} and a {second[0]} {second[1]}"
         heavy = f"a ({first[0]} {first[1]})1.5 and a ({second[0]} {second[1]})0.5"
 
-        def shares(pictures: list[Pixels], color: str = first[0]) -> list[float]:
-            found = []
-            for picture in pictures:
-                areas = {thing.color: (thing.box[2] - thing.box[0]) ** 2 for thing in verdict(picture).things}
-                found.append(areas.get(color, 0) / max(1, sum(areas.values())))
-            return found
+        def part(picture: Pixels, color: str = first[0]) -> float:
+            areas = {thing.color: (thing.box[2] - thing.box[0]) ** 2 for thing in verdict(picture).things}
+            return areas.get(color, 0) / max(1, sum(areas.values()))
 
         plain = studio.draw(prompt, seed, BATCH)
         ours = studio.draw(weighted_prompt(studio.model, heavy), seed, BATCH)
         with torch.no_grad():
             embeds = compel(heavy) if compel is not None else None
-        share.without += shares(plain)
-        share.ours += shares(ours)
-        share.theirs += shares(studio.theirs(pipe, embeds, seed, BATCH))
+        share.add(part, plain, ours, studio.theirs(pipe, embeds, seed, BATCH))
         studio.keep("weighted_prompt", without=plain, with_=ours)
     return [share]
 
@@ -197,17 +182,10 @@ def hinted(
     colour = Measure(name, "has the prompt's colour", "the prompt alone", "same")
     for number, seed in groups(studio):
         drawn, picture, prompt, color = scene(number)
-        box = drawn.things[0].box
-
-        def places(pictures: list[Pixels], box: Any = box) -> list[float]:
-            return [max((iou(t.box, box) for t in verdict(p).things), default=0.0) for p in pictures]
-
         plain = studio.draw(prompt, seed, BATCH)
         made, other = ours(picture, prompt, seed), theirs(picture, prompt, seed)
-        for measure, found in ((place, places), (colour, lambda p, c=color: has(p, color=c))):
-            measure.without += found(plain)
-            measure.ours += found(made)
-            measure.theirs += found(other)
+        place.add(stands_at(drawn.things[0].box), plain, made, other)
+        colour.add(has(color=color), plain, made, other)
         studio.keep(name, hint=[picture] * 2, without=plain, with_=made)
     return [place, colour]
 
@@ -227,16 +205,24 @@ def hinted_by(
     return hinted(studio, name, ours, theirs)
 
 
-def case_controlnet(studio: Studio) -> list[Measure]:
-    """Edges say where, the prompt says which colour."""
+def edges(studio: Studio) -> tuple[Any, Any]:
+    """The bundled ControlNet, and diffusers' pipeline with it."""
     from diffusers import ControlNetModel
 
-    from nodes import canny, controlnet, load_controlnet
+    from nodes import load_controlnet
     from nodes.models.bundled import CONTROLNETS, home
 
-    net = load_controlnet("shapes-edges")
     live = ControlNetModel.from_pretrained(home() / CONTROLNETS["shapes-edges"])
-    pipe = studio.pipeline("StableDiffusionControlNetPipeline", controlnet=live.float())
+    return load_controlnet("shapes-edges"), studio.pipeline(
+        "StableDiffusionControlNetPipeline", controlnet=live.float()
+    )
+
+
+def case_controlnet(studio: Studio) -> list[Measure]:
+    """Edges say where, the prompt says which colour."""
+    from nodes import canny, controlnet
+
+    net, pipe = edges(studio)
     return hinted_by(studio, "controlnet", pipe, canny, lambda hint: controlnet(net, hint))
 
 
@@ -283,11 +269,7 @@ def case_multidiffusion(studio: Studio) -> list[Measure]:
     seams = Measure(
         "multidiffusion", "gradient at view borders, by that elsewhere", "four pictures side by side", "lower"
     )
-    pipe = studio.pipeline("StableDiffusionPanoramaPipeline")
-    views, side = type(pipe).get_views, studio.size // 8
-    pipe.get_views = lambda height, width, circular_padding: views(
-        pipe, height, width, window_size=side, stride=side // 4, circular_padding=circular_padding
-    )
+    pipe = studio.panorama() if studio.peers else None
     size = {"width": 4 * studio.size, "height": studio.size}
 
     def ratio(picture: Pixels, step: int) -> float:
@@ -299,11 +281,10 @@ def case_multidiffusion(studio: Studio) -> list[Measure]:
     for number in range(studio.seeds):
         prompt, seed = f"a {COLORS[number % 8]} star", 1000 * number
         apart = np.concatenate(studio.draw(prompt, seed, 4), axis=1)
-        (ours,) = studio.draw(prompt, seed, 1, multidiffusion(stride=2 * side), **size)
-        (theirs,) = studio.theirs(pipe, prompt, seed, 1, **size)
+        (ours,) = studio.draw(prompt, seed, 1, multidiffusion(stride=studio.size // 4), **size)
+        theirs = studio.theirs(pipe, prompt, seed, 1, **size)
         seams.without.append(ratio(apart, studio.size))
-        seams.ours.append(ratio(ours, studio.size // 4))
-        seams.theirs.append(ratio(theirs, studio.size // 4))
+        seams.add(lambda picture: ratio(picture, studio.size // 4), [], [ours], theirs)
         studio.keep("multidiffusion", without=[apart], with_=[ours])
     return [seams]
 
@@ -312,7 +293,7 @@ def unguided(
     studio: Studio,
     term: Any,
     prompt: Callable[[int], str],
-    good: Callable[[Pixels, int], float],
+    good: Callable[[int, Pixels], float],
     measure: Measure,
     model: Any = None,
     theirs: Callable[[str, int], list[Pixels]] | None = None,
@@ -327,8 +308,7 @@ def unguided(
         plain = studio.draw(text, seed, BATCH, scale=1.0, steps=8, model=model)
         ours = studio.draw(text, seed, BATCH, term, scale=1.0, steps=8, model=model)
         other = theirs(text, seed) if theirs is not None else []
-        for side, pictures in (("without", plain), ("ours", ours), ("theirs", other)):
-            getattr(measure, side).extend(good(picture, number) for picture in pictures)
+        measure.add(partial(good, number), plain, ours, other)
         studio.keep(measure.technique, without=plain, with_=ours)
     return measure
 
@@ -339,7 +319,7 @@ def crowd(number: int) -> str:
     return f"a {first[0]} {first[1]} and a {second[0]} {second[1]} on a {BACKGROUNDS[number % 7]} background"
 
 
-def exactly(picture: Pixels, number: int) -> float:
+def exactly(number: int, picture: Pixels) -> float:
     """1 where a picture of `crowd` shows its two objects and nothing else."""
     return clean(picture, pair(number), 0.0)
 
@@ -347,32 +327,25 @@ def exactly(picture: Pixels, number: int) -> float:
 def case_pag(studio: Studio) -> list[Measure]:
     """Perturbed-attention guidance in place of any other."""
     from nodes import apply_lora, pag
-    from nodes.models.bundled import LORAS, home
 
     model, layers = apply_lora(studio.model, "shapes-heart"), ["mid", "up", "down"]
     term, pipe = pag(1.0, layers=layers), studio.pipeline("StableDiffusionPAGPipeline")
     if pipe is not None:
         pipe.set_pag_applied_layers(layers)
-    file = home() / LORAS["shapes-heart"]
 
     def theirs(text: str, seed: int) -> list[Pixels]:
         options = {"guidance_scale": 1.0, "num_inference_steps": 8, "pag_scale": 1.0}
         return studio.theirs(pipe, text, seed, BATCH, **options)
 
     def adapted(text: str, seed: int) -> list[Pixels]:
-        if pipe is None:
-            return []
-        pipe.load_lora_weights(str(file.parent), weight_name=file.name)
-        try:
+        with studio.adapted(pipe, {"heart": 1.0}):
             return theirs(text, seed)
-        finally:
-            pipe.unload_lora_weights()
 
     def heart(number: int) -> str:
         return f"a large {changed(number)[0]} heart on a {BACKGROUNDS[number % 7]} background"
 
-    def seen(picture: Pixels, number: int) -> float:
-        return float(verdict(picture, ("heart",)).has(changed(number)[0], "heart"))
+    def seen(number: int, picture: Pixels) -> float:
+        return has(("heart",), color=changed(number)[0], shape="heart")(picture)
 
     without = "the prompt alone, no guidance"
     learned = Measure("pag", "a heart (LoRA) of the colour asked for", f"the LoRA and {without}")

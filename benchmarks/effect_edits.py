@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.effect_cases import BATCH, changed, groups, has, pair, scene
+from benchmarks.effect_cases import BATCH, changed, groups, pair, scene
 from benchmarks.effect_kit import (
     BACKGROUNDS,
     COLORS,
@@ -16,9 +17,10 @@ from benchmarks.effect_kit import (
     Pixels,
     Studio,
     as_image,
-    iou,
+    has,
     place_kept,
     same,
+    stands_at,
     verdict,
 )
 from nodes.shapes.world import Scene, Thing, caption, render
@@ -43,13 +45,9 @@ def note(
 ) -> None:
     """Judge a group of edited pictures."""
     done, place, kept = measures
-    done.without += has(before, color=color)
-    done.ours += has(ours, color=color)
-    done.theirs += has(theirs, color=color)
-    for measure, found in ((place, place_kept), (kept, same)):
-        measure.without += [found(a, b) for a, b in zip(before, naive, strict=True)]
-        measure.ours += [found(a, b) for a, b in zip(before, ours, strict=True)]
-        measure.theirs += [found(a, b) for a, b in zip(before, theirs, strict=False)]
+    done.add(has(color=color), before, ours, theirs)
+    place.compare(place_kept, before, naive, ours, theirs)
+    kept.compare(same, before, naive, ours, theirs)
 
 
 def case_instruct_pix2pix(studio: Studio) -> list[Measure]:
@@ -174,25 +172,16 @@ def case_diffedit(studio: Studio) -> list[Measure]:
                 states = pipe.invert(source, **turning, **draws).latents
             options = {"mask_image": found, "image_latents": states, "inpaint_strength": strength}
             theirs = studio.theirs(pipe, target, seed, 1, **options)
-        done.without += has([picture], color=new)
-        for side, pictures in (("without", naive), ("ours", ours), ("theirs", theirs)):
-            for one in pictures:
-                getattr(rest, side).append(beside(picture, one, things[0].box))
-                for measure, thing, color in ((stays, things[1], things[1].color), (place, things[0], new)):
-                    getattr(measure, side).append(seen_at(one, color, thing))
-            if side != "without":
-                getattr(done, side).extend(has(pictures, color=new, shape=things[0].shape))
+        edited, other = things
+        done.add(has(color=new, shape=edited.shape), [picture], ours, theirs)
+        stays.add(stands_at(other.box, color=other.color, shape=other.shape), naive, ours, theirs)
+        place.add(stands_at(edited.box, color=new, shape=edited.shape), naive, ours, theirs)
+        rest.compare(partial(beside, edited.box), [picture], naive, ours, theirs)
         studio.keep("diffedit", before=[picture], naive=naive, with_=ours)
     return [done, stays, rest, place]
 
 
-def seen_at(picture: Pixels, color: str, thing: Thing) -> float:
-    """IoU of the thing's box with that of an object of its shape and this colour; 0 where none is seen."""
-    same = (t for t in verdict(picture).things if (t.color, t.shape) == (color, thing.shape))
-    return max((iou(t.box, thing.box) for t in same), default=0.0)
-
-
-def beside(before: Pixels, after: Pixels, box: tuple[float, ...], margin: int = 4) -> float:
+def beside(box: tuple[float, ...], before: Pixels, after: Pixels, margin: int = 4) -> float:
     """Mean difference of two pictures, of 255, outside a box and a margin around it."""
     mask = np.ones(before.shape[:2], bool)
     left, top, right, bottom = (int(side) for side in box)
@@ -222,41 +211,36 @@ def case_edit_model(studio: Studio) -> list[Measure]:
             (named, f"a {second} circle on a {background} background", second),
         ):
             plain, ours = studio.draw(prompt, seed, BATCH), studio.draw(prompt, seed, BATCH, model=model)
-            measure.without += has(plain, color=asked)
-            measure.ours += has(ours, color=asked)
+            measure.add(has(color=asked), plain, ours)
             if measure is other:
-                for side, pictures in (("without", plain), ("ours", ours)):
-                    seen = [verdict(picture) for picture in pictures]
-                    shown = [len(v.things) == 1 and v.has(shape=form) and v.background == background for v in seen]
-                    getattr(whole, side).extend(map(float, shown))
+                whole.add(partial(alone, form, background), plain, ours)
             if measure is told:
                 studio.keep("edit_model", without=plain, with_=ours)
     return [told, other, whole, named]
 
 
+def alone(shape: str, background: str, picture: Pixels) -> float:
+    """1 where one object is seen, of that shape on that background."""
+    seen = verdict(picture)
+    return float(len(seen.things) == 1 and seen.has(shape=shape) and seen.background == background)
+
+
 def case_apply_lora(studio: Studio) -> list[Measure]:
     """A shape that the model never saw."""
     from nodes import apply_lora
-    from nodes.models.bundled import home
 
     learned = Measure("apply_lora", "a heart is seen", "the model alone, same prompt")
     known = Measure("apply_lora", "known shapes are as asked for", "the model alone, same prompt", "same")
     model = apply_lora(studio.model, "shapes-heart")
     pipe = studio.pipeline("StableDiffusionPipeline")
-    folder = home() / "shapes" / "variants" / "heart"
     for number, seed in groups(studio):
         color, _, form, background = changed(number)
         for measure, shape in ((learned, "heart"), (known, form)):
             prompt = f"a large {color} {shape} on a {background} background"
             plain, ours = studio.draw(prompt, seed, BATCH), studio.draw(prompt, seed, BATCH, model=model)
-            if pipe is not None:
-                pipe.load_lora_weights(str(folder), weight_name=next(folder.glob("*.safetensors")).name)
-            theirs = studio.theirs(pipe, prompt, seed, BATCH)
-            if pipe is not None:
-                pipe.unload_lora_weights()
-            for side, pictures in (("without", plain), ("ours", ours), ("theirs", theirs)):
-                seen = [verdict(picture, ("heart",)) for picture in pictures]
-                getattr(measure, side).extend(float(one.has(color, shape)) for one in seen)
+            with studio.adapted(pipe, {"heart": 1.0}):
+                theirs = studio.theirs(pipe, prompt, seed, BATCH)
+            measure.add(has(("heart",), color=color, shape=shape), plain, ours, theirs)
             if measure is learned:
                 studio.keep("apply_lora", without=plain, with_=ours)
     return [learned, known]
@@ -273,12 +257,10 @@ def learned(studio: Studio, name: str, model: Any, word: str, shape: Any, pipe: 
         plain = studio.draw(text.format(shape), seed, BATCH)
         ours = studio.draw(text.format(word), seed, BATCH, model=model)
         theirs = studio.theirs(pipe, text.format(word), seed, BATCH)
-        for side, pictures in (("without", plain), ("ours", ours), ("theirs", theirs)):
-            found = [verdict(picture, (shape,)) for picture in pictures]
-            getattr(seen, side).extend(float(one.has(shape=shape)) for one in found)
-            getattr(colour, side).extend(float(one.has(color=color)) for one in found)
-        known.without += has(studio.draw(text.format(form), seed, BATCH), color=color, shape=form)
-        known.ours += has(studio.draw(text.format(form), seed, BATCH, model=model), color=color, shape=form)
+        seen.add(has((shape,), shape=shape), plain, ours, theirs)
+        colour.add(has((shape,), color=color), plain, ours, theirs)
+        bare, taught = (studio.draw(text.format(form), seed, BATCH, model=one) for one in (studio.model, model))
+        known.add(has(color=color, shape=form), bare, taught)
         studio.keep(name, without=plain, with_=ours)
     return [seen, colour, known]
 
@@ -322,11 +304,8 @@ def case_combination(studio: Studio) -> list[Measure]:
         ours = studio.draw(text, seed, BATCH, concept, controls=controls, model=model)
         # Without the word, the nearest that the model has a word for.
         bare = studio.draw(text.replace("<dome>", "circle"), seed, BATCH, concept, controls=controls)
-        for side, pictures, shapes in (("without", plain, bare), ("ours", ours, ours)):
-            found = [verdict(picture, ("dome",)) for picture in pictures]
-            boxes = [max((iou(t.box, thing.box) for t in one.things), default=0.0) for one in found]
-            getattr(place, side).extend(boxes)
-            getattr(colour, side).extend(float(one.has(color=color)) for one in found)
-            getattr(shape, side).extend(float(verdict(p, ("dome",)).has(shape="dome")) for p in shapes)
+        shape.add(has(("dome",), shape="dome"), bare, ours)
+        place.add(stands_at(thing.box, ("dome",)), plain, ours)
+        colour.add(has(("dome",), color=color), plain, ours)
         studio.keep("combination", without=plain, with_=ours)
     return [shape, place, colour]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from benchmarks.effect_cases import BATCH, groups, scene
-from benchmarks.effect_kit import BACKGROUNDS, Measure, Pixels, Studio, as_image, iou, verdict
+from benchmarks.effect_kit import BACKGROUNDS, Fact, Measure, Pixels, Studio, as_image, stands_at, verdict
 
-Facts = Callable[[Pixels], float]
 NAME = "ip_adapter"
 
 
@@ -35,7 +33,7 @@ def image_prompts(studio: Studio) -> tuple[Any, Any]:
     return net, pipe
 
 
-def likeness(picture: Pixels) -> Facts:
+def likeness(picture: Pixels) -> Fact:
     """How near pictures lie to this one in the embedding of the world's CLIP: cosines."""
     import torch
     from torch.nn.functional import cosine_similarity
@@ -78,13 +76,11 @@ def case_ip_adapter(studio: Studio) -> list[Measure]:
         def shows(made: Pixels, thing: Any = thing) -> float:
             return float(verdict(made).shows([(thing.color, thing.shape)]))
 
-        def on(background: str) -> Facts:
+        def on(background: str) -> Fact:
             return lambda made: float(verdict(made).background == background)
 
-        def there(made: Pixels, thing: Any = thing) -> float:
-            return max((iou(t.box, thing.box) for t in verdict(made).things), default=0.0)
-
-        facts: dict[str, list[tuple[Measure, Facts]]] = {
+        there = stands_at(thing.box)
+        facts: dict[str, list[tuple[Measure, Fact]]] = {
             "a shape": [(what, shows), (back, on(drawn.background)), (near, likeness(picture)), (place, there)],
             f"a shape on a {other} background": [(still, shows), (said, on(other))],
         }
@@ -93,8 +89,6 @@ def case_ip_adapter(studio: Studio) -> list[Measure]:
             ours = studio.draw(prompt, seed, BATCH, controls=[control])
             theirs = studio.theirs(pipe, prompt, seed, BATCH, ip_adapter_image=Pillow.fromarray(picture))
             for measure, found in judged:
-                measure.without += map(found, plain)
-                measure.ours += map(found, ours)
-                measure.theirs += map(found, theirs)
+                measure.add(found, plain, ours, theirs)
             studio.keep(NAME, picture=[picture] * 2, without=plain, with_=ours)
     return [what, back, near, place, still, said]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +14,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.techniques import Kit
+from benchmarks.kit import Kit, processors_kept
 from nodes.shapes.measure import as_pixels, wilson
 from nodes.shapes.measure_variants import iou
 
 Pixels = NDArray[np.uint8]
-Make = Callable[[], Any]
+Fact = Callable[[Pixels], float]
+"""What is looked for in a picture."""
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "cyan", "pink")
 SHAPES = ("circle", "square", "triangle", "star")
+GAP = 4
+"""White pixels between the pictures of a sheet."""
 BACKGROUNDS = ("white", "navy", "beige", "black", "mint", "gray", "brown")
 
 
@@ -38,6 +42,25 @@ class Measure:
     without: list[float] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
+
+    def add(self, fact: Fact, without: Sequence[Pixels], ours: Sequence[Pixels], theirs: Sequence[Pixels] = ()) -> None:
+        """Look for something in pictures made three ways, from the same seeds."""
+        self.without += map(fact, without)
+        self.ours += map(fact, ours)
+        self.theirs += map(fact, theirs)
+
+    def compare(
+        self,
+        fact: Callable[[Pixels, Pixels], float],
+        before: Sequence[Pixels],
+        without: Sequence[Pixels],
+        ours: Sequence[Pixels],
+        theirs: Sequence[Pixels] = (),
+    ) -> None:
+        """Set pictures made three ways beside those that they began with."""
+        self.without += map(fact, before, without)
+        self.ours += map(fact, before, ours)
+        self.theirs += map(fact, before, theirs)
 
     @property
     def p(self) -> float:
@@ -148,16 +171,27 @@ class Studio(Kit):
             "generator": generators(seed, batch),
             "output_type": "latent",
         } | options
-        before = dict(pipe.unet.attn_processors)
-        try:
-            if isinstance(prompt, str):
-                made = pipe(prompt, **settings).images
-            else:
-                made = pipe(prompt_embeds=prompt, **settings).images
-        finally:
-            pipe.unet.set_attn_processor(before)
-            pipe.unet.requires_grad_(False)
+        words = {"prompt" if isinstance(prompt, str) else "prompt_embeds": prompt}
+        with processors_kept(pipe.unet):
+            made = pipe(**words, **settings).images
         return self.shown(made, model)
+
+    @contextmanager
+    def adapted(self, pipe: Any, weights: dict[str, float]) -> Iterator[None]:
+        """One of diffusers' pipelines with bundled LoRAs, by their folders' names, as strong as said."""
+        from nodes.models.bundled import LORAS, home
+
+        if pipe is None:
+            yield
+            return
+        for name in weights:
+            file = home() / LORAS[f"shapes-{name}"]
+            pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=name)
+        pipe.set_adapters(list(weights), list(weights.values()))
+        try:
+            yield
+        finally:
+            pipe.unload_lora_weights()
 
     def keep(self, case: str, **columns: list[Pixels]) -> None:
         """Remember some pictures of a case for its sheet."""
@@ -181,6 +215,22 @@ def verdict(picture: Pixels, unseen: tuple[Any, ...] = ()) -> Any:
     from nodes.shapes.judge import judge
 
     return judge(picture, unseen)
+
+
+def has(unseen: tuple[Any, ...] = (), **what: str) -> Fact:
+    """1 for a picture with such an object: its color, its shape."""
+    return lambda picture: float(verdict(picture, unseen).has(**what))
+
+
+def stands_at(box: Sequence[float], unseen: tuple[Any, ...] = (), **what: str) -> Fact:
+    """IoU of a box with that of the best of such objects; 0 where none is seen."""
+
+    def best(picture: Pixels) -> float:
+        things = verdict(picture, unseen).things
+        boxes = (t.box for t in things if all(getattr(t, name) == value for name, value in what.items()))
+        return max((iou(one, box) for one in boxes), default=0.0)
+
+    return best
 
 
 def place_kept(before: Pixels, after: Pixels) -> float:
@@ -215,15 +265,15 @@ def clean(picture: Pixels, wanted: Iterable[tuple[str, str]], fit: float = 0.9) 
     return float(seen.shows(list(wanted)) and all(thing.fit >= fit for thing in seen.things))
 
 
-def sheet(rows: Sequence[tuple[str, Pixels]], path: Path, columns: int) -> None:
-    """Pictures side by side, without names: the page names them."""
+def sheet(pictures: Sequence[Pixels], path: Path, columns: int) -> None:
+    """Pictures of one size side by side, without names: the page names them."""
     from PIL import Image
 
-    height, width = rows[0][1].shape[:2]
-    lines = -(-len(rows) // columns)
-    canvas = np.full((lines * (height + 4) - 4, columns * (width + 4) - 4, 3), 255, np.uint8)
-    for number, (_, picture) in enumerate(rows):
-        top, left = number // columns * (height + 4), number % columns * (width + 4)
+    height, width = pictures[0].shape[:2]
+    lines = -(-len(pictures) // columns)
+    canvas = np.full((lines * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    for number, picture in enumerate(pictures):
+        top, left = number // columns * (height + GAP), number % columns * (width + GAP)
         canvas[top : top + height, left : left + width] = picture
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(canvas).save(path, optimize=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.effect_cases import BATCH, changed, groups, pair, scene
+from benchmarks.effect_cases import BATCH, changed, edges, groups, pair, scene, shown
 from benchmarks.effect_edits import learned
-from benchmarks.effect_kit import BACKGROUNDS, Measure, Pixels, Studio, as_image, iou, outside, verdict
+from benchmarks.effect_kit import BACKGROUNDS, Measure, Pixels, Studio, as_image, outside, stands_at, verdict
 
 Wanted = tuple[str, str]
 Pictures = Callable[[str, int], list[Pixels]]
@@ -34,16 +35,13 @@ def case_regions(studio: Studio) -> list[Measure]:
         prompts = [studio.encode(f"{one} on a {background} background") for one in words]
         plain = studio.draw(f"{words[0]} and {words[1]} on a {background} background", seed, BATCH)
         ours = studio.draw(f"a {background} background", seed, BATCH, regions(prompts, masks))
-        for side, pictures in (("without", plain), ("ours", ours)):
-            getattr(placed, side).extend(halves(picture, first, second, studio.size) for picture in pictures)
-            getattr(there, side).extend(
-                float(all(verdict(picture).has(*one) for one in (first, second))) for picture in pictures
-            )
+        placed.add(partial(halves, first, second, studio.size), plain, ours)
+        there.add(partial(shown, (first, second)), plain, ours)
         studio.keep("regions", without=plain, with_=ours)
     return [placed, there]
 
 
-def halves(picture: Pixels, first: Wanted, second: Wanted, size: int) -> float:
+def halves(first: Wanted, second: Wanted, size: int, picture: Pixels) -> float:
     """1 where the first object's centre is in the left half of a picture and the second one's in the right half."""
     seen = [((thing.color, thing.shape), thing.center[0] < size / 2) for thing in verdict(picture).things]
     return float((first, True) in seen and (second, False) in seen)
@@ -60,13 +58,15 @@ def overdriven(name: str, studio: Studio, ours: Pictures, theirs: Pictures) -> l
         color, _, form, background = changed(number)
         prompt = f"a {color} {form} on a {background} background"
         flat = np.full((studio.size, studio.size, 3), COLOURS[background], np.uint8)
+
+        def asked(picture: Pixels, thing: Wanted = (color, form), background: str = background) -> float:
+            seen = verdict(picture)
+            return float(seen.background == background and seen.shows([thing]))
+
         plain, made = studio.draw(prompt, seed, BATCH, scale=OVERDRIVEN), ours(prompt, seed)
-        for side, pictures in (("without", plain), ("ours", made), ("theirs", theirs(prompt, seed))):
-            seen = [verdict(picture) for picture in pictures]
-            getattr(right, side).extend(
-                float(one.background == background and one.shows([(color, form)])) for one in seen
-            )
-            getattr(drift, side).extend(outside(flat, picture) for picture in pictures)
+        peers = theirs(prompt, seed)
+        right.add(asked, plain, made, peers)
+        drift.add(partial(outside, flat), plain, made, peers)
         studio.keep(name, without=plain, with_=made)
     return [right, drift]
 
@@ -112,34 +112,23 @@ def case_during(studio: Studio) -> list[Measure]:
 
 def windowed_control(studio: Studio) -> list[Measure]:
     """Where the object stands with a ControlNet in the first six steps of ten."""
-    from diffusers import ControlNetModel
-
-    from nodes import canny, controlnet, during, load_controlnet
-    from nodes.models.bundled import CONTROLNETS, home
+    from nodes import canny, controlnet, during
 
     end = 0.6
     place = Measure("during", "IoU with the box of a ControlNet's hint", "the prompt alone")
     full = Measure("during", place.what, "the ControlNet in every step", "same")
-    net = load_controlnet("shapes-edges")
-    live = ControlNetModel.from_pretrained(home() / CONTROLNETS["shapes-edges"])
-    pipe = studio.pipeline("StableDiffusionControlNetPipeline", controlnet=live.float())
+    net, pipe = edges(studio)
     for number, seed in groups(studio):
         drawn, picture, prompt, _ = scene(number)
-        box, hint = drawn.things[0].box, canny(as_image(picture))
-
-        def places(pictures: list[Pixels], box: Any = box) -> list[float]:
-            return [max((iou(t.box, box) for t in verdict(p).things), default=0.0) for p in pictures]
-
+        hint, found = canny(as_image(picture)), stands_at(drawn.things[0].box)
         control = controlnet(net, hint)
         plain = studio.draw(prompt, seed, BATCH)
         always = studio.draw(prompt, seed, BATCH, controls=[control])
         ours = studio.draw(prompt, seed, BATCH, controls=[during(control, 0.0, end)])
         options = {"image": hint.pixels.permute(0, 3, 1, 2), "width": studio.size, "height": studio.size}
         theirs = studio.theirs(pipe, prompt, seed, BATCH, control_guidance_end=end, **options)
-        for measure, before in ((place, plain), (full, always)):
-            measure.without += places(before)
-            measure.ours += places(ours)
-            measure.theirs += places(theirs)
+        place.add(found, plain, ours, theirs)
+        full.add(found, always, ours, theirs)
         studio.keep("during_controlnet", hint=[picture] * 2, without=plain, with_=ours, always=always)
     return [place, full]
 

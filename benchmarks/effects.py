@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import effect_adapters, effect_cases, effect_edits, effect_images, effect_wires
 from benchmarks.effect_kit import Measure, Studio, sheet
-from benchmarks.techniques import chosen
+from benchmarks.kit import chosen
 from nodes.shapes.measure import write_between
 
 CASES: dict[str, Callable[[Studio], list[Measure]]] = {
@@ -96,7 +96,9 @@ def main() -> None:
                 print(json.dumps(line), flush=True)
             for case, rows in studio.pictures.items():
                 if options.images is not None:
-                    sheet(rows, options.images / f"{case}.png", len(rows) if len(rows) < 6 else len(rows) // 3)
+                    pictures = [picture for _, picture in rows]
+                    columns = len(rows) if len(rows) < 6 else len(rows) // 3
+                    sheet(pictures, options.images / f"{case}.png", columns)
             if options.docs is not None:
                 write(options.docs, lines)
 

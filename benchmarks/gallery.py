@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.effect_kit import GAP, sheet
 from benchmarks.gallery_rows import ENTRIES, Entry, Shot
-from benchmarks.techniques import chosen
+from benchmarks.kit import chosen
+from benchmarks.recipes import made
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCS = ROOT / "docs"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 FOLDER = DOCS / "images" / "gallery"
-GAP = 4
-"""White pixels between the pictures of a row."""
 
 OVERVIEW = (
     ("sega", 0, 2, "SEGA", "towards a star"),
@@ -74,17 +72,10 @@ def picture(entry: Entry, shot: Shot, cache: Any) -> Any:
     return as_pixels(run(workflow, [id], cache=cache)[id])[0]
 
 
-def row(arrays: list[Any], path: Path) -> None:
+def row(pictures: list[Any], path: Path) -> None:
     """Pictures side by side; wide ones below one another."""
-    import numpy as np
-    from PIL import Image
-
-    height, width = arrays[0].shape[:2]
-    wide = width > 2 * height
-    gap = np.full((GAP, width, 3) if wide else (height, GAP, 3), 255, np.uint8)
-    parts = [part for array in arrays for part in (array, gap)][:-1]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate(parts, axis=0 if wide else 1)).save(path, optimize=True)
+    height, width = pictures[0].shape[:2]
+    sheet(pictures, path, 1 if width > 2 * height else len(pictures))
 
 
 def overview(path: Path) -> None:
@@ -152,8 +143,8 @@ def main() -> None:
         if entry.example not in names:
             continue
         print(entry.example, flush=True)
-        if entry.made_by is not None and not (ROOT / entry.made_by[0]).exists():
-            subprocess.run([sys.executable, "-m", entry.made_by[1]], cwd=ROOT, check=True)
+        if entry.made_by is not None:
+            made(*entry.made_by)
         row([picture(entry, shot, cache) for shot in entry.shots], FOLDER / f"{entry.example}.png")
         svg = draw(examples.load(entry.example), shapes(installed()))
         (FOLDER / f"{entry.example}.svg").write_text(svg, encoding="utf-8")

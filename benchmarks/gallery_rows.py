@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from benchmarks.recipes import DREAMBOOTH
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -295,7 +297,7 @@ ENTRIES = (
             shot("a red circle", "prompt=a large red circle on a mint background"),
         ),
         draws="denoise",
-        made_by=("build/variants/out/dreambooth", "nodes.shapes.training.dreambooth"),
+        made_by=DREAMBOOTH,
     ),
     Entry(
         "load_custom_diffusion",
