@@ -18,7 +18,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.run
-	$(BIN)/python -m engine.reference docs/nodes.md
+	$(BIN)/python -m engine.catalogue.reference docs/nodes.md
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py

@@ -56,7 +56,7 @@ MINUTES, TRAINING = "three and a half minutes", "three to eight"
 def picture(entry: Entry, shot: Shot, cache: Any) -> Any:
     """(H, W, 3) 0..255."""
     from engine import run
-    from engine.catalogue import installed
+    from engine.catalogue.catalogue import installed
     from graphs import examples
     from nodes.shapes.measure import as_pixels
     from server.cli.values import apply_settings
@@ -132,7 +132,7 @@ def main() -> None:
     import torch
 
     from engine import Cache
-    from engine.catalogue import installed
+    from engine.catalogue.catalogue import installed
     from graphs import examples
     from graphs.draw import draw
     from server.cli.draw import shapes

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.context import CancelToken, Context
-from engine.declare import Node, NodeType, NodeView, node
-from engine.define import definition
-from engine.errors import Cancelled, InputPathError, NodeError, RunFailed
-from engine.ports import Choices, Help, Lazy, Output, Port, Range, Widget
+from engine.declaring.context import CancelToken, Context
+from engine.declaring.definition import definition
+from engine.declaring.node import Node, node
+from engine.declaring.node_type import NodeType, NodeView
+from engine.declaring.ports import Choices, Help, Lazy, Output, Port, Range, Widget
+from engine.errors import Cancelled, InputPathError, NodeError
+from engine.running.result import RunFailed
 from engine.values import Files, nbytes, value
 from graphs.problems import Problem, WorkflowError
 
 if TYPE_CHECKING:
     from engine.cache import Cache
-    from engine.catalogue import Catalogue
-    from engine.checker import check
-    from engine.lanes import LaneSizes
-    from engine.runner import Result, Settings, run
+    from engine.catalogue.catalogue import Catalogue
+    from engine.checking.prepare import check
+    from engine.runner import Settings, run
+    from engine.running.lanes import LaneSizes
+    from engine.running.result import Result
 
 __all__ = [
     "Cache",
@@ -56,10 +59,10 @@ __all__ = [
 _LATER = {
     "Cache": "cache",
     "Catalogue": "catalogue",
-    "check": "checker",
+    "check": "checking.prepare",
     "run": "runner",
-    "LaneSizes": "lanes",
-    "Result": "runner",
+    "LaneSizes": "running.lanes",
+    "Result": "running.result",
     "Settings": "runner",
 }
 

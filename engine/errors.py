@@ -5,10 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import traceback
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from engine.runner import Result
+_HERE = os.path.dirname(__file__) + os.sep
 
 
 class Cancelled(BaseException):
@@ -43,7 +41,7 @@ class NodeError(Exception):
             return error
         own = traceback.TracebackException.from_exception(cause)
         # The first frames are the executor's; a person is helped by what the node did.
-        while len(own.stack) > 1 and os.path.dirname(own.stack[0].filename) == os.path.dirname(__file__):
+        while len(own.stack) > 1 and own.stack[0].filename.startswith(_HERE):
             del own.stack[0]
         error = cls(node, type, cause.__class__.__name__, explain(cause), "".join(own.format()))
         error.__cause__ = cause
@@ -64,25 +62,6 @@ class Elsewhere(Exception):  # noqa: N818 (it says where it happened)
         self.message = message
         self.traceback = traceback
         super().__init__(message)
-
-
-class RunFailed(Exception):  # noqa: N818 (it reads as what happened)
-    """A run ended because nodes failed.
-
-    Attributes:
-        errors: what failed, first things first.
-        result: what was finished before, as far as it was asked for.
-    """
-
-    def __init__(self, errors: list[NodeError], result: Result | None = None) -> None:
-        self.errors = errors
-        self.result = result
-        super().__init__("; ".join(map(str, errors)))
-
-    @property
-    def error(self) -> NodeError:
-        """The first failure."""
-        return self.errors[0]
 
 
 class InputPathError(ValueError):

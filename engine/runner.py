@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cache import Cache, Outputs
-from engine.catalogue import Catalogue, installed
-from engine.context import OUT, CancelToken, Context
-from engine.errors import Cancelled, NodeError, RunFailed
+from engine.cache import Cache
+from engine.catalogue.catalogue import Catalogue, installed
+from engine.checking.axes import GATHER
+from engine.checking.prepare import Prepared, prepare
+from engine.checking.source import Source, read_source
+from engine.declaring.context import OUT, CancelToken, Context
+from engine.errors import Cancelled, NodeError
 from engine.events import (
     Emitter,
     ErrorDetail,
@@ -27,17 +30,16 @@ from engine.events import (
     OutputMade,
     Tier,
 )
-from engine.executor import Executor, InProcess
-from engine.lanes import LaneSizes
-from engine.mapping import GATHER
-from engine.plan import Plan, make_plan
-from engine.prepare import Prepared, prepare
-from engine.provenance import provenance
-from engine.result import Made, Result, made
-from engine.scheduler import Scheduler, StaleHit
-from engine.source import Source, read_source
-from engine.steps import Step
-from engine.unfold import Bounds
+from engine.planning.plan import Plan, make_plan
+from engine.planning.provenance import provenance
+from engine.planning.steps import Step
+from engine.planning.unfold import Bounds
+from engine.running.executor import Executor
+from engine.running.in_process import InProcess
+from engine.running.lanes import LaneSizes
+from engine.running.result import Made, Result, RunFailed, made
+from engine.running.scheduler import Scheduler, StaleHit
+from engine.values import Outputs
 from graphs.builder import current_graph
 from graphs.document import Workflow
 from graphs.problems import WorkflowError

@@ -22,6 +22,9 @@ from typing import Any, TypeVar
 
 C = TypeVar("C", bound=type)
 
+Outputs = tuple[Any, ...]
+"""A node's result: its outputs in order."""
+
 
 @dataclass(frozen=True, slots=True)
 class ValueType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine import NodeView, Problem
-from engine.declare import NodeType
+from engine.declaring.node_type import NodeType
 
 BASE = "guidance:base"
 WRAPS = "guidance:wraps"

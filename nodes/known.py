@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import NodeView
-from engine.declare import NodeType
+from engine.declaring.node_type import NodeType
 from nodes.checks import START, techniques_wired
 
 if TYPE_CHECKING:

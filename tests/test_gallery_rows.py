@@ -8,7 +8,7 @@ from PIL import Image
 from benchmarks.gallery import DOCS, FOLDER, GAP, OVERVIEW
 from benchmarks.gallery_rows import ENTRIES, Entry
 from engine import check
-from engine.catalogue import installed
+from engine.catalogue.catalogue import installed
 from graphs import examples
 from server.cli.values import apply_settings
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cache.disk import DiskTier, files_in, files_in_place
-from engine.cache.memory import MemoryTier, Outputs
+from engine.cache.memory import MemoryTier
 from engine.cache.trails import Trail, Trails
 from engine.filehash import remember_in
+from engine.values import Outputs
 
 if TYPE_CHECKING:
     from engine.events import Tier

@@ -24,9 +24,8 @@ from typing import Any, BinaryIO
 
 from engine.cache import codec
 from engine.cache.checksum import CHUNK, SIZE, Checksum, checksum
-from engine.cache.memory import Outputs
 from engine.filehash import content_hash
-from engine.values import Files
+from engine.values import Files, Outputs
 
 log = logging.getLogger("weft.cache")
 

@@ -6,12 +6,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from engine.values import Storage, measure
-
-Outputs = tuple[Any, ...]
-"""A node's result: its outputs in order."""
+from engine.values import Outputs, Storage, measure
 
 
 @dataclass(slots=True)

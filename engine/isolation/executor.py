@@ -9,18 +9,19 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engine.cache import Cache, Outputs, codec
+from engine.cache import Cache, codec
 from engine.cache.memory import MemoryTier
-from engine.catalogue import FOLDER_PREFIX, code_fingerprint
-from engine.context import Context
-from engine.declare import NodeType
+from engine.catalogue.code import FOLDER_PREFIX, code_fingerprint
+from engine.declaring.context import Context
+from engine.declaring.node_type import NodeType
 from engine.errors import Cancelled, Elsewhere
-from engine.executor import Done, Task
-from engine.expansion import Expansion
 from engine.isolation.parcels import Parcel, Resident, holds_resident, next_serial, pack, storable, unpack_outputs
 from engine.isolation.supervisor import Call, Worker, forget
 from engine.isolation.wire import Body
+from engine.planning.expansion import Expansion
+from engine.running.executor import Done, Task
 from engine.surroundings import Surroundings
+from engine.values import Outputs
 
 if TYPE_CHECKING:
     from engine.events import Tier

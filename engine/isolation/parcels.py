@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from engine.cache import codec
-from engine.executor import Task
+from engine.declaring.ports import Lazy
 from engine.isolation.wire import Body
-from engine.ports import Lazy
+from engine.running.executor import Task
 from engine.values import type_named
 
 _VALUE, _RESIDENT, _LAZY, _LIST, _TUPLE = range(5)

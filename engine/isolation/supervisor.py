@@ -203,6 +203,7 @@ class Worker:
                     message, body = self.channel.receive()
                     self._heard = time.monotonic()
                     self._take(message, body)
+                    self._heard = time.monotonic()  # a slow listener is not the worker's silence
                 self._watch()
         except EOFError:
             self._bury()

@@ -27,15 +27,17 @@ from pathlib import Path
 from typing import Any
 
 from engine.cache.trails import Trails
-from engine.catalogue import code_fingerprint, folder_package
-from engine.context import CancelToken, Context
-from engine.declare import Node, NodeType
+from engine.catalogue.code import code_fingerprint, folder_package
+from engine.declaring.context import CancelToken, Context
+from engine.declaring.node import Node
+from engine.declaring.node_type import NodeType
+from engine.declaring.ports import Lazy
 from engine.errors import Cancelled, NodeError
-from engine.executor import Done, Executor, InProcess, Task
-from engine.expansion import Expansion
 from engine.isolation.parcels import Address, pack_outputs, unpack
 from engine.isolation.wire import Body, Channel
-from engine.ports import Lazy
+from engine.planning.expansion import Expansion
+from engine.running.executor import Done, Executor, Task
+from engine.running.in_process import InProcess
 
 BEAT_SECONDS = 0.25
 

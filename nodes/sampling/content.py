@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.catalogue import code_fingerprint
+from engine.catalogue.code import code_fingerprint
 from engine.filehash import folder_hash
 from nodes.lazy import IMPORTING
 from nodes.values import Patch

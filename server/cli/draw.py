@@ -55,7 +55,7 @@ def draw_command(
 
 def shapes(catalogue: Catalogue) -> Describe:
     """What a drawing wants to know of a node type."""
-    from engine.types import describe
+    from engine.declaring.types import describe
     from graphs.draw import NodeShape, PortShape
 
     def of(name: str) -> NodeShape | None:

@@ -32,7 +32,7 @@ def nodes_command(
 ) -> None:
     """List the nodes that are installed, or describe one."""
     with reporting(traceback_wanted=traceback):
-        from engine.describe import describe_node
+        from engine.catalogue.describe import describe_node
 
         catalogue = load_catalogue(nodes)
         if name is None:

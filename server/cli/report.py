@@ -59,8 +59,9 @@ def problem_lines(problems: Iterable[Problem], file: str = "") -> Iterator[tuple
 @contextlib.contextmanager
 def reporting(*, as_json: bool = False, traceback_wanted: bool = False) -> Iterator[None]:
     """Turn what a command raises into words and an exit code."""
-    from engine.catalogue import CatalogueError
-    from engine.errors import Cancelled, RunFailed, explain
+    from engine.catalogue.catalogue import CatalogueError
+    from engine.errors import Cancelled, explain
+    from engine.running.result import RunFailed
     from graphs.problems import WorkflowError
 
     try:

@@ -40,7 +40,7 @@ def run_command(
     """Run a workflow and print the paths of what it made."""
     with reporting(as_json=as_json, traceback_wanted=traceback):
         from engine import Cache, CancelToken, Settings, run
-        from engine.migrate import migrate
+        from engine.checking.migrate import migrate
         from graphs.document import Workflow
         from server.cli.progress import showing_progress
         from server.cli.record import recording

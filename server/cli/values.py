@@ -27,7 +27,7 @@ def apply_settings(workflow: Workflow, settings: list[str], catalogue: Catalogue
 
 
 def _parse(workflow: Workflow, name: str, text: str, catalogue: Catalogue) -> Any:
-    from engine.interfaces import use_port
+    from engine.checking.definitions import use_port
     from graphs.problems import WorkflowError
 
     try:
@@ -43,7 +43,7 @@ def parse_value(port: Port, text: str) -> Any:
 
     Text that means nothing to the port stays text; the check then says what the port takes.
     """
-    from engine.ports import validate
+    from engine.declaring.ports import validate
 
     takes_text = not validate(port, text)
     # Where both readings fit (`int | str`, Any), 3 is a number: a person would have to quote it to mean the text.

@@ -14,7 +14,7 @@ import pytest
 
 from engine import Cache, Catalogue, RunFailed, Settings, node, run
 from engine.events import Event
-from engine.lanes import LaneSizes
+from engine.running.lanes import LaneSizes
 from tests.engine import toys
 from tests.engine.flow import document, go, link
 

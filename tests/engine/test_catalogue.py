@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine import Catalogue, node
-from engine.catalogue import CatalogueError
+from engine.catalogue.catalogue import CatalogueError
 from tests.engine import toys
 
 GOOD = """

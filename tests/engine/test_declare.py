@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import pytest
 
 from engine import Context, Files, Output, node
-from engine.declare import default_output_name, parse_docstring
+from engine.declaring.docstrings import parse_docstring
+from engine.declaring.node_type import default_output_name
 from graphs import Graph
 from tests.engine import toys
 from tests.engine.toys import Parts, Shape, Square, add, divide, number, show, steps, total

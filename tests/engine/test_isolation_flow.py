@@ -11,7 +11,7 @@ import pytest
 
 from engine import Cache, Result, RunFailed, Settings, run
 from engine.isolation import Workers
-from engine.lanes import LaneSizes
+from engine.running.lanes import LaneSizes
 from tests.engine import isolated_flow
 from tests.engine.flow import document, link
 

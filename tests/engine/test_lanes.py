@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
-from engine.lanes import Lane, Lanes, LaneSizes
+from engine.running.lanes import Lane, Lanes, LaneSizes
 from tests.engine.flow import document, go, link
 
 

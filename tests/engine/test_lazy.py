@@ -11,7 +11,7 @@ import pytest
 
 from engine import Cache, Context, Lazy, RunFailed, Settings, check, node
 from engine.events import Event
-from engine.lanes import LaneSizes
+from engine.running.lanes import LaneSizes
 from nodes.basic.choose import if_, switch
 from tests.engine.flow import catalogue, document, go, link, tale
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine import Cache, Context, RunFailed, Settings, check, node
 from engine.events import Event
-from engine.lanes import LaneSizes
+from engine.running.lanes import LaneSizes
 from graphs import Graph
 from nodes.basic.items import collect, integers, map_over
 from tests.engine import toys

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine import Cache, Cancelled, CancelToken, Lazy, RunFailed, Settings, check, node, run
 from engine.events import Event
-from engine.lanes import LaneSizes
+from engine.running.lanes import LaneSizes
 from graphs import Graph
 from tests.engine import toys
 from tests.engine.flow import catalogue, link

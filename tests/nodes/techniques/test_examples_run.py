@@ -15,7 +15,7 @@ import torch
 from PIL import Image as Pillow
 
 from engine import Cache, Problem, check, run
-from engine.catalogue import installed
+from engine.catalogue.catalogue import installed
 from graphs import Workflow, examples
 from nodes.models import bundled
 from server.cli.values import apply_settings

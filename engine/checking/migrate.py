@@ -1,0 +1,65 @@
+"""Older documents: inputs of an older version of a node become those of the installed one, by the node's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.catalogue.catalogue import Catalogue
+from engine.declaring.node_type import NodeType
+from graphs.document import NodeSpec, Workflow
+from graphs.problems import Problem
+
+
+def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Problem]]:
+    """The workflow with every node at its installed version, and what could not be brought there (`unknown_version`).
+
+    Returns the same object when there is nothing to do, as in most documents.
+    """
+    changed: dict[str, NodeSpec] = {}
+    problems: list[Problem] = []
+    for id, spec in workflow.nodes.items():
+        if spec.version is None:
+            continue
+        node_type = catalogue.get(spec.type)
+        if node_type is None or spec.version == node_type.version:
+            continue
+        inputs, why = _inputs(spec, spec.version, node_type)
+        if why:
+            problems.append(
+                Problem(
+                    code="unknown_version",
+                    node=id,
+                    message=f"{spec.type} version {spec.version} {why}.",
+                    given=spec.version,
+                    expected=node_type.version,
+                )
+            )
+        else:
+            changed[id] = spec.model_copy(update={"version": node_type.version, "inputs": dict(inputs)})
+    if not changed:
+        return workflow, problems
+    return workflow.model_copy(update={"nodes": {**workflow.nodes, **changed}}), problems
+
+
+def older_version(spec: NodeSpec, node_type: NodeType) -> int | None:
+    """The newest older version that a node's inputs may be written for; None when none of them fits."""
+    for version in sorted(node_type.migrations, reverse=True):
+        inputs, why = _inputs(spec, version, node_type)
+        if not why and inputs.keys() <= node_type.inputs.keys():
+            return version
+    return None
+
+
+def _inputs(spec: NodeSpec, version: int, node_type: NodeType) -> tuple[Mapping[str, object], str]:
+    if version > node_type.version:
+        return {}, f"is newer than the installed version {node_type.version}: install the pack that made this document"
+    inputs = dict(spec.inputs)
+    for step in range(version, node_type.version):
+        function = node_type.migrations.get(step)
+        if function is None:
+            return {}, f"cannot be brought to version {node_type.version}: there is no migration from {step}"
+        try:
+            inputs = function(dict(inputs))
+        except Exception as error:
+            return {}, f"cannot be brought to version {step + 1}: {error.__class__.__name__}: {error}"
+    return inputs, ""

@@ -1,0 +1,123 @@
+"""From a document to what is planned: checked, without definitions, at installed versions, without muted nodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.catalogue.catalogue import Catalogue, installed
+from engine.checking.checker import Checker
+from engine.checking.definitions import conflicts, interface_problems, relocated
+from engine.checking.migrate import migrate
+from engine.checking.modes import Applied, apply_modes
+from engine.checking.source import read_source
+from graphs.definitions import inline
+from graphs.document import Workflow
+from graphs.form import check_form
+from graphs.problems import Problem, WorkflowError, shown
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A workflow ready to be planned, when no problem is an error.
+
+    Attributes:
+        workflow: without definitions, its nodes at their installed versions, without those that are left out.
+        targets: what was asked for, in terms of it; None for every output.
+        aliases: names of outputs in the document -> in this workflow, where they differ.
+    """
+
+    workflow: Workflow
+    problems: list[Problem]
+    targets: list[str] | None = None
+    aliases: dict[str, str] = field(default_factory=dict)
+
+
+def check(
+    workflow: Any,
+    catalogue: Catalogue | None = None,
+    *,
+    targets: Sequence[str] | None = None,
+    roots: Sequence[str | os.PathLike[str]] | None = None,
+) -> list[Problem]:
+    """Every problem of a workflow at once; when none is an error, it will start.
+
+    Args:
+        workflow: a Workflow, a Graph, a path, or the document as JSON data.
+        catalogue: the nodes there are; by default those that are installed.
+        targets: what would be run, as `node` or `node.output`; by default the nodes that are outputs.
+        roots: folders that may be read; None allows every path.
+    """
+    try:
+        workflow = read_source(workflow)
+    except WorkflowError as error:
+        return error.problems
+    return prepare(workflow, catalogue or installed(), targets=targets, roots=roots).problems
+
+
+def prepare(
+    workflow: Workflow,
+    catalogue: Catalogue,
+    *,
+    targets: Sequence[str] | None = None,
+    roots: Sequence[str | os.PathLike[str]] | None = None,
+) -> Prepared:
+    """Check a workflow and bring it into the form that is planned."""
+    problems = check_form(workflow)
+    wrong = any(problem.severity == "error" for problem in problems)
+    plain = not workflow.definitions and not any(spec.mode for spec in workflow.nodes.values())
+    # What definitions and modes mean can be said of a sound graph alone; of any other, form is what is wrong with it.
+    if any(problem.code == "too_large" for problem in problems) or (wrong and not plain):
+        return Prepared(workflow, problems, None if targets is None else list(targets))
+    inlined = inline(workflow)
+    flat, unmigrated = migrate(inlined.workflow, catalogue)
+    problems += [*inlined.problems, *unmigrated]
+    prepared = Prepared(flat, problems, None if targets is None else list(targets), inlined.aliases)
+    applied = Applied(flat)
+    if not plain:
+        applied = apply_modes(flat, inlined, catalogue)
+        prepared.workflow = applied.workflow
+        if workflow.definitions:
+            problems += conflicts(workflow, catalogue)
+            problems += interface_problems(workflow, inlined, catalogue)
+        prepared.aliases |= {name: applied.target(text) for name, text in prepared.aliases.items()}
+        if targets is not None:
+            found = {text: [applied.target(part) for part in inlined.target(text)] for text in targets}
+            prepared.aliases |= {text: parts[0] for text, parts in found.items() if parts != [text]}
+            prepared.targets = list(dict.fromkeys(part for parts in found.values() for part in parts))
+    open_roots = None if roots is None else [Path(root).absolute() for root in roots]
+    checker = Checker(applied.workflow, catalogue, open_roots)
+    told = {(problem.node, problem.input) for problem in problems}
+    for problem in checker.nodes({problem.node for problem in unmigrated}):
+        if problem.code == "missing_input" and (problem.node, problem.input) in applied.cut:
+            source = applied.cut[problem.node or "", problem.input or ""]
+            hint = f" It was linked to {source}, which is bypassed and has nothing of that type to pass on."
+            problem = problem.model_copy(update={"message": problem.message + hint})
+        problem = relocated(problem, inlined)
+        # One value may go to several inputs inside a definition, which need not each say that it is wrong.
+        if not inlined.places or (problem.node, problem.input) not in told or problem.input is None:
+            told.add((problem.node, problem.input))
+            problems.append(problem)
+    problems += _left_out(checker.targets(prepared.targets), applied.muted)
+    return prepared
+
+
+def _left_out(problems: Iterator[Problem], muted: Mapping[str, str]) -> Iterator[Problem]:
+    """Problems of targets, where it is muting that leaves nothing to make."""
+    for problem in problems:
+        target = problem.given.partition(".")[0] if isinstance(problem.given, str) else ""
+        if target in muted:
+            cause = (
+                "muted" if muted[target] == target else f"left out, since it depends on {muted[target]}, which is muted"
+            )
+            message = f"The target {shown(problem.given)} is {cause}."
+            yield problem.model_copy(update={"code": "no_output", "message": message, "suggestion": None})
+        elif problem.code == "no_output" and muted and problem.expected is not None:
+            names = ", ".join(list(dict.fromkeys(muted.values()))[:5])
+            message = f"{problem.message} Muted, with all that depends on them: {names}."
+            yield problem.model_copy(update={"message": message})
+        else:
+            yield problem

@@ -1,0 +1,1 @@
+"""What a node is: ports, types, `@node`, its context."""

@@ -1,0 +1,181 @@
+"""`@node`: a function becomes a node, and its signature is the schema.
+
+    @node("blend", category="latents")
+    def blend(a: Latents, b: Latents, amount: Annotated[float, Range(0, 1)] = 0.5) -> Latents:
+        \"\"\"Mix two latents.
+
+        Args:
+            amount: share of `b`.
+        \"\"\"
+
+Inside `with Graph():` a call records the node and returns a handle; outside it computes.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+
+from engine.declaring.context import Context
+from engine.declaring.node_type import NAME, CachePolicy, Flow, Migration, Needs, NodeType, Resource, StaticCheck
+from engine.declaring.ports import Lazy, Port
+from graphs.builder import Graph, current_graph
+from graphs.problems import near
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Node(Generic[P, R]):
+    """What `@node` makes of a function: the same callable, which records itself inside `with Graph():`."""
+
+    def __init__(self, node_type: NodeType) -> None:
+        self.node_type = node_type
+        functools.update_wrapper(cast(Any, self), node_type.fn)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        graph = current_graph()
+        if graph is not None:
+            return cast(R, self._record(graph, args, kwargs))
+        context = self.node_type.context_parameter
+        if context is not None and not self._gives_context(context, args, kwargs):
+            kwargs[context] = Context()
+        if self.node_type.lazy:
+            args, kwargs = self._deferred(args, kwargs)  # type: ignore[assignment]
+        return cast(R, self.node_type.fn(*args, **kwargs))
+
+    def __repr__(self) -> str:
+        return repr(self.node_type)
+
+    def _deferred(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """In a plain call the values of lazy inputs are there already."""
+        names = list(inspect.signature(self.node_type.fn).parameters)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        for name in given.keys() & self.node_type.lazy:
+            if self.node_type.inputs[name].lazy_items:
+                given[name] = [_lazily(item) for item in given[name]]
+            else:
+                given[name] = _lazily(given[name])
+        return (), given
+
+    def _gives_context(self, context: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        if kwargs.get(context) is not None:
+            return True
+        position = self.node_type.context_position
+        return len(args) > position and args[position] is not None
+
+    def _record(self, graph: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        node_type = self.node_type
+        ports = node_type.inputs
+        given = dict(kwargs)
+        given.pop(node_type.context_parameter or "", None)
+        if len(args) > len(ports):
+            raise TypeError(f"{node_type.name}() takes {len(ports)} inputs, {len(args)} were given")
+        for name, item in zip(ports, args, strict=False):
+            if name in given:
+                raise TypeError(f"{node_type.name}() got input {name!r} twice")
+            given[name] = item
+        for name in given:
+            if name not in ports:
+                hint = near(name, ports)
+                raise TypeError(
+                    f"{node_type.name}() has no input {name!r}; "
+                    + (f"did you mean {hint!r}?" if hint else f"it has {', '.join(ports) or 'none'}")
+                )
+        missing = [name for name, port in ports.items() if port.required and name not in given]
+        if missing:
+            raise TypeError(f"{node_type.name}() needs {', '.join(map(repr, missing))}")
+        inputs = {name: given[name] for name in ports if name in given and not _is_default(ports[name], given[name])}
+        return graph.add(node_type.name, inputs, tuple(node_type.outputs))
+
+
+def _lazily(item: Any) -> Lazy[Any]:
+    return item if isinstance(item, Lazy) else Lazy(lambda: item)
+
+
+def _is_default(port: Port, item: Any) -> bool:
+    """A None that is the default is left out of the document, where it would say nothing."""
+    return item is None and port.default is None
+
+
+def node(
+    name: str,
+    version: int = 1,
+    category: str = "",
+    *,
+    cache: CachePolicy = "pure",
+    fingerprint: Callable[..., str] | None = None,
+    resource: Resource = "cpu",
+    output: bool = False,
+    side_files: bool = False,
+    tags: Iterable[str] = (),
+    check: StaticCheck | None = None,
+    migrations: Mapping[int, Migration] | None = None,
+    flow: Flow = "",
+    needs: Needs | None = None,
+) -> Declare:
+    """Declare a function as a node.
+
+    Args:
+        name: what documents call it.
+        version: raise it when the meaning of inputs or outputs changes; then give a migration.
+        category: where an editor lists it.
+        cache: "never" for what must run each time (clocks, random numbers without a seed).
+        fingerprint: `f(**literal_inputs) -> str`, called while planning, for inputs that name something that can
+            change; return a hash of what is there. It has to be light. Where an input that it needs is linked, the
+            node runs each time. A node with `Widget("file")` inputs and no fingerprint has their content hashes.
+        resource: "device" for what needs the accelerator alone, "io" for what waits, else "cpu".
+        output: a run without targets runs it.
+        side_files: it writes into the output folder.
+        tags: words for other nodes' checks.
+        check: `f(view: NodeView) -> problems`, called by `check` for what types cannot say.
+        migrations: `{1: f}` turns the inputs of version 1 into those of version 2, and so on.
+        flow: see `NodeType`; for nodes that steer the others.
+        needs: `f(other_inputs) -> names of the lazy inputs that it will ask for` (or `(name, index)` for one of a
+            `list[Lazy[X]]`). They are computed first, and no thread has to wait for them inside the node.
+
+    Raises:
+        ValueError: the name is none, or the version is below 1.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no node name: a letter or _, then up to 63 letters, digits, _ . or -")
+    if version < 1:
+        raise ValueError(f"node {name!r}: versions start at 1, not {version}")
+    caller = sys._getframe(1)
+    # Nodes declared inside a function (tests, notebooks) name types that only that function knows.
+    localns = caller.f_locals if caller.f_locals is not caller.f_globals else None
+
+    def declare(fn: Any) -> Any:
+        return Node(
+            NodeType(
+                fn,
+                name,
+                version,
+                category,
+                cache=cache,
+                fingerprint=fingerprint,
+                resource=resource,
+                output=output,
+                side_files=side_files,
+                tags=tuple(tags),
+                check=check,
+                migrations=migrations or {},
+                flow=flow,
+                needs=needs,
+                localns=localns,
+            )
+        )
+
+    return declare
+
+
+class Declare(Protocol):
+    """Takes a function and gives a node. One that may return a graph stands for a value all the same."""
+
+    @overload
+    def __call__(self, fn: Callable[P, R | Graph], /) -> Node[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Node[P, R]: ...

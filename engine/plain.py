@@ -1,0 +1,54 @@
+"""Plain data in one form: what is equal packs to equal bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+import msgpack
+
+_pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True).pack
+
+
+def pack(item: Any) -> bytes:
+    """msgpack of plain data; an int beyond 64 bits as text under a type of its own."""
+    try:
+        return _pack(item)
+    except OverflowError:
+        return _pack(_boxed(item))
+
+
+def canonical(item: Any) -> Any:
+    """Data that packs the same whenever it is equal: keys sorted, tuples as lists, paths and enums as their value.
+
+    Nests as deep as a document may, so recursion is bounded.
+    """
+    kind = type(item)
+    if kind in _PLAIN:
+        return item
+    if isinstance(item, (list, tuple)):
+        return [canonical(part) for part in item]
+    if isinstance(item, Mapping):
+        return {key: canonical(item[key]) for key in sorted(item)}
+    if isinstance(item, Enum):
+        return canonical(item.value)
+    if isinstance(item, PurePath):
+        return os.fspath(item)
+    # The default of a port that no document can fill, such as an object: its text has to do.
+    return msgpack.ExtType(2, repr(item).encode())
+
+
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+def _boxed(item: Any) -> Any:
+    if isinstance(item, int) and not isinstance(item, bool) and item.bit_length() > 63:
+        return msgpack.ExtType(1, str(item).encode())
+    if isinstance(item, list):
+        return [_boxed(part) for part in item]
+    if isinstance(item, dict):
+        return {key: _boxed(part) for key, part in item.items()}
+    return item

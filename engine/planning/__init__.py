@@ -1,0 +1,1 @@
+"""What to do: steps, their keys, and graphs that unfold."""

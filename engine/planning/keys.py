@@ -1,0 +1,87 @@
+"""Keys of results: equal keys mean equal results.
+
+key(node) = blake2b over the node's type, version, code fingerprint (nodes outside this package), output folder (nodes
+that write files), own fingerprint, and per input in the order of names either the literal, type-tagged by msgpack so
+that `1`, `1.0`, `true`, `[]` and `{}` differ, or key and output of the node linked to. Inputs that are absent count as
+their default. Ids, `ui` and the order in the file do not enter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.declaring.node_type import NodeType
+from engine.declaring.ports import MISSING, Port, normal
+from engine.plain import canonical, pack
+from graphs.document import Link
+
+_LITERAL, _LINK, _LIST = 0, 1, 2
+
+Linked = Callable[[Link], tuple[bytes, str]]
+"""What a link leads to: the key of its node and the name of the output."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeSignature:
+    """What all nodes of one type share, packed once a plan."""
+
+    head: bytes
+    names: tuple[str, ...]
+    defaults: Mapping[str, bytes]
+    converts: frozenset[str]
+    """Inputs whose literals change their form on the way to the node."""
+
+    @classmethod
+    def of(cls, node_type: NodeType, code: str | None, out: str | None) -> TypeSignature:
+        """`code` for nodes outside this package, `out` for nodes that write files; else None."""
+        names = tuple(sorted(node_type.inputs))
+        defaults = {
+            name: pack([name, _LITERAL, canonical(normal(port, port.default))])
+            for name, port in node_type.inputs.items()
+            if port.default is not MISSING
+        }
+        return cls(pack([node_type.name, node_type.version, code, out]), names, defaults, converting(node_type.inputs))
+
+
+def node_key(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: str | None, linked: Linked) -> bytes:
+    """The key of one node, 20 bytes.
+
+    Args:
+        inputs: as the document has them, literals normalised to their ports (`normal_inputs`).
+        fingerprint: what the node's own fingerprint function gave, or None.
+    """
+    parts = [signature.head, pack(fingerprint)]
+    defaults = signature.defaults
+    for name in signature.names:
+        if name not in inputs:
+            parts.append(defaults[name])
+            continue
+        item = inputs[name]
+        kind = type(item)
+        if kind is Link:
+            parts.append(pack([name, _LINK, *linked(item)]))
+        elif kind is list:
+            entries = [[_LINK, *linked(part)] if type(part) is Link else [_LITERAL, canonical(part)] for part in item]
+            plain = not any(entry[0] for entry in entries)
+            parts.append(pack([name, _LITERAL, canonical(item)] if plain else [name, _LIST, entries]))
+        else:
+            parts.append(pack([name, _LITERAL, canonical(item)]))
+    return hashlib.blake2b(b"".join(parts), digest_size=20).digest()
+
+
+def converting(ports: Mapping[str, Port]) -> frozenset[str]:
+    """The inputs that `normal_inputs` may change."""
+    return frozenset(name for name, port in ports.items() if port.converts)
+
+
+def normal_inputs(inputs: Mapping[str, Any], ports: Mapping[str, Port]) -> Mapping[str, Any]:
+    """The inputs as the node will get them: `7` at a float port is `7.0`, so both have one key."""
+    changed = {
+        name: normal(ports[name], item)
+        for name, item in inputs.items()
+        if type(item) is not Link and ports[name].converts and item is not None
+    }
+    return {**inputs, **changed} if changed else inputs

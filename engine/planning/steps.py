@@ -1,0 +1,120 @@
+"""What a plan is made of: steps, each one call of a node, and scopes, in which their links lead somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from engine.checking.axes import Maps, Region
+from engine.declaring.node_type import NodeType
+from graphs.document import NodeSpec
+
+if TYPE_CHECKING:
+    from engine.events import Tier
+
+IDLE, WAITING, READY, RUNNING, UNFOLDED, DONE, DROPPED = range(7)
+"""What became of a step: nobody asked for it; it lacks inputs; ...; its result is held; nobody needs that any more."""
+
+Rank = tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """Where links of a graph lead: the document's own graph, one item of a mapped part, or what a node returned.
+
+    Attributes:
+        specs: the nodes by id; parts of them may not be of this scope.
+        numbers: numbers of the steps of this scope by id.
+        outer: where ids are looked up that are not of this scope.
+        maps: the axes of the graph; None where nothing is mapped.
+        bound: axes that have one item here.
+        visible: the node of the document that stands for all of this; None where the ids are the document's.
+        where: which part of that node, in words.
+        depth: how many nodes had to return a graph to get here.
+        root: whether it is the document's own graph.
+        of: the target or `collect` of the document that it is one item of.
+        tail: the one node that a graph comes to: where that returns a graph in turn, it goes no deeper.
+        total: how many steps it has. done: how many of them are.
+        given: steps that stand for values that were put into it.
+        open: how many steps in it, or in scopes in it, may still ask for a lazy input.
+        parked: steps whose results are kept for these.
+        pending: how many of the steps that it is for are not done. closed: all of them are.
+    """
+
+    specs: Mapping[str, NodeSpec]
+    numbers: dict[str, int] = field(default_factory=dict)
+    outer: Scope | None = None
+    maps: Maps | None = None
+    types: Mapping[str, NodeType] = field(default_factory=dict)
+    bound: frozenset[str] = frozenset()
+    visible: str | None = None
+    where: str = ""
+    depth: int = 0
+    root: bool = False
+    of: str = ""
+    tail: str = ""
+    total: int = 0
+    done: int = 0
+    given: list[Step] = field(default_factory=list)
+    open: int = 0
+    parked: list[Step] = field(default_factory=list)
+    pending: int = 0
+    closed: bool = False
+
+    def number(self, id: str) -> int:
+        """The step that an id of the graph stands for, seen from here."""
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope.numbers.get(id)
+            if found is not None:
+                return found
+            scope = scope.outer
+        raise KeyError(id)
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One call of a node, or what stands for one.
+
+    Attributes:
+        number: its place in the plan.
+        shown: the node of the document that it belongs to.
+        inputs: as the document has them, literals as the node gets them.
+        key: names its result; random for a node that has to run each time.
+        keeps: whether equal keys mean equal results.
+        stored: whether the result goes to the cache.
+        sources: numbers of the steps that it needs, each once; of a `collect` the lists that it goes along.
+        lazy: numbers of the steps that it may turn out to need.
+        rank: what is finished first, by target and by item. order: its place among those of a rank.
+        same: number of an earlier step with the same key, which computes for both.
+        tier: where the result is, when it need not be computed; "unneeded" until somebody asks for it.
+        region: what a `collect` repeats.
+        repeated: it stands for a node that runs per item, elsewhere; never runs itself.
+        users: how many steps that run, and targets, may take its result.
+        waiting: how many results it still lacks.
+        pinned: a lazy input may turn out to need it after everything else did.
+    """
+
+    number: int
+    id: str
+    shown: str
+    type: NodeType
+    inputs: Mapping[str, Any]
+    key: bytes
+    keeps: bool
+    sources: tuple[int, ...]
+    scope: Scope
+    rank: Rank
+    order: Rank
+    lazy: tuple[int, ...] = ()
+    stored: bool = True
+    same: int | None = None
+    tier: Tier | None = "unneeded"
+    region: Region | None = None
+    repeated: bool = False
+    users: int = 0
+    state: int = IDLE
+    waiting: int = 0
+    pinned: bool = False
+    seconds: float = 0.0

@@ -1,0 +1,204 @@
+"""Steps that become several: a `collect`, one part per item; a node that returned a graph, the nodes of that graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from engine.checking.axes import GATHER, has_maps
+from engine.checking.prepare import prepare
+from engine.declaring.ports import MISSING
+from engine.planning.expansion import Expansion, given_key, given_type
+from engine.planning.plan import Plan, map_scope, reachable
+from engine.planning.steps import Scope, Step
+from engine.values import Outputs
+from graphs.document import Link, NodeSpec, Workflow
+
+Give = Callable[[Step, Any], None]
+"""Takes a step that stands for a value, and the value."""
+
+
+class TooMany(Exception):  # noqa: N818
+    """Graphs in graphs, or items, beyond what a run may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """What a step waits for after it unfolded.
+
+    Attributes:
+        parts: per item, or once, the scope and the links whose values are the result.
+        roots: numbers of the steps that have to be done.
+        steps: all that were added, per part.
+    """
+
+    parts: list[tuple[Scope, tuple[Link, ...]]]
+    roots: list[int]
+    steps: list[list[Step]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Attributes: depth: graphs within graphs. steps: added while a run goes, all together."""
+
+    depth: int
+    steps: int
+
+
+def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: Bounds) -> Unfolded:
+    """One part per item.
+
+    Args:
+        lists: what the region's `map_over` nodes have, in their order.
+
+    Raises:
+        ValueError: what is no list, or lists of different length. TooMany: more steps than may be.
+    """
+    region, scope = step.region, step.scope
+    assert region is not None
+    for spread, items in zip(region.spreads, lists, strict=True):
+        if not isinstance(items, (list, tuple)):
+            raise ValueError(f"{spread} goes over a list, not a value of type {type(items).__name__}")
+        if len(items) != len(lists[0]):
+            first = region.spreads[0]
+            raise ValueError(
+                f"{first} has {len(lists[0])} items and {spread} has {len(items)}: lists that are taken item by item "
+                "together have to be of one length; for every combination, give them axes of different names"
+            )
+    count = len(lists[0])
+    _bound(plan, count * (len(region.members) + len(lists)), bounds)
+    links = _gathered(plan, step)
+    parts, roots, added = [], [], []
+    sources = [plan.steps[scope.number(spread)] for spread in region.spreads]
+    for index in range(count):
+        where = f"{scope.where}, item {index + 1}" if scope.where else f"item {index + 1}"
+        part = Scope(scope.specs, {}, scope, scope.maps, scope.types, scope.bound | {region.axis}, scope.visible, where)
+        part.depth, part.of = scope.depth, scope.of or step.shown
+        for source, items in zip(sources, lists, strict=True):
+            key, output = _item_key(plan, source, index, items[index])
+            give(plan.give(part, source.id, given_type(items[index], output), key, source.keeps), items[index])
+        rank = (*step.rank, index)
+        steps = plan.add(part, region.members, [rank] * len(region.members), step.order)
+        part.total = len(steps)
+        roots += [part.number(link.node) for link in links]
+        parts.append((part, links))
+        added.append(steps)
+    return Unfolded(parts, roots, added)
+
+
+def _gathered(plan: Plan, step: Step) -> tuple[Link, ...]:
+    """The links whose values a region gathers: one, or every output of a target."""
+    link = step.inputs["item"]
+    assert isinstance(link, Link)
+    if GATHER not in step.id:
+        return (link,)
+    return tuple(Link(link.node, output) for output in step.type.outputs) or (link,)
+
+
+def _item_key(plan: Plan, source: Step, index: int, value: Any) -> tuple[bytes, str]:
+    """Key and output that name one item: where a link of the list itself leads, what it is, or which it is."""
+    given = source.inputs.get("items")
+    if isinstance(given, list) and index < len(given) and isinstance(given[index], Link):
+        return _linked_key(plan, source, given[index])
+    return given_key(value, (source.key, index)), "value"
+
+
+def _linked_key(plan: Plan, step: Step, link: Link) -> tuple[bytes, str]:
+    target = plan.steps[step.scope.number(link.node)]
+    return target.key, target.type.first_output if target.type.stands else link.output or target.type.first_output
+
+
+def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: Bounds) -> Unfolded:
+    """The nodes of a graph that a node returned.
+
+    Raises:
+        ValueError: the graph has errors, lacks a result, or is the node over again.
+        TooMany: it is too deep, or more steps than may be.
+    """
+    outer = step.scope
+    tail = outer.tail == step.id
+    depth = outer.depth if tail else outer.depth + 1
+    if depth > bounds.depth:
+        raise TooMany(f"graphs that return graphs are {depth} deep; at most {bounds.depth} are allowed")
+    _bound(plan, len(graph.nodes), bounds)
+    types = {id: given_type(value) for id, value in graph.values.items()}
+    specs = graph.nodes | {id: NodeSpec(type=node_type.name) for id, node_type in types.items()}
+    results = graph.results or _last(graph)
+    count = len(step.type.outputs)
+    if len(results) != count:
+        raise ValueError(
+            f"the graph it returned stands for {len(results)} values instead of {count} "
+            f"({', '.join(step.type.outputs)}): name them with returns(...)"
+        )
+    document = Workflow(nodes=specs, definitions=plan.definitions)
+    catalogue = plan.catalogue.extended(types.values())
+    targets = list(dict.fromkeys(str(link) for link in results))
+    prepared = prepare(document, catalogue, targets=targets or None, roots=plan.roots)
+    document = prepared.workflow
+    results = tuple(Link.parse(prepared.aliases.get(str(link), str(link))) for link in results)
+    errors = [problem for problem in prepared.problems if problem.severity == "error" and problem.code != "no_output"]
+    if errors:
+        said = dict.fromkeys(
+            f"{problem.node}: {problem.message}" if problem.node else problem.message for problem in errors
+        )
+        raise ValueError(f"the graph it returned has errors: {' '.join(islice(said, 3))}")
+    ends = [link.node for link in results]
+    ends += [id for id, spec in document.nodes.items() if (known := catalogue.get(spec.type)) and known.output]
+    tail_id = ends[0] if len(set(ends)) == 1 else ""
+    scope = Scope(document.nodes, types=types, visible=step.shown, where=outer.where, depth=depth, tail=tail_id)
+    order, _ = reachable(scope.specs, list(dict.fromkeys(ends)))
+    order = [id for id in order if id not in graph.values]
+    last = {id: id for id in ends}
+    for number, (id, value) in enumerate(graph.values.items()):
+        key, output, keeps = _given_key(plan, step, graph, id, value, number)
+        give(plan.give(scope, id, given_type(value, output), key, keeps), value)
+    if has_maps(plan.type_of(scope, id) for id in order):
+        last = map_scope(plan, scope, [*graph.values, *order], list(dict.fromkeys(ends)))
+        order += [id for id in scope.specs if GATHER in id]
+    steps = plan.add(scope, order, [step.rank] * len(order), step.order[:-1] if tail else step.order)
+    scope.total = len(steps)
+    _no_circle(plan, step, steps)
+    links = tuple(Link(last[link.node], link.output) for link in results)
+    roots = [scope.numbers[last[id]] for id in dict.fromkeys(ends)]
+    return Unfolded([(scope, links)], roots, [steps])
+
+
+def _last(graph: Expansion) -> tuple[Link, ...]:
+    return (Link(next(reversed(graph.nodes))),) if graph.nodes else ()
+
+
+def _given_key(plan: Plan, step: Step, graph: Expansion, id: str, value: Any, number: int) -> tuple[bytes, str, bool]:
+    """A value that came in by a link has that link's key, so that what is made of it is found whoever asks."""
+    place = graph.places.get(id)
+    if place is not None:
+        item = step.inputs.get(place[0], MISSING)
+        if place[1] is not None and isinstance(item, list):
+            item = item[place[1]]
+        if isinstance(item, Link):
+            source = plan.steps[step.scope.number(item.node)]
+            return *_linked_key(plan, step, item), source.keeps
+    return given_key(value, (step.key, number)), "value", step.keeps
+
+
+def _no_circle(plan: Plan, step: Step, steps: list[Step]) -> None:
+    """A node whose graph holds the same call again would wait for itself."""
+    for inner in steps:
+        if inner.same == step.number or (step.same is not None and inner.same == step.same):
+            raise ValueError(f"the graph it returned holds the same call again, as {inner.id!r}: it would never end")
+
+
+def _bound(plan: Plan, more: int, bounds: Bounds) -> None:
+    total = len(plan.steps) - plan.size + more
+    if total > bounds.steps:
+        raise TooMany(f"the run would have {total:,} steps beside those of the document; at most {bounds.steps:,}")
+
+
+def gather(step: Step, unfolded: Unfolded, value: Callable[[Scope, Link], Any]) -> Outputs:
+    """The result of a step that unfolded, when everything in it is done."""
+    if step.region is None:
+        scope, links = unfolded.parts[0]
+        return tuple(value(scope, link) for link in links)
+    count = len(step.type.outputs)
+    return tuple([value(scope, links[output]) for scope, links in unfolded.parts] for output in range(count))

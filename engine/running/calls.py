@@ -1,0 +1,202 @@
+"""What a node is called with, lazy inputs among it, and what it gave back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.declaring.node_type import NodeType
+from engine.declaring.ports import Lazy, validate
+from engine.planning.plan import Plan
+from engine.planning.steps import DONE, Scope, Step
+from engine.running.lanes import Lane
+from engine.values import Outputs
+from graphs.document import Link
+from graphs.inputs import links_in
+
+
+@dataclass(eq=False, slots=True)
+class Demand:
+    """A running node asks for a lazy input.
+
+    Attributes:
+        number: of its step. sources: of the steps that have to be done.
+        reply: called once, with None or why there will be no value.
+        waiting: how many of the sources are not done. lane: where the node goes on.
+    """
+
+    number: int
+    sources: tuple[int, ...]
+    reply: Callable[[BaseException | None], None]
+    waiting: int = 0
+    lane: Lane | None = field(default=None)
+
+
+class Inputs:
+    """Makes the inputs of calls.
+
+    Args:
+        results: by number, as the scheduler holds them.
+        ask: takes a Demand, from any thread.
+    """
+
+    def __init__(self, plan: Plan, results: dict[int, Outputs], ask: Callable[[Demand], None]) -> None:
+        self._plan = plan
+        self._results = results
+        self._ask = ask
+
+    def value(self, scope: Scope, link: Link) -> Any:
+        """What a link leads to; its step is done."""
+        number = scope.numbers.get(link.node)
+        source = self._plan.original(scope.number(link.node) if number is None else number)
+        return self._results[source.number][source.type.output_positions[link.output]]
+
+    def of(self, step: Step) -> tuple[dict[str, Any], bool]:
+        """What the node is called with, and whether a lazy input may still have to be computed.
+
+        Inputs that are absent are left to the function's own defaults.
+
+        Raises:
+            ValueError: a value that came over a link is not what the port takes.
+        """
+        node_type, scope = step.type, step.scope
+        inputs: dict[str, Any] = {}
+        is_open = False
+        for name, item in step.inputs.items():
+            if name in node_type.lazy:
+                if node_type.inputs[name].lazy_items and type(item) is not Link:
+                    parts = [self._lazy(step, name, part) for part in item or ()]
+                    inputs[name] = [lazy for lazy, _ in parts]
+                    is_open = is_open or any(part for _, part in parts)
+                elif node_type.inputs[name].lazy_items:
+                    inputs[name] = [Lazy(_constant(part)) for part in self._eager(node_type, scope, name, item)]
+                else:
+                    inputs[name], part = self._lazy(step, name, item)
+                    is_open = is_open or part
+                continue
+            kind = type(item)
+            if kind is Link:
+                item = self.value(scope, item)
+                if name in node_type.constrained:
+                    _check(node_type, name, item)
+            elif kind is list or kind is dict:
+                item = self._eager(node_type, scope, name, item)
+            inputs[name] = item
+        return inputs, is_open
+
+    def _eager(self, node_type: NodeType, scope: Scope, name: str, item: Any) -> Any:
+        kind = type(item)
+        if kind is Link:
+            item = self.value(scope, item)
+        elif kind is list:
+            # A copy, also of what is literal: a node must not be able to change the document.
+            item = [self.value(scope, part) if type(part) is Link else copy.deepcopy(part) for part in item]
+        elif kind is dict:
+            item = copy.deepcopy(item)
+        if name in node_type.constrained and kind is not dict:
+            _check(node_type, name, item)
+        return item
+
+    def wanted(self, step: Step) -> tuple[int, ...]:
+        """The steps that a node needs besides its eager inputs, by its own word."""
+        node_type, scope = step.type, step.scope
+        assert node_type.needs is not None
+        eager = {
+            name: self._eager(node_type, scope, name, item)
+            for name, item in step.inputs.items()
+            if name not in node_type.lazy
+        }
+        for name, port in node_type.inputs.items():
+            if name not in eager and not port.lazy and not port.required:
+                eager[name] = port.default
+        for name in node_type.lazy:
+            if node_type.inputs[name].lazy_items and isinstance(step.inputs.get(name), list):
+                eager[name] = range(len(step.inputs[name]))  # how many there are, not what they are
+        numbers: list[int] = []
+        for want in node_type.needs(eager):
+            name, index = want if isinstance(want, tuple) else (want, None)
+            item = step.inputs.get(name)
+            if index is not None and isinstance(item, list):
+                item = item[index]
+            numbers += [scope.number(link.node) for link in links_in(item)]
+        return tuple(dict.fromkeys(numbers))
+
+    def _lazy(self, step: Step, name: str, item: Any) -> tuple[Lazy[Any], bool]:
+        node_type, scope, plan = step.type, step.scope, self._plan
+        sources = tuple(dict.fromkeys(scope.number(link.node) for link in links_in(item)))
+        whole = not node_type.inputs[name].lazy_items
+
+        def value() -> Any:
+            if whole:
+                return self._eager(node_type, scope, name, item)
+            return self.value(scope, item) if type(item) is Link else copy.deepcopy(item)
+
+        def there() -> bool:
+            return all(plan.original(source).state == DONE for source in sources)
+
+        if there():
+            return Lazy(_constant(value())), False
+
+        def compute() -> Any:
+            if not there():
+                with contextlib.suppress(RuntimeError):
+                    asyncio.get_running_loop()
+                    raise _AwaitIt(f"{name} is not there yet: an async node writes `await {name}`, not `{name}()`")
+                answer: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+                self._ask(Demand(step.number, sources, answer.put))
+                if (error := answer.get()) is not None:
+                    raise error
+            return value()
+
+        async def wait() -> Any:
+            if not there():
+                loop = asyncio.get_running_loop()
+                answer: asyncio.Future[None] = loop.create_future()
+
+                def settle(error: BaseException | None) -> None:
+                    if not answer.done():
+                        answer.set_result(None) if error is None else answer.cancel()
+
+                def reply(error: BaseException | None) -> None:
+                    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                        loop.call_soon_threadsafe(settle, error)
+
+                self._ask(Demand(step.number, sources, reply))
+                await answer
+            return value()
+
+        return Lazy(compute, wait), True
+
+
+class _AwaitIt(Exception):  # noqa: N818
+    """Called where it has to be awaited."""
+
+
+def _check(node_type: NodeType, name: str, item: Any) -> None:
+    flaws = validate(node_type.inputs[name], item)
+    if flaws:
+        raise ValueError(flaws[0].message)
+
+
+def as_outputs(node_type: NodeType, value: Any) -> Outputs:
+    """What a node returned, as its outputs in order.
+
+    Raises:
+        TypeError: it returned another number of them than it declares.
+    """
+    count = len(node_type.outputs)
+    if node_type.several_outputs:
+        if not isinstance(value, tuple) or len(value) != count:
+            found = f"{len(value)} values" if isinstance(value, tuple) else type(value).__name__
+            raise TypeError(f"it returned {found} instead of ({', '.join(node_type.outputs)})")
+        return tuple(value)
+    return (value,) if count else ()
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value

@@ -1,0 +1,77 @@
+"""Lazy inputs that nodes ask for while they run."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from engine.errors import Cancelled
+from engine.running.calls import Demand
+from engine.running.executor import Done
+from engine.running.held import Held
+from engine.running.lanes import Lane, Lanes
+from engine.running.waiting import Waiting
+
+
+class Demands:
+    """What nodes in flight wait for. But for `ask`, used by the scheduler's thread alone.
+
+    Args:
+        flying: the lane of each call in flight; None while it waits for a lazy input.
+    """
+
+    def __init__(
+        self,
+        waiting: Waiting,
+        held: Held,
+        lanes: Lanes,
+        flying: dict[int, Lane | None],
+        mail: queue.SimpleQueue[Done | Demand | None],
+    ) -> None:
+        self._waiting = waiting
+        self._held = held
+        self._lanes = lanes
+        self._flying = flying
+        self._mail = mail
+        self._thread = threading.get_ident()
+        self._open: set[Demand] = set()
+
+    def ask(self, demand: Demand) -> None:
+        """A node wants an input; from any thread."""
+        if threading.get_ident() == self._thread:
+            raise RuntimeError("a lazy input was asked for that `needs` of the node did not name")
+        self._mail.put(demand)
+
+    def take(self, demand: Demand) -> None:
+        """Have it computed. The node's lane is free for others meanwhile."""
+        if not self._waiting.follow(demand, self._held.originals(demand.sources)):
+            demand.reply(None)
+            return
+        lane = demand.lane = self._flying[demand.number]
+        if lane is not None:
+            lane.running -= 1
+            self._flying[demand.number] = None
+        self._open.add(demand)
+        self._waiting.need(demand.sources)
+
+    def met(self, demand: Demand) -> None:
+        """It is there: the node goes on when its lane has room."""
+        lane = demand.lane
+        if lane is None:
+            self._open.discard(demand)
+            demand.reply(None)
+            return
+
+        def resume() -> None:
+            self._open.discard(demand)
+            self._flying[demand.number] = lane
+            demand.reply(None)
+
+        lane.resumes.append(resume)
+        self._lanes.resume()
+
+    def refuse(self) -> None:
+        """The run is over: nobody gets anything any more."""
+        for demand in self._open:
+            demand.reply(Cancelled("the run was cancelled"))
+        self._open.clear()

@@ -1,0 +1,80 @@
+"""Where nodes run. The scheduler hands over tasks and is told what became of them; it does not know where they ran."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from engine.declaring.context import Context
+from engine.declaring.node_type import NodeType
+from engine.errors import Cancelled
+from engine.planning.expansion import Expansion
+from engine.surroundings import Surroundings
+from graphs.builder import Graph
+
+
+@dataclass(slots=True)
+class Task:
+    """One call of a node."""
+
+    number: int
+    type: NodeType
+    inputs: dict[str, Any]
+    context: Context | None
+
+
+@dataclass(slots=True)
+class Done:
+    """How a task ended: with a value (an Expansion where the node returned a graph), or with what was raised."""
+
+    number: int
+    value: Any
+    error: BaseException | None
+    seconds: float
+
+
+class Executor(Protocol):
+    """Runs tasks. `done` may be called from any thread, also before `submit` returns, once for each task.
+
+    Attributes:
+        inline: whether the scheduler may run a short task itself (`call`), which saves the way to a thread.
+        around: what is put back after each task; None where tasks run elsewhere.
+    """
+
+    inline: bool
+    around: Surroundings | None
+
+    def submit(self, task: Task, done: Callable[[Done], None]) -> None:
+        """Run a task. Returns at once."""
+
+    def stop(self) -> None:
+        """Interrupt the tasks in flight as far as that can be done; each still reports through `done`."""
+
+    def close(self) -> None:
+        """Stop, and leave nothing running."""
+
+
+def call(task: Task, around: Surroundings | None) -> Done:
+    """Run an ordinary node here and now, and put back what it changed of the process.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came meanwhile.
+    """
+    start = time.perf_counter()
+    value, error = None, None
+    if around is not None:
+        around.enter()
+    try:
+        value = task.type.fn(**task.inputs)
+        if type(value) is Graph:
+            value = Expansion.of(value, task.inputs)
+    except (Exception, SystemExit, Cancelled) as raised:
+        error = raised
+    finally:
+        if around is not None:
+            around.restore(task.type.name)
+        if task.context is not None:
+            task.context.close()
+    return Done(task.number, value, error, time.perf_counter() - start)

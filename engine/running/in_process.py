@@ -1,0 +1,127 @@
+"""Nodes on threads and an event loop of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engine.errors import Cancelled
+from engine.planning.expansion import Expansion
+from engine.running.executor import Done, Task, call
+from engine.surroundings import Surroundings
+from graphs.builder import Graph
+
+
+class InProcess:
+    """Runs ordinary nodes on threads of this process, and async ones on an event loop that they never block."""
+
+    inline = True
+
+    def __init__(self) -> None:
+        self.around: Surroundings | None = Surroundings()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: threading.Thread | None = None
+        self._flying: set[asyncio.Task[Any]] = set()
+        self._calls: queue.SimpleQueue[tuple[contextvars.Context, Task, Callable[[Done], None]] | None]
+        self._calls = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._free = 0
+        self._lock = threading.Lock()
+
+    def submit(self, task: Task, done: Callable[[Done], None]) -> None:
+        """See `Executor`."""
+        if task.type.is_async:
+            self._call_on_loop(self._launch, task, done)
+            return
+        with self._lock:
+            self._free -= 1
+            if self._free < 0:
+                # As many threads as there are calls at once: how many that may be, the lanes say. A node that waits
+                # for a lazy input keeps its thread.
+                self._free += 1
+                thread = threading.Thread(target=self._serve, name=f"weft-node-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        # What the caller has set for its own context (not whether it records a graph) holds for nodes too.
+        self._calls.put((contextvars.copy_context(), task, done))
+
+    def stop(self) -> None:
+        """See `Executor`: async nodes are cancelled where they wait."""
+        if self._loop is not None:
+            self._call_on_loop(self._cancel_all)
+
+    def close(self) -> None:
+        """See `Executor`."""
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._calls.put(None)
+        loop, loop_thread = self._loop, self._loop_thread
+        if loop is not None and loop_thread is not None:
+            self.stop()
+            loop.call_soon_threadsafe(loop.stop)
+            loop_thread.join()
+            loop.close()
+            self._loop = self._loop_thread = None
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _serve(self) -> None:
+        """A thread's life."""
+        while (item := self._calls.get()) is not None:
+            context, task, done = item
+            try:
+                result = context.run(call, task, self.around)
+            except BaseException as raised:  # KeyboardInterrupt, which the thread that waits for the run is to see
+                result = Done(task.number, None, raised, 0.0)
+            with self._lock:
+                self._free += 1
+            done(result)
+            del item, context, task, done, result  # an idle thread holds nobody's values
+
+    # -- on the loop's thread
+
+    def _launch(self, task: Task, done: Callable[[Done], None]) -> None:
+        start = time.perf_counter()
+        if self.around is not None:
+            self.around.enter()
+        flight = asyncio.get_running_loop().create_task(_outcome(task))
+        self._flying.add(flight)
+
+        def landed(flight: asyncio.Task[Any]) -> None:
+            # In a callback, not around the await: a task that is cancelled before its first step runs none of its code.
+            self._flying.discard(flight)
+            if self.around is not None:
+                self.around.restore(task.type.name)
+            if task.context is not None:
+                task.context.close()
+            value, error = (None, Cancelled("the run was cancelled")) if flight.cancelled() else flight.result()
+            done(Done(task.number, value, error, time.perf_counter() - start))
+
+        flight.add_done_callback(landed)
+
+    def _cancel_all(self) -> None:
+        for flight in self._flying:
+            flight.cancel()
+
+    def _call_on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        if self._loop is None:
+            # Not the caller's loop: `run` blocks, so a notebook's own loop would never get to the nodes.
+            self._loop = asyncio.new_event_loop()
+            self._loop_thread = threading.Thread(target=self._loop.run_forever, name="weft-async", daemon=True)
+            self._loop_thread.start()
+        self._loop.call_soon_threadsafe(function, *arguments)
+
+
+async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
+    """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it."""
+    try:
+        value = await task.type.fn(**task.inputs)
+        return (Expansion.of(value, task.inputs) if type(value) is Graph else value), None
+    except (Exception, SystemExit, Cancelled) as raised:
+        return None, raised

@@ -1,0 +1,180 @@
+"""What a run says about the nodes of the document, also of those that run once per item or as graphs of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.checking.axes import GATHER
+from engine.errors import NodeError
+from engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
+from engine.planning.plan import Plan
+from engine.planning.steps import IDLE, Scope, Step
+
+if TYPE_CHECKING:
+    from engine.events import Tier
+
+
+@dataclass(slots=True)
+class Tally:
+    """A node that runs once per item.
+
+    Attributes:
+        total: how many items there are as far as is known. done: how many are there.
+        ran: how many of these were computed. seconds: what that took.
+        regions: how many parts of the document's graph that it is in have not ended.
+    """
+
+    total: int = 0
+    done: int = 0
+    ran: int = 0
+    seconds: float = 0.0
+    started: bool = False
+    regions: int = 0
+
+
+class Reporter:
+    """Turns what happens to steps into events about nodes.
+
+    Attributes:
+        ran: the nodes that ran. steered: those that only decide what runs.
+    """
+
+    def __init__(self, emitter: Emitter, plan: Plan) -> None:
+        self.emitter = emitter
+        self.plan = plan
+        self.ran: set[str] = set()
+        self.steered: set[str] = set()
+        self._on = emitter.on_event is not None
+        self._tallies: dict[str, Tally] = {}
+        self._twins: dict[int, list[str]] = {}
+        """Nodes of the document that get the result of another one with the same key."""
+        if self._on:
+            for step in plan.steps:
+                if step.same is not None and step.scope.root:
+                    self._twins.setdefault(step.same, []).append(step.shown)
+        for step in plan.steps:
+            if step.region is not None:
+                for id in step.region.members:
+                    self._tallies.setdefault(id.partition(GATHER)[0], Tally()).regions += 1
+
+    def planned(self) -> None:
+        """Which nodes are cached, as far as that is settled before anything runs."""
+        if self._on and not any(step.lazy or step.region for step in self.plan.steps):
+            self._idle()
+
+    def ended(self) -> None:
+        """Which nodes were never asked for."""
+        if self._on and any(step.lazy or step.region for step in self.plan.steps if step.scope.root):
+            self._idle()
+
+    def _idle(self) -> None:
+        for step in self.plan.steps[:]:
+            if not step.scope.root or step.same is not None or GATHER in step.id:
+                continue
+            if self._tallies[step.id].regions if step.repeated else step.state == IDLE:
+                self.emitter.emit(NodeCached, step.shown, tier="unneeded")
+
+    def unfolded(self, steps: list[Step]) -> None:
+        """Steps were added for one item."""
+        for step in steps:
+            if not step.repeated and GATHER not in step.id and not self._elsewhere(step):
+                self._tallies.setdefault(step.shown, Tally()).total += 1
+
+    def started(self, step: Step) -> None:
+        """A call of a node begins."""
+        if not self._on or GATHER in step.id:
+            return
+        if step.scope.root:
+            self.emitter.emit(NodeStarted, step.shown)
+        elif step.scope.visible is None:
+            tally = self._tallies.setdefault(step.shown, Tally())
+            if not tally.started:
+                tally.started = True
+                self.emitter.emit(NodeStarted, step.shown)
+
+    def finished(self, step: Step, seconds: float) -> None:
+        """A step was computed."""
+        if step.type.flow:
+            self.steered.add(step.shown)
+        elif step.scope.visible is None:
+            self.ran.add(step.shown)
+        if GATHER in step.id:
+            return
+        if step.scope.visible is None and not step.scope.root:
+            tally = self._tallies.setdefault(step.shown, Tally())
+            tally.ran += 1
+            tally.seconds += seconds
+        if self._on and step.scope.root:
+            self.emitter.emit(NodeFinished, step.shown, seconds=seconds)
+
+    def cached(self, step: Step, tier: Tier) -> None:
+        """A step's result comes from the cache."""
+        if self._on and step.scope.root and GATHER not in step.id:
+            self.emitter.emit(NodeCached, step.shown, tier=tier)
+
+    def delivered(self, step: Step) -> None:
+        """A result is there, however it came about."""
+        for twin in self._twins.get(step.number, ()):
+            self.emitter.emit(NodeCached, twin, tier="memory")
+        scope = step.scope
+        if scope.root:
+            if step.region is not None:
+                self._region_ended(step)
+        elif scope.visible is None:
+            if GATHER not in step.id:
+                self.counted(step)
+        else:
+            scope.done += 1
+            if self._on and scope.total > 1:
+                self.emitter.emit(
+                    NodeProgress, scope.visible, step=scope.done, total=scope.total, message=f"{step.id} is done"
+                )
+
+    def _elsewhere(self, step: Step) -> bool:
+        """Whether it is the same as a step on the way to another target, where it is counted."""
+        return step.same is not None and self.plan.steps[step.same].scope.of != step.scope.of
+
+    def shared(self, step: Step) -> None:
+        """A step has its result from another."""
+        if not self._elsewhere(step):
+            self.counted(step)
+
+    def counted(self, step: Step) -> None:
+        """One item more of a node."""
+        tally = self._tallies.setdefault(step.shown, Tally())
+        tally.done += 1
+        if self._on:
+            self.emitter.emit(NodeProgress, step.shown, step=tally.done, total=tally.total, message="items")
+
+    def _region_ended(self, step: Step) -> None:
+        assert step.region is not None
+        for id in step.region.members:
+            shown = id.partition(GATHER)[0]
+            tally = self._tallies[shown]
+            tally.regions -= 1
+            if self._on and not tally.regions and shown == id:
+                if tally.ran:
+                    self.emitter.emit(NodeFinished, shown, seconds=tally.seconds)
+                else:
+                    self.emitter.emit(NodeCached, shown, tier="memory" if tally.done else "unneeded")
+
+    def failed(self, step: Step, cause: BaseException) -> NodeError:
+        """The error that a run ends with, named after the node of the document."""
+        error = NodeError.of(step.shown, step.type.name.lstrip(GATHER), cause)
+        if where := place_of(step):
+            inner = error
+            error = NodeError(inner.node, inner.type, inner.exception, f"{where}: {inner.message}", inner.traceback)
+            error.__cause__ = cause
+        if self._on:
+            self.emitter.emit(NodeFailed, step.shown, error=ErrorDetail.of(error))
+        return error
+
+
+def place_of(step: Step) -> str:
+    """Where in the visible node a step is; "" when it is that node."""
+    scope: Scope = step.scope
+    parts = [scope.where] if scope.where else []
+    if scope.visible is not None:
+        parts.append(f"in {step.id} ({step.type.name})")
+    return ", ".join(parts)

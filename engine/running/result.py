@@ -1,0 +1,122 @@
+"""What a run leaves: the targets' values, what was written, and how it went."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.declaring.node_type import NodeType
+from engine.errors import NodeError
+from engine.values import Files, Outputs
+from graphs.problems import near
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One thing that a target made.
+
+    Attributes:
+        node: the target's id.
+        kind: of a file what it is ("image", "video", "text", else "file"); of another value its type's name.
+        path: the file, or None.
+        value: the value itself when it is a number, a text or a truth value.
+        output: name of the output.
+    """
+
+    node: str
+    kind: str
+    path: str | None = None
+    value: str | int | float | bool | None = None
+    output: str = ""
+
+    @property
+    def ref(self) -> str:
+        """The path; for what is no file, `node.output`."""
+        return self.path if self.path is not None else f"{self.node}.{self.output}"
+
+
+def made(node: str, node_type: NodeType, outputs: Outputs) -> Iterator[Made]:
+    """The things in a target's result, one for each file."""
+    for name, value in zip(node_type.outputs, outputs, strict=True):
+        found = False
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(part, Files):
+                found = True
+                for path in part.paths:
+                    yield Made(node, kind_of_file(path), path, None, name)
+        if not found:
+            plain = value if isinstance(value, (str, int, float, bool)) else None
+            yield Made(node, type(value).__name__.lower(), None, plain, name)
+
+
+def kind_of_file(path: str) -> str:
+    """ "image", "video", "audio" or "text" by the file's suffix, else "file"."""
+    major = (mimetypes.guess_type(path)[0] or "").partition("/")[0]
+    return major if major in ("image", "video", "audio", "text") else "file"
+
+
+@dataclass(slots=True)
+class Result:
+    """A finished run. `result[handle]`, `result["node"]` and `result["node.output"]` give the targets' values.
+
+    Attributes:
+        outputs: what the targets made, in their order.
+        ran: how many nodes ran.
+        cached: how many nodes that the targets need did not have to.
+        reused: how many steps, within nodes that ran, were taken from earlier runs.
+        seconds: wall time of the whole.
+        job: the job's id.
+        aliases: names of outputs in the document -> where they are, for nodes whose type is a definition.
+    """
+
+    job: str
+    outputs: list[Made] = field(default_factory=list)
+    ran: int = 0
+    cached: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    values: dict[str, tuple[NodeType, Outputs]] = field(default_factory=dict, repr=False)
+    aliases: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, what: Any) -> Any:
+        """The value of a target's output: the first one when no output is named.
+
+        Raises:
+            KeyError: it was no target of the run, or has no such output.
+        """
+        text = what if isinstance(what, str) else str(what.link)
+        text = self.aliases.get(text, text)
+        node, _, output = text.partition(".")
+        if node not in self.values:
+            hint = near(node, self.values)
+            raise KeyError(f"{node!r} was no target of the run" + (f"; did you mean {hint!r}?" if hint else ""))
+        node_type, outputs = self.values[node]
+        position = node_type.output_positions.get(output or None)
+        if position is None or position >= len(outputs):
+            raise KeyError(f"{node!r} has no output {output!r}; it has {', '.join(node_type.outputs) or 'none'}")
+        return outputs[position]
+
+    def __contains__(self, what: object) -> bool:
+        node = what if isinstance(what, str) else getattr(what, "node", "")
+        return self.aliases.get(node, node).partition(".")[0] in self.values
+
+
+class RunFailed(Exception):  # noqa: N818 (it reads as what happened)
+    """A run ended because nodes failed.
+
+    Attributes:
+        errors: what failed, first things first.
+        result: what was finished before, as far as it was asked for.
+    """
+
+    def __init__(self, errors: list[NodeError], result: Result | None = None) -> None:
+        self.errors = errors
+        self.result = result
+        super().__init__("; ".join(map(str, errors)))
+
+    @property
+    def error(self) -> NodeError:
+        """The first failure."""
+        return self.errors[0]

@@ -1,0 +1,341 @@
+"""Carries out a plan: what is ready goes to its lane, what is done goes to its users and to the cache.
+
+One thread, that which calls `run`, owns all of this; others put what happened into its mail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from engine.cache import Cache
+from engine.declaring.context import CancelToken, Context
+from engine.errors import Cancelled
+from engine.events import Emitter, Tier
+from engine.planning.expansion import Expansion
+from engine.planning.plan import Plan
+from engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
+from engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
+from engine.running.audience import Audience
+from engine.running.calls import Demand, Inputs, as_outputs
+from engine.running.demands import Demands
+from engine.running.executor import Done, Executor, Task, call
+from engine.running.held import Held
+from engine.running.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
+from engine.running.reporter import Reporter
+from engine.running.waiting import Waiting
+from engine.values import Outputs
+
+
+class StaleHit(Exception):  # noqa: N818
+    """A result that the plan counted on cannot be read: plan again without it."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+
+
+class Scheduler:
+    """One attempt at a plan, in the thread that calls `run`.
+
+    Args:
+        find: tells where a key's result is, without loading it.
+        stop: what nodes look at; cancelled when the run is, and when another node failed.
+        make_context: the Context for a node id.
+        on_output: called with each target's step and result as soon as it is there, and with each item of a target
+            that runs per item.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        cache: Cache,
+        find: Callable[[bytes], Tier | None],
+        executor: Executor,
+        emitter: Emitter,
+        cancel: CancelToken,
+        stop: CancelToken,
+        make_context: Callable[[str], Context],
+        on_output: Callable[[Step, Outputs], None],
+        sizes: LaneSizes,
+        bounds: Bounds,
+    ) -> None:
+        self.plan = plan
+        self.cache = cache
+        self.executor = executor
+        self.cancel = cancel
+        self.stop = stop
+        self.make_context = make_context
+        self.bounds = bounds
+        self.report = Reporter(emitter, plan)
+        self.lanes = Lanes(sizes)
+        self.held = Held(plan)
+        self.mail: queue.SimpleQueue[Done | Demand | None] = queue.SimpleQueue()
+        self.flying: dict[int, Lane | None] = {}
+        """The lane of each call in flight; None while it waits for a lazy input."""
+        self.waiting = Waiting(plan, self.held, self.lanes, self.report, find)
+        self.demands = Demands(self.waiting, self.held, self.lanes, self.flying, self.mail)
+        self._inputs = Inputs(plan, self.held.results, self.demands.ask)
+        self._unfolded: dict[int, Unfolded] = {}
+        self._ends: dict[int, list[Scope]] = {}
+        """The scopes of single items, by the steps that they are for: then what they were given is let go."""
+        self._asked: set[int] = set()  # steps whose `needs` was called
+        self._pace = Pace()
+        self._audience = Audience(plan, self.held, self.report, on_output)
+        plan.on_move = self._moved
+
+    def run(self) -> None:
+        """Bring every target's result about.
+
+        Raises:
+            NodeError: a node failed. Nothing is in flight any more.
+            Cancelled: the token was cancelled, or a node said so.
+            StaleHit: plan again.
+        """
+        for number in self.plan.targets:
+            self.plan.original(number).users += 1
+        self.waiting.need(self.plan.targets)
+        self.report.planned()
+        # `cancel` puts None into the mail, so waiting for a node ends at once.
+        with self.cancel.notifying(lambda: self.mail.put(None)), self.cancel.notifying(self.stop.cancel):
+            try:
+                while self._go_on():
+                    pass
+            except BaseException:
+                self._abandon()
+                raise
+        self.report.ended()
+
+    def _go_on(self) -> bool:
+        """Start what can start, take in what ended; False when there is nothing left."""
+        lanes, steps = self.lanes, self.plan.steps
+        while True:
+            self.cancel.check()
+            if self.flying and not self.mail.empty():
+                break
+            number = lanes.take() if lanes.count else None
+            if number is None:
+                break
+            self._start(steps[number])
+        if not self.flying:
+            if lanes.count:
+                return True
+            if any(self.plan.original(number).state != DONE for number in self.plan.targets):
+                self._stuck()
+            return False
+        if all(lane is None for lane in self.flying.values()) and self.mail.empty() and not lanes.waiting:
+            # Every node in flight waits for an input, and none of these is on its way.
+            self._stuck()
+        self._collect(None)
+        return True
+
+    # -- a step begins
+
+    def _start(self, step: Step) -> None:
+        if step.tier is not None:
+            outputs = self.cache.get(step.key)
+            if outputs is None or len(outputs) != len(step.type.outputs):
+                raise StaleHit(step.key)
+            self._deliver(step, outputs)
+        elif step.state == UNFOLDED:
+            unfolded = self._unfolded.pop(step.number)
+            outputs = gather(step, unfolded, self._inputs.value)
+            for source in self.held.originals(tuple(unfolded.roots)):
+                self.held.release(source)
+            for scope, _ in unfolded.parts:
+                self.held.close(scope)
+            self._complete(step, outputs)
+        elif step.region is not None:
+            self._unfold(step, None)
+        elif step.type.needs is None or not self._ask(step):
+            self._call(step)
+
+    def _ask(self, step: Step) -> bool:
+        """Have the lazy inputs computed that a node says it will ask for; False when they are there."""
+        if step.number in self._asked:
+            return False
+        self._asked.add(step.number)
+        try:
+            numbers = self._inputs.wanted(step)
+        except Exception as error:
+            self._fail(step, error)
+        step.state = WAITING
+        if not self.waiting.follow(step, self.held.originals(numbers)):
+            return False
+        self.waiting.need(numbers)
+        return True
+
+    def _call(self, step: Step) -> None:
+        node_type = step.type
+        self.report.started(step)
+        context = self.make_context(step.shown) if node_type.context_parameter else None
+        try:
+            inputs, is_open = self._inputs.of(step)
+        except Exception as error:
+            self._fail(step, error)
+        if context is not None and node_type.context_parameter is not None:
+            inputs[node_type.context_parameter] = context
+        task = Task(step.number, node_type, inputs, context)
+        step.state = RUNNING
+        steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
+        quick = self._pace.is_quick(node_type)
+        alone = not self.flying and not self.lanes.count
+        if not node_type.is_async and not is_open and (steers or (self.executor.inline and (quick or alone))):
+            done = call(task, self.executor.around)
+            del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
+            self._pace.saw(node_type, done.seconds)
+            self._finish(step, done)
+            return
+        lane = self.lanes.of(node_type)
+        lane.running += 1
+        self.flying[step.number] = lane
+        try:
+            self.executor.submit(task, self.mail.put)
+        except BaseException:  # nobody will report its end
+            lane.running -= 1
+            del self.flying[step.number]
+            raise
+        if quick is None and not node_type.is_async and self.executor.inline:
+            del task, inputs, context
+            self._collect(PROBE_SECONDS)
+            if step.number in self.flying:
+                self._pace.saw(node_type, PROBE_SECONDS)
+
+    # -- what others tell
+
+    def _collect(self, timeout: float | None) -> None:
+        """Take in what happened: at least one thing, or nothing for `timeout` seconds."""
+        try:
+            mail = self.mail.get(timeout=timeout)
+        except queue.Empty:
+            return
+        while True:
+            if mail is None:
+                self.cancel.check()
+            elif isinstance(mail, Demand):
+                self.demands.take(mail)
+            else:
+                lane = self.flying.pop(mail.number)
+                if lane is not None:
+                    lane.running -= 1
+                step = self.plan.steps[mail.number]
+                self._pace.saw(step.type, mail.seconds)
+                self._finish(step, mail)
+            del mail
+            self.lanes.resume()
+            try:
+                mail = self.mail.get_nowait()
+            except queue.Empty:
+                return
+
+    # -- a step ends
+
+    def _finish(self, step: Step, done: Done) -> None:
+        step.seconds = done.seconds
+        if done.error is not None:
+            if isinstance(done.error, Cancelled) or not isinstance(done.error, (Exception, SystemExit)):
+                raise done.error
+            self._fail(step, done.error)
+        if type(done.value) is Expansion:
+            self._unfold(step, done.value)
+            return
+        try:
+            outputs = as_outputs(step.type, done.value)
+        except TypeError as error:
+            self._fail(step, error)
+        done.value = None
+        self._complete(step, outputs)
+
+    def _unfold(self, step: Step, graph: Expansion | None) -> None:
+        """Put other steps in the place of this one, and wait for them."""
+        plan = self.plan
+        try:
+            if graph is not None:
+                unfolded = unfold_graph(plan, step, graph, self.held.give, self.bounds)
+            else:
+                lists = [self.held.results[plan.original(source).number][0] for source in step.sources]
+                self.report.started(step)
+                unfolded = unfold_region(plan, step, lists, self.held.give, self.bounds)
+        except Exception as error:
+            self._fail(step, error)
+        step.waiting = 0
+        self._unfolded[step.number] = unfolded
+        roots = self.held.originals(tuple(unfolded.roots))
+        for source in roots:
+            source.users += 1
+        waits = self.waiting.follow(step, roots)
+        for (scope, _), steps in zip(unfolded.parts, unfolded.steps, strict=True):
+            if scope.visible is None:
+                self._audience.watch(steps)
+        if step.region is not None:
+            for scope, links in unfolded.parts:
+                ends = self.held.originals([scope.number(link.node) for link in links])
+                scope.pending = len(ends)
+                for end in ends:
+                    self._ends.setdefault(end.number, []).append(scope)
+        self.waiting.need([source.number for source in roots])
+        self.held.release_all(step)
+        step.state = UNFOLDED
+        if not waits:
+            self.waiting.push(step)
+
+    def _complete(self, step: Step, outputs: Outputs) -> None:
+        if step.stored:
+            self.cache.put(step.key, outputs, {"type": step.type.name, "seconds": step.seconds})
+        self.report.finished(step, step.seconds)
+        if step.state != UNFOLDED:  # else it let go when it unfolded
+            self.held.release_all(step)
+        self._deliver(step, outputs)
+
+    def _deliver(self, step: Step, outputs: Outputs) -> None:
+        self.held.put(step, outputs)
+        self.report.delivered(step)
+        self._audience.tell(step, outputs)
+        for scope in self._ends.pop(step.number, ()):
+            scope.pending -= 1
+            if not scope.pending:
+                self.held.close(scope)
+        for demand in self.waiting.done(step):
+            self.demands.met(demand)
+
+    def _moved(self, gone: int, instead: int) -> None:
+        """One step computes for those that waited for another."""
+        self.waiting.moved(gone, instead)
+        tables: tuple[dict[int, list[Any]], ...] = (self._ends, self._audience.waiting)
+        for table in tables:
+            if gone in table:
+                table.setdefault(instead, []).extend(table.pop(gone))
+
+    # -- the end
+
+    def _stuck(self) -> None:
+        """Steps wait for each other. No document can bring that about, graphs that nodes return can."""
+        steps = self.plan.steps
+        step = next((steps[number] for number in (*self._unfolded, *self.flying)), steps[-1])
+        self._fail(step, RuntimeError("what it returned waits for itself: it would never end"))
+
+    def _fail(self, step: Step, cause: BaseException) -> NoReturn:
+        error = self.report.failed(step, cause)
+        traceback.clear_frames(cause.__traceback__)  # or whoever keeps the error keeps all that the node had in hand
+        raise error from cause
+
+    def _abandon(self) -> None:
+        """Stop what is in flight and wait for it; keep what was finished meanwhile."""
+        self.stop.cancel()
+        self.executor.stop()
+        self.demands.refuse()
+        while self.flying:
+            mail = self.mail.get()
+            if isinstance(mail, Demand):
+                mail.reply(Cancelled("the run was cancelled"))
+            elif mail is not None:
+                self.flying.pop(mail.number, None)
+                step = self.plan.steps[mail.number]
+                if mail.error is None and step.stored and type(mail.value) is not Expansion:
+                    with contextlib.suppress(TypeError):
+                        self.cache.put(step.key, as_outputs(step.type, mail.value), {"type": step.type.name})
+            del mail
+        self.held.results.clear()
