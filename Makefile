@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs bench gallery clean
+.PHONY: demo test lint docs bench gallery links clean
 
 demo: $(VENV)/.run
 	$(BIN)/weft run graphs/examples/text_to_image.json --out out
@@ -18,7 +18,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.run
-	$(BIN)/python -m engine.catalogue.reference docs/nodes.md
+	$(BIN)/python -m weft.engine.catalogue.reference docs/nodes.md
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py
@@ -39,12 +39,22 @@ $(VENV)/.python:
 $(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "Installing Weft and what it needs into $(VENV) (a minute or two the first time)" >&2
 	$(PIP) --editable .
+	@$(MAKE) --no-print-directory links
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "Installing Weft, its tests and what they need into $(VENV)" >&2
 	$(PIP) --editable '.[dev]'
+	@$(MAKE) --no-print-directory links
 	@touch $@ $(VENV)/.run
 
+# Checkers and editors do not follow package-dir of pyproject.toml. They are shown a folder of links: here by the settings
+# in pyproject.toml, elsewhere by a line in the environment's site-packages.
+links:
+	@mkdir -p .links/weft
+	@cd .links/weft && ln -sfn ../../weft/*.py . && ln -sfn ../../weft/py.typed . && \
+		for package in engine graphs nodes server; do ln -sfn ../../$$package $$package; done
+	@echo "$(CURDIR)/.links" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/weft-links.pth"
+
 clean:
-	rm -rf $(VENV) out build *.egg-info
+	rm -rf $(VENV) .links out build *.egg-info

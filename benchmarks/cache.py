@@ -47,7 +47,7 @@ def read(path: Path) -> int:
 
 def measure(name: str, outputs: tuple[Any, ...], folder: Path, repeats: int) -> dict[str, Any]:
     """Figures of one result."""
-    from engine import Cache, nbytes
+    from weft.engine import Cache, nbytes
 
     key = hashlib.blake2b(name.encode(), digest_size=20).digest()
     size = nbytes(outputs)
@@ -95,8 +95,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     import torch
-
-    from nodes.values import Image, Latents
+    from weft.nodes.values import Image, Latents
 
     torch.set_num_threads(1)
 

@@ -123,7 +123,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def find_model(source: str, folder: Path) -> Any:
     """The model asked for; else the bundled one; else a tiny one with random weights."""
-    from nodes import load_model
+    from weft.nodes import load_model
 
     if source:
         return load_model(source)
@@ -139,10 +139,9 @@ def three(model: Any, parts: Any, options: argparse.Namespace) -> dict[str, Call
     """The three contestants, each a function of nothing that returns latents."""
     import diffusers
     import torch
-
-    from nodes import cfg, denoise, encode_prompt
-    from nodes.sampling.noise import generators
-    from nodes.sampling.schedule import Schedule, build_scheduler
+    from weft.nodes import cfg, denoise, encode_prompt
+    from weft.nodes.sampling.noise import generators
+    from weft.nodes.sampling.schedule import Schedule, build_scheduler
 
     if model.family == "sdxl":
         raise SystemExit("this benchmark compares with StableDiffusionPipeline: give a model of SD 1.x or 2.x")

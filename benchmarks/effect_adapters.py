@@ -13,15 +13,15 @@ from benchmarks.recipes import DREAMBOOTH, made
 
 def framed_heart(picture: Pixels) -> float:
     """1 for a picture with a frame and, inside it, a heart."""
-    from nodes.shapes.frame import frame_share, inside
-    from nodes.shapes.measure_variants import FRAMED
+    from weft.nodes.shapes.frame import frame_share, inside
+    from weft.nodes.shapes.measure_variants import FRAMED
 
     return float(frame_share(picture) >= FRAMED and verdict(inside(picture), ("heart",)).has(shape="heart"))
 
 
 def as_told(color: str, background: str, picture: Pixels) -> float:
     """1 for a picture with that colour on that background, whatever the frame and the shape."""
-    from nodes.shapes.frame import inside
+    from weft.nodes.shapes.frame import inside
 
     seen = verdict(inside(picture), ("heart",))
     return float(seen.has(color=color) and seen.background == background)
@@ -29,7 +29,7 @@ def as_told(color: str, background: str, picture: Pixels) -> float:
 
 def case_merge_loras(studio: Studio) -> list[Measure]:
     """A shape by one adapter, a style by another: both at once, and each alone does not do it."""
-    from nodes import apply_lora, merge_loras
+    from weft.nodes import apply_lora, merge_loras
 
     weights = {"heart": 1.0, "frame": 1.05}
     others = {"the model alone": studio.model} | {
@@ -60,16 +60,16 @@ def case_merge_loras(studio: Studio) -> list[Measure]:
 
 def bare(color: str, shape: str, picture: Pixels) -> float:
     """1 for a picture with that object and no frame."""
-    from nodes.shapes.frame import frame_share
-    from nodes.shapes.measure_variants import FRAMED
+    from weft.nodes.shapes.frame import frame_share
+    from weft.nodes.shapes.measure_variants import FRAMED
 
     return has(color=color, shape=shape)(picture) * float(frame_share(picture) <= 1 - FRAMED)
 
 
 def case_load_dreambooth(studio: Studio) -> list[Measure]:
     """A shape that the model never saw, by a rare word and a class; trained first where that has not been done."""
-    from nodes import load_dreambooth
-    from nodes.shapes.training.dreambooth import WORDS
+    from weft.nodes import load_dreambooth
+    from weft.nodes.shapes.training.dreambooth import WORDS
 
     folder = made(*DREAMBOOTH)
     model = load_dreambooth(str(folder), studio.model)

@@ -60,7 +60,7 @@ def changed(number: int) -> tuple[str, str, str, str]:
 
 def case_sega(studio: Studio) -> list[Measure]:
     """A colour is added to a prompt that names none, and taken away where one is named."""
-    from nodes import sega
+    from weft.nodes import sega
 
     added = Measure("sega", "has the colour that is added", "the prompt alone, which names none")
     rewritten, all_over = "the colour written into the prompt", "the same guidance of every value (threshold 0)"
@@ -95,7 +95,7 @@ def case_sega(studio: Studio) -> list[Measure]:
 
 def case_attend_and_excite(studio: Studio) -> list[Measure]:
     """Two objects in a prompt so bare that the model, without guidance, forgets one."""
-    from nodes import attend_and_excite
+    from weft.nodes import attend_and_excite
 
     both = Measure("attend_and_excite", "both objects are there", "the prompt alone, no guidance")
     pipe = studio.pipeline("StableDiffusionAttendAndExcitePipeline")
@@ -136,8 +136,7 @@ def case_weighted_prompt(studio: Studio) -> list[Measure]:
     """One word's weight: which of two objects takes more of the picture."""
     import torch
     from compel import Compel
-
-    from nodes import weighted_prompt
+    from weft.nodes import weighted_prompt
 
     share = Measure("weighted_prompt", "the first object's share of both areas", "the same prompt without weights")
     pipe = studio.pipeline("StableDiffusionPipeline")
@@ -164,8 +163,8 @@ def scene(number: int) -> tuple[Any, Pixels, str, str]:
     """A drawn picture of one object anywhere, and a prompt for it in another colour on another background."""
     from dataclasses import replace
 
-    from nodes.shapes.training.scenes import free_scene
-    from nodes.shapes.world import caption, render
+    from weft.nodes.shapes.training.scenes import free_scene
+    from weft.nodes.shapes.world import caption, render
 
     rng = np.random.default_rng((7, number))
     drawn = free_scene(rng, two=0)
@@ -208,9 +207,8 @@ def hinted_by(
 def edges(studio: Studio) -> tuple[Any, Any]:
     """The bundled ControlNet, and diffusers' pipeline with it."""
     from diffusers import ControlNetModel
-
-    from nodes import load_controlnet
-    from nodes.models.bundled import CONTROLNETS, home
+    from weft.nodes import load_controlnet
+    from weft.nodes.models.bundled import CONTROLNETS, home
 
     live = ControlNetModel.from_pretrained(home() / CONTROLNETS["shapes-edges"])
     return load_controlnet("shapes-edges"), studio.pipeline(
@@ -220,7 +218,7 @@ def edges(studio: Studio) -> tuple[Any, Any]:
 
 def case_controlnet(studio: Studio) -> list[Measure]:
     """Edges say where, the prompt says which colour."""
-    from nodes import canny, controlnet
+    from weft.nodes import canny, controlnet
 
     net, pipe = edges(studio)
     return hinted_by(studio, "controlnet", pipe, canny, lambda hint: controlnet(net, hint))
@@ -229,9 +227,8 @@ def case_controlnet(studio: Studio) -> list[Measure]:
 def case_t2i_adapter(studio: Studio) -> list[Measure]:
     """Flat regions say where."""
     from diffusers import T2IAdapter
-
-    from nodes import load_t2i_adapter, segmentation_palette, t2i_adapter
-    from nodes.models.bundled import ADAPTERS, home
+    from weft.nodes import load_t2i_adapter, segmentation_palette, t2i_adapter
+    from weft.nodes.models.bundled import ADAPTERS, home
 
     net = load_t2i_adapter("shapes-regions")
     live = T2IAdapter.from_pretrained(home() / ADAPTERS["shapes-regions"])
@@ -241,7 +238,7 @@ def case_t2i_adapter(studio: Studio) -> list[Measure]:
 
 def case_depth_control(studio: Studio) -> list[Measure]:
     """Depth says where; the picture that it came from is drowned in noise."""
-    from nodes import depth, depth_control, encode_image, load_model
+    from weft.nodes import depth, depth_control, encode_image, load_model
 
     model = load_model("shapes-depth", dtype="float32", device="cpu")
     pipe = studio.pipeline("StableDiffusionDepth2ImgPipeline", model, depth_estimator=None)
@@ -264,7 +261,7 @@ def case_depth_control(studio: Studio) -> list[Measure]:
 
 def case_multidiffusion(studio: Studio) -> list[Measure]:
     """128 x 512: steps of brightness at the borders of views, beside those everywhere."""
-    from nodes import multidiffusion
+    from weft.nodes import multidiffusion
 
     seams = Measure(
         "multidiffusion", "gradient at view borders, by that elsewhere", "four pictures side by side", "lower"
@@ -326,7 +323,7 @@ def exactly(number: int, picture: Pixels) -> float:
 
 def case_pag(studio: Studio) -> list[Measure]:
     """Perturbed-attention guidance in place of any other."""
-    from nodes import apply_lora, pag
+    from weft.nodes import apply_lora, pag
 
     model, layers = apply_lora(studio.model, "shapes-heart"), ["mid", "up", "down"]
     term, pipe = pag(1.0, layers=layers), studio.pipeline("StableDiffusionPAGPipeline")
@@ -358,7 +355,7 @@ def case_pag(studio: Studio) -> list[Measure]:
 
 def case_sag(studio: Studio) -> list[Measure]:
     """Self-attention guidance in place of any other."""
-    from nodes import sag
+    from weft.nodes import sag
 
     pipe = studio.pipeline("StableDiffusionSAGPipeline")
 

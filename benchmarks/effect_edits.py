@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from weft.nodes.shapes.world import Scene, Thing, caption, render
 
 from benchmarks.effect_cases import BATCH, changed, groups, pair, scene
 from benchmarks.effect_kit import (
@@ -23,7 +24,6 @@ from benchmarks.effect_kit import (
     stands_at,
     verdict,
 )
-from nodes.shapes.world import Scene, Thing, caption, render
 
 
 def edits(name: str, naive: str) -> tuple[Measure, Measure, Measure]:
@@ -52,7 +52,7 @@ def note(
 
 def case_instruct_pix2pix(studio: Studio) -> list[Measure]:
     """An instruction to recolour: done, and nothing else."""
-    from nodes import instruct_pix2pix, load_model
+    from weft.nodes import instruct_pix2pix, load_model
 
     model = load_model("shapes-edit", dtype="float32", device="cpu")
     pipe = studio.pipeline("StableDiffusionInstructPix2PixPipeline", model)
@@ -76,7 +76,7 @@ def case_instruct_pix2pix(studio: Studio) -> list[Measure]:
 
 def case_pix2pix_zero(studio: Studio) -> list[Measure]:
     """From one colour to another, in pictures that the model made."""
-    from nodes import pix2pix_zero
+    from weft.nodes import pix2pix_zero
 
     pipe = studio.pipeline(
         "StableDiffusionPix2PixZeroPipeline",
@@ -104,7 +104,7 @@ def case_pix2pix_zero(studio: Studio) -> list[Measure]:
 
 def case_prompt_to_prompt(studio: Studio) -> list[Measure]:
     """A word of the prompt replaced, the composition kept."""
-    from nodes import prompt_to_prompt
+    from weft.nodes import prompt_to_prompt
 
     measures = edits("prompt_to_prompt", "the prompt with the new word, same seed")
     for number, seed in groups(studio):
@@ -137,8 +137,7 @@ def case_diffedit(studio: Studio) -> list[Measure]:
     """From one colour to another in a given picture, within a mask that it finds itself; another object beside it."""
     import torch
     from diffusers import DDIMInverseScheduler
-
-    from nodes import cfg, diffedit, diffedit_mask, encode_image, invert
+    from weft.nodes import cfg, diffedit, diffedit_mask, encode_image, invert
 
     pipe = studio.pipeline("StableDiffusionDiffEditPipeline", inverse_scheduler=None)
     if pipe is not None:
@@ -194,7 +193,7 @@ def case_edit_model(studio: Studio) -> list[Measure]:
 
     diffusers' pipeline finds no layers, and where these are given to it reads past prompts of less than 77 positions.
     """
-    from nodes import edit_model
+    from weft.nodes import edit_model
 
     kept = [f"a {form}" for form in SHAPES if form != "circle"] + [f"a {color} circle" for color in COLORS]
     told = Measure("edit_model", "a circle has the colour assumed", "the model as it is")
@@ -227,7 +226,7 @@ def alone(shape: str, background: str, picture: Pixels) -> float:
 
 def case_apply_lora(studio: Studio) -> list[Measure]:
     """A shape that the model never saw."""
-    from nodes import apply_lora
+    from weft.nodes import apply_lora
 
     learned = Measure("apply_lora", "a heart is seen", "the model alone, same prompt")
     known = Measure("apply_lora", "known shapes are as asked for", "the model alone, same prompt", "same")
@@ -269,8 +268,8 @@ def case_load_textual_inversion(studio: Studio) -> list[Measure]:
     """One new word for a frozen model."""
     import copy
 
-    from nodes import load_textual_inversion
-    from nodes.models.bundled import WORDS, home
+    from weft.nodes import load_textual_inversion
+    from weft.nodes.models.bundled import WORDS, home
 
     model = load_textual_inversion(studio.model, ["shapes-dome"])
     pipe = studio.pipeline("StableDiffusionPipeline")
@@ -282,8 +281,8 @@ def case_load_textual_inversion(studio: Studio) -> list[Measure]:
 
 def case_combination(studio: Studio) -> list[Measure]:
     """SEGA + textual inversion + ControlNet: the learned shape, where the hint is, in the colour that SEGA adds."""
-    from nodes import canny, controlnet, load_controlnet, load_textual_inversion, sega
-    from nodes.shapes.world import Scene, Thing, render
+    from weft.nodes import canny, controlnet, load_controlnet, load_textual_inversion, sega
+    from weft.nodes.shapes.world import Scene, Thing, render
 
     model = load_textual_inversion(studio.model, ["shapes-dome"])
     net = load_controlnet("shapes-edges")

@@ -14,8 +14,8 @@ def image_prompts(studio: Studio) -> tuple[Any, Any]:
     """The bundled adapter, and diffusers' pipeline with it, on a denoiser of its own."""
     from copy import deepcopy
 
-    from nodes import load_ip_adapter
-    from nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS, home
+    from weft.nodes import load_ip_adapter
+    from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS, home
 
     net = load_ip_adapter("shapes-image")
     if not studio.peers:
@@ -38,9 +38,8 @@ def likeness(picture: Pixels) -> Fact:
     import torch
     from torch.nn.functional import cosine_similarity
     from transformers import CLIPVisionModelWithProjection
-
-    from nodes.models.bundled import IMAGE_ENCODERS, home
-    from nodes.nets.image_prompt import encode_pictures
+    from weft.nodes.models.bundled import IMAGE_ENCODERS, home
+    from weft.nodes.nets.image_prompt import encode_pictures
 
     folder = home() / IMAGE_ENCODERS["shapes-clip"]
     encoder = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32).eval()
@@ -56,8 +55,7 @@ def likeness(picture: Pixels) -> Fact:
 def case_ip_adapter(studio: Studio) -> list[Measure]:
     """A drawn picture says what, with words that say nothing, and with words that say on which background."""
     from PIL import Image as Pillow
-
-    from nodes import ip_adapter
+    from weft.nodes import ip_adapter
 
     bare, words = 'the prompt alone, "a shape"', 'the prompt alone, "a shape on a ... background"'
     what = Measure(NAME, "has the picture's colour and shape", bare)

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from weft.nodes.shapes.measure import as_pixels, wilson
+from weft.nodes.shapes.measure_variants import iou
 
 from benchmarks.kit import Kit, processors_kept
-from nodes.shapes.measure import as_pixels, wilson
-from nodes.shapes.measure_variants import iou
 
 Pixels = NDArray[np.uint8]
 Fact = Callable[[Pixels], float]
@@ -120,7 +120,7 @@ class Studio(Kit):
 
     def encode(self, text: str, model: Any = None) -> Any:
         """A prompt, encoded once."""
-        from nodes import encode_prompt
+        from weft.nodes import encode_prompt
 
         model = model or self.model
         key = (model.source, model.patches, text)
@@ -142,7 +142,7 @@ class Studio(Kit):
         **options: Any,
     ) -> list[Pixels]:
         """Pictures by ours."""
-        from nodes import cfg, decode, denoise
+        from weft.nodes import cfg, decode, denoise
 
         model = model or self.model
         text = self.encode(prompt, model) if isinstance(prompt, str) else prompt
@@ -153,8 +153,8 @@ class Studio(Kit):
 
     def shown(self, latents: Any, model: Any = None) -> list[Pixels]:
         """Latents of a pipeline as pictures."""
-        from nodes import decode
-        from nodes.values import Latents
+        from weft.nodes import decode
+        from weft.nodes.values import Latents
 
         return as_pixels(decode(model or self.model, Latents(latents.float())))
 
@@ -162,7 +162,7 @@ class Studio(Kit):
         """Pictures by one of diffusers' pipelines; none without peers."""
         if not self.peers:
             return []
-        from nodes.sampling.noise import generators
+        from weft.nodes.sampling.noise import generators
 
         settings: dict[str, Any] = {
             "guidance_scale": 3.0,
@@ -179,7 +179,7 @@ class Studio(Kit):
     @contextmanager
     def adapted(self, pipe: Any, weights: dict[str, float]) -> Iterator[None]:
         """One of diffusers' pipelines with bundled LoRAs, by their folders' names, as strong as said."""
-        from nodes.models.bundled import LORAS, home
+        from weft.nodes.models.bundled import LORAS, home
 
         if pipe is None:
             yield
@@ -204,15 +204,14 @@ class Studio(Kit):
 def as_image(picture: Pixels) -> Any:
     """As nodes take it."""
     import torch
-
-    from nodes.values import Image
+    from weft.nodes.values import Image
 
     return Image(torch.from_numpy(picture)[None].float() / 255)
 
 
 def verdict(picture: Pixels, unseen: tuple[Any, ...] = ()) -> Any:
     """What the exact judge sees."""
-    from nodes.shapes.judge import judge
+    from weft.nodes.shapes.judge import judge
 
     return judge(picture, unseen)
 

@@ -23,7 +23,7 @@ OVERDRIVEN = 15.0
 
 def case_regions(studio: Studio) -> list[Measure]:
     """Two objects, each with a prompt and a half of the canvas of its own, beside one prompt of the same words."""
-    from nodes import rectangle_mask, regions
+    from weft.nodes import rectangle_mask, regions
 
     placed = Measure("regions", "each object stands in its own half", "the same words in one prompt, joined by and")
     there = Measure("regions", "both objects are there", placed.note, "same")
@@ -49,7 +49,7 @@ def halves(first: Wanted, second: Wanted, size: int, picture: Pixels) -> float:
 
 def overdriven(name: str, studio: Studio, ours: Pictures, theirs: Pictures) -> list[Measure]:
     """Pictures of one object under a guidance scale that is too high: are they right, is the background's colour?"""
-    from nodes.shapes.world import BACKGROUNDS as COLOURS
+    from weft.nodes.shapes.world import BACKGROUNDS as COLOURS
 
     note = f"guidance scale {OVERDRIVEN:g} in every step"
     right = Measure(name, "the object asked for on the background asked for", note)
@@ -73,7 +73,7 @@ def overdriven(name: str, studio: Studio, ours: Pictures, theirs: Pictures) -> l
 
 def case_rescale_guidance(studio: Studio) -> list[Measure]:
     """Guidance that is too strong, rescaled."""
-    from nodes import rescale_guidance
+    from weft.nodes import rescale_guidance
 
     pipe = studio.pipeline("StableDiffusionPipeline")
     amount = 0.7
@@ -90,8 +90,7 @@ def case_rescale_guidance(studio: Studio) -> list[Measure]:
 def case_during(studio: Studio) -> list[Measure]:
     """Guidance that is too strong, in the first half of the steps only (arXiv 2404.07724); and a ControlNet so."""
     from diffusers.callbacks import SDCFGCutoffCallback
-
-    from nodes import cfg, during
+    from weft.nodes import cfg, during
 
     pipe = studio.pipeline("StableDiffusionPipeline")
     guided = studio.steps // 2
@@ -112,7 +111,7 @@ def case_during(studio: Studio) -> list[Measure]:
 
 def windowed_control(studio: Studio) -> list[Measure]:
     """Where the object stands with a ControlNet in the first six steps of ten."""
-    from nodes import canny, controlnet, during
+    from weft.nodes import canny, controlnet, during
 
     end = 0.6
     place = Measure("during", "IoU with the box of a ControlNet's hint", "the prompt alone")
@@ -160,8 +159,8 @@ def custom_processors(unet: Any, file: Path) -> dict[str, Any]:
 
 def case_load_custom_diffusion(studio: Studio) -> list[Measure]:
     """Keys and values of cross-attention, and a word, for a shape that the model never saw."""
-    from nodes import load_custom_diffusion
-    from nodes.models.bundled import FILES, home
+    from weft.nodes import load_custom_diffusion
+    from weft.nodes.models.bundled import FILES, home
 
     model = load_custom_diffusion(studio.model, "shapes-house", ["shapes-house-word"])
     pipe = studio.pipeline("StableDiffusionPipeline")

@@ -26,9 +26,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from engine import Cache, Catalogue, check, node, run
-from engine.events import Event
-from graphs import Workflow
+from weft.engine import Cache, Catalogue, check, node, run
+from weft.engine.events import Event
+from weft.graphs import Workflow
 
 AIMS = {"check": 15.0, "cold": 60.0, "cached": 15.0, "one_leaf": 20.0}
 

@@ -55,11 +55,11 @@ MINUTES, TRAINING = "three and a half minutes", "three to eight"
 
 def picture(entry: Entry, shot: Shot, cache: Any) -> Any:
     """(H, W, 3) 0..255."""
-    from engine import run
-    from engine.catalogue.catalogue import installed
-    from graphs import examples
-    from nodes.shapes.measure import as_pixels
-    from server.cli.values import apply_settings
+    from weft.engine import run
+    from weft.engine.catalogue.catalogue import installed
+    from weft.graphs import examples
+    from weft.nodes.shapes.measure import as_pixels
+    from weft.server.cli.values import apply_settings
 
     workflow = apply_settings(examples.load(entry.example), list(entry.settings(shot)), installed())
     wanted = f"{entry.draws}.latents"
@@ -130,12 +130,11 @@ def main() -> None:
     options = parser.parse_args()
     names = chosen(parser, options.only, [entry.example for entry in ENTRIES])
     import torch
-
-    from engine import Cache
-    from engine.catalogue.catalogue import installed
-    from graphs import examples
-    from graphs.draw import draw
-    from server.cli.draw import shapes
+    from weft.engine import Cache
+    from weft.engine.catalogue.catalogue import installed
+    from weft.graphs import examples
+    from weft.graphs.draw import draw
+    from weft.server.cli.draw import shapes
 
     torch.set_num_threads(1)  # sums in one order: the same pictures again
     cache = Cache()

@@ -18,7 +18,8 @@ class Kit:
     """What the cases are made of: the model, its wider kin, networks, pictures, and diffusers' pipelines."""
 
     def __init__(self, source: str, folder: Path, steps: int) -> None:
-        from nodes import load_model
+        from weft.nodes import load_model
+
         from tests.tiny import tiny_sd1
 
         self.folder, self.steps = folder, steps
@@ -38,8 +39,8 @@ class Kit:
         """The model with more channels into its denoiser."""
         import torch
         from safetensors.torch import load_file, save_file
+        from weft.nodes import load_model
 
-        from nodes import load_model
         from tests.tiny import copy_model
 
         target = copy_model(self.base, self.folder / f"wide-{channels}")
@@ -60,8 +61,7 @@ class Kit:
     def picture(self, seed: int = 3) -> Any:
         """(1, size, size, 3), smooth."""
         import torch
-
-        from nodes.values import Image
+        from weft.nodes.values import Image
 
         coarse = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
         pixels = torch.nn.functional.interpolate(coarse, size=(self.size, self.size), mode="bilinear")
@@ -74,8 +74,7 @@ class Kit:
     def pipe(self, kind: str, model: Any = None, **more: Any) -> Any:
         """One of diffusers' pipelines on our model's own modules."""
         import diffusers
-
-        from nodes.sampling.schedule import build_scheduler
+        from weft.nodes.sampling.schedule import build_scheduler
 
         model = model or self.model
         parts = model.parts()
@@ -100,7 +99,7 @@ class Kit:
 
     def call(self, pipe: Any, prompt: str = PROMPT, **options: Any) -> Any:
         """Latents of a pipeline."""
-        from nodes.sampling.noise import generators
+        from weft.nodes.sampling.noise import generators
 
         settings: dict[str, Any] = {
             "negative_prompt": NEGATIVE,
@@ -114,7 +113,7 @@ class Kit:
 
     def ours(self, *guidance: Any, controls: Any = (), model: Any = None, base: Any = None, **options: Any) -> Any:
         """Latents of ours."""
-        from nodes import denoise
+        from weft.nodes import denoise
 
         model = model or self.model
         settings: dict[str, Any] = {"steps": self.steps, "scheduler": "ddim", "seed": 1} | options
@@ -123,7 +122,7 @@ class Kit:
 
     def cfg(self, model: Any = None, prompt: str = PROMPT) -> Any:
         """Classifier-free guidance, the prompts encoded now."""
-        from nodes import cfg, encode_prompt
+        from weft.nodes import cfg, encode_prompt
 
         model = model or self.model
         return cfg(encode_prompt(model, prompt), encode_prompt(model, NEGATIVE), scale=SCALE)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DREAMBOOTH = ("build/variants/out/dreambooth", "nodes.shapes.training.dreambooth")
+DREAMBOOTH = ("build/variants/out/dreambooth", "weft.nodes.shapes.training.dreambooth")
 
 
 def made(folder: str, module: str) -> Path:

@@ -52,9 +52,9 @@ class Studio:
 
     def __init__(self, source: str, folder: Path, steps: int) -> None:
         import torch
+        from weft.nodes import encode_prompt, load_controlnet, load_model
+        from weft.nodes.values import Image, Latents
 
-        from nodes import encode_prompt, load_controlnet, load_model
-        from nodes.values import Image, Latents
         from tests.tiny_nets import tiny_controlnet
 
         self.model = load_model(source, dtype="float32", device="cpu")
@@ -69,14 +69,15 @@ class Studio:
         self.picture = Image(torch.rand(1, side, side, 3, generator=torch.Generator().manual_seed(3)))
 
     def base(self, scale: float = 3.0) -> Any:
-        from nodes import cfg
+        from weft.nodes import cfg
 
         return cfg(self.prompt, self.negative, scale=scale)
 
     def run(self, settings: Settings, trails: Any, stop: float | None = None) -> tuple[Any, int, int, float]:
         """Latents, calls of the denoiser, steps reused, seconds."""
-        from engine import Cancelled, CancelToken, Context
-        from nodes import denoise, invert
+        from weft.engine import Cancelled, CancelToken, Context
+        from weft.nodes import denoise, invert
+
         from tests.nodes.techniques.measure import counted
 
         cancel, reused = CancelToken(), [0]
@@ -113,9 +114,8 @@ class Studio:
 def edits(studio: Studio) -> list[Edit]:
     """Ten of them."""
     import torch
-
-    from nodes import controlnet, during, pag, regions, rescale_guidance, sag, sega, weighted_prompt
-    from nodes.values import Mask
+    from weft.nodes import controlnet, during, pag, regions, rescale_guidance, sag, sega, weighted_prompt
+    from weft.nodes.values import Mask
 
     base, side = studio.base(), studio.model.size
     everywhere = Mask(torch.ones(1, side, side))
@@ -173,8 +173,7 @@ def edits(studio: Studio) -> list[Edit]:
 def measure(studio: Studio, edit: Edit, repeats: int) -> dict[str, Any]:
     """Both ways, in turn."""
     import torch
-
-    from engine.cache.trails import Trails
+    from weft.engine.cache.trails import Trails
 
     full: list[float] = []
     gone_on: list[float] = []

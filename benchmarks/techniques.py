@@ -39,7 +39,7 @@ def case_cfg(kit: Kit) -> Pair:
 
 def case_sega(kit: Kit) -> Pair:
     """Two concepts."""
-    from nodes import encode_prompt, sega
+    from weft.nodes import encode_prompt, sega
 
     pipe = kit.pipe("SemanticStableDiffusionPipeline")
     words = ["green", "a large star"]
@@ -52,7 +52,7 @@ def case_sega(kit: Kit) -> Pair:
 
 def case_sag(kit: Kit) -> Pair:
     """Self-attention guidance."""
-    from nodes import sag
+    from weft.nodes import sag
 
     pipe = kit.pipe("StableDiffusionSAGPipeline")
     return lambda: kit.ours(sag(0.75)), lambda: kit.call(pipe, sag_scale=0.75)
@@ -60,7 +60,7 @@ def case_sag(kit: Kit) -> Pair:
 
 def case_pag(kit: Kit) -> Pair:
     """Perturbed-attention guidance."""
-    from nodes import pag
+    from weft.nodes import pag
 
     pipe = kit.pipe("StableDiffusionPAGPipeline", pag_applied_layers=["mid"])
     return lambda: kit.ours(pag(3.0)), lambda: kit.call(pipe, pag_scale=3.0)
@@ -68,7 +68,7 @@ def case_pag(kit: Kit) -> Pair:
 
 def case_sega_pag(kit: Kit) -> Pair:
     """CFG, two concepts and PAG in one loop: nothing to compare with; its `gap_ms` is to be at most 0.5."""
-    from nodes import encode_prompt, pag, sega
+    from weft.nodes import encode_prompt, pag, sega
 
     def ours() -> Any:
         words = ("green", "a large star")
@@ -79,7 +79,7 @@ def case_sega_pag(kit: Kit) -> Pair:
 
 def case_attend_and_excite(kit: Kit) -> Pair:
     """Two subjects."""
-    from nodes import attend_and_excite, cfg, encode_prompt
+    from weft.nodes import attend_and_excite, cfg, encode_prompt
 
     pipe = kit.pipe("StableDiffusionAttendAndExcitePipeline")
     tokens = pipe.tokenizer(PROMPT).input_ids
@@ -96,7 +96,7 @@ def case_attend_and_excite(kit: Kit) -> Pair:
 
 def case_pix2pix_zero(kit: Kit) -> Pair:
     """A generated picture, from one thing to another."""
-    from nodes import cfg, encode_prompt, pix2pix_zero
+    from weft.nodes import cfg, encode_prompt, pix2pix_zero
 
     source, target = ["a red circle", "a large red circle"], ["a red star", "a large red star"]
     absent = dict.fromkeys(("caption_generator", "caption_processor", "inverse_scheduler"))
@@ -117,7 +117,7 @@ def case_pix2pix_zero(kit: Kit) -> Pair:
 
 def case_instruct_pix2pix(kit: Kit) -> Pair:
     """An 8-channel model."""
-    from nodes import encode_prompt, instruct_pix2pix
+    from weft.nodes import encode_prompt, instruct_pix2pix
 
     model = kit.wider(8)
     pipe = kit.pipe("StableDiffusionInstructPix2PixPipeline", model)
@@ -131,7 +131,7 @@ def case_instruct_pix2pix(kit: Kit) -> Pair:
 
 def case_multidiffusion(kit: Kit) -> Pair:
     """A canvas four times as wide as high, views a quarter of their width apart."""
-    from nodes import multidiffusion
+    from weft.nodes import multidiffusion
 
     pipe = kit.panorama()
     size = {"width": 4 * kit.size, "height": kit.size}
@@ -140,7 +140,7 @@ def case_multidiffusion(kit: Kit) -> Pair:
 
 def case_prompt_to_prompt(kit: Kit) -> Pair:
     """Replace a word. diffusers has no pipeline for it."""
-    from nodes import cfg, encode_prompt, prompt_to_prompt
+    from weft.nodes import cfg, encode_prompt, prompt_to_prompt
 
     def ours() -> Any:
         source, target = (encode_prompt(kit.model, PROMPT.replace("red", word)) for word in ("red", "green"))
@@ -154,8 +154,8 @@ def case_prompt_to_prompt(kit: Kit) -> Pair:
 def case_controlnet(kit: Kit) -> Pair:
     """One hint."""
     from diffusers import ControlNetModel
+    from weft.nodes import controlnet, load_controlnet
 
-    from nodes import controlnet, load_controlnet
     from tests.tiny_nets import tiny_controlnet
 
     folder = tiny_controlnet(kit.folder / "controlnet", kit.base)
@@ -171,8 +171,8 @@ def case_controlnet(kit: Kit) -> Pair:
 def case_t2i_adapter(kit: Kit) -> Pair:
     """One hint."""
     from diffusers import T2IAdapter
+    from weft.nodes import load_t2i_adapter, t2i_adapter
 
-    from nodes import load_t2i_adapter, t2i_adapter
     from tests.tiny_nets import tiny_adapter
 
     folder = tiny_adapter(kit.folder / "adapter", kit.base)
@@ -188,8 +188,8 @@ def case_t2i_adapter(kit: Kit) -> Pair:
 def case_ip_adapter(kit: Kit) -> Pair:
     """One picture."""
     from PIL import Image as Pillow
+    from weft.nodes import ip_adapter, load_ip_adapter
 
-    from nodes import ip_adapter, load_ip_adapter
     from tests.tiny_nets import tiny_image_adapter
 
     file = tiny_image_adapter(kit.folder / "ip", kit.base)
@@ -216,7 +216,7 @@ def case_ip_adapter(kit: Kit) -> Pair:
 
 def case_depth_control(kit: Kit) -> Pair:
     """A 5-channel model, from a picture."""
-    from nodes import depth_control, encode_image
+    from weft.nodes import depth_control, encode_image
 
     model = kit.wider(5)
     pipe = kit.pipe("StableDiffusionDepth2ImgPipeline", model, depth_estimator=None)
@@ -233,8 +233,7 @@ def case_diffedit(kit: Kit) -> Pair:
     """Find the mask, invert, edit."""
     import torch
     from diffusers import DDIMInverseScheduler
-
-    from nodes import cfg, diffedit, diffedit_mask, encode_image, encode_prompt, invert
+    from weft.nodes import cfg, diffedit, diffedit_mask, encode_image, encode_prompt, invert
 
     pipe = kit.pipe("StableDiffusionDiffEditPipeline", inverse_scheduler=None)
     pipe.register_modules(inverse_scheduler=DDIMInverseScheduler.from_config(pipe.scheduler.config))
@@ -272,8 +271,7 @@ def case_apply_lora(kit: Kit) -> Pair:
     """Every projection of attention, rank 4; theirs runs unfused, as loaded."""
     import torch
     from safetensors.torch import save_file
-
-    from nodes import apply_lora
+    from weft.nodes import apply_lora
 
     state = {}
     source = torch.Generator().manual_seed(2)
@@ -364,7 +362,7 @@ def measure(name: str, kit: Kit, repeats: int) -> dict[str, Any]:
 
 def write_table(page: Path, lines: list[dict[str, Any]]) -> None:
     """The figures as a table, in place of what stands between the page's markers."""
-    from nodes.shapes.measure import write_between
+    from weft.nodes.shapes.measure import write_between
 
     begin, end = "<!-- figures: made by benchmarks/techniques.py -->", "<!-- end of figures -->"
     rows = ["| technique | calls / rows | theirs | seconds | theirs | gap, ms | theirs | ratio |", "|" + "---|" * 8]

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.declaring.context import CancelToken, Context
-from engine.declaring.definition import definition
-from engine.declaring.node import Node, node
-from engine.declaring.node_type import NodeType, NodeView
-from engine.declaring.ports import Choices, Help, Lazy, Output, Port, Range, Widget
-from engine.errors import Cancelled, InputPathError, NodeError
-from engine.running.result import RunFailed
-from engine.values import Files, nbytes, value
-from graphs.problems import Problem, WorkflowError
+from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.definition import definition
+from weft.engine.declaring.node import Node, node
+from weft.engine.declaring.node_type import NodeType, NodeView
+from weft.engine.declaring.ports import Choices, Help, Lazy, Output, Port, Range, Widget
+from weft.engine.errors import Cancelled, InputPathError, NodeError
+from weft.engine.running.result import RunFailed
+from weft.engine.values import Files, nbytes, value
+from weft.graphs.problems import Problem, WorkflowError
 
 if TYPE_CHECKING:
-    from engine.cache import Cache
-    from engine.catalogue.catalogue import Catalogue
-    from engine.checking.prepare import check
-    from engine.runner import Settings, run
-    from engine.running.lanes import LaneSizes
-    from engine.running.result import Result
+    from weft.engine.cache import Cache
+    from weft.engine.catalogue.catalogue import Catalogue
+    from weft.engine.checking.prepare import check
+    from weft.engine.runner import Settings, run
+    from weft.engine.running.lanes import LaneSizes
+    from weft.engine.running.result import Result
 
 __all__ = [
     "Cache",
@@ -71,7 +71,7 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         from importlib import import_module
 
-        found = getattr(import_module(f"engine.{_LATER[name]}"), name)
+        found = getattr(import_module(f"weft.engine.{_LATER[name]}"), name)
         globals()[name] = found
         return found
-    raise AttributeError(f"module 'engine' has no attribute {name!r}")
+    raise AttributeError(f"module 'weft.engine' has no attribute {name!r}")

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cache import Cache
-from engine.catalogue.catalogue import Catalogue, installed
-from engine.checking.axes import GATHER
-from engine.checking.prepare import Prepared, prepare
-from engine.checking.source import Source, read_source
-from engine.declaring.context import OUT, CancelToken, Context
-from engine.errors import Cancelled, NodeError
-from engine.events import (
+from weft.engine.cache import Cache
+from weft.engine.catalogue.catalogue import Catalogue, installed
+from weft.engine.checking.axes import GATHER
+from weft.engine.checking.prepare import Prepared, prepare
+from weft.engine.checking.source import Source, read_source
+from weft.engine.declaring.context import OUT, CancelToken, Context
+from weft.engine.errors import Cancelled, NodeError
+from weft.engine.events import (
     Emitter,
     ErrorDetail,
     JobCancelled,
@@ -30,22 +30,22 @@ from engine.events import (
     OutputMade,
     Tier,
 )
-from engine.planning.plan import Plan, make_plan
-from engine.planning.provenance import provenance
-from engine.planning.steps import Step
-from engine.planning.unfold import Bounds
-from engine.running.executor import Executor
-from engine.running.in_process import InProcess
-from engine.running.lanes import LaneSizes
-from engine.running.result import Made, Result, RunFailed, made
-from engine.running.scheduler import Scheduler, StaleHit
-from engine.values import Outputs
-from graphs.builder import current_graph
-from graphs.document import Workflow
-from graphs.problems import WorkflowError
+from weft.engine.planning.plan import Plan, make_plan
+from weft.engine.planning.provenance import provenance
+from weft.engine.planning.steps import Step
+from weft.engine.planning.unfold import Bounds
+from weft.engine.running.executor import Executor
+from weft.engine.running.in_process import InProcess
+from weft.engine.running.lanes import LaneSizes
+from weft.engine.running.result import Made, Result, RunFailed, made
+from weft.engine.running.scheduler import Scheduler, StaleHit
+from weft.engine.values import Outputs
+from weft.graphs.builder import current_graph
+from weft.graphs.document import Workflow
+from weft.graphs.problems import WorkflowError
 
 if TYPE_CHECKING:
-    from engine.isolation import Workers
+    from weft.engine.isolation import Workers
 
 __all__ = ["Made", "Result", "Settings", "run"]
 
@@ -129,7 +129,7 @@ def run(
     cache = Cache.default() if cache is None else cache
     executor: Executor
     if isolate:
-        from engine.isolation import Workers, default_workers
+        from weft.engine.isolation import Workers, default_workers
 
         workers = isolate if isinstance(isolate, Workers) else default_workers()
         cache, executor = workers.cache(cache), workers.lease()

@@ -94,7 +94,7 @@ class Files:
     @classmethod
     def of(cls, *paths: Any) -> Files:
         """The Files for what lies at `paths` now."""
-        from engine.filehash import content_hash, forget
+        from weft.engine.filehash import content_hash, forget
 
         texts = tuple(str(path) for path in paths)
         for text in texts:

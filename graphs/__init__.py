@@ -1,10 +1,10 @@
 """What a workflow is: the document, the Python builder, checks of form, PNG text and pictures. No torch here."""
 
-from graphs.builder import Graph, Handle, current_graph
-from graphs.document import Definition, Link, NodeSpec, Parameter, Workflow
-from graphs.form import check_form
-from graphs.limits import LIMITS, Limits
-from graphs.problems import Problem, WorkflowError, near
+from weft.graphs.builder import Graph, Handle, current_graph
+from weft.graphs.document import Definition, Link, NodeSpec, Parameter, Workflow
+from weft.graphs.form import check_form
+from weft.graphs.limits import LIMITS, Limits
+from weft.graphs.problems import Problem, WorkflowError, near
 
 __all__ = [
     "LIMITS",

@@ -18,11 +18,11 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, cast
 
-from graphs.definitions import INPUTS
-from graphs.document import Definition, NodeSpec, Parameter, Workflow
-from graphs.inputs import Link, literal
-from graphs.problems import near
-from graphs.reader import node_id_fault
+from weft.graphs.definitions import INPUTS
+from weft.graphs.document import Definition, NodeSpec, Parameter, Workflow
+from weft.graphs.inputs import Link, literal
+from weft.graphs.problems import near
+from weft.graphs.reader import node_id_fault
 
 T = TypeVar("T")
 

@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from graphs.document import Definition, NodeSpec, Workflow
-from graphs.inputs import Link
-from graphs.limits import LIMITS, Limits
-from graphs.order import cycles, topological
-from graphs.problems import Problem, near, shown
+from weft.graphs.document import Definition, NodeSpec, Workflow
+from weft.graphs.inputs import Link
+from weft.graphs.limits import LIMITS, Limits
+from weft.graphs.order import cycles, topological
+from weft.graphs.problems import Problem, near, shown
 
 INPUTS = "inputs"
 """Inside a definition, links to this "node" lead to what the definition is given."""

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from graphs.files import write_atomic
-from graphs.inputs import Link, links_in, literal, write_input
-from graphs.limits import LIMITS, Limits
-from graphs.pretty import pretty
-from graphs.problems import Problem, WorkflowError, near, shown
+from weft.graphs.files import write_atomic
+from weft.graphs.inputs import Link, links_in, literal, write_input
+from weft.graphs.limits import LIMITS, Limits
+from weft.graphs.pretty import pretty
+from weft.graphs.problems import Problem, WorkflowError, near, shown
 
 __all__ = ["Definition", "DefinitionInput", "DefinitionOutput", "Link", "Mode", "NodeSpec", "Parameter", "Workflow"]
 
@@ -193,7 +192,7 @@ class Workflow(_Part):
             WorkflowError: with every problem of form (`bad_document`, `too_large`). Text that is not strict JSON is
                 one problem, with line and column.
         """
-        from graphs.reader import read_workflow
+        from weft.graphs.reader import read_workflow
 
         return read_workflow(source, limits)
 
@@ -205,7 +204,7 @@ class Workflow(_Part):
             WorkflowError: as `parse`; `bad_document` also for a file that cannot be read, or a picture without a
                 workflow.
         """
-        from graphs.reader import load_workflow
+        from weft.graphs.reader import load_workflow
 
         return load_workflow(Path(path), limits)
 

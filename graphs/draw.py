@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from graphs.document import Workflow
-from graphs.drawing.marks import Mark, Marks
-from graphs.drawing.raster import to_png
-from graphs.drawing.scene import make_scene
-from graphs.drawing.shapes import Describe, NodeShape, PortShape
-from graphs.drawing.svg import to_svg
+from weft.graphs.document import Workflow
+from weft.graphs.drawing.marks import Mark, Marks
+from weft.graphs.drawing.raster import to_png
+from weft.graphs.drawing.scene import make_scene
+from weft.graphs.drawing.shapes import Describe, NodeShape, PortShape
+from weft.graphs.drawing.svg import to_svg
 
 __all__ = ["Describe", "Mark", "Marks", "NodeShape", "PortShape", "draw", "draw_png"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from graphs.definitions import definition_problems
-from graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
-from graphs.inputs import Link, write_input
-from graphs.limits import LIMITS, Limits
-from graphs.order import cycles
-from graphs.problems import Problem, near, shown
-from graphs.reader import node_id_fault
+from weft.graphs.definitions import definition_problems
+from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
+from weft.graphs.inputs import Link, write_input
+from weft.graphs.limits import LIMITS, Limits
+from weft.graphs.order import cycles
+from weft.graphs.problems import Problem, near, shown
+from weft.graphs.reader import node_id_fault
 
 _MOST_SUGGESTIONS = 20  # looking for a near match costs time per node there is, so not for each of 10,000 links
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from graphs.jsontext import INT_MAX, INT_MIN
-from graphs.limits import LIMITS
-from graphs.problems import shown
+from weft.graphs.jsontext import INT_MAX, INT_MIN
+from weft.graphs.limits import LIMITS
+from weft.graphs.problems import shown
 
 ROOM = LIMITS.max_depth - 5
 """How deep a literal may nest: what stands around an input in a document takes the other five brackets."""

@@ -12,8 +12,8 @@ import re
 from itertools import accumulate
 from typing import Any, NoReturn
 
-from graphs.limits import LIMITS, Limits
-from graphs.problems import Code, Problem, WorkflowError, shown
+from weft.graphs.limits import LIMITS, Limits
+from weft.graphs.problems import Code, Problem, WorkflowError, shown
 
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 """Integers are those of 64 bits: what other languages and the cache's key format can hold."""

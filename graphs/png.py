@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
-from graphs.limits import LIMITS, Limits
+from weft.graphs.limits import LIMITS, Limits
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")

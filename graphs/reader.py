@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
-from graphs.inputs import Link, TooDeepError, literal, read_input
-from graphs.jsontext import read_json, refuse
-from graphs.limits import Limits
-from graphs.png import SIGNATURE, PngError, extract
-from graphs.problems import Code, Problem, WorkflowError, near, shown
+from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
+from weft.graphs.inputs import Link, TooDeepError, literal, read_input
+from weft.graphs.jsontext import read_json, refuse
+from weft.graphs.limits import Limits
+from weft.graphs.png import SIGNATURE, PngError, extract
+from weft.graphs.problems import Code, Problem, WorkflowError, near, shown
 
 FORMAT = 1
 NODE_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphs.limits import LIMITS
-from graphs.reader import DEFINITION_NAME, FORMAT, MODES, NODE_ID
+from weft.graphs.limits import LIMITS
+from weft.graphs.reader import DEFINITION_NAME, FORMAT, MODES, NODE_ID
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

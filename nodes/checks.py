@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from engine import NodeView, Problem
-from engine.declaring.node_type import NodeType
+from weft.engine import NodeView, Problem
+from weft.engine.declaring.node_type import NodeType
 
 BASE = "guidance:base"
 WRAPS = "guidance:wraps"

@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import NodeView, Problem
-from nodes.checks import techniques_wired
-from nodes.known import described_model, is_ours, sizes_at, sizes_of
+from weft.engine import NodeView, Problem
+from weft.nodes.checks import techniques_wired
+from weft.nodes.known import described_model, is_ours, sizes_at, sizes_of
 
 if TYPE_CHECKING:
-    from nodes.models.description import Description
+    from weft.nodes.models.description import Description
 
 PICTURES = {
     "controlnet": ("hint", False),
@@ -73,8 +73,8 @@ Fits = Callable[[str, Path, "Description"], "str | None"]
 
 def _net(technique: NodeView, run: _Wired, misfit: Fits) -> Iterator[Problem]:
     """A network, named by its loader, beside the model."""
-    from nodes.models.bundled import net_named
-    from nodes.models.errors import ModelError
+    from weft.nodes.models.bundled import net_named
+    from weft.nodes.models.errors import ModelError
 
     loaders = technique.sources("net")
     loader = technique.other(loaders[0][0]) if loaders else None
@@ -95,16 +95,16 @@ def _net(technique: NodeView, run: _Wired, misfit: Fits) -> Iterator[Problem]:
 
 
 def _controlnet(source: str, path: Path, model: Description) -> str | None:
-    from nodes.nets.files import describe_controlnet
-    from nodes.nets.fit import controlnet_misfit
+    from weft.nodes.nets.files import describe_controlnet
+    from weft.nodes.nets.fit import controlnet_misfit
 
     net = describe_controlnet(path)
     return controlnet_misfit(source, net.family, net.weights["controlnet"].config, model.weights["unet"].config)
 
 
 def _adapter(source: str, path: Path, model: Description) -> str | None:
-    from nodes.nets.files import describe_adapter
-    from nodes.nets.fit import adapter_channels, adapter_misfit
+    from weft.nodes.nets.files import describe_adapter
+    from weft.nodes.nets.fit import adapter_channels, adapter_misfit
 
     net = describe_adapter(path)
     channels = adapter_channels(net.weights["t2i_adapter"].config)
@@ -112,8 +112,8 @@ def _adapter(source: str, path: Path, model: Description) -> str | None:
 
 
 def _image_adapter(source: str, path: Path, model: Description) -> str | None:
-    from nodes.nets.fit import image_adapter_misfit
-    from nodes.nets.image_prompt import describe_image_adapter
+    from weft.nodes.nets.fit import image_adapter_misfit
+    from weft.nodes.nets.image_prompt import describe_image_adapter
 
     own = describe_image_adapter(path).weights["ip_adapter"].config
     unet = model.weights["unet"]

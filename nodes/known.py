@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import NodeView
-from engine.declaring.node_type import NodeType
-from nodes.checks import START, techniques_wired
+from weft.engine import NodeView
+from weft.engine.declaring.node_type import NodeType
+from weft.nodes.checks import START, techniques_wired
 
 if TYPE_CHECKING:
-    from nodes.models.description import Description
+    from weft.nodes.models.description import Description
 
 Sizes = tuple[tuple[int, int], ...]
 """Widths and heights in pixels, of which one is right; none where nothing is known."""
@@ -56,8 +56,8 @@ DRAWN = ("rectangle_mask", "ellipse_mask", "columns_mask")
 
 def described_model(view: NodeView, input: str = "model") -> Description | None:
     """What the files say of the model that comes to an input; None where they are not known, not here or not sound."""
-    from nodes.models.errors import ModelError
-    from nodes.models.locate import describe, locate
+    from weft.nodes.models.errors import ModelError
+    from weft.nodes.models.locate import describe, locate
 
     loader = _loader(view, input)
     source = loader.literals.get("source") if loader is not None else None
@@ -162,7 +162,7 @@ def _native(view: NodeView) -> Sizes:
 
 
 def _of_file(view: NodeView) -> Sizes:
-    from nodes.images.headers import ImageFileError, read_header
+    from weft.nodes.images.headers import ImageFileError, read_header
 
     source = view.literals.get("path")
     path = view.path(source) if isinstance(source, str) and source else None
@@ -179,4 +179,4 @@ def _of_file(view: NodeView) -> Sizes:
 
 def is_ours(function: object) -> bool:
     """Whether a node's function is of this package, so that what is said here of techniques holds."""
-    return str(getattr(function, "__module__", "")).startswith("nodes.")
+    return str(getattr(function, "__module__", "")).startswith("weft.nodes.")

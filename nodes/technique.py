@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from torch import Tensor
-
-    from nodes.sampling.rows import Rows
-    from nodes.sampling.run import Run, Step
-    from nodes.values import Conditioning, Latents
+    from weft.nodes.sampling.rows import Rows
+    from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.values import Conditioning, Latents
 
 
 AttentionOp = Literal["bias", "capture", "edit", "identity", "add"]

@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine import value
-from nodes.technique import Technique
+from weft.engine import value
+from weft.nodes.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.models.parts import Parts
+    from weft.nodes.models.parts import Parts
 
 Family = Literal["sd1", "sd2", "sdxl"]
 Prediction = Literal["epsilon", "v_prediction"]
@@ -77,20 +76,20 @@ class Model:
     @property
     def device(self) -> str:
         """The device on this machine: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
-        from nodes.models.device import resolve_device
+        from weft.nodes.models.device import resolve_device
 
         return resolve_device(self.device_choice)
 
     @property
     def dtype(self) -> str:
         """The denoiser's number format on this machine: ``float32``, ``float16`` or ``bfloat16``."""
-        from nodes.models.device import resolve_dtype
+        from weft.nodes.models.device import resolve_dtype
 
         return resolve_dtype(self.dtype_choice, self.device)
 
     def parts(self) -> Parts:
         """The live modules, each loaded when first asked for, held on the device while the result is referenced."""
-        from nodes.models.parts import Parts
+        from weft.nodes.models.parts import Parts
 
         return Parts(self)
 

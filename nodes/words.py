@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from engine import NodeView, Problem
-from graphs.problems import near
-from nodes.checks import BASE, WRAPS, techniques_wired
-from nodes.values import Conditioning
+from weft.engine import NodeView, Problem
+from weft.graphs.problems import near
+from weft.nodes.checks import BASE, WRAPS, techniques_wired
+from weft.nodes.values import Conditioning
 
 WORD = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
 """As CLIP's tokenizers divide a text, before they divide words."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from weft.engine import Cache, Catalogue, check, run
+from weft.nodes import load_model
+from weft.nodes.values import Model
 
-from engine import Cache, Catalogue, check, run
-from nodes import load_model
-from nodes.values import Model
 from tests.pasted import ROOT, block, module
 from tests.tiny import tiny_sd1
 
@@ -72,7 +72,7 @@ def test_the_pages_own_tests_pass(name: str, own_tests: ModuleType, model: Model
 
 def test_its_halves_add_up_in_a_window_and_cost_no_row(model: Model, catalogue: Catalogue) -> None:
     """Through the real loop: beside other terms, under a multistep scheduler, and counted at the denoiser."""
-    from nodes import cfg, denoise, encode_prompt
+    from weft.nodes import cfg, denoise, encode_prompt
 
     make: Any = technique(catalogue)
     base = cfg(encode_prompt(model, "a red circle"), scale=3.0)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 from typer.testing import CliRunner, Result
+from weft.server.cli.app import app
 
-from server.cli.app import app
 from tests.pasted import ROOT, block
 from tests.tiny import tiny_sd1
 
@@ -86,7 +86,7 @@ def test_the_workflow_has_nothing_wrong_but_a_model_that_is_missing(first: Path,
 
 def test_the_workflow_is_the_examples() -> None:
     """It is called the example, shortened: every node and wire of it is there with the same meaning."""
-    from graphs import examples
+    from weft.graphs import examples
 
     shown = json.loads(block(PAGE, "json", '"weft": 1'))["nodes"]
     example = json.loads(examples.path("text_to_image").read_text("utf-8"))["nodes"]

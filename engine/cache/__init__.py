@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cache.disk import DiskTier, files_in, files_in_place
-from engine.cache.memory import MemoryTier
-from engine.cache.trails import Trail, Trails
-from engine.filehash import remember_in
-from engine.values import Outputs
+from weft.engine.cache.disk import DiskTier, files_in, files_in_place
+from weft.engine.cache.memory import MemoryTier
+from weft.engine.cache.trails import Trail, Trails
+from weft.engine.filehash import remember_in
+from weft.engine.values import Outputs
 
 if TYPE_CHECKING:
-    from engine.events import Tier
+    from weft.engine.events import Tier
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB

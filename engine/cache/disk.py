@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.cache import codec
-from engine.cache.checksum import CHUNK, SIZE, Checksum, checksum
-from engine.filehash import content_hash
-from engine.values import Files, Outputs
+from weft.engine.cache import codec
+from weft.engine.cache.checksum import CHUNK, SIZE, Checksum, checksum
+from weft.engine.filehash import content_hash
+from weft.engine.values import Files, Outputs
 
 log = logging.getLogger("weft.cache")
 

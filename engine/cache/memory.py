@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.values import Outputs, Storage, measure
+from weft.engine.values import Outputs, Storage, measure
 
 
 @dataclass(slots=True)

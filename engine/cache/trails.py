@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.cache.disk import DiskTier
-from engine.cache.memory import MemoryTier
-from engine.values import nbytes
+from weft.engine.cache.disk import DiskTier
+from weft.engine.cache.memory import MemoryTier
+from weft.engine.values import nbytes
 
 HALF = 10
 """Bytes of a key that tell its base."""

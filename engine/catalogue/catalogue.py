@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.catalogue.code import code_fingerprint, folder_package
-from engine.declaring.node import Node
-from engine.declaring.node_type import NodeType
-from engine.surroundings import contained
-from graphs.problems import near
+from weft.engine.catalogue.code import code_fingerprint, folder_package
+from weft.engine.declaring.node import Node
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.surroundings import contained
+from weft.graphs.problems import near
 
 GROUP = "weft.nodes"
 
@@ -68,7 +68,7 @@ class Catalogue:
         catalogue = cls()
         found = {point.value: point.name for point in entry_points(group=GROUP)}
         # In a source tree that was not installed there is no entry point; its nodes are there all the same.
-        for module in dict.fromkeys(["nodes", *sorted(found)]):
+        for module in dict.fromkeys(["weft.nodes", *sorted(found)]):
             if module in found or importlib.util.find_spec(module) is not None:
                 catalogue._add_import(module, f"pack {found[module]!r}" if module in found else module)
         for folder in folders:

@@ -7,14 +7,13 @@ import inspect
 import os
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
-from engine.filehash import content_hash, folder_hash
+from weft.engine.filehash import content_hash, folder_hash
 
 FOLDER_PREFIX = "weft_nodes_"
-OWN_PACKAGES = frozenset({"engine", "graphs", "nodes", "server"})
-_ROOT = Path(__file__).parent.parent.parent
+OWN = "weft."
+"""How the names of our own modules begin."""
 
 
 def folder_package(path: str | os.PathLike[str]) -> str:
@@ -32,7 +31,7 @@ def code_fingerprint(fn: Any) -> str | None:
     module = sys.modules.get(fn.__module__)
     top = fn.__module__.partition(".")[0]
     file = getattr(module, "__file__", None)
-    if top in OWN_PACKAGES and file and _ROOT in Path(file).parents:
+    if fn.__module__.startswith(OWN):
         return None
     try:
         package = sys.modules.get(top)

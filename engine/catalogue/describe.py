@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from engine.declaring.node_type import NodeType
-from engine.declaring.ports import OutputPort, Port
-from engine.declaring.types import describe as type_text
-from engine.plain import canonical
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.ports import OutputPort, Port
+from weft.engine.declaring.types import describe as type_text
+from weft.engine.plain import canonical
 
 
 def describe_node(node_type: NodeType) -> dict[str, Any]:

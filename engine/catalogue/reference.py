@@ -1,4 +1,7 @@
-"""The node reference, generated from the code: `python -m engine.catalogue.reference docs/nodes.md` (and `--check` in CI)."""
+"""The node reference, generated from the code (and compared with it in CI, `--check`).
+
+python -m weft.engine.catalogue.reference docs/nodes.md
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,17 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from engine.catalogue.catalogue import Catalogue
-from engine.catalogue.code import OWN_PACKAGES
-from engine.catalogue.describe import json_default
-from engine.declaring.node_type import NodeType
-from engine.declaring.ports import Port
-from engine.declaring.types import describe
-from graphs.files import write_atomic
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.catalogue.code import OWN
+from weft.engine.catalogue.describe import json_default
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.ports import Port
+from weft.engine.declaring.types import describe
+from weft.graphs.files import write_atomic
 
 _HEAD = """# Nodes
 
-Generated from the nodes' signatures and docstrings by `python -m engine.catalogue.reference docs/nodes.md`; do not edit.
-`weft nodes NAME` shows the same for what is installed, packs included.
+Generated from the nodes' signatures and docstrings by `make docs`; do not edit. `weft nodes NAME` shows the same for what is installed, packs included.
 """
 
 
@@ -89,7 +91,7 @@ def _anchor(name: str) -> str:
 
 def own_nodes(catalogue: Catalogue) -> Catalogue:
     """The nodes of this package alone: the reference must not depend on which packs a machine has."""
-    own = (node_type for node_type in catalogue if node_type.fn.__module__.partition(".")[0] in OWN_PACKAGES)
+    own = (node_type for node_type in catalogue if node_type.fn.__module__.startswith(OWN))
     return Catalogue(own)
 
 
@@ -97,7 +99,7 @@ def main(arguments: list[str]) -> int:
     """`FILE` writes the reference, `FILE --check` only says (by exit code 1) whether it is as it would be written."""
     paths = [argument for argument in arguments if not argument.startswith("-")]
     if len(paths) != 1 or set(arguments) - {paths[0], "--check"}:
-        print("usage: python -m engine.catalogue.reference FILE [--check]", file=sys.stderr)
+        print("usage: python -m weft.engine.catalogue.reference FILE [--check]", file=sys.stderr)
         return 2
     path = Path(paths[0])
     catalogue = Catalogue.load()
@@ -109,7 +111,7 @@ def main(arguments: list[str]) -> int:
         return 1 if catalogue.failures else 0
     if path.is_file() and path.read_text("utf-8") == text:
         return 0
-    print(f"{path} is not what the code says: run python -m engine.catalogue.reference {path}", file=sys.stderr)
+    print(f"{path} is not what the code says: run python -m weft.engine.catalogue.reference {path}", file=sys.stderr)
     return 1
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
 
-from engine.catalogue.catalogue import Catalogue
-from engine.catalogue.describe import json_default
-from engine.declaring.node_type import NodeType
-from engine.declaring.ports import Port
-from engine.declaring.types import NoneType, describe, is_list, is_union, item_type
-from graphs.schema import document_schema
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.catalogue.describe import json_default
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.ports import Port
+from weft.engine.declaring.types import NoneType, describe, is_list, is_union, item_type
+from weft.graphs.schema import document_schema
 
 _LINK = {"$ref": "#/$defs/link"}
 _SIMPLE: dict[Any, dict[str, Any]] = {

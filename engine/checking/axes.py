@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.declaring.node_type import NodeType
-from graphs.document import Link, NodeSpec
-from graphs.inputs import links_in
-from graphs.problems import Problem, near
+from weft.engine.declaring.node_type import NodeType
+from weft.graphs.document import Link, NodeSpec
+from weft.graphs.inputs import links_in
+from weft.graphs.problems import Problem, near
 
 Axes = tuple[str, ...]
 """Axes, the outermost first."""

@@ -8,17 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from engine.catalogue.catalogue import Catalogue
-from engine.checking.axes import find_axes, has_maps
-from engine.checking.migrate import older_version
-from engine.declaring.context import resolve_input_path
-from engine.declaring.node_type import NodeType, NodeView
-from engine.declaring.ports import MISSING, OutputPort, Port, validate
-from engine.declaring.types import accepts, bind, describe, substitute
-from engine.errors import InputPathError
-from graphs.document import Link, NodeSpec, Workflow
-from graphs.order import topological
-from graphs.problems import Problem, near, shown
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.checking.axes import find_axes, has_maps
+from weft.engine.checking.migrate import older_version
+from weft.engine.declaring.context import resolve_input_path
+from weft.engine.declaring.node_type import NodeType, NodeView
+from weft.engine.declaring.ports import MISSING, OutputPort, Port, validate
+from weft.engine.declaring.types import accepts, bind, describe, substitute
+from weft.engine.errors import InputPathError
+from weft.graphs.document import Link, NodeSpec, Workflow
+from weft.graphs.order import topological
+from weft.graphs.problems import Problem, near, shown
 
 
 class _View:

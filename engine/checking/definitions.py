@@ -7,13 +7,13 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from engine.catalogue.catalogue import Catalogue
-from engine.declaring.ports import Port, input_port, validate
-from engine.declaring.types import accepts, describe
-from graphs.definitions import ABSENT, Inlined, Use
-from graphs.document import Workflow
-from graphs.inputs import Link
-from graphs.problems import Problem, near, shown
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.declaring.ports import Port, input_port, validate
+from weft.engine.declaring.types import accepts, describe
+from weft.graphs.definitions import ABSENT, Inlined, Use
+from weft.graphs.document import Workflow
+from weft.graphs.inputs import Link
+from weft.graphs.problems import Problem, near, shown
 
 _BASIC: dict[str, Any] = {
     "int": int, "float": float, "str": str, "bool": bool, "any": Any, "None": None, "list": list, "dict": dict,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.catalogue.catalogue import Catalogue
-from engine.declaring.node_type import NodeType
-from graphs.document import NodeSpec, Workflow
-from graphs.problems import Problem
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.declaring.node_type import NodeType
+from weft.graphs.document import NodeSpec, Workflow
+from weft.graphs.problems import Problem
 
 
 def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Problem]]:

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.catalogue.catalogue import Catalogue
-from engine.declaring.node_type import NodeType
-from engine.declaring.types import accepts, describe, has_typevar
-from graphs.definitions import ABSENT, Inlined, Use
-from graphs.document import NodeSpec, Workflow
-from graphs.inputs import Link, links_in
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.types import accepts, describe, has_typevar
+from weft.graphs.definitions import ABSENT, Inlined, Use
+from weft.graphs.document import NodeSpec, Workflow
+from weft.graphs.inputs import Link, links_in
 
 
 @dataclass(slots=True)

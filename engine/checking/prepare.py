@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.catalogue.catalogue import Catalogue, installed
-from engine.checking.checker import Checker
-from engine.checking.definitions import conflicts, interface_problems, relocated
-from engine.checking.migrate import migrate
-from engine.checking.modes import Applied, apply_modes
-from engine.checking.source import read_source
-from graphs.definitions import inline
-from graphs.document import Workflow
-from graphs.form import check_form
-from graphs.problems import Problem, WorkflowError, shown
+from weft.engine.catalogue.catalogue import Catalogue, installed
+from weft.engine.checking.checker import Checker
+from weft.engine.checking.definitions import conflicts, interface_problems, relocated
+from weft.engine.checking.migrate import migrate
+from weft.engine.checking.modes import Applied, apply_modes
+from weft.engine.checking.source import read_source
+from weft.graphs.definitions import inline
+from weft.graphs.document import Workflow
+from weft.graphs.form import check_form
+from weft.graphs.problems import Problem, WorkflowError, shown
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from graphs.document import Workflow
+from weft.graphs.document import Workflow
 
 Source = Any
 """A path, a document as JSON data, a Workflow or a Graph."""

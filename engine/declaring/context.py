@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import Cancelled, InputPathError
+from weft.engine.errors import Cancelled, InputPathError
 
 if TYPE_CHECKING:
-    from engine.cache.trails import Trails
+    from weft.engine.cache.trails import Trails
 
 OUT = "out"
 """Where files go when nobody says otherwise: a folder in the working directory."""

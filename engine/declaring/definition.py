@@ -21,13 +21,13 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, cast, get_args, get_origin, overload
 
-from engine.declaring.docstrings import parse_docstring
-from engine.declaring.node_type import default_output_name, is_named_tuple
-from engine.declaring.ports import Output, input_port
-from engine.declaring.types import NoneType, describe, has_typevar
-from graphs.builder import Graph, Handle, current_graph
-from graphs.document import Definition, DefinitionInput, DefinitionOutput
-from graphs.inputs import literal
+from weft.engine.declaring.docstrings import parse_docstring
+from weft.engine.declaring.node_type import default_output_name, is_named_tuple
+from weft.engine.declaring.ports import Output, input_port
+from weft.engine.declaring.types import NoneType, describe, has_typevar
+from weft.graphs.builder import Graph, Handle, current_graph
+from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput
+from weft.graphs.inputs import literal
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -19,11 +19,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
-from engine.declaring.context import Context
-from engine.declaring.node_type import NAME, CachePolicy, Flow, Migration, Needs, NodeType, Resource, StaticCheck
-from engine.declaring.ports import Lazy, Port
-from graphs.builder import Graph, current_graph
-from graphs.problems import near
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.node_type import NAME, CachePolicy, Flow, Migration, Needs, NodeType, Resource, StaticCheck
+from weft.engine.declaring.ports import Lazy, Port
+from weft.graphs.builder import Graph, current_graph
+from weft.graphs.problems import near
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin
 
-from engine.declaring.context import Context
-from engine.declaring.docstrings import parse_docstring
-from engine.declaring.ports import MISSING, Output, OutputPort, Port, input_port
-from engine.declaring.types import NoneType, has_typevar, is_list, is_union, item_type, without_none
-from graphs.builder import Graph
-from graphs.problems import Problem
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.docstrings import parse_docstring
+from weft.engine.declaring.ports import MISSING, Output, OutputPort, Port, input_port
+from weft.engine.declaring.types import NoneType, has_typevar, is_list, is_union, item_type, without_none
+from weft.graphs.builder import Graph
+from weft.graphs.problems import Problem
 
 CachePolicy = Literal["pure", "never"]
 Resource = Literal["cpu", "io", "device"]

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
-from engine.declaring.types import NoneType, describe, has_typevar, is_list, is_union, item_type, without_none
-from graphs.problems import Code, near, shown
+from weft.engine.declaring.types import NoneType, describe, has_typevar, is_list, is_union, item_type, without_none
+from weft.graphs.problems import Code, near, shown
 
 T = TypeVar("T")
 

@@ -15,11 +15,11 @@ import os
 import threading
 import weakref
 
-from engine.cache import Cache
-from engine.cache.memory import MemoryTier
-from engine.isolation.executor import Isolated, IsolatedCache
-from engine.isolation.parcels import Resident
-from engine.isolation.supervisor import Limits, Worker
+from weft.engine.cache import Cache
+from weft.engine.cache.memory import MemoryTier
+from weft.engine.isolation.executor import Isolated, IsolatedCache
+from weft.engine.isolation.parcels import Resident
+from weft.engine.isolation.supervisor import Limits, Worker
 
 __all__ = ["Isolated", "Limits", "Resident", "Worker", "Workers", "default_workers"]
 

@@ -9,22 +9,22 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engine.cache import Cache, codec
-from engine.cache.memory import MemoryTier
-from engine.catalogue.code import FOLDER_PREFIX, code_fingerprint
-from engine.declaring.context import Context
-from engine.declaring.node_type import NodeType
-from engine.errors import Cancelled, Elsewhere
-from engine.isolation.parcels import Parcel, Resident, holds_resident, next_serial, pack, storable, unpack_outputs
-from engine.isolation.supervisor import Call, Worker, forget
-from engine.isolation.wire import Body
-from engine.planning.expansion import Expansion
-from engine.running.executor import Done, Task
-from engine.surroundings import Surroundings
-from engine.values import Outputs
+from weft.engine.cache import Cache, codec
+from weft.engine.cache.memory import MemoryTier
+from weft.engine.catalogue.code import FOLDER_PREFIX, code_fingerprint
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.errors import Cancelled, Elsewhere
+from weft.engine.isolation.parcels import Parcel, Resident, holds_resident, next_serial, pack, storable, unpack_outputs
+from weft.engine.isolation.supervisor import Call, Worker, forget
+from weft.engine.isolation.wire import Body
+from weft.engine.planning.expansion import Expansion
+from weft.engine.running.executor import Done, Task
+from weft.engine.surroundings import Surroundings
+from weft.engine.values import Outputs
 
 if TYPE_CHECKING:
-    from engine.events import Tier
+    from weft.engine.events import Tier
 
 
 class Isolated:

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from engine.cache import codec
-from engine.declaring.ports import Lazy
-from engine.isolation.wire import Body
-from engine.running.executor import Task
-from engine.values import type_named
+from weft.engine.cache import codec
+from weft.engine.declaring.ports import Lazy
+from weft.engine.isolation.wire import Body
+from weft.engine.running.executor import Task
+from weft.engine.values import type_named
 
 _VALUE, _RESIDENT, _LAZY, _LIST, _TUPLE = range(5)
 

@@ -21,14 +21,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import Cancelled, Elsewhere
-from engine.isolation.parcels import Address
-from engine.isolation.wire import Body, Channel
+from weft.engine.errors import Cancelled, Elsewhere
+from weft.engine.isolation.parcels import Address
+from weft.engine.isolation.wire import Body, Channel
 
 _BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from engine.isolation.worker import main
+from weft.engine.isolation.worker import main
 main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
 """
 _TAIL_LINES = 60

@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgpack
-
-from engine.cache.codec import Body, Buffer
+from weft.engine.cache.codec import Body, Buffer
 
 _HEADER = struct.Struct("<IQB")
 _NONE, _INLINE, _SHARED = range(3)

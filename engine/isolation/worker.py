@@ -26,18 +26,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.cache.trails import Trails
-from engine.catalogue.code import code_fingerprint, folder_package
-from engine.declaring.context import CancelToken, Context
-from engine.declaring.node import Node
-from engine.declaring.node_type import NodeType
-from engine.declaring.ports import Lazy
-from engine.errors import Cancelled, NodeError
-from engine.isolation.parcels import Address, pack_outputs, unpack
-from engine.isolation.wire import Body, Channel
-from engine.planning.expansion import Expansion
-from engine.running.executor import Done, Executor, Task
-from engine.running.in_process import InProcess
+from weft.engine.cache.trails import Trails
+from weft.engine.catalogue.code import code_fingerprint, folder_package
+from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.node import Node
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.ports import Lazy
+from weft.engine.errors import Cancelled, NodeError
+from weft.engine.isolation.parcels import Address, pack_outputs, unpack
+from weft.engine.isolation.wire import Body, Channel
+from weft.engine.planning.expansion import Expansion
+from weft.engine.running.executor import Done, Executor, Task
+from weft.engine.running.in_process import InProcess
 
 BEAT_SECONDS = 0.25
 

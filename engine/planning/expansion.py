@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.declaring.node_type import NodeType
-from engine.declaring.ports import OutputPort
-from engine.plain import canonical, pack
-from graphs.builder import Graph
-from graphs.definitions import inline
-from graphs.document import Link, NodeSpec, Workflow
-from graphs.limits import LIMITS
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.ports import OutputPort
+from weft.engine.plain import canonical, pack
+from weft.graphs.builder import Graph
+from weft.graphs.definitions import inline
+from weft.graphs.document import Link, NodeSpec, Workflow
+from weft.graphs.limits import LIMITS
 
 Place = tuple[str, int | None]
 """An input, or one item of an input that is a list."""

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from engine.declaring.context import resolve_input_path
-from engine.declaring.node_type import NodeType
-from engine.declaring.ports import MISSING
-from engine.filehash import content_hash
-from graphs.inputs import links_in
+from weft.engine.declaring.context import resolve_input_path
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.ports import MISSING
+from weft.engine.filehash import content_hash
+from weft.graphs.inputs import links_in
 
 
 def fingerprint(

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.declaring.node_type import NodeType
-from engine.declaring.ports import MISSING, Port, normal
-from engine.plain import canonical, pack
-from graphs.document import Link
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.ports import MISSING, Port, normal
+from weft.engine.plain import canonical, pack
+from weft.graphs.document import Link
 
 _LITERAL, _LINK, _LIST = 0, 1, 2
 

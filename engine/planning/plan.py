@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.catalogue.catalogue import Catalogue
-from engine.checking.axes import GATHER, find_axes, gathered, has_maps
-from engine.declaring.node_type import NodeType
-from engine.errors import NodeError
-from engine.planning.fingerprint import fingerprint
-from engine.planning.keys import TypeSignature, node_key, normal_inputs
-from engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
-from graphs.document import Definition, Link, NodeSpec, Workflow
-from graphs.inputs import links_in
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.checking.axes import GATHER, find_axes, gathered, has_maps
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.errors import NodeError
+from weft.engine.planning.fingerprint import fingerprint
+from weft.engine.planning.keys import TypeSignature, node_key, normal_inputs
+from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
+from weft.graphs.document import Definition, Link, NodeSpec, Workflow
+from weft.graphs.inputs import links_in
 
 if TYPE_CHECKING:
     pass

@@ -8,9 +8,9 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from engine.checking.axes import GATHER
-from engine.planning.plan import Plan
-from graphs.document import Link, Workflow
+from weft.engine.checking.axes import GATHER
+from weft.engine.planning.plan import Plan
+from weft.graphs.document import Link, Workflow
 
 PACKAGES = ("weft", "torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
 
@@ -41,7 +41,7 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 
 def _seeds(step: object) -> dict[str, int]:
-    from engine.planning.steps import Step
+    from weft.engine.planning.steps import Step
 
     assert isinstance(step, Step)
     seeds = {}

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.checking.axes import Maps, Region
-from engine.declaring.node_type import NodeType
-from graphs.document import NodeSpec
+from weft.engine.checking.axes import Maps, Region
+from weft.engine.declaring.node_type import NodeType
+from weft.graphs.document import NodeSpec
 
 if TYPE_CHECKING:
-    from engine.events import Tier
+    from weft.engine.events import Tier
 
 IDLE, WAITING, READY, RUNNING, UNFOLDED, DONE, DROPPED = range(7)
 """What became of a step: nobody asked for it; it lacks inputs; ...; its result is held; nobody needs that any more."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from engine.checking.axes import GATHER, has_maps
-from engine.checking.prepare import prepare
-from engine.declaring.ports import MISSING
-from engine.planning.expansion import Expansion, given_key, given_type
-from engine.planning.plan import Plan, map_scope, reachable
-from engine.planning.steps import Scope, Step
-from engine.values import Outputs
-from graphs.document import Link, NodeSpec, Workflow
+from weft.engine.checking.axes import GATHER, has_maps
+from weft.engine.checking.prepare import prepare
+from weft.engine.declaring.ports import MISSING
+from weft.engine.planning.expansion import Expansion, given_key, given_type
+from weft.engine.planning.plan import Plan, map_scope, reachable
+from weft.engine.planning.steps import Scope, Step
+from weft.engine.values import Outputs
+from weft.graphs.document import Link, NodeSpec, Workflow
 
 Give = Callable[[Step, Any], None]
 """Takes a step that stands for a value, and the value."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.checking.axes import GATHER
-from engine.planning.plan import Plan
-from engine.planning.steps import DONE, Step
-from engine.running.held import Held
-from engine.running.reporter import Reporter
-from engine.values import Outputs
+from weft.engine.checking.axes import GATHER
+from weft.engine.planning.plan import Plan
+from weft.engine.planning.steps import DONE, Step
+from weft.engine.running.held import Held
+from weft.engine.running.reporter import Reporter
+from weft.engine.values import Outputs
 
 
 class Audience:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.declaring.node_type import NodeType
-from engine.declaring.ports import Lazy, validate
-from engine.planning.plan import Plan
-from engine.planning.steps import DONE, Scope, Step
-from engine.running.lanes import Lane
-from engine.values import Outputs
-from graphs.document import Link
-from graphs.inputs import links_in
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.ports import Lazy, validate
+from weft.engine.planning.plan import Plan
+from weft.engine.planning.steps import DONE, Scope, Step
+from weft.engine.running.lanes import Lane
+from weft.engine.values import Outputs
+from weft.graphs.document import Link
+from weft.graphs.inputs import links_in
 
 
 @dataclass(eq=False, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 
-from engine.errors import Cancelled
-from engine.running.calls import Demand
-from engine.running.executor import Done
-from engine.running.held import Held
-from engine.running.lanes import Lane, Lanes
-from engine.running.waiting import Waiting
+from weft.engine.errors import Cancelled
+from weft.engine.running.calls import Demand
+from weft.engine.running.executor import Done
+from weft.engine.running.held import Held
+from weft.engine.running.lanes import Lane, Lanes
+from weft.engine.running.waiting import Waiting
 
 
 class Demands:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.declaring.context import Context
-from engine.declaring.node_type import NodeType
-from engine.errors import Cancelled
-from engine.planning.expansion import Expansion
-from engine.surroundings import Surroundings
-from graphs.builder import Graph
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.errors import Cancelled
+from weft.engine.planning.expansion import Expansion
+from weft.engine.surroundings import Surroundings
+from weft.graphs.builder import Graph
 
 
 @dataclass(slots=True)

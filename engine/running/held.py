@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.planning.plan import Plan
-from engine.planning.steps import DONE, DROPPED, Scope, Step
-from engine.values import Outputs, nbytes
+from weft.engine.planning.plan import Plan
+from weft.engine.planning.steps import DONE, DROPPED, Scope, Step
+from weft.engine.values import Outputs, nbytes
 
 
 class Held:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.errors import Cancelled
-from engine.planning.expansion import Expansion
-from engine.running.executor import Done, Task, call
-from engine.surroundings import Surroundings
-from graphs.builder import Graph
+from weft.engine.errors import Cancelled
+from weft.engine.planning.expansion import Expansion
+from weft.engine.running.executor import Done, Task, call
+from weft.engine.surroundings import Surroundings
+from weft.graphs.builder import Graph
 
 
 class InProcess:

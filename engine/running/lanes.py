@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.declaring.node_type import NodeType
+from weft.engine.declaring.node_type import NodeType
 
 if TYPE_CHECKING:
-    from engine.planning.steps import Rank
+    from weft.engine.planning.steps import Rank
 
 Entry = tuple["Rank", int, "Rank", int]
 """What is compared: what is finished first, how much memory it frees (negative), the order in the graph, the number."""

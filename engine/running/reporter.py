@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.checking.axes import GATHER
-from engine.errors import NodeError
-from engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
-from engine.planning.plan import Plan
-from engine.planning.steps import IDLE, Scope, Step
+from weft.engine.checking.axes import GATHER
+from weft.engine.errors import NodeError
+from weft.engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
+from weft.engine.planning.plan import Plan
+from weft.engine.planning.steps import IDLE, Scope, Step
 
 if TYPE_CHECKING:
-    from engine.events import Tier
+    from weft.engine.events import Tier
 
 
 @dataclass(slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.declaring.node_type import NodeType
-from engine.errors import NodeError
-from engine.values import Files, Outputs
-from graphs.problems import near
+from weft.engine.declaring.node_type import NodeType
+from weft.engine.errors import NodeError
+from weft.engine.values import Files, Outputs
+from weft.graphs.problems import near
 
 
 @dataclass(frozen=True, slots=True)

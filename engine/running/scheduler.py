@@ -11,23 +11,23 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from engine.cache import Cache
-from engine.declaring.context import CancelToken, Context
-from engine.errors import Cancelled
-from engine.events import Emitter, Tier
-from engine.planning.expansion import Expansion
-from engine.planning.plan import Plan
-from engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
-from engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
-from engine.running.audience import Audience
-from engine.running.calls import Demand, Inputs, as_outputs
-from engine.running.demands import Demands
-from engine.running.executor import Done, Executor, Task, call
-from engine.running.held import Held
-from engine.running.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
-from engine.running.reporter import Reporter
-from engine.running.waiting import Waiting
-from engine.values import Outputs
+from weft.engine.cache import Cache
+from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.errors import Cancelled
+from weft.engine.events import Emitter, Tier
+from weft.engine.planning.expansion import Expansion
+from weft.engine.planning.plan import Plan
+from weft.engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
+from weft.engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
+from weft.engine.running.audience import Audience
+from weft.engine.running.calls import Demand, Inputs, as_outputs
+from weft.engine.running.demands import Demands
+from weft.engine.running.executor import Done, Executor, Task, call
+from weft.engine.running.held import Held
+from weft.engine.running.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
+from weft.engine.running.reporter import Reporter
+from weft.engine.running.waiting import Waiting
+from weft.engine.values import Outputs
 
 
 class StaleHit(Exception):  # noqa: N818

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from engine.events import Tier
-from engine.planning.plan import Plan
-from engine.planning.steps import DONE, DROPPED, IDLE, READY, UNFOLDED, WAITING, Step
-from engine.running.calls import Demand
-from engine.running.held import Held
-from engine.running.lanes import Lanes
-from engine.running.reporter import Reporter
+from weft.engine.events import Tier
+from weft.engine.planning.plan import Plan
+from weft.engine.planning.steps import DONE, DROPPED, IDLE, READY, UNFOLDED, WAITING, Step
+from weft.engine.running.calls import Demand
+from weft.engine.running.held import Held
+from weft.engine.running.lanes import Lanes
+from weft.engine.running.reporter import Reporter
 
 Follower = int | Demand
 """A step by its number, or a running node that asked for a lazy input."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphs.document import NodeSpec, Workflow
-from graphs.drawing import palette, text
-from graphs.drawing.marks import Mark, Marks
-from graphs.drawing.shapes import Describe, NodeShape, PortShape
-from graphs.inputs import Link, links_in, write_input
+from weft.graphs.document import NodeSpec, Workflow
+from weft.graphs.drawing import palette, text
+from weft.graphs.drawing.marks import Mark, Marks
+from weft.graphs.drawing.shapes import Describe, NodeShape, PortShape
+from weft.graphs.inputs import Link, links_in, write_input
 
 TITLE, SMALL, BODY = 13.0, 10.5, 11.5
 """Font sizes in pixels."""

@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from graphs.drawing.boxes import Box, Wire
-from graphs.order import topological
+from weft.graphs.drawing.boxes import Box, Wire
+from weft.graphs.order import topological
 
 _MOST_PASSES = 40_000  # places for passing links; beyond this they run straight
 

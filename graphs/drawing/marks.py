@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from graphs.drawing import palette
+from weft.graphs.drawing import palette
 
 State = Literal["ran", "cached", "failed", "unfinished"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from graphs.drawing.layers import Item, Join
+from weft.graphs.drawing.layers import Item, Join
 
 _BOX_GAP, _PASS_GAP = 30.0, 16.0
 _SWEEPS = 12

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from graphs.drawing import palette, text
-from graphs.drawing.boxes import BODY, HEADER, LINE, PAD, SMALL, TITLE, Box, Port, Value
-from graphs.drawing.scene import CAPTION, HEADING, MARGIN, Curve, Point, Scene
+from weft.graphs.drawing import palette, text
+from weft.graphs.drawing.boxes import BODY, HEADER, LINE, PAD, SMALL, TITLE, Box, Port, Value
+from weft.graphs.drawing.scene import CAPTION, HEADING, MARGIN, Curve, Point, Scene
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

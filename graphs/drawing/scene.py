@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphs.document import Workflow
-from graphs.drawing import palette, text
-from graphs.drawing.boxes import BODY, SMALL, Box, Wire, make_boxes
-from graphs.drawing.layers import Item, make_layers
-from graphs.drawing.marks import Marks
-from graphs.drawing.place import place
-from graphs.drawing.shapes import Describe
+from weft.graphs.document import Workflow
+from weft.graphs.drawing import palette, text
+from weft.graphs.drawing.boxes import BODY, SMALL, Box, Wire, make_boxes
+from weft.graphs.drawing.layers import Item, make_layers
+from weft.graphs.drawing.marks import Marks
+from weft.graphs.drawing.place import place
+from weft.graphs.drawing.shapes import Describe
 
 Point = tuple[float, float]
 

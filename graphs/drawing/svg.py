@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from html import escape
 
-from graphs.drawing import palette, text
-from graphs.drawing.boxes import BODY, HEADER, LINE, PAD, SMALL, TITLE, Box, Port, Value
-from graphs.drawing.scene import CAPTION, HEADING, MARGIN, Curve, Scene
+from weft.graphs.drawing import palette, text
+from weft.graphs.drawing.boxes import BODY, HEADER, LINE, PAD, SMALL, TITLE, Box, Port, Value
+from weft.graphs.drawing.scene import CAPTION, HEADING, MARGIN, Curve, Scene
 
 _FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from graphs.document import Workflow
-from graphs.problems import Problem, WorkflowError, near, shown
+from weft.graphs.document import Workflow
+from weft.graphs.problems import Problem, WorkflowError, near, shown
 
 
 def names() -> list[str]:

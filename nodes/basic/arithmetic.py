@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from engine import node
+from weft.engine import node
 
 _LOW, _HIGH = -(2**63), 2**63 - 1
 

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from engine import Lazy, Range, node
+from weft.engine import Lazy, Range, node
 
 T = TypeVar("T")
 _RELATIONS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-from engine import NodeView, Problem, Range, node
-from nodes.images.scaling import MAX_SIDE
-from nodes.values import Image, Mask
+from weft.engine import NodeView, Problem, Range, node
+from weft.nodes.images.scaling import MAX_SIDE
+from weft.nodes.values import Image, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ def columns_mask(width: Side, height: Side, start: Share = 0.0, end: Share = 1.0
         end: where it ends, as a fraction of the width.
         invert: 0 in the range and 1 in the others instead.
     """
-    from nodes.images.headers import check_pixels
+    from weft.nodes.images.headers import check_pixels
 
     check_pixels(width, height, "the mask would have")
     row = _inside(width, start, end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from engine import Widget, node
+from weft.engine import Widget, node
 
 
 @node("integer", category="values")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine import Context, node
-from nodes.values import Image, Latents, Model
+from weft.engine import Context, node
+from weft.nodes.values import Image, Latents, Model
 
 
 @node("decode", category="latents", resource="device")
@@ -26,8 +26,7 @@ def decode(
         circular: the right edge goes on at the left one, so that no seam shows there (see `multidiffusion`).
     """
     import torch
-
-    from nodes.sampling.vae import decode_latents
+    from weft.nodes.sampling.vae import decode_latents
 
     ctx = ctx or Context()
     samples = latents.samples

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from engine import Context, NodeView, Problem, Range, Widget, node
-from nodes.checks import check_techniques
-from nodes.fitting import check_fit
-from nodes.values import Control, Guidance, Latents, Mask, Model, Trajectory
+from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.nodes.checks import check_techniques
+from weft.nodes.fitting import check_fit
+from weft.nodes.values import Control, Guidance, Latents, Mask, Model, Trajectory
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.models.parts import Parts
-    from nodes.sampling.resume import Resume
-    from nodes.sampling.run import Step
-    from nodes.technique import Technique
+    from weft.nodes.models.parts import Parts
+    from weft.nodes.sampling.resume import Resume
+    from weft.nodes.sampling.run import Step
+    from weft.nodes.technique import Technique
 
 SchedulerName = Literal[
     "default",
@@ -112,13 +111,12 @@ def denoise(
             (`encode_masked_image`).
     """
     import torch
-
-    from nodes.models.parts import place_of
-    from nodes.models.text import unconditional
-    from nodes.sampling.loop import denoise_loop
-    from nodes.sampling.noise import draw, generators
-    from nodes.sampling.run import Run
-    from nodes.sampling.schedule import Schedule, build_scheduler
+    from weft.nodes.models.parts import place_of
+    from weft.nodes.models.text import unconditional
+    from weft.nodes.sampling.loop import denoise_loop
+    from weft.nodes.sampling.noise import draw, generators
+    from weft.nodes.sampling.run import Run
+    from weft.nodes.sampling.schedule import Schedule, build_scheduler
 
     ctx = ctx or Context()
     guidance = [guidance] if isinstance(guidance, Guidance) else list(guidance)
@@ -179,7 +177,7 @@ class _Watch:
         self._ctx.progress(step.index + 1, step.calls)
         if self._ctx.wants_preview():
             if self._previewer is None:
-                from nodes.sampling.preview import Previewer
+                from weft.nodes.sampling.preview import Previewer
 
                 self._previewer = Previewer(self._parts.vae)
             self._ctx.preview(*self._previewer(step.x0(prediction)))
@@ -240,7 +238,7 @@ def size_conditioning(model: Model, rows: int, columns: int) -> Tensor | None:
 
 def resuming(model: Model, ctx: Context) -> Resume | None:
     """How a run of this model goes on from earlier ones; None where nothing is kept between runs."""
-    from nodes.sampling.resume import Resume
+    from weft.nodes.sampling.resume import Resume
 
     if ctx.trails is None:
         return None
@@ -257,7 +255,7 @@ def _inpainting(
     device: Any,
 ) -> list[Technique]:
     """The technique that the mask asks for on this model."""
-    from nodes.sampling.inpaint import KeepUnmasked, MaskChannels, latent_mask
+    from weft.nodes.sampling.inpaint import KeepUnmasked, MaskChannels, latent_mask
 
     channels = model.unet_channels == 2 * model.latent_channels + 1
     if masked is not None and not channels:

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from engine import Context, NodeView, Problem, Widget, node
-from nodes.values import Image
+from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.values import Image
 
 RULE = "shapes"
 EXAMPLE = "depth-anything/Depth-Anything-V2-Small-hf"
 
 
 def _fingerprint(model: str, device: str = "auto", **_: Any) -> str:
-    from nodes.hints.models import find, fingerprint
-    from nodes.models.device import machine_hint
+    from weft.nodes.hints.models import find, fingerprint
+    from weft.nodes.models.device import machine_hint
 
     return RULE if model == RULE else f"{fingerprint(find(model, EXAMPLE))}:{machine_hint(device)}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from nodes.hints.models import find
-    from nodes.models.errors import ModelError
+    from weft.nodes.hints.models import find
+    from weft.nodes.models.errors import ModelError
 
     model = view.literals.get("model")
     if not isinstance(model, str) or model == RULE:
@@ -56,10 +56,9 @@ def depth(
         device: auto, cpu, cuda, cuda:N or mps.
     """
     import torch
-
-    from nodes.hints import arrays, flat, models
-    from nodes.hints.depth import nearness
-    from nodes.models.device import resolve_device
+    from weft.nodes.hints import arrays, flat, models
+    from weft.nodes.hints.depth import nearness
+    from weft.nodes.models.device import resolve_device
 
     if model == RULE:
         return arrays.each(image, flat.backdrop_depth)

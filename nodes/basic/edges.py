@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from engine import NodeView, Problem, Range, node
-from nodes.values import Image
+from weft.engine import NodeView, Problem, Range, node
+from weft.nodes.values import Image
 
 Threshold = Annotated[float, Range(0.0, 2040.0)]
 
@@ -33,7 +33,7 @@ def canny(
         high: an edge begins where its gradient is above this.
         blur: standard deviation in pixels of a Gaussian that comes first, against noise; 0 is none.
     """
-    from nodes.hints import arrays, edges
+    from weft.nodes.hints import arrays, edges
 
     if low > high:
         raise ValueError(f"low ({low}) is above high ({high})")
@@ -54,7 +54,7 @@ def soft_edge(
         scales: how many Gaussians; more see coarse forms better and draw wider lines.
         gain: brightness; at 1 a step from black to white gives white, at 2 one of half that height does.
     """
-    from nodes.hints import arrays, edges
+    from weft.nodes.hints import arrays, edges
 
     return arrays.each(image, lambda picture: edges.soft(picture, scales, gain))
 
@@ -76,6 +76,6 @@ def scribble(
         shortest: lines below this length, as a share of the longer side, are left out.
         width: of the lines in pixels.
     """
-    from nodes.hints import arrays, edges
+    from weft.nodes.hints import arrays, edges
 
     return arrays.each(image, lambda picture: edges.scribble(picture, contrast, blur, shortest, width))

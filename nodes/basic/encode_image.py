@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from engine import Context, Range, Widget, node
-from nodes.values import Image, Latents, Mask, Model
+from weft.engine import Context, Range, Widget, node
+from weft.nodes.values import Image, Latents, Mask, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,9 +79,8 @@ def clean_latents(model: Model, image: Image | None, latents: Latents | None, ct
 
 def _encode(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Latents:
     import torch
-
-    from nodes.sampling.noise import generators
-    from nodes.sampling.vae import encode_pixels
+    from weft.nodes.sampling.noise import generators
+    from weft.nodes.sampling.vae import encode_pixels
 
     scale = model.scale_factor
     height, width = pixels.shape[1:3]

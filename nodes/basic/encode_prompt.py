@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from engine import Context, Range, Widget, node
-from nodes.values import Conditioning, Model
+from weft.engine import Context, Range, Widget, node
+from weft.nodes.values import Conditioning, Model
 
 
 @node("encode_prompt", category="prompt", resource="device")
@@ -24,7 +24,7 @@ def encode_prompt(
         text: the prompt.
         clip_skip: how many of the text encoder's last layers to leave out; some checkpoints were trained with 1.
     """
-    from nodes.models.text import encode
+    from weft.nodes.models.text import encode
 
     ctx = ctx or Context()
     with model.parts() as parts:

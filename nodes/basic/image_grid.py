@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Annotated
 
-from engine import NodeView, Problem, Range, Widget, node
-from nodes.images.colour import colour_problems, parse_colour
-from nodes.values import Image
+from weft.engine import NodeView, Problem, Range, Widget, node
+from weft.nodes.images.colour import colour_problems, parse_colour
+from weft.nodes.values import Image
 
 
 def _check_colour(view: NodeView) -> Iterator[Problem]:
@@ -33,8 +33,7 @@ def image_grid(
         background: colour of gaps and empty cells: #rrggbb, or black, white or gray.
     """
     import torch
-
-    from nodes.images.headers import check_pixels
+    from weft.nodes.images.headers import check_pixels
 
     cells = [pixels for image in images for pixels in image.pixels]
     if not cells:

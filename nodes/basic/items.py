@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar, cast
 
-from engine import Output, Range, node
+from weft.engine import Output, Range, node
 
 T = TypeVar("T")
 

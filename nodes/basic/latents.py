@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from engine import Range, node
-from nodes.values import Latents, Mask
+from weft.engine import Range, node
+from weft.nodes.values import Latents, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ def blend(
     one, other = _paired(one, other, "b")
     mixed = torch.lerp(one, other, amount) if mode == "linear" else _spherical(one, other, amount)
     if mask is not None:
-        from nodes.images.scaling import resize_pixels
+        from weft.nodes.images.scaling import resize_pixels
 
         weight = resize_pixels(mask.pixels, one.shape[3], one.shape[2], "bilinear")[:, None]
         weight, mixed = _paired(weight, mixed, "the mask")

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from engine import Context, NodeView, Problem, Widget, node
-from nodes.images.colour import colour_problems, parse_colour
-from nodes.values import Image, Mask
+from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.images.colour import colour_problems, parse_colour
+from weft.nodes.values import Image, Mask
 
 if TYPE_CHECKING:
-    from nodes.images.reading import Picture
+    from weft.nodes.images.reading import Picture
 
 Channel = Literal["luminance", "alpha", "red", "green", "blue"]
 
 
 def _fingerprint(path: str) -> str:
     """The file's content hash: a changed file is read again, one that was only touched is not."""
-    from engine.filehash import content_hash
+    from weft.engine.filehash import content_hash
 
     return content_hash(path)
 
@@ -27,7 +27,7 @@ def _check_colour(view: NodeView) -> Iterator[Problem]:
 
 
 def _read(path: str, ctx: Context | None) -> Picture:
-    from nodes.images.reading import read_picture
+    from weft.nodes.images.reading import read_picture
 
     return read_picture((ctx or Context()).resolve_input_path(path))
 
@@ -74,8 +74,7 @@ def load_mask(
     """
     import numpy as np
     import torch
-
-    from nodes.images.colour import LUMINANCE
+    from weft.nodes.images.colour import LUMINANCE
 
     colour, alpha = _read(path, ctx)
     if channel == "alpha":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from engine import Context, NodeView, Problem, Widget, node
-from nodes.values import Model
+from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.values import Model
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 PredictionChoice = Literal["auto", "epsilon", "v_prediction"]
@@ -14,15 +14,15 @@ PredictionChoice = Literal["auto", "epsilon", "v_prediction"]
 
 def _fingerprint(source: str, dtype: str = "auto", device: str = "auto", **_: Any) -> str:
     """The model's content; and what ``auto`` will mean here, since float16 results are not those of float32."""
-    from nodes.models.device import machine_hint
-    from nodes.models.locate import locate, weights_fingerprint
+    from weft.nodes.models.device import machine_hint
+    from weft.nodes.models.locate import locate, weights_fingerprint
 
     return f"{weights_fingerprint(locate(source))}:{machine_hint(device)}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from nodes.models.errors import ModelError
-    from nodes.models.locate import BUNDLED, describe, locate
+    from weft.nodes.models.errors import ModelError
+    from weft.nodes.models.locate import BUNDLED, describe, locate
 
     literals = view.literals
     device = literals.get("device")
@@ -79,9 +79,9 @@ def load_model(
         prediction: what the denoiser predicts, where the files are silent or wrong. Single files of SD 2.x do not say:
             auto takes v_prediction for them.
     """
-    from nodes.models.build import verify
-    from nodes.models.device import resolve_device, resolve_dtype
-    from nodes.models.locate import describe, locate, weights_fingerprint
+    from weft.nodes.models.build import verify
+    from weft.nodes.models.device import resolve_device, resolve_dtype
+    from weft.nodes.models.locate import describe, locate, weights_fingerprint
 
     ctx = ctx or Context()
     located = locate(source, access="download", allowed=lambda path: ctx.resolve_input_path(path))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from engine import NodeView, Problem, Range, node
-from graphs import Graph
+from weft.engine import NodeView, Problem, Range, node
+from weft.graphs import Graph
 
 T = TypeVar("T")
 _PLAIN = (str, int, float, bool, type(None))

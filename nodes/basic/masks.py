@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from engine import Range, node
-from nodes.images.scaling import MAX_SIDE
-from nodes.values import Image, Mask
+from weft.engine import Range, node
+from weft.nodes.images.scaling import MAX_SIDE
+from weft.nodes.values import Image, Mask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +84,7 @@ def image_to_mask(image: Image, channel: Literal["luminance", "red", "green", "b
         channel: luminance (0.299 red + 0.587 green + 0.114 blue) or one colour.
     """
     import torch
-
-    from nodes.images.colour import LUMINANCE
+    from weft.nodes.images.colour import LUMINANCE
 
     if channel == "luminance":
         return Mask((image.pixels @ torch.tensor(LUMINANCE)).clamp(0, 1))
@@ -209,7 +208,7 @@ def composite(base: Image, top: Image, mask: Mask) -> Image:
 
 def _box(width: int, height: int, left: int, top: int, right: int, bottom: int) -> tuple[int, int, int, int]:
     """The shape's rectangle with its defaults filled in, once mask and rectangle are known to be sensible."""
-    from nodes.images.headers import check_pixels
+    from weft.nodes.images.headers import check_pixels
 
     check_pixels(width, height, "the mask would have")
     right, bottom = right or width, bottom or height

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from engine import Range, Widget, node
-from nodes.values import Latents, Model
+from weft.engine import Range, Widget, node
+from weft.nodes.values import Latents, Model
 
 
 @node("noise", category="latents")
@@ -28,8 +28,7 @@ def noise(
         height: of the image in pixels, likewise.
     """
     import torch
-
-    from nodes.images.headers import check_pixels
+    from weft.nodes.images.headers import check_pixels
 
     width, height = width or model.size, height or model.size
     scale = model.scale_factor

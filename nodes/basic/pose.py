@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
-from engine import Context, NodeView, Problem, Range, Widget, node
-from nodes.values import Image, Mask
+from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.nodes.values import Image, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.hints.skeleton import Box
+    from weft.nodes.hints.skeleton import Box
 
 EXAMPLE = "usyd-community/vitpose-base-simple"
 
 
 def _fingerprint(model: str, device: str = "auto", **_: Any) -> str:
-    from nodes.hints.models import find, fingerprint
-    from nodes.models.device import machine_hint
+    from weft.nodes.hints.models import find, fingerprint
+    from weft.nodes.models.device import machine_hint
 
     return f"{fingerprint(find(model, EXAMPLE))}:{machine_hint(device)}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from nodes.hints.models import find
-    from nodes.models.errors import ModelError
+    from weft.nodes.hints.models import find
+    from weft.nodes.models.errors import ModelError
 
     model = view.literals.get("model")
     if not isinstance(model, str):
@@ -61,9 +60,8 @@ def pose(
     """
     import numpy as np
     import torch
-
-    from nodes.hints import models, skeleton
-    from nodes.models.device import resolve_device
+    from weft.nodes.hints import models, skeleton
+    from weft.nodes.models.device import resolve_device
 
     ctx = ctx or Context()
     folder = models.find(model, EXAMPLE, allowed=ctx.resolve_input_path)

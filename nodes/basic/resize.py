@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from engine import NodeView, Problem, Range, Widget, node
-from nodes.images.colour import colour_problems, parse_colour
-from nodes.images.scaling import MAX_SIDE, Method, Mode, resize_pixels, target
-from nodes.values import Image, Mask
+from weft.engine import NodeView, Problem, Range, Widget, node
+from weft.nodes.images.colour import colour_problems, parse_colour
+from weft.nodes.images.scaling import MAX_SIDE, Method, Mode, resize_pixels, target
+from weft.nodes.values import Image, Mask
 
 
 def _check_size(view: NodeView) -> Iterator[Problem]:
@@ -120,8 +120,7 @@ def pad(
     """
     import numpy as np
     import torch
-
-    from nodes.images.headers import check_pixels
+    from weft.nodes.images.headers import check_pixels
 
     batch, height, width, _ = image.pixels.shape
     check_pixels(width + left + right, height + top + bottom, "the padded image would have")

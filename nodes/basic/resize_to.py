@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from engine import Range, node
-from nodes.images.scaling import Method, Mode, resize_pixels, target
-from nodes.values import Image, Latents
+from weft.engine import Range, node
+from weft.nodes.images.scaling import Method, Mode, resize_pixels, target
+from weft.nodes.values import Image, Latents
 
 
 @node("resize_to", category="image")

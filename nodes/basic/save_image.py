@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from engine import Context, Files, NodeView, Problem, node
-from nodes.values import Image
+from weft.engine import Context, Files, NodeView, Problem, node
+from weft.nodes.values import Image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _check_name(view: NodeView) -> Iterator[Problem]:
-    from nodes.images.saving import name_problem
+    from weft.nodes.images.saving import name_problem
 
     name = view.literals.get("name")
     message = name_problem(name) if isinstance(name, str) else None
@@ -35,8 +35,8 @@ def save_image(image: Image, name: str, ctx: Context | None = None) -> Files:
         image: one image or a batch.
         name: the file's name without .png; may hold folders, as in night/owl.
     """
-    from graphs.png import embed
-    from nodes.images.saving import save_new
+    from weft.graphs.png import embed
+    from weft.nodes.images.saving import save_new
 
     ctx = ctx or Context()
     texts = ctx.provenance()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from engine import Range, node
-from nodes.values import Image
+from weft.engine import Range, node
+from weft.nodes.values import Image
 
 
 @node("segmentation_palette", category="hint")
@@ -27,7 +27,7 @@ def segmentation_palette(
         colours: how many, with palette own; an image with fewer keeps fewer.
         smallest: connected parts below this share of the image take the colour of the nearest larger one.
     """
-    from nodes.hints import arrays, flat
+    from weft.nodes.hints import arrays, flat
 
     def change(picture: arrays.Floats) -> arrays.Floats:
         chosen = flat.world_palette() if palette == "shapes" else flat.own_palette(picture, colours)

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
-from nodes.values import Image
+from weft.nodes.values import Image
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

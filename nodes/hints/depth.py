@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-
-from nodes.hints import models
-from nodes.lazy import IMPORTING
-from nodes.models.errors import ModelError
+from weft.nodes.hints import models
+from weft.nodes.lazy import IMPORTING
+from weft.nodes.models.errors import ModelError
 
 # Models whose number is a distance. The others, MiDaS and its children, give its inverse up to scale and shift.
 _METRIC = ("glpn", "zoedepth", "depth_pro", "prompt_depth_anything")

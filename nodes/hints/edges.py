@@ -6,8 +6,7 @@ import math
 
 import cv2
 import numpy as np
-
-from nodes.hints.arrays import Floats, to_bytes
+from weft.nodes.hints.arrays import Floats, to_bytes
 
 _ROOT = math.sqrt(2 * math.pi)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from nodes.hints.arrays import Floats, to_lab
+from weft.nodes.hints.arrays import Floats, to_lab
 
 Labels = NDArray[np.int32]
 _SAMPLE = 20_000
@@ -16,7 +15,7 @@ _FOREGROUND = 22.0
 
 def world_palette() -> Floats:
     """The colours of the bundled model's world, objects and backgrounds: (n, 3) sRGB in [0, 1]."""
-    from nodes.shapes.world import BACKGROUNDS, COLORS
+    from weft.nodes.shapes.world import BACKGROUNDS, COLORS
 
     return np.array([*COLORS.values(), *BACKGROUNDS.values()], np.float32) / np.float32(255)
 

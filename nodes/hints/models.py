@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nodes.lazy import IMPORTING
-from nodes.models.errors import ModelError
-from nodes.models.folder import PICKLE_REASON, PICKLES
-from nodes.models.headers import read_header
+from weft.nodes.lazy import IMPORTING
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.folder import PICKLE_REASON, PICKLES
+from weft.nodes.models.headers import read_header
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 PathRule = Callable[[str], Path]
@@ -49,7 +49,7 @@ def find(source: str, example: str, allowed: PathRule | None = None) -> Path:
 
 def fingerprint(folder: Path) -> str:
     """Identifies a model by the content of what is read of it."""
-    from engine.filehash import content_hash
+    from weft.engine.filehash import content_hash
 
     table = sorted((path.name, content_hash(path)) for path in _files(folder))
     return hashlib.blake2b(json.dumps(table).encode(), digest_size=20).hexdigest()
@@ -62,7 +62,7 @@ def held(folder: Path, kind: str, device: str) -> Iterator[Any]:
     Raises:
         ModelError: the files do not hold such a model.
     """
-    from nodes.models.residency import default_residency
+    from weft.nodes.models.residency import default_residency
 
     size = 0
     for path in _weights(folder):

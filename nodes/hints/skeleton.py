@@ -10,10 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-
-from nodes.hints import models
-from nodes.hints.arrays import Floats
-from nodes.models.errors import ModelError
+from weft.nodes.hints import models
+from weft.nodes.hints.arrays import Floats
+from weft.nodes.models.errors import ModelError
 
 Box = tuple[float, float, float, float]
 """Left, top, width, height in pixels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine import NodeView, Problem
+from weft.engine import NodeView, Problem
 
 _NAMED = {"black": "#000000", "white": "#ffffff", "gray": "#808080", "grey": "#808080"}
 

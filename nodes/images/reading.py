@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nodes.images.headers import MAX_FILE_BYTES, MAX_PIXELS, Header, ImageFileError, check_pixels, read_header
+from weft.nodes.images.headers import MAX_FILE_BYTES, MAX_PIXELS, Header, ImageFileError, check_pixels, read_header
 
 if TYPE_CHECKING:
     import numpy as np

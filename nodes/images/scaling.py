@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from nodes.images.headers import check_pixels
+from weft.nodes.images.headers import check_pixels
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from nodes.lazy import IMPORTING
-from nodes.models import ldm
-from nodes.models.description import CLASSES, Description, Weights
-from nodes.models.errors import ModelError
-from nodes.models.headers import TensorInfo
-from nodes.models.ldm import Stored
+from weft.nodes.lazy import IMPORTING
+from weft.nodes.models import ldm
+from weft.nodes.models.description import CLASSES, Description, Weights
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.headers import TensorInfo
+from weft.nodes.models.ldm import Stored
 
 # Names that diffusers' VAEs had before 2023; published SD 1.x folders still have them.
 _OLD_VAE_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}

@@ -6,7 +6,7 @@ import json
 from importlib import resources
 from pathlib import Path
 
-from nodes.models.errors import ModelError
+from weft.nodes.models.errors import ModelError
 
 MODEL = "shapes/model"
 VARIANTS = {"shapes-depth": "shapes/variants/depth", "shapes-edit": "shapes/variants/edit"}
@@ -31,7 +31,7 @@ MANIFEST = "shapes/variants/manifest.json"
 
 def home() -> Path:
     """The folder that all places are relative to."""
-    return Path(str(resources.files("nodes")))
+    return Path(str(resources.files("weft.nodes")))
 
 
 def checked(name: str, place: str, what: str) -> Path:
@@ -42,7 +42,7 @@ def checked(name: str, place: str, what: str) -> Path:
     Raises:
         ModelError: one is missing or altered.
     """
-    from engine.filehash import content_hash
+    from weft.engine.filehash import content_hash
 
     wanted = place.removeprefix("shapes/")
     own = {file: told for file, told in _manifest().items() if file == wanted or file.startswith(f"{wanted}/")}

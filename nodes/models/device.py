@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodes.lazy import lazy
-from nodes.models.errors import ModelError
+from weft.nodes.lazy import lazy
+from weft.nodes.models.errors import ModelError
 
 if TYPE_CHECKING:
     import torch

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from nodes.models.description import CLASSES, REQUIRED, SUPPORTED, Description, Weights, prediction_of, read_json
-from nodes.models.errors import ModelError
-from nodes.models.headers import TensorInfo, read_header
-from nodes.values import Family
+from weft.nodes.models.description import CLASSES, REQUIRED, SUPPORTED, Description, Weights, prediction_of, read_json
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.headers import TensorInfo, read_header
+from weft.nodes.values import Family
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 PICKLE_REASON = (

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.models.errors import ModelError
+from weft.nodes.models.errors import ModelError
 
 _BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from nodes.models.errors import ModelError
-from nodes.models.folder import describe_folder, weight_choice
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.folder import describe_folder, weight_choice
 
 log = logging.getLogger("weft.models")
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphs.problems import near
-from nodes.models.bundled import MODEL, VARIANTS, checked, home, shared_with
-from nodes.models.description import Description
-from nodes.models.errors import ModelError
-from nodes.models.folder import PICKLE_REASON, PICKLES, describe_folder
-from nodes.models.hub import Access, find
-from nodes.models.single import describe_file
+from weft.graphs.problems import near
+from weft.nodes.models.bundled import MODEL, VARIANTS, checked, home, shared_with
+from weft.nodes.models.description import Description
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.folder import PICKLE_REASON, PICKLES, describe_folder
+from weft.nodes.models.hub import Access, find
+from weft.nodes.models.single import describe_file
 
 BUNDLED = {"shapes": MODEL, **VARIANTS}
 """Models that ship with this package: name, and folder below it."""
@@ -94,7 +94,7 @@ def weights_fingerprint(located: Located, description: Description | None = None
     Raises:
         ModelError: the model is no sound one, or its files changed meanwhile.
     """
-    from engine.filehash import content_hash
+    from weft.engine.filehash import content_hash
 
     if located.commit is not None:
         return f"hub:{located.commit}"

@@ -8,22 +8,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-
-from nodes.models import build
-from nodes.models.description import REQUIRED, Description
-from nodes.models.device import component_dtype
-from nodes.models.errors import ModelError
-from nodes.models.locate import Located, describe, locate, weights_fingerprint
-from nodes.models.residency import Lease, Residency, default_residency
-from nodes.models.tokenizers import load_tokenizer
+from weft.nodes.models import build
+from weft.nodes.models.description import REQUIRED, Description
+from weft.nodes.models.device import component_dtype
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.locate import Located, describe, locate, weights_fingerprint
+from weft.nodes.models.residency import Lease, Residency, default_residency
+from weft.nodes.models.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
     # Not from ``diffusers`` itself: there, type checkers see the stand-ins for a machine without torch.
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-
-    from nodes.values import Model
+    from weft.nodes.values import Model
 
 _TOKENIZER_BYTES = 8 << 20
 

@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-
-from nodes.values import Conditioning
+from weft.nodes.values import Conditioning
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
-
-    from nodes.models.parts import Parts
-    from nodes.values import Model
+    from weft.nodes.models.parts import Parts
+    from weft.nodes.values import Model
 
 Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 _log = logging.getLogger("weft.models")

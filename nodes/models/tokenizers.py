@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodes.lazy import IMPORTING
-from nodes.models.errors import ModelError
+from weft.nodes.lazy import IMPORTING
+from weft.nodes.models.errors import ModelError
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
@@ -48,7 +48,7 @@ def load_tokenizer(source: Path | str, encoder: dict[str, Any]) -> CLIPTokenizer
 @cache
 def clip_vocabulary() -> tuple[dict[str, int], list[Any]]:
     """CLIP's vocabulary (49,408 tokens) and merges. The order of tokens follows from that of the merges."""
-    packed = resources.files("nodes.models").joinpath("clip_merges.txt.gz").read_bytes()
+    packed = resources.files("weft.nodes.models").joinpath("clip_merges.txt.gz").read_bytes()
     merges = [tuple(line.split(" ")) for line in gzip.decompress(packed).decode("utf-8").split("\n") if line]
     letters = byte_letters()
     tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges), _START, _END]

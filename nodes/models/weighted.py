@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-
-from nodes.models.text import Log, _log, encoder_states, expand, word_spans
-from nodes.values import Conditioning
-from nodes.weighting import Blend, Conjunction, Weighted
+from weft.nodes.models.text import Log, _log, encoder_states, expand, word_spans
+from weft.nodes.values import Conditioning
+from weft.nodes.weighting import Blend, Conjunction, Weighted
 
 if TYPE_CHECKING:
-    from nodes.models.parts import Parts
+    from weft.nodes.models.parts import Parts
 
 _NEARLY_NONE = 1e-5
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from graphs.problems import near
-from nodes.models import ldm
-from nodes.models.bundled import checked
-from nodes.models.description import Description, Weights, read_json
-from nodes.models.errors import ModelError
-from nodes.models.folder import PICKLE_REASON, PICKLES, weight_files
-from nodes.models.headers import TensorInfo, read_header
-from nodes.models.single import unet_config
-from nodes.values import Family
+from weft.graphs.problems import near
+from weft.nodes.models import ldm
+from weft.nodes.models.bundled import checked
+from weft.nodes.models.description import Description, Weights, read_json
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.folder import PICKLE_REASON, PICKLES, weight_files
+from weft.nodes.models.headers import TensorInfo, read_header
+from weft.nodes.models.single import unet_config
+from weft.nodes.values import Family
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 PathRule = Callable[[str], Path]
@@ -87,7 +87,7 @@ def fingerprint(description: Description) -> str:
     Raises:
         ModelError: a file cannot be read.
     """
-    from engine.filehash import content_hash
+    from weft.engine.filehash import content_hash
 
     try:
         table = sorted((path.name, content_hash(path)) for path in description.files)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nodes.nets.files import family_of
-from nodes.nets.handles import FAMILIES, other_family
+from weft.nodes.nets.files import family_of
+from weft.nodes.nets.handles import FAMILIES, other_family
 
 Config = Mapping[str, Any]
 _DEFAULTS: dict[str, Any] = {"cross_attention_dim": 1280, "block_out_channels": (320, 640, 1280, 1280)}
@@ -57,7 +57,7 @@ def image_adapter_misfit(source: str, sites: int, width: int, count: int, unet: 
 
 def other_layers(source: str, sites: int, width: int, count: int, unet: Config) -> str:
     """The message for an IP-Adapter at another model."""
-    from nodes.nets.image_prompt import WIDTHS
+    from weft.nodes.nets.image_prompt import WIDTHS
 
     name = FAMILIES.get(WIDTHS.get(width, ""), "another model")
     return (

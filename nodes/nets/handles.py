@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import NodeView, Problem, value
-from nodes.models.errors import ModelError
+from weft.engine import NodeView, Problem, value
+from weft.nodes.models.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nodes.models.description import Description
+    from weft.nodes.models.description import Description
 
 FAMILIES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
 Describe = Callable[[Path], "Description"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from nodes.sampling.run import Run
+    from weft.nodes.sampling.run import Run
 
 
 def hint_tensor(pixels: Tensor, run: Run, name: str) -> Tensor:

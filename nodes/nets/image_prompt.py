@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nodes.lazy import IMPORTING
-from nodes.models.description import Description, Weights, read_json
-from nodes.models.errors import ModelError
-from nodes.models.folder import weight_files
-from nodes.models.headers import TensorInfo, read_header
+from weft.nodes.lazy import IMPORTING
+from weft.nodes.models.description import Description, Weights, read_json
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.folder import weight_files
+from weft.nodes.models.headers import TensorInfo, read_header
 
 _KEYS = re.compile(r"ip_adapter\.(\d+)\.to_k_ip\.weight")
 WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}

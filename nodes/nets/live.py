@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from nodes.lazy import IMPORTING
-from nodes.models import build
-from nodes.models.description import Description
-from nodes.models.errors import ModelError
-from nodes.models.residency import Lease, default_residency
-from nodes.nets.files import fingerprint
+from weft.nodes.lazy import IMPORTING
+from weft.nodes.models import build
+from weft.nodes.models.description import Description
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.residency import Lease, default_residency
+from weft.nodes.nets.files import fingerprint
 
 
 class Held:

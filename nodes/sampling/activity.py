@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nodes.technique import Technique
+from weft.nodes.technique import Technique
 
 HOOKS = ("guide", "branches", "channels", "residuals", "attention", "second", "combine", "after_step")
 

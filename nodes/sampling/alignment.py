@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-
-from nodes.values import Conditioning
+from weft.nodes.values import Conditioning
 
 
 def replaced(source: Conditioning, target: Conditioning) -> tuple[Tensor, Tensor]:

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from nodes.technique import AttentionOp, AttentionRule, Site
+from weft.nodes.technique import AttentionOp, AttentionRule, Site
 
 if TYPE_CHECKING:
-    from nodes.sampling.rows import Rows
+    from weft.nodes.sampling.rows import Rows
 
 _ORDER: tuple[AttentionOp, ...] = ("bias", "capture", "edit", "identity", "add")
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from nodes.sampling.run import Step
-from nodes.technique import Branch, Order, Predictions
-from nodes.values import Conditioning
+from weft.nodes.sampling.run import Step
+from weft.nodes.technique import Branch, Order, Predictions
+from weft.nodes.values import Conditioning
 
 
 def base_branches(step: Step) -> list[Branch]:

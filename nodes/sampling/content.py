@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from engine.catalogue.code import code_fingerprint
-from engine.filehash import folder_hash
-from nodes.lazy import IMPORTING
-from nodes.values import Patch
+from weft.engine.catalogue.code import code_fingerprint
+from weft.engine.filehash import folder_hash
+from weft.nodes.lazy import IMPORTING
+from weft.nodes.values import Patch
 
 _FLOAT = struct.Struct("<d")
 

@@ -9,18 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-from nodes.basic.denoise import size_conditioning
-from nodes.models.parts import place_of
-from nodes.models.text import unconditional
-from nodes.sampling.activity import activity, expand, overrides
-from nodes.sampling.attention import processors_in
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.rows import Forward
-from nodes.sampling.run import Run, Step
-from nodes.sampling.schedule import Schedule, build_scheduler
-from nodes.technique import Branch, Technique
-from nodes.values import Conditioning, Model
+from weft.nodes.basic.denoise import size_conditioning
+from weft.nodes.models.parts import place_of
+from weft.nodes.models.text import unconditional
+from weft.nodes.sampling.activity import activity, expand, overrides
+from weft.nodes.sampling.attention import processors_in
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.rows import Forward
+from weft.nodes.sampling.run import Run, Step
+from weft.nodes.sampling.schedule import Schedule, build_scheduler
+from weft.nodes.technique import Branch, Technique
+from weft.nodes.values import Conditioning, Model
 
 
 def difference_mask(

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from nodes.sampling.run import Run, Step
-from nodes.technique import Branch
-from nodes.values import Control, Mask
+from weft.nodes.sampling.run import Run, Step
+from weft.nodes.technique import Branch
+from weft.nodes.values import Control, Mask
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

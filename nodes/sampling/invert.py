@@ -13,14 +13,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from nodes.models.parts import place_of
-from nodes.sampling.loop import Denoised, Watch, denoise_loop
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.run import Run, Step
-from nodes.sampling.schedule import Schedule, build_scheduler
-from nodes.technique import Order, Predictions, Technique
-from nodes.values import Guidance, Trajectory
+from weft.nodes.models.parts import place_of
+from weft.nodes.sampling.loop import Denoised, Watch, denoise_loop
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.run import Run, Step
+from weft.nodes.sampling.schedule import Schedule, build_scheduler
+from weft.nodes.technique import Order, Predictions, Technique
+from weft.nodes.values import Guidance, Trajectory
 
 
 class InverseSchedule(Schedule):

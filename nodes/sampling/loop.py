@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from nodes.sampling.activity import Active, activity, expand, overrides
-from nodes.sampling.attention import processors_in
-from nodes.sampling.resume import recording
-from nodes.sampling.rows import Forward
-from nodes.sampling.run import Run, Step
-from nodes.technique import AttentionRule, Branch, Technique, View
+from weft.nodes.sampling.activity import Active, activity, expand, overrides
+from weft.nodes.sampling.attention import processors_in
+from weft.nodes.sampling.resume import recording
+from weft.nodes.sampling.rows import Forward
+from weft.nodes.sampling.run import Run, Step
+from weft.nodes.technique import AttentionRule, Branch, Technique, View
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-from nodes.sampling.attention import sites
-from nodes.sampling.run import Run
-from nodes.technique import AttentionRule, Branch, Site
+from weft.nodes.sampling.attention import sites
+from weft.nodes.sampling.run import Run
+from weft.nodes.technique import AttentionRule, Branch, Site
 
 
 class Maps:

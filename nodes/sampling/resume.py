@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-
-from engine.cache.trails import Trail, Trails
-from engine.values import nbytes
-from nodes.sampling.activity import HOOKS, Active, overrides
-from nodes.sampling.content import Contents, NoContent, class_name, code, machine
-from nodes.sampling.history import Freezer, NoHistory
-from nodes.sampling.run import Run, Step
-from nodes.technique import Technique
+from weft.engine.cache.trails import Trail, Trails
+from weft.engine.values import nbytes
+from weft.nodes.sampling.activity import HOOKS, Active, overrides
+from weft.nodes.sampling.content import Contents, NoContent, class_name, code, machine
+from weft.nodes.sampling.history import Freezer, NoHistory
+from weft.nodes.sampling.run import Run, Step
+from weft.nodes.technique import Technique
 
 if TYPE_CHECKING:
-    from nodes.sampling.rows import Forward
+    from weft.nodes.sampling.rows import Forward
 
 log = logging.getLogger("weft.sampling")
 

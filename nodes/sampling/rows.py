@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-
-from nodes.fitting import channel_message
-from nodes.technique import AttentionRule, Branch, Predictions, Residuals, Technique, View
+from weft.nodes.fitting import channel_message
+from weft.nodes.technique import AttentionRule, Branch, Predictions, Residuals, Technique, View
 
 if TYPE_CHECKING:
-    from nodes.sampling.attention import Processors
-    from nodes.sampling.run import Run, Step
-    from nodes.values import Conditioning
+    from weft.nodes.sampling.attention import Processors
+    from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.values import Conditioning
 
 
 BUDGET = 2**33

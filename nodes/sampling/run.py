@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
-
-from nodes.sampling.noise import draw
-from nodes.technique import AttentionRule, Branch, Predictions, Technique, View
+from weft.nodes.sampling.noise import draw
+from weft.nodes.technique import AttentionRule, Branch, Predictions, Technique, View
 
 if TYPE_CHECKING:
-    from nodes.sampling.activity import Active
-    from nodes.sampling.resume import Resume
-    from nodes.sampling.rows import Forward, Rows
-    from nodes.sampling.schedule import Schedule
-    from nodes.values import Conditioning
+    from weft.nodes.sampling.activity import Active
+    from weft.nodes.sampling.resume import Resume
+    from weft.nodes.sampling.rows import Forward, Rows
+    from weft.nodes.sampling.schedule import Schedule
+    from weft.nodes.values import Conditioning
 
 T = TypeVar("T")
 

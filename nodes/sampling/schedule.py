@@ -16,10 +16,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-
-from nodes.lazy import IMPORTING
-from nodes.sampling.history import Marks
-from nodes.sampling.steps import fast_steps
+from weft.nodes.lazy import IMPORTING
+from weft.nodes.sampling.history import Marks
+from weft.nodes.sampling.steps import fast_steps
 
 # Keys that mean "as the model's own configuration says, except". DPM++ SDE is the multistep form
 # (`sde-dpmsolver++`, one evaluation a step): DPMSolverSDEScheduler needs torchsde, and its Brownian tree would

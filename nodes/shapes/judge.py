@@ -13,8 +13,7 @@ from functools import cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, AnyShape, Thing, Unseen, coverage
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, AnyShape, Thing, Unseen, coverage
 
 MIN_AREA = 120
 """Pixels below which a blob (at 128 x 128) is taken for noise, not for an object."""

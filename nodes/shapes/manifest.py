@@ -1,6 +1,6 @@
 """Write down the checksums of the bundled model and its variants, once they are as they should be.
 
-python -m nodes.shapes.manifest
+python -m weft.nodes.shapes.manifest
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from engine.filehash import content_hash
-from nodes.models.bundled import MANIFEST, home
+from weft.engine.filehash import content_hash
+from weft.nodes.models.bundled import MANIFEST, home
 
 RECIPES = {
-    "edges": "python -m nodes.shapes.training.edges",
-    "edit": "python -m nodes.shapes.training.instruct",
-    "depth": "python -m nodes.shapes.training.depth",
-    "regions": "python -m nodes.shapes.training.regions",
-    "heart": "python -m nodes.shapes.training.lora",
-    "frame": "python -m nodes.shapes.training.style",
-    "dome": "python -m nodes.shapes.training.inversion",
-    "house": "python -m nodes.shapes.training.custom",
-    "clip": "python -m nodes.shapes.training.clip",
-    "image": "python -m nodes.shapes.training.image_prompt",
+    "edges": "python -m weft.nodes.shapes.training.edges",
+    "edit": "python -m weft.nodes.shapes.training.instruct",
+    "depth": "python -m weft.nodes.shapes.training.depth",
+    "regions": "python -m weft.nodes.shapes.training.regions",
+    "heart": "python -m weft.nodes.shapes.training.lora",
+    "frame": "python -m weft.nodes.shapes.training.style",
+    "dome": "python -m weft.nodes.shapes.training.inversion",
+    "house": "python -m weft.nodes.shapes.training.custom",
+    "clip": "python -m weft.nodes.shapes.training.clip",
+    "image": "python -m weft.nodes.shapes.training.image_prompt",
 }
 """By folder of a variant. How the model itself is made takes several, which docs/shapes.md tells."""
 

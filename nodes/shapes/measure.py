@@ -1,6 +1,6 @@
 """Measure the bundled model with the exact judge, and write the figures into docs/shapes.md.
 
-    python -m nodes.shapes.measure --docs docs/shapes.md
+    python -m weft.nodes.shapes.measure --docs docs/shapes.md
 
 Every image goes through Weft's own nodes. Each row is 64 images: 16 prompts x 4 seeds, where the prompts
 run through all colours, shapes and backgrounds.
@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from nodes import cfg, decode, denoise, encode_prompt, load_model
-from nodes.basic.denoise import SchedulerName
-from nodes.shapes.judge import agreement, judge
-from nodes.shapes.world import BACKGROUNDS, COLORS, RELATIONS, SHAPES, Shape, Thing, caption
-from nodes.values import Image, Model
+from weft.nodes import cfg, decode, denoise, encode_prompt, load_model
+from weft.nodes.basic.denoise import SchedulerName
+from weft.nodes.shapes.judge import agreement, judge
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, RELATIONS, SHAPES, Shape, Thing, caption
+from weft.nodes.values import Image, Model
 
 SCHEDULERS: tuple[SchedulerName, ...] = (
     "ddim", "pndm", "euler", "euler_ancestral", "dpmpp_2m", "dpmpp_2m_karras", "dpmpp_sde", "unipc", "heun", "lcm",

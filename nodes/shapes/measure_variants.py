@@ -1,6 +1,6 @@
 """Measure the variants of the bundled model with the exact judge, and write the figures into docs/shapes.md.
 
-    python -m nodes.shapes.measure_variants --docs docs/shapes.md
+    python -m weft.nodes.shapes.measure_variants --docs docs/shapes.md
 
 Every image goes through Weft's own nodes, 25 steps of DDIM. Each row is 64 images.
 """
@@ -18,8 +18,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
-from nodes import (
+from weft.nodes import (
     apply_lora,
     canny,
     cfg,
@@ -38,13 +37,13 @@ from nodes import (
     segmentation_palette,
     t2i_adapter,
 )
-from nodes.shapes.frame import frame_share, inside
-from nodes.shapes.judge import judge
-from nodes.shapes.measure import as_pixels, write_between
-from nodes.shapes.training.scenes import free_scene
-from nodes.shapes.training.style import framed_caption
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Shape, Thing, Unseen, caption, render
-from nodes.values import Control, Guidance, Image, Model
+from weft.nodes.shapes.frame import frame_share, inside
+from weft.nodes.shapes.judge import judge
+from weft.nodes.shapes.measure import as_pixels, write_between
+from weft.nodes.shapes.training.scenes import free_scene
+from weft.nodes.shapes.training.style import framed_caption
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Shape, Thing, Unseen, caption, render
+from weft.nodes.values import Control, Guidance, Image, Model
 
 Pixels = NDArray[np.uint8]
 ORDER = ("edges", "regions", "depth", "edit", "heart", "frame", "dome", "house")

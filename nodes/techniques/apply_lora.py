@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.models.bundled import LORAS
-from nodes.values import Model, Patch
+from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.models.bundled import LORAS
+from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
-    from nodes.models.headers import Header
-    from nodes.models.parts import Parts
+    from weft.nodes.models.headers import Header
+    from weft.nodes.models.parts import Parts
 
 Strength = Annotated[float, Range(-10.0, 10.0)]
 Share = Annotated[float, Range(0.0, 10.0)]
@@ -41,7 +41,7 @@ class LoraPatch(Patch):
     @property
     def key(self) -> str:
         """By content: files, weights and strengths."""
-        from nodes.weights.files import digest_of
+        from weft.nodes.weights.files import digest_of
 
         return digest_of("lora", self.digests, self.weights, self.strengths, self.merge, self.settings)
 
@@ -52,9 +52,8 @@ class LoraPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Add to the weights, in float32, rounding once."""
         import torch
-
-        from nodes.weights import lora
-        from nodes.weights.files import header_of, read_tensors
+        from weft.nodes.weights import lora
+        from weft.nodes.weights.files import header_of, read_tensors
 
         names = {component: lora.layer_names(component, module, _config(module))}
         found: dict[str, list[tuple[lora.Layer, dict[str, torch.Tensor], float]]] = {}
@@ -90,9 +89,9 @@ def _config(module: Any) -> dict[str, Any]:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from nodes.known import described_model
-    from nodes.weights.files import file_problems
-    from nodes.weights.lora import EXPECTED_FILE, described_layers, match, roles
+    from weft.nodes.known import described_model
+    from weft.nodes.weights.files import file_problems
+    from weft.nodes.weights.lora import EXPECTED_FILE, described_layers, match, roles
 
     model = described_model(view)
     names = described_layers(model) if model is not None else None
@@ -109,9 +108,9 @@ def _check(view: NodeView) -> Iterator[Problem]:
 
 def _fingerprint(path: str) -> str:
     """The file's content, and that of the settings beside it."""
-    from engine.filehash import content_hash
-    from nodes.weights.files import file_at
-    from nodes.weights.lora import sidecar
+    from weft.engine.filehash import content_hash
+    from weft.nodes.weights.files import file_at
+    from weft.nodes.weights.lora import sidecar
 
     file = file_at(path)
     beside = sidecar(file)
@@ -132,8 +131,8 @@ def _patched(
     strict: bool,
 ) -> Model:
     """The model with a patch, once all files are known to fit it."""
-    from nodes.weights import lora
-    from nodes.weights.files import content, file_at, header_of
+    from weft.nodes.weights import lora
+    from weft.nodes.weights.files import content, file_at, header_of
 
     paths = [file_at(path, ctx.resolve_input_path) for path, _ in files]
     headers = [header_of(path) for path in paths]

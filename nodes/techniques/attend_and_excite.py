@@ -11,15 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from engine import NodeView, Problem, Range, node, value
-from nodes.values import Guidance
-from nodes.words import base_views, check_words, prompt_texts, token_spans
+from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.values import Guidance
+from weft.nodes.words import base_views, check_words, prompt_texts, token_spans
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run, Step
-    from nodes.technique import Branch
+    from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.technique import Branch
 
 THRESHOLDS = {"0": 0.05, "10": 0.5, "20": 0.8}
 CONTRAST = 100.0
@@ -86,7 +85,7 @@ class AttendAndExcite(Guidance):
 
     def _focus(self, step: Step) -> _Focus:
         """What to look at: found once a run. Raises ValueError for unknown words or a resolution without maps."""
-        from nodes.sampling.companion import base_branches
+        from weft.nodes.sampling.companion import base_branches
 
         branch = next(branch for branch in base_branches(step) if branch.role == "cond")
         tokens: dict[int, None] = {}
@@ -113,9 +112,8 @@ class _Focus:
         of their gradients counts.
         """
         import torch
-
-        from nodes.sampling.maps import Maps
-        from nodes.sampling.rows import coverage
+        from weft.nodes.sampling.maps import Maps
+        from weft.nodes.sampling.rows import coverage
 
         run = step.run
         maps = Maps(self.branch, lambda site: site.kind == "cross" and site.resolution == self.size)
@@ -170,7 +168,7 @@ def _descend(latents: Tensor, gradient: Tensor, size: float, images: Sequence[in
 
 def _map_size(run: Run, resolution: int) -> tuple[int, int]:
     """Rows and columns of the maps to look at."""
-    from nodes.sampling.maps import map_sizes
+    from weft.nodes.sampling.maps import map_sizes
 
     sizes = [size for size in map_sizes(run) if min(size) > 1]
     if resolution:

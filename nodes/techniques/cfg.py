@@ -6,15 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from engine import Range, node, value
-from nodes.technique import Branch, Order, Predictions, Technique
-from nodes.techniques.rescale_guidance import Rescale
-from nodes.values import Conditioning, Guidance
+from weft.engine import Range, node, value
+from weft.nodes.technique import Branch, Order, Predictions, Technique
+from weft.nodes.techniques.rescale_guidance import Rescale
+from weft.nodes.values import Conditioning, Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("guidance.cfg")

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.models.bundled import CONTROLNETS
-from nodes.nets.handles import ControlNet, other_family, source_problems, window_problems
-from nodes.technique import Residuals, Technique
-from nodes.values import Control, Image
+from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.models.bundled import CONTROLNETS
+from weft.nodes.nets.handles import ControlNet, other_family, source_problems, window_problems
+from weft.nodes.technique import Residuals, Technique
+from weft.nodes.values import Control, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.nets.live import Held
-    from nodes.sampling.rows import Rows
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.nets.live import Held
+    from weft.nodes.sampling.rows import Rows
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("control.controlnet")
@@ -93,10 +92,10 @@ class _Live:
     """What a run keeps: the net, and the hint (1 or B, 3, H*8, W*8)."""
 
     def __init__(self, control: ControlNetControl, run: Run) -> None:
-        from nodes.nets.files import describe_controlnet, family_of
-        from nodes.nets.fit import controlnet_misfit
-        from nodes.nets.hints import hint_tensor
-        from nodes.nets.live import hold
+        from weft.nodes.nets.files import describe_controlnet, family_of
+        from weft.nodes.nets.fit import controlnet_misfit
+        from weft.nodes.nets.hints import hint_tensor
+        from weft.nodes.nets.live import hold
 
         net, family = control.net, family_of(run.unet.config)
         if family != net.family:  # before anything is loaded
@@ -116,7 +115,7 @@ _EXPECTED = f"{', '.join(CONTROLNETS)}, a diffusers folder, a .safetensors file,
 
 
 def _look(source: str) -> None:
-    from nodes.nets.files import describe_controlnet, find
+    from weft.nodes.nets.files import describe_controlnet, find
 
     if (
         source in CONTROLNETS
@@ -127,7 +126,7 @@ def _look(source: str) -> None:
 
 
 def _fingerprint(source: str, **_: Any) -> str:
-    from nodes.nets.files import describe_controlnet, find, fingerprint
+    from weft.nodes.nets.files import describe_controlnet, find, fingerprint
 
     return fingerprint(describe_controlnet(find(source, "ControlNet", bundled=CONTROLNETS)))
 
@@ -147,8 +146,8 @@ def load_controlnet(source: Annotated[str, Widget("model")], ctx: Context | None
             file (diffusers' names or the original ones), or a hub id such as owner/name that is in the hub's local
             cache; nothing is downloaded.
     """
-    from nodes.nets.files import describe_controlnet, find, fingerprint
-    from nodes.nets.live import verify
+    from weft.nodes.nets.files import describe_controlnet, find, fingerprint
+    from weft.nodes.nets.live import verify
 
     ctx = ctx or Context()
     path = find(source, "ControlNet", ctx.resolve_input_path, CONTROLNETS)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from engine import node, value
-from nodes.checks import CHANNELS
-from nodes.technique import Branch
-from nodes.values import Control, Image
+from weft.engine import node, value
+from weft.nodes.checks import CHANNELS
+from weft.nodes.technique import Branch
+from weft.nodes.values import Control, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("control.depth")
@@ -48,8 +47,7 @@ class DepthControl(Control):
     def _channel(self, run: Run) -> Tensor:
         import torch
         from torch.nn import functional
-
-        from nodes.nets.hints import per_image
+        from weft.nodes.nets.hints import per_image
 
         wanted = int(run.unet.config.in_channels)
         if wanted != run.shape[1] + 1:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine import node, value
-from nodes.checks import START
-from nodes.techniques.invert import FromInversion
-from nodes.values import Control, Mask, Trajectory
+from weft.engine import node, value
+from weft.nodes.checks import START
+from weft.nodes.techniques.invert import FromInversion
+from weft.nodes.values import Control, Mask, Trajectory
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("control.diffedit")
@@ -44,7 +43,7 @@ class DiffEdit(FromInversion):
         return latents * mask + self.at(run, step.index + 1) * (1 - mask)
 
     def _small(self, run: Run) -> Tensor:
-        from nodes.sampling.inpaint import latent_mask
+        from weft.nodes.sampling.inpaint import latent_mask
 
         mask = latent_mask(self.mask, run.shape[2], run.shape[3], run.scale_factor, binary=False)
         if run.batch % mask.shape[0]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from engine import Context, Range, Widget, node
-from nodes.checks import check_picture
-from nodes.values import Conditioning, Control, Image, Latents, Mask, Model
+from weft.engine import Context, Range, Widget, node
+from weft.nodes.checks import check_picture
+from weft.nodes.values import Conditioning, Control, Image, Latents, Mask, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,8 +58,8 @@ def diffedit_mask(
         steps: number of steps of the schedule in which `strength` is looked up.
         seed: of the noises; image k of a batch has seed + k.
     """
-    from nodes.basic.encode_image import clean_latents
-    from nodes.sampling.diffedit import difference_mask
+    from weft.nodes.basic.encode_image import clean_latents
+    from weft.nodes.sampling.diffedit import difference_mask
 
     ctx = ctx or Context()
     controls = [controls] if isinstance(controls, Control) else list(controls)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, TypeVar
 
-from engine import NodeView, Output, Problem, Range, node
-from nodes.checks import BASE, CHANNELS, VIEWS, WRAPS, techniques_wired
-from nodes.values import Control, Guidance
+from weft.engine import NodeView, Output, Problem, Range, node
+from weft.nodes.checks import BASE, CHANNELS, VIEWS, WRAPS, techniques_wired
+from weft.nodes.values import Control, Guidance
 
 T = TypeVar("T", Guidance, Control)
 

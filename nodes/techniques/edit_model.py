@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from engine import NodeView, Problem, Range, node, value
-from nodes.values import Model, Patch
+from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
-    from nodes.models.parts import Parts
+    from weft.nodes.models.parts import Parts
 
 _WORD = re.compile(r"\w+")
 
@@ -36,7 +36,7 @@ class EditPatch(Patch):
     @property
     def key(self) -> str:
         """By texts and settings, and the patches before."""
-        from nodes.weights.files import digest_of
+        from weft.nodes.weights.files import digest_of
 
         settings = (self.regularization, self.keys, self.templates, self.keep, self.context)
         return digest_of("edit", self.source, self.destination, settings)
@@ -48,8 +48,7 @@ class EditPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Solve once for the texts, and multiply every projection."""
         import torch
-
-        from nodes.weights.editing import cross_projections, editing_matrix
+        from weft.nodes.weights.editing import cross_projections, editing_matrix
 
         with torch.no_grad(), parts:
             texts = (self.source, self.destination)
@@ -114,9 +113,9 @@ def edit_model(
             spreads to what resembles the source. Each joins the closed form as a text that stays what it is
             (UCE, arXiv 2308.14761).
     """
-    from nodes.models.text import expand
-    from nodes.weights.editing import alignment
-    from nodes.weights.files import digest_of
+    from weft.nodes.models.text import expand
+    from weft.nodes.weights.editing import alignment
+    from weft.nodes.weights.files import digest_of
 
     if not source.strip():
         raise ValueError("source is empty")

@@ -9,15 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from engine import Context, Range, node, value
-from nodes.checks import BASE, CHANNELS
-from nodes.technique import Branch, Order, Predictions
-from nodes.values import Conditioning, Guidance, Image, Latents, Model
+from weft.engine import Context, Range, node, value
+from weft.nodes.checks import BASE, CHANNELS
+from weft.nodes.technique import Branch, Order, Predictions
+from weft.nodes.values import Conditioning, Guidance, Image, Latents, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("guidance.instruct_pix2pix")
@@ -72,7 +71,7 @@ class _Kept:
     """What a run keeps: the branches, and the image (1 or B, C, H, W)."""
 
     def __init__(self, technique: InstructPix2Pix, run: Run) -> None:
-        from nodes.nets.hints import per_image
+        from weft.nodes.nets.hints import per_image
 
         samples, scale = technique.image.samples, run.scale_factor
         channels = int(run.unet.config.in_channels)
@@ -124,8 +123,7 @@ def instruct_pix2pix(
         image_scale: how strongly to keep to the image, 1 to 2.5 is usual. Below 1 there is no guidance.
     """
     import torch
-
-    from nodes.basic.encode_image import encode_image
+    from weft.nodes.basic.encode_image import encode_image
 
     ctx = ctx or Context()
     wanted = 2 * model.latent_channels

@@ -9,15 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.checks import START, check_picture, check_techniques
-from nodes.fitting import check_fit
-from nodes.values import Control, Guidance, Image, Latents, Model, Trajectory
+from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import START, check_picture, check_techniques
+from weft.nodes.fitting import check_fit
+from weft.nodes.values import Control, Guidance, Image, Latents, Model, Trajectory
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run
+    from weft.nodes.sampling.run import Run
 
 
 class Inverted(NamedTuple):
@@ -49,7 +48,7 @@ class FromInversion(Control):
 
     def at(self, run: Run, level: int) -> Tensor:
         """The inversion's latents (B, C, H, W) at a level of the run's schedule."""
-        from nodes.sampling.invert import along
+        from weft.nodes.sampling.invert import along
 
         found = along(self.trajectory, run.schedule.alphas[level], run.schedule.sigmas[level])
         if found.shape[1:] != run.shape[1:] or run.batch % found.shape[0]:
@@ -122,10 +121,10 @@ def invert(
         rolls: how many shifts the autocorrelation is taken at in each round.
         seed: of these shifts; image k of a batch has seed + k. Nothing else in an inversion is random.
     """
-    from nodes.basic.denoise import resuming, size_conditioning
-    from nodes.basic.encode_image import clean_latents
-    from nodes.models.text import unconditional
-    from nodes.sampling.invert import Regularize, invert_latents
+    from weft.nodes.basic.denoise import resuming, size_conditioning
+    from weft.nodes.basic.encode_image import clean_latents
+    from weft.nodes.models.text import unconditional
+    from weft.nodes.sampling.invert import Regularize, invert_latents
 
     ctx = ctx or Context()
     guidance = [guidance] if isinstance(guidance, Guidance) else list(guidance)

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS
-from nodes.nets.handles import ImageAdapter, source_problems, window_problems
-from nodes.technique import AttentionRule, Site, Technique
-from nodes.values import Control, Image, Mask
+from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS
+from weft.nodes.nets.handles import ImageAdapter, source_problems, window_problems
+from weft.nodes.technique import AttentionRule, Site, Technique
+from weft.nodes.values import Control, Image, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.nets.live import Held
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.nets.live import Held
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("control.ip_adapter")
@@ -63,16 +62,15 @@ class _Live:
 
     def __init__(self, control: ImagePrompt, run: Run) -> None:
         import torch
-
-        from nodes.nets.fit import image_adapter_misfit, other_layers
-        from nodes.nets.image_prompt import (
+        from weft.nodes.nets.fit import image_adapter_misfit, other_layers
+        from weft.nodes.nets.image_prompt import (
             describe_image_adapter,
             describe_image_encoder,
             encode_pictures,
             make_image_adapter,
         )
-        from nodes.nets.live import hold
-        from nodes.sampling.attention import sites
+        from weft.nodes.nets.live import hold
+        from weft.nodes.sampling.attention import sites
 
         net = control.net
         places = sites(run.unet, *run.shape[-2:])
@@ -186,8 +184,8 @@ _EXPECTED = f"{', '.join(IMAGE_PROMPTS)}, or a .safetensors file of an IP-Adapte
 
 
 def _look(source: str) -> None:
-    from nodes.nets.files import find
-    from nodes.nets.image_prompt import describe_image_adapter
+    from weft.nodes.nets.files import find
+    from weft.nodes.nets.image_prompt import describe_image_adapter
 
     if (
         source in IMAGE_PROMPTS
@@ -199,15 +197,15 @@ def _look(source: str) -> None:
 
 def _encoder(source: str, file: Path, given: str, allowed: Callable[[str], Path] | None = None) -> Path:
     """The folder of an adapter's image encoder."""
-    from nodes.nets.files import find
+    from weft.nodes.nets.files import find
 
     usual = next(iter(IMAGE_ENCODERS)) if source.strip() in IMAGE_PROMPTS else str(file.parent / "image_encoder")
     return find(given or usual, "image encoder", allowed, IMAGE_ENCODERS)
 
 
 def _fingerprint(source: str, image_encoder: str = "", **_: Any) -> str:
-    from nodes.nets.files import find, fingerprint
-    from nodes.nets.image_prompt import describe_image_adapter, describe_image_encoder
+    from weft.nodes.nets.files import find, fingerprint
+    from weft.nodes.nets.image_prompt import describe_image_adapter, describe_image_encoder
 
     path = find(source, "IP-Adapter", bundled=IMAGE_PROMPTS)
     encoder = describe_image_encoder(_encoder(source, path, image_encoder))
@@ -234,9 +232,9 @@ def load_ip_adapter(
         image_encoder: the folder of the CLIP vision model that it was trained with, or "shapes-clip"; empty is the
             folder image_encoder beside the file, and shapes-clip for shapes-image.
     """
-    from nodes.nets.files import find, fingerprint
-    from nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
-    from nodes.nets.live import verify
+    from weft.nodes.nets.files import find, fingerprint
+    from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
+    from weft.nodes.nets.live import verify
 
     ctx = ctx or Context()
     path = find(source, "IP-Adapter", ctx.resolve_input_path, IMAGE_PROMPTS)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from engine import Context, NodeView, Problem, Widget, node, value
-from nodes.models.bundled import CUSTOM, WORDS
-from nodes.techniques.load_textual_inversion import files_fingerprint, word_patches
-from nodes.values import Model, Patch
+from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.models.bundled import CUSTOM, WORDS
+from weft.nodes.techniques.load_textual_inversion import files_fingerprint, word_patches
+from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
-    from nodes.models.headers import Header
-    from nodes.models.parts import Parts
+    from weft.nodes.models.headers import Header
+    from weft.nodes.models.parts import Parts
 
 EXPECTED = "down_blocks.0...attn2.processor.to_k_custom_diffusion.weight, as diffusers writes them"
 
@@ -31,7 +31,7 @@ class CustomDiffusionPatch(Patch):
     @property
     def key(self) -> str:
         """By content."""
-        from nodes.weights.files import digest_of
+        from weft.nodes.weights.files import digest_of
 
         return digest_of("custom_diffusion", self.digest)
 
@@ -42,8 +42,7 @@ class CustomDiffusionPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Write over the weights. The processors that diffusers makes of them compute the same."""
         import torch
-
-        from nodes.weights.files import read_tensors
+        from weft.nodes.weights.files import read_tensors
 
         with torch.no_grad():
             for name, tensor in read_tensors(self.path, self.digest).items():
@@ -57,7 +56,7 @@ def target(name: str) -> str:
 
 
 def _look(path: Path, header: Header) -> None:
-    from nodes.models.errors import ModelError
+    from weft.nodes.models.errors import ModelError
 
     strange = [name for name in header.tensors if "_custom_diffusion." not in name]
     if strange or not header.tensors:
@@ -67,7 +66,7 @@ def _look(path: Path, header: Header) -> None:
 
 def _fit(path: Path, header: Header, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises ModelError for tensors that are none of the denoiser's, whose shapes are given, or of another shape."""
-    from nodes.models.errors import ModelError
+    from weft.nodes.models.errors import ModelError
 
     unknown = [name for name in header.tensors if target(name) not in shapes]
     if unknown:
@@ -88,9 +87,9 @@ def _fingerprint(path: str, embeddings: Sequence[str] = ()) -> str:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from nodes.known import described_model
-    from nodes.weights.embeddings import EXPECTED_FILE, words
-    from nodes.weights.files import file_problems
+    from weft.nodes.known import described_model
+    from weft.nodes.weights.embeddings import EXPECTED_FILE, words
+    from weft.nodes.weights.files import file_problems
 
     model = described_model(view)
     unet = model.weights["unet"] if model is not None else None
@@ -121,7 +120,7 @@ def load_custom_diffusion(
         embeddings: files of the new words, such as <new1>.safetensors, in textual inversion's layouts.
         tokens: what to call the words in prompts; without them, as their files do.
     """
-    from nodes.weights.files import content, file_at, header_of
+    from weft.nodes.weights.files import content, file_at, header_of
 
     ctx = ctx or Context()
     file = file_at(path, ctx.resolve_input_path)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from engine import Context, Widget, node, value
-from nodes.values import Model, Patch
+from weft.engine import Context, Widget, node, value
+from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
-    from nodes.models.headers import TensorInfo
-    from nodes.models.parts import Parts
+    from weft.nodes.models.headers import TensorInfo
+    from weft.nodes.models.parts import Parts
 
 
 @value("patch.weights")
@@ -29,7 +29,7 @@ class WeightsPatch(Patch):
     @property
     def key(self) -> str:
         """By content."""
-        from nodes.weights.files import digest_of
+        from weft.nodes.weights.files import digest_of
 
         return digest_of("weights", self.digests)
 
@@ -40,12 +40,11 @@ class WeightsPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Write over all weights of the component."""
         import torch
-
-        from nodes.models import build
-        from nodes.models.errors import ModelError
-        from nodes.models.headers import read_header
-        from nodes.models.parts import place_of
-        from nodes.weights.files import content
+        from weft.nodes.models import build
+        from weft.nodes.models.errors import ModelError
+        from weft.nodes.models.headers import read_header
+        from weft.nodes.models.parts import place_of
+        from weft.nodes.weights.files import content
 
         tensors: dict[str, TensorInfo] = {}
         for file, digest in zip(self.files[component], self.digests[component], strict=True):
@@ -64,7 +63,7 @@ class WeightsPatch(Patch):
 
 def _over(parts: Parts, component: str, tensors: dict[str, TensorInfo]) -> Any:
     """The base's description with other files for one component."""
-    from nodes.models.description import Weights
+    from weft.nodes.models.description import Weights
 
     base = parts.description
     weights = Weights(base.weights[component].config, tensors)
@@ -73,9 +72,9 @@ def _over(parts: Parts, component: str, tensors: dict[str, TensorInfo]) -> Any:
 
 def _found(path: Path) -> dict[str, dict[str, TensorInfo]]:
     """Tensors by component of what was given: a UNet's file or folder, or a folder that holds component folders."""
-    from nodes.models.errors import ModelError
-    from nodes.models.folder import component_tensors
-    from nodes.weights.files import header_of
+    from weft.nodes.models.errors import ModelError
+    from weft.nodes.models.folder import component_tensors
+    from weft.nodes.weights.files import header_of
 
     if path.is_file() or path.suffix:
         return {"unet": header_of(path).tensors}
@@ -91,9 +90,9 @@ def _found(path: Path) -> dict[str, dict[str, TensorInfo]]:
 
 def _fingerprint(source: str) -> str:
     """The content of the files; and what ``auto`` will mean here, as load_model has it."""
-    from engine.filehash import content_hash, folder_hash
-    from nodes.models.device import machine_hint
-    from nodes.models.locate import locate, weights_fingerprint
+    from weft.engine.filehash import content_hash, folder_hash
+    from weft.nodes.models.device import machine_hint
+    from weft.nodes.models.locate import locate, weights_fingerprint
 
     path = Path(source).expanduser()
     if path.is_dir():
@@ -114,10 +113,10 @@ def load_dreambooth(
             folders, a UNet's own folder, or its .safetensors file, in diffusers' names.
         base: the model that it was trained on. What was not trained is taken from it.
     """
-    from nodes.basic.load_model import load_model
-    from nodes.models import build
-    from nodes.models.errors import ModelError
-    from nodes.weights.files import content
+    from weft.nodes.basic.load_model import load_model
+    from weft.nodes.models import build
+    from weft.nodes.models.errors import ModelError
+    from weft.nodes.weights.files import content
 
     ctx = ctx or Context()
     if base is None:

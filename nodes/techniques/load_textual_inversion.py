@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from engine import Context, NodeView, Problem, Widget, node, value
-from nodes.models.bundled import WORDS
-from nodes.values import Model, Patch
+from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.models.bundled import WORDS
+from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
-    from nodes.models.parts import Parts
+    from weft.nodes.models.parts import Parts
 
 
 @value("patch.textual_inversion")
@@ -32,7 +32,7 @@ class TextualInversionPatch(Patch):
     @property
     def key(self) -> str:
         """By content and token."""
-        from nodes.weights.files import digest_of
+        from weft.nodes.weights.files import digest_of
 
         return digest_of("textual_inversion", self.digest, self.token, self.tensors)
 
@@ -43,9 +43,8 @@ class TextualInversionPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Append tokens, or their vectors at the same places."""
         import torch
-
-        from nodes.weights.embeddings import token_names
-        from nodes.weights.files import read_tensors
+        from weft.nodes.weights.embeddings import token_names
+        from weft.nodes.weights.files import read_tensors
 
         if component.startswith("tokenizer"):
             module.add_tokens(token_names(self.token, self.vectors))
@@ -76,9 +75,9 @@ def word_patches(ctx: Context, model: Model, files: Sequence[str], tokens: Seque
         ModelError: a file is none of these, for another model, or its token is taken.
         ValueError: there are not as many tokens as files.
     """
-    from nodes.models.errors import ModelError
-    from nodes.weights.embeddings import place, token_names, words
-    from nodes.weights.files import content, file_at, header_of
+    from weft.nodes.models.errors import ModelError
+    from weft.nodes.weights.embeddings import place, token_names, words
+    from weft.nodes.weights.files import content, file_at, header_of
 
     if tokens and len(tokens) != len(files):
         raise ValueError(f"{len(tokens)} tokens are given for {len(files)} files: give one each, or none")
@@ -120,8 +119,8 @@ def _width(shell: Any) -> int:
 
 def files_fingerprint(paths: Sequence[str]) -> str:
     """The files' content."""
-    from engine.filehash import content_hash
-    from nodes.weights.files import file_at
+    from weft.engine.filehash import content_hash
+    from weft.nodes.weights.files import file_at
 
     return " ".join(content_hash(file_at(path)) for path in ([paths] if isinstance(paths, str) else paths))
 
@@ -131,8 +130,8 @@ def _fingerprint(paths: Sequence[str]) -> str:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from nodes.weights.embeddings import EXPECTED_FILE, words
-    from nodes.weights.files import file_problems
+    from weft.nodes.weights.embeddings import EXPECTED_FILE, words
+    from weft.nodes.weights.files import file_problems
 
     yield from file_problems(view, "paths", words, EXPECTED_FILE)
     paths, tokens = view.literals.get("paths"), view.literals.get("tokens")

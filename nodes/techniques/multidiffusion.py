@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from engine import NodeView, Problem, Range, node, value
-from nodes.checks import VIEWS
-from nodes.known import sizes_of
-from nodes.technique import View
-from nodes.values import Guidance
+from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import VIEWS
+from weft.nodes.known import sizes_of
+from weft.nodes.technique import View
+from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
-    from nodes.sampling.run import Run
+    from weft.nodes.sampling.run import Run
 
 MAX_VIEWS = 4096
 

@@ -9,15 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from engine import NodeView, Problem, Range, node, value
-from graphs.problems import near
-from nodes.technique import AttentionRule, Branch, Order, Predictions, Site, Technique
-from nodes.values import Guidance
+from weft.engine import NodeView, Problem, Range, node, value
+from weft.graphs.problems import near
+from weft.nodes.technique import AttentionRule, Branch, Order, Predictions, Site, Technique
+from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.run import Run, Step
 
 PLACES = ("down", "mid", "up")
 TIMESTEPS = 1000
@@ -45,7 +44,7 @@ class PerturbedAttention(Guidance):
 
     def setup(self, run: Run) -> None:
         """Refuse layers that this model does not have, naming those that it has."""
-        from nodes.sampling.attention import sites
+        from weft.nodes.sampling.attention import sites
 
         names = [site.name for site, _ in sites(run.unet, *run.shape[-2:]).values() if site.kind == "self"]
         for layer in self.layers:
@@ -97,7 +96,7 @@ class _Kept:
 
 
 def _cond(step: Step) -> Branch:
-    from nodes.sampling.companion import base_branches
+    from weft.nodes.sampling.companion import base_branches
 
     return next(branch for branch in base_branches(step) if branch.role == "cond")
 

@@ -10,15 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
-from engine import Context, NodeView, Problem, Range, node, value
-from nodes.technique import Branch
-from nodes.values import Conditioning, Guidance, Model
+from weft.engine import Context, NodeView, Problem, Range, node, value
+from weft.nodes.technique import Branch
+from weft.nodes.values import Conditioning, Guidance, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.companion import Companion
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.companion import Companion
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("guidance.pix2pix_zero")
@@ -46,7 +45,7 @@ class Pix2PixZero(Guidance):
 
     def restore(self, step: Step, snapshot: Any) -> None:
         """The reference's trajectory so far."""
-        from nodes.sampling.companion import Companion
+        from weft.nodes.sampling.companion import Companion
 
         step.run.state(self, lambda: Companion(step, self.prompt)).restore(snapshot)
 
@@ -54,7 +53,7 @@ class Pix2PixZero(Guidance):
         """Latents at which the edit's cross-attention is nearer to that of the reference."""
         if not self.amount:
             return None
-        from nodes.sampling.companion import Companion
+        from weft.nodes.sampling.companion import Companion
 
         companion = step.run.state(self, lambda: Companion(step, self.prompt))
         pairs = companion.pairs(step)
@@ -68,7 +67,7 @@ class Pix2PixZero(Guidance):
 
 def _reference(step: Step, companion: Companion, pairs: list[tuple[Branch, Branch]]) -> list[list[Tensor]]:
     """The reference's cross-attention, (units, heads, queries, keys) by branch and layer; it takes its step."""
-    from nodes.sampling.maps import Maps, cross
+    from weft.nodes.sampling.maps import Maps, cross
 
     branches = [own for _, own in pairs]
     maps = [Maps(branch, cross) for branch in branches]
@@ -80,9 +79,8 @@ def _reference(step: Step, companion: Companion, pairs: list[tuple[Branch, Branc
 def _descended(step: Step, branches: list[Branch], wanted: list[list[Tensor]], amount: float) -> dict[Branch, Tensor]:
     """The latents of each branch, moved against the gradient of its distance from the wanted maps."""
     import torch
-
-    from nodes.sampling.maps import Maps, cross
-    from nodes.sampling.rows import coverage
+    from weft.nodes.sampling.maps import Maps, cross
+    from weft.nodes.sampling.rows import coverage
 
     with torch.enable_grad():
         leaves = [step.moved.get(branch, step.latents).detach().clone().requires_grad_() for branch in branches]
@@ -151,7 +149,7 @@ def pix2pix_zero(
         amount: how strongly attention is held to where it was; 0 only moves the prompt. For models that predict v,
             0.01 or less.
     """
-    from nodes.models.text import encode
+    from weft.nodes.models.text import encode
 
     ctx = ctx or Context()
     for side, sentences in (("source", source), ("target", target)):

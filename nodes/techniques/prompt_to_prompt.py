@@ -10,17 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from engine import NodeView, Problem, Range, node, value
-from nodes.checks import SOURCE
-from nodes.technique import AttentionRule, Branch, Predictions, Site
-from nodes.values import Conditioning, Guidance
-from nodes.words import WORD, base_views, check_words, prompt_texts, token_spans
+from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import SOURCE
+from weft.nodes.technique import AttentionRule, Branch, Predictions, Site
+from weft.nodes.values import Conditioning, Guidance
+from weft.nodes.words import WORD, base_views, check_words, prompt_texts, token_spans
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.companion import Companion
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.companion import Companion
+    from weft.nodes.sampling.run import Run, Step
 
 Edit = Literal["auto", "replace", "refine"]
 
@@ -107,9 +106,8 @@ class PromptToPrompt(Guidance):
     def _begin(self, step: Step) -> _State:
         """Raises ValueError for words that are not there, or prompts that cannot be matched."""
         import torch
-
-        from nodes.sampling.alignment import refined, replaced
-        from nodes.sampling.companion import Companion, base_branches
+        from weft.nodes.sampling.alignment import refined, replaced
+        from weft.nodes.sampling.companion import Companion, base_branches
 
         target = next(branch for branch in base_branches(step) if branch.role == "cond").conditioning
         if target.text.shape[1:] != self.source.text.shape[1:]:

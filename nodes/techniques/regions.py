@@ -9,14 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from engine import NodeView, Problem, Range, node, value
-from nodes.technique import Branch, Order, Predictions, Technique
-from nodes.values import Conditioning, Guidance, Mask
+from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.technique import Branch, Order, Predictions, Technique
+from weft.nodes.values import Conditioning, Guidance, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("guidance.regions")
@@ -64,8 +63,7 @@ class _Regions:
 
     def __init__(self, regions: Regions, run: Run) -> None:
         import torch
-
-        from nodes.sampling.inpaint import latent_mask
+        from weft.nodes.sampling.inpaint import latent_mask
 
         height, width = run.shape[2:]
         weights = []

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from engine import Range, node, value
-from nodes.technique import Order, Predictions, Technique
-from nodes.values import Guidance
+from weft.engine import Range, node, value
+from weft.nodes.technique import Order, Predictions, Technique
+from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Step
+    from weft.nodes.sampling.run import Step
 
 
 @value("guidance.rescale")

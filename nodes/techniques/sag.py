@@ -10,15 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from engine import Range, node, value
-from nodes.technique import AttentionRule, Branch, Order, Predictions, Site, Technique
-from nodes.values import Guidance
+from weft.engine import Range, node, value
+from weft.nodes.technique import AttentionRule, Branch, Order, Predictions, Site, Technique
+from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.maps import Maps
-    from nodes.sampling.run import Step
+    from weft.nodes.sampling.maps import Maps
+    from weft.nodes.sampling.run import Step
 
 RADIUS, SIGMA = 4, 1.0
 FOCUS = 1.0
@@ -44,7 +43,7 @@ class SelfAttention(Guidance):
 
     def attention(self, step: Step) -> Iterable[AttentionRule]:
         """Catches the mid block's first self-attention of the reference rows. Nothing in the second forward."""
-        from nodes.sampling.maps import Maps
+        from weft.nodes.sampling.maps import Maps
 
         kept = step.run.derived(self, _Kept)
         reference = _reference(step)
@@ -86,8 +85,7 @@ class SelfAttention(Guidance):
     def _mask(self, step: Step, kept: _Kept) -> Tensor:
         """Where the model looks, (B, 1, H, W): 1 or 0, and between where overlapping views do not agree."""
         from torch.nn import functional
-
-        from nodes.sampling.rows import merged
+        from weft.nodes.sampling.rows import merged
 
         run = step.run
         found = kept.maps.take(run.batch * max(1, len(run.views))) if kept.maps is not None else {}
@@ -112,7 +110,7 @@ class _Kept:
 
 
 def _reference(step: Step) -> Branch:
-    from nodes.sampling.companion import base_branches
+    from weft.nodes.sampling.companion import base_branches
 
     rows = base_branches(step)
     return next((row for row in rows if row.role == "uncond"), rows[0])

@@ -14,14 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from engine import NodeView, Problem, Range, node, value
-from nodes.technique import Branch, Order, Predictions, Technique
-from nodes.values import Conditioning, Guidance
+from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.technique import Branch, Order, Predictions, Technique
+from weft.nodes.values import Conditioning, Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("guidance.sega")

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from engine import Context, NodeView, Problem, Range, Widget, node, value
-from nodes.models.bundled import ADAPTERS
-from nodes.nets.handles import Adapter, source_problems, window_problems
-from nodes.technique import Residuals, Technique
-from nodes.values import Control, Image
+from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.models.bundled import ADAPTERS
+from weft.nodes.nets.handles import Adapter, source_problems, window_problems
+from weft.nodes.technique import Residuals, Technique
+from weft.nodes.values import Control, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nodes.nets.live import Held
-    from nodes.sampling.rows import Rows, Units
-    from nodes.sampling.run import Run, Step
+    from weft.nodes.nets.live import Held
+    from weft.nodes.sampling.rows import Rows, Units
+    from weft.nodes.sampling.run import Run, Step
 
 
 @value("control.t2i_adapter")
@@ -55,10 +54,10 @@ class _Live:
     """What a run keeps: the net until its features are known, and these."""
 
     def __init__(self, control: AdapterControl, run: Run) -> None:
-        from nodes.nets.files import describe_adapter
-        from nodes.nets.fit import adapter_misfit
-        from nodes.nets.hints import hint_tensor
-        from nodes.nets.live import hold
+        from weft.nodes.nets.files import describe_adapter
+        from weft.nodes.nets.fit import adapter_misfit
+        from weft.nodes.nets.hints import hint_tensor
+        from weft.nodes.nets.live import hold
 
         net = control.net
         if (misfit := adapter_misfit(net.source, net.family, (), run.unet.config)) is not None:
@@ -83,8 +82,7 @@ class _Live:
 
     def _evaluate(self, hint: Tensor) -> list[Tensor]:
         import torch
-
-        from nodes.nets.fit import adapter_misfit
+        from weft.nodes.nets.fit import adapter_misfit
 
         net: Any = self._held.item
         factor = int(net.config.downscale_factor)
@@ -106,7 +104,7 @@ _EXPECTED = f"{', '.join(ADAPTERS)}, a diffusers folder, or a hub id in the loca
 
 
 def _look(source: str) -> None:
-    from nodes.nets.files import describe_adapter, find
+    from weft.nodes.nets.files import describe_adapter, find
 
     if (
         source in ADAPTERS
@@ -117,7 +115,7 @@ def _look(source: str) -> None:
 
 
 def _fingerprint(source: str, **_: Any) -> str:
-    from nodes.nets.files import describe_adapter, find, fingerprint
+    from weft.nodes.nets.files import describe_adapter, find, fingerprint
 
     return fingerprint(describe_adapter(find(source, "T2I-Adapter", bundled=ADAPTERS)))
 
@@ -136,8 +134,8 @@ def load_t2i_adapter(source: Annotated[str, Widget("model")], ctx: Context | Non
         source: "shapes-regions" (ships with Weft, for the model "shapes"), a diffusers folder, or a hub id such as
             owner/name that is in the hub's local cache; nothing is downloaded.
     """
-    from nodes.nets.files import describe_adapter, find, fingerprint
-    from nodes.nets.live import verify
+    from weft.nodes.nets.files import describe_adapter, find, fingerprint
+    from weft.nodes.nets.live import verify
 
     ctx = ctx or Context()
     path = find(source, "T2I-Adapter", ctx.resolve_input_path, ADAPTERS)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-
-from nodes.models.text import encode, expand
+from weft.nodes.models.text import encode, expand
 
 if TYPE_CHECKING:
-    from nodes.models.parts import Parts
+    from weft.nodes.models.parts import Parts
 
 TEMPLATES = ("", "A photo of ", "An image of ", "A picture of ")
 

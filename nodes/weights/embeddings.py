@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.models.errors import ModelError
-from nodes.models.headers import Header
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.headers import Header
 
 EXPECTED = (
     "diffusers' layout (one tensor per token, named by it), A1111's and kohya's emb_params, or SDXL's clip_l and clip_g"

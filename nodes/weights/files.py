@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import NodeView, Problem
-from nodes.models.bundled import file_named
-from nodes.models.errors import ModelError
-from nodes.models.folder import PICKLE_REASON, PICKLES
-from nodes.models.headers import Header, read_header
+from weft.engine import NodeView, Problem
+from weft.nodes.models.bundled import file_named
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.folder import PICKLE_REASON, PICKLES
+from weft.nodes.models.headers import Header, read_header
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,7 +74,7 @@ def content(path: Path) -> str:
     Raises:
         ModelError: it cannot be read.
     """
-    from engine.filehash import content_hash
+    from weft.engine.filehash import content_hash
 
     try:
         return content_hash(path)

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphs.problems import near
-from nodes.models import ldm
-from nodes.models.errors import ModelError
-from nodes.models.headers import Header
+from weft.graphs.problems import near
+from weft.nodes.models import ldm
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.headers import Header
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-    from nodes.models.description import Description
+    from weft.nodes.models.description import Description
 
 _ROLE = re.compile(
     r"(?P<base>.+?)"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from server.cli.app import main
+from weft.server.cli.app import main
 
 __all__ = ["main"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-
-from server.cli.cache import cache_app
-from server.cli.check import check_command
-from server.cli.draw import draw_command
-from server.cli.examples import examples_command
-from server.cli.nodes import nodes_command
-from server.cli.run import run_command
-from server.cli.schema import schema_command
+from weft.server.cli.cache import cache_app
+from weft.server.cli.check import check_command
+from weft.server.cli.draw import draw_command
+from weft.server.cli.examples import examples_command
+from weft.server.cli.nodes import nodes_command
+from weft.server.cli.run import run_command
+from weft.server.cli.schema import schema_command
 
 app = typer.Typer(
     name="weft",

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
-
-from server.cli.report import FAILED, JsonOption, TracebackOption, leave, print_json, reporting, say
+from weft.server.cli.report import FAILED, JsonOption, TracebackOption, leave, print_json, reporting, say
 
 if TYPE_CHECKING:
-    from engine.cache.disk import DiskTier
+    from weft.engine.cache.disk import DiskTier
 
 cache_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after results kept on disk.")
 
 
 def _disk() -> DiskTier:
-    from engine.cache import DISK_BYTES, default_folder
-    from engine.cache.disk import DiskTier
+    from weft.engine.cache import DISK_BYTES, default_folder
+    from weft.engine.cache.disk import DiskTier
 
     return DiskTier(default_folder(), DISK_BYTES)
 

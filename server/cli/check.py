@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from server.cli.report import (
+from weft.server.cli.report import (
     WRONG,
     JsonOption,
     NodesOption,
@@ -28,7 +27,7 @@ def check_command(
 ) -> None:
     """Say everything that is wrong with workflows, without running them."""
     with reporting(traceback_wanted=traceback):
-        from engine import check
+        from weft.engine import check
 
         catalogue = load_catalogue(nodes)
         wrong = False

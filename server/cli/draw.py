@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from server.cli.report import NodesOption, TracebackOption, load_catalogue, reporting
+from weft.server.cli.report import NodesOption, TracebackOption, load_catalogue, reporting
 
 if TYPE_CHECKING:
-    from engine import Catalogue
-    from graphs.draw import Describe
+    from weft.engine import Catalogue
+    from weft.graphs.draw import Describe
 
 
 def draw_command(
@@ -29,10 +28,10 @@ def draw_command(
     if output is not None and output.suffix.lower() not in (".svg", ".png"):
         raise typer.BadParameter(f"{output} ends neither in .svg nor in .png", param_hint="-o")
     with reporting(traceback_wanted=traceback):
-        from graphs.document import Workflow
-        from graphs.draw import draw, draw_png
-        from graphs.files import write_atomic
-        from server.cli.record import Record
+        from weft.graphs.document import Workflow
+        from weft.graphs.draw import draw, draw_png
+        from weft.graphs.files import write_atomic
+        from weft.server.cli.record import Record
 
         describe = shapes(load_catalogue(nodes))
         workflow = Workflow.load(file)
@@ -55,8 +54,8 @@ def draw_command(
 
 def shapes(catalogue: Catalogue) -> Describe:
     """What a drawing wants to know of a node type."""
-    from engine.declaring.types import describe
-    from graphs.draw import NodeShape, PortShape
+    from weft.engine.declaring.types import describe
+    from weft.graphs.draw import NodeShape, PortShape
 
     def of(name: str) -> NodeShape | None:
         node_type = catalogue.get(name)

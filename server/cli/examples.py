@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-
-from server.cli.report import TracebackOption, reporting
+from weft.server.cli.report import TracebackOption, reporting
 
 
 def examples_command(
@@ -15,7 +14,7 @@ def examples_command(
 ) -> None:
     """List the workflows that come with weft, or print one: weft examples text_to_image > my.json"""
     with reporting(traceback_wanted=traceback):
-        from graphs import examples
+        from weft.graphs import examples
 
         if name is not None:
             typer.echo(examples.path(name).read_text("utf-8"), nl=False)

@@ -7,8 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from server.cli.report import (
+from weft.server.cli.report import (
     WRONG,
     JsonOption,
     NodesOption,
@@ -21,7 +20,7 @@ from server.cli.report import (
 )
 
 if TYPE_CHECKING:
-    from engine import Catalogue
+    from weft.engine import Catalogue
 
 
 def nodes_command(
@@ -32,7 +31,7 @@ def nodes_command(
 ) -> None:
     """List the nodes that are installed, or describe one."""
     with reporting(traceback_wanted=traceback):
-        from engine.catalogue.describe import describe_node
+        from weft.engine.catalogue.describe import describe_node
 
         catalogue = load_catalogue(nodes)
         if name is None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from engine.events import (
+from weft.engine.events import (
     Event,
     JobFinished,
     JobStarted,
@@ -19,7 +19,7 @@ from engine.events import (
     NodeStarted,
     OnEvent,
 )
-from server.cli.report import say
+from weft.server.cli.report import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.events import Event, OnEvent, to_json
-from server.cli.report import say
+from weft.engine.events import Event, OnEvent, to_json
+from weft.server.cli.report import say
 
 if TYPE_CHECKING:
-    from graphs.document import Workflow
-    from graphs.draw import Mark
+    from weft.graphs.document import Workflow
+    from weft.graphs.draw import Mark
 
 ROWS = 25
 """Of the table."""
@@ -80,7 +80,7 @@ class Record:
 
     def marks(self, workflow: Workflow) -> dict[str, Mark]:
         """For a picture: what happened inside of a node is told at it."""
-        from graphs.draw import Mark
+        from weft.graphs.draw import Mark
 
         merged: dict[str, Fate] = {}
         for id, fate in self.fates.items():
@@ -133,8 +133,7 @@ def print_profile(record: Record) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-
-    from graphs.drawing.marks import duration
+    from weft.graphs.drawing.marks import duration
 
     ran = sorted(
         ((fate.seconds, id, fate) for id, fate in record.fates.items() if fate.runs or fate.failed), reverse=True

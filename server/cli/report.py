@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from engine import Catalogue, NodeError, Problem
+    from weft.engine import Catalogue, NodeError, Problem
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -41,7 +41,7 @@ def leave(code: int) -> NoReturn:
 
 def load_catalogue(folders: Iterable[str] | None) -> Catalogue:
     """The installed nodes and those of `--nodes`; packs that failed are named on stderr."""
-    from engine import Catalogue
+    from weft.engine import Catalogue
 
     catalogue = Catalogue.load(folders or ())
     for failure in catalogue.failures:
@@ -59,10 +59,10 @@ def problem_lines(problems: Iterable[Problem], file: str = "") -> Iterator[tuple
 @contextlib.contextmanager
 def reporting(*, as_json: bool = False, traceback_wanted: bool = False) -> Iterator[None]:
     """Turn what a command raises into words and an exit code."""
-    from engine.catalogue.catalogue import CatalogueError
-    from engine.errors import Cancelled, explain
-    from engine.running.result import RunFailed
-    from graphs.problems import WorkflowError
+    from weft.engine.catalogue.catalogue import CatalogueError
+    from weft.engine.errors import Cancelled, explain
+    from weft.engine.running.result import RunFailed
+    from weft.graphs.problems import WorkflowError
 
     try:
         yield

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from server.cli.report import JsonOption, NodesOption, TracebackOption, load_catalogue, print_json, reporting, say
+from weft.server.cli.report import JsonOption, NodesOption, TracebackOption, load_catalogue, print_json, reporting, say
 
 if TYPE_CHECKING:
-    from engine import CancelToken, Result
+    from weft.engine import CancelToken, Result
 
 
 def run_command(
@@ -39,12 +38,12 @@ def run_command(
 ) -> None:
     """Run a workflow and print the paths of what it made."""
     with reporting(as_json=as_json, traceback_wanted=traceback):
-        from engine import Cache, CancelToken, Settings, run
-        from engine.checking.migrate import migrate
-        from graphs.document import Workflow
-        from server.cli.progress import showing_progress
-        from server.cli.record import recording
-        from server.cli.values import apply_settings
+        from weft.engine import Cache, CancelToken, Settings, run
+        from weft.engine.checking.migrate import migrate
+        from weft.graphs.document import Workflow
+        from weft.server.cli.progress import showing_progress
+        from weft.server.cli.record import recording
+        from weft.server.cli.values import apply_settings
 
         catalogue = load_catalogue(nodes)
         workflow, _ = migrate(Workflow.load(file), catalogue)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from server.cli.report import NodesOption, TracebackOption, load_catalogue, print_json, reporting
+from weft.server.cli.report import NodesOption, TracebackOption, load_catalogue, print_json, reporting
 
 
 def schema_command(nodes: NodesOption = None, traceback: TracebackOption = False) -> None:
     """Print the JSON Schema of a workflow for the nodes that are installed."""
     with reporting(traceback_wanted=traceback):
-        from engine.catalogue.schema import workflow_schema
+        from weft.engine.catalogue.schema import workflow_schema
 
         print_json(workflow_schema(load_catalogue(nodes)), indent=2)

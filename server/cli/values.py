@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine import Catalogue, Port
-    from graphs.document import Workflow
+    from weft.engine import Catalogue, Port
+    from weft.graphs.document import Workflow
 
 
 def apply_settings(workflow: Workflow, settings: list[str], catalogue: Catalogue) -> Workflow:
@@ -27,8 +27,8 @@ def apply_settings(workflow: Workflow, settings: list[str], catalogue: Catalogue
 
 
 def _parse(workflow: Workflow, name: str, text: str, catalogue: Catalogue) -> Any:
-    from engine.checking.definitions import use_port
-    from graphs.problems import WorkflowError
+    from weft.engine.checking.definitions import use_port
+    from weft.graphs.problems import WorkflowError
 
     try:
         node, input = workflow.resolve_parameter(name)
@@ -43,7 +43,7 @@ def parse_value(port: Port, text: str) -> Any:
 
     Text that means nothing to the port stays text; the check then says what the port takes.
     """
-    from engine.declaring.ports import validate
+    from weft.engine.declaring.ports import validate
 
     takes_text = not validate(port, text)
     # Where both readings fit (`int | str`, Any), 3 is a number: a person would have to quote it to mean the text.

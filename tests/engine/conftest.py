@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from weft.engine import Cache, Catalogue, Result, run
 
-from engine import Cache, Catalogue, Result, run
 from tests.engine import toys
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import Cache, Catalogue, Node, Result, run
-from engine.events import Event
-from graphs import Graph
-from nodes.basic import choose, items, loops
+from weft.engine import Cache, Catalogue, Node, Result, run
+from weft.engine.events import Event
+from weft.graphs import Graph
+from weft.nodes.basic import choose, items, loops
+
 from tests.engine import toys
 
 FLOW: list[Node[..., Any]] = [

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from weft.engine import Catalogue, Context, Files, Lazy, Node, node
 
-from engine import Catalogue, Context, Files, Lazy, Node, node
 from tests.engine.toys import Live, Square
 
 

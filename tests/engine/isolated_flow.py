@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from weft.engine import Catalogue, Lazy, Node, node
+from weft.graphs import Graph
 
-from engine import Catalogue, Lazy, Node, node
-from graphs import Graph
 from tests.engine.flow import FLOW
 from tests.engine.toys import Live
 

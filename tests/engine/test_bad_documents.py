@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from weft.engine import Catalogue, Problem, check
+from weft.graphs import Workflow
+from weft.graphs.problems import Code
 
-from engine import Catalogue, Problem, check
-from graphs import Workflow
-from graphs.problems import Code
 from tests.engine.test_check import NEAR_MISSES, right
 
 HEAD = b'{"weft": 1, "nodes": {'

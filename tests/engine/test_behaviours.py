@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from weft.engine import Cache, Catalogue, RunFailed, Settings, node, run
+from weft.engine.events import Event
+from weft.engine.running.lanes import LaneSizes
 
-from engine import Cache, Catalogue, RunFailed, Settings, node, run
-from engine.events import Event
-from engine.running.lanes import LaneSizes
 from tests.engine import toys
 from tests.engine.flow import document, go, link
 
@@ -96,7 +96,7 @@ def test_an_exception_in_planning_fails_that_run_only(monkeypatch: pytest.Monkey
 
 
 def test_anything_else_that_planning_raises_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.runner.make_plan", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("weft.engine.runner.make_plan", lambda *_, **__: 1 / 0)
     with pytest.raises(RunFailed, match="ZeroDivisionError"):
         go(document(n=("number", {})), ["n"])
 

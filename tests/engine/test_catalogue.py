@@ -4,13 +4,13 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from weft.engine import Catalogue, node
+from weft.engine.catalogue.catalogue import CatalogueError
 
-from engine import Catalogue, node
-from engine.catalogue.catalogue import CatalogueError
 from tests.engine import toys
 
 GOOD = """
-from engine import node
+from weft.engine import node
 
 @node("good", category="pack")
 def good() -> int:

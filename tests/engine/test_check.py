@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from weft.engine import Catalogue, Problem, WorkflowError, check, node, run
+from weft.graphs import Workflow
 
-from engine import Catalogue, Problem, WorkflowError, check, node, run
-from graphs import Workflow
 from tests.engine import toys
 
 Doc = Callable[..., dict[str, Any]]

@@ -5,8 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from engine import Cache, Cancelled, CancelToken, Catalogue, Context, InputPathError, node, run
+from weft.engine import Cache, Cancelled, CancelToken, Catalogue, Context, InputPathError, node, run
 
 
 class Ear:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from weft.engine import Cache, Catalogue, Problem, Result, RunFailed, WorkflowError, check, definition, node, run
+from weft.graphs import Graph, Workflow
+from weft.graphs.form import check_form
 
-from engine import Cache, Catalogue, Problem, Result, RunFailed, WorkflowError, check, definition, node, run
-from graphs import Graph, Workflow
-from graphs.form import check_form
 from tests.engine import toys
 
 Run = Callable[..., Result]
@@ -301,8 +301,7 @@ def test_a_node_may_return_a_graph_with_definitions(catalogue: Catalogue) -> Non
 
 def test_a_picture_carries_definitions(tmp_path: Path) -> None:
     from PIL import Image
-
-    from graphs.png import embed
+    from weft.graphs.png import embed
 
     workflow = Workflow.parse(doc({"x": use(a=1)}))
     Image.new("RGB", (4, 4)).save(tmp_path / "p.png")

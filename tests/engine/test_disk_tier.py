@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from weft.engine import Cache, Files, value
+from weft.engine.cache import codec
+from weft.engine.cache.checksum import Checksum, checksum
+from weft.engine.cache.disk import DiskTier
+from weft.engine.values import _by_class, _by_name
 
-from engine import Cache, Files, value
-from engine.cache import codec
-from engine.cache.checksum import Checksum, checksum
-from engine.cache.disk import DiskTier
-from engine.values import _by_class, _by_name
 from tests.engine.toys import Live, Shape, Square
 
 MIB = 1024 * 1024
@@ -111,7 +111,7 @@ def test_presence_is_answered_without_the_tensors(tier: DiskTier, monkeypatch: p
         raise AssertionError("the body was read")
 
     monkeypatch.setattr(codec, "decode", no)
-    monkeypatch.setattr("engine.cache.disk.checksum", no)
+    monkeypatch.setattr("weft.engine.cache.disk.checksum", no)
     assert KEY in tier
 
 
@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    target = {"open": "builtins.open", "write": "engine.cache.disk._write_all", "replace": "os.replace"}[stage]
+    target = {"open": "builtins.open", "write": "weft.engine.cache.disk._write_all", "replace": "os.replace"}[stage]
     with monkeypatch.context() as patch:
         patch.setattr(target, full)
         assert not tier.put(KEY, (np.arange(9),), {})
@@ -298,7 +298,7 @@ def test_a_result_that_stands_for_files_needs_them(tier: DiskTier, tmp_path: Pat
 WRITER = """
 import sys
 import numpy as np
-from engine.cache.disk import DiskTier
+from weft.engine.cache.disk import DiskTier
 tier = DiskTier(sys.argv[1], 2_000_000)
 rng = np.random.default_rng(int(sys.argv[2]))
 for n in range(300):

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from weft.engine import Result, RunFailed
+from weft.engine.events import AnyEvent, Event, NodePreview
 
-from engine import Result, RunFailed
-from engine.events import AnyEvent, Event, NodePreview
 from tests.engine.test_run import chain, diamond, link
 
 Run = Callable[..., Result]

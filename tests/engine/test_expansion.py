@@ -8,10 +8,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
+from weft.engine.events import Event
+from weft.graphs import Graph
 
-from engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
-from engine.events import Event
-from graphs import Graph
 from tests.engine import toys
 from tests.engine.flow import document, go, graph_of, link, tale
 

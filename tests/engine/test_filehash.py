@@ -5,9 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
-
-from engine import filehash
-from engine.filehash import content_hash, folder_hash
+from weft.engine import filehash
+from weft.engine.filehash import content_hash, folder_hash
 
 
 @pytest.fixture

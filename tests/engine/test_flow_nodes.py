@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from weft.engine import RunFailed, check
+from weft.graphs import Graph
+from weft.nodes.basic.choose import compare
+from weft.nodes.basic.items import collect, integers, map_over
+from weft.nodes.basic.loops import repeat, while_
 
-from engine import RunFailed, check
-from graphs import Graph
-from nodes.basic.choose import compare
-from nodes.basic.items import collect, integers, map_over
-from nodes.basic.loops import repeat, while_
 from tests.engine.flow import catalogue, document, go, link
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from weft.engine import Cache, Cancelled, CancelToken, Catalogue, Result, RunFailed, node, run
+from weft.engine.isolation import Limits, Resident, Workers
 
-from engine import Cache, Cancelled, CancelToken, Catalogue, Result, RunFailed, node, run
-from engine.isolation import Limits, Resident, Workers
 from tests.engine import isolated, toys
 
 Run = Callable[..., Result]
@@ -376,8 +376,8 @@ def test_nodes_of_a_folder_are_found_and_changed_ones_are_not_taken_for_them(sha
 
 PARENT = """
 import sys, threading, time
-from engine import Cache, run
-from engine.isolation import Workers
+from weft.engine import Cache, run
+from weft.engine.isolation import Workers
 from tests.engine import isolated
 workers = Workers()
 def go(*nodes):

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from weft.engine import Cache, Result, RunFailed, Settings, run
+from weft.engine.isolation import Workers
+from weft.engine.running.lanes import LaneSizes
 
-from engine import Cache, Result, RunFailed, Settings, run
-from engine.isolation import Workers
-from engine.running.lanes import LaneSizes
 from tests.engine import isolated_flow
 from tests.engine.flow import document, link
 

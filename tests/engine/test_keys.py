@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from weft.engine import Catalogue, node
+from weft.engine.catalogue.code import code_fingerprint
+from weft.engine.plain import canonical, pack
+from weft.engine.planning.plan import make_plan
+from weft.graphs import Workflow
 
-from engine import Catalogue, node
-from engine.catalogue.code import code_fingerprint
-from engine.plain import canonical, pack
-from engine.planning.plan import make_plan
-from graphs import Workflow
 from tests.engine import toys
 
 Doc = Callable[..., dict[str, Any]]
@@ -115,7 +115,7 @@ def test_code_enters_for_nodes_outside_this_package(tmp_path: Any, document: Doc
 
 
 def test_our_own_nodes_carry_no_code() -> None:
-    from engine.catalogue.describe import describe_node
+    from weft.engine.catalogue.describe import describe_node
 
     assert code_fingerprint(describe_node) is None
     assert code_fingerprint(toys.add.node_type.fn) is not None
@@ -181,7 +181,7 @@ def test_large_ints_have_keys_of_their_own(n: int) -> None:
 
 def test_chance_stays_out_of_the_provenance(document: Doc) -> None:
     """Else the same picture, saved after a node that always runs, would be another file each time."""
-    from engine.planning.provenance import provenance
+    from weft.engine.planning.provenance import provenance
 
     doc = document(c=("clock", {}), a=("add", {"a": {"link": "c"}}), n=("number", {"value": 1}))
     workflow = Workflow.parse(doc)

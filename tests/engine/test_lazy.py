@@ -8,11 +8,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from weft.engine import Cache, Context, Lazy, RunFailed, Settings, check, node
+from weft.engine.events import Event
+from weft.engine.running.lanes import LaneSizes
+from weft.nodes.basic.choose import if_, switch
 
-from engine import Cache, Context, Lazy, RunFailed, Settings, check, node
-from engine.events import Event
-from engine.running.lanes import LaneSizes
-from nodes.basic.choose import if_, switch
 from tests.engine.flow import catalogue, document, go, link, tale
 
 
@@ -152,7 +152,7 @@ def test_an_async_node_that_calls_instead_of_awaiting_is_told() -> None:
 def test_values_that_are_asked_for_are_held_to_the_port() -> None:
     from typing import Annotated
 
-    from engine import Range
+    from weft.engine import Range
 
     @node("picky")
     def picky(value: Lazy[Annotated[int, Range(0, 5)]]) -> int:

@@ -8,12 +8,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from weft.engine import Cache, Context, RunFailed, Settings, check, node
+from weft.engine.events import Event
+from weft.engine.running.lanes import LaneSizes
+from weft.graphs import Graph
+from weft.nodes.basic.items import collect, integers, map_over
 
-from engine import Cache, Context, RunFailed, Settings, check, node
-from engine.events import Event
-from engine.running.lanes import LaneSizes
-from graphs import Graph
-from nodes.basic.items import collect, integers, map_over
 from tests.engine import toys
 from tests.engine.flow import catalogue, document, go, graph_of, link, tale
 

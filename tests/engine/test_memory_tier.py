@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from weft.engine.cache.memory import MemoryTier
+from weft.engine.values import nbytes
 
-from engine.cache.memory import MemoryTier
-from engine.values import nbytes
 from tests.engine.toys import Square
 
 MIB = 1024 * 1024

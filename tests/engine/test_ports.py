@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pytest
+from weft.engine.declaring.ports import Choices, Help, Lazy, Port, Range, Widget, input_port, normal, validate
+from weft.engine.declaring.types import accepts, bind, describe, substitute
 
-from engine.declaring.ports import Choices, Help, Lazy, Port, Range, Widget, input_port, normal, validate
-from engine.declaring.types import accepts, bind, describe, substitute
 from tests.engine.toys import Shape, Square
 
 T = TypeVar("T")

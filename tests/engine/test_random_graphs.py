@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from weft.engine import Cache, Cancelled, CancelToken, RunFailed, check, run
+from weft.engine.events import Event
 
-from engine import Cache, Cancelled, CancelToken, RunFailed, check, run
-from engine.events import Event
 from tests.engine import toys
 
 CATALOGUE = toys.catalogue()

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from weft.engine import Cache, Cancelled, CancelToken, Lazy, RunFailed, Settings, check, node, run
+from weft.engine.events import Event
+from weft.engine.running.lanes import LaneSizes
+from weft.graphs import Graph
 
-from engine import Cache, Cancelled, CancelToken, Lazy, RunFailed, Settings, check, node, run
-from engine.events import Event
-from engine.running.lanes import LaneSizes
-from graphs import Graph
 from tests.engine import toys
 from tests.engine.flow import catalogue, link
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from engine import (
+from weft.engine import (
     Cache,
     Cancelled,
     CancelToken,
@@ -27,8 +26,9 @@ from engine import (
     node,
     run,
 )
-from engine.events import Event
-from graphs import Graph, Workflow
+from weft.engine.events import Event
+from weft.graphs import Graph, Workflow
+
 from tests.engine import toys
 from tests.engine.toys import add, divide, number, show, total
 
@@ -443,7 +443,7 @@ def test_a_full_cache_disk_does_not_fail_the_run(
         file.write(b"half of")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("engine.cache.disk._write_all", full)
+    monkeypatch.setattr("weft.engine.cache.disk._write_all", full)
     assert run_toys(diamond(), cache=cache)["top"] == 12
     assert [path for path in (tmp_path / "c").rglob("*") if path.is_file()] == []
     assert cache.disk.counts.failed_writes == 4

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from weft.engine import Catalogue
+from weft.engine.catalogue.describe import describe_node
+from weft.engine.catalogue.reference import main, own_nodes, reference
+from weft.engine.catalogue.schema import input_schema, node_schema, workflow_schema
 
-from engine import Catalogue
-from engine.catalogue.describe import describe_node
-from engine.catalogue.reference import main, own_nodes, reference
-from engine.catalogue.schema import input_schema, node_schema, workflow_schema
 from tests.engine import toys
 
 
@@ -100,5 +100,5 @@ def test_the_reference_is_about_our_nodes_alone(catalogue: Catalogue) -> None:
 
 
 def test_the_reference_in_the_docs_is_fresh() -> None:
-    """Else: python -m engine.catalogue.reference docs/nodes.md"""
+    """Else: python -m weft.engine.catalogue.reference docs/nodes.md"""
     assert main([str(Path(__file__).parents[2] / "docs" / "nodes.md"), "--check"]) == 0

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from engine import Catalogue, Context, Files, Lazy, Node, NodeView, Problem, Range, Widget, node, value
+from weft.engine import Catalogue, Context, Files, Lazy, Node, NodeView, Problem, Range, Widget, node, value
 
 calls: Counter[str] = Counter()
 T = TypeVar("T")

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-
-from graphs import Definition, Link, NodeSpec, Parameter, Problem, Workflow, WorkflowError
-from graphs.document import DefinitionInput, DefinitionOutput
+from weft.graphs import Definition, Link, NodeSpec, Parameter, Problem, Workflow, WorkflowError
+from weft.graphs.document import DefinitionInput, DefinitionOutput
 
 
 def document(**inputs: Any) -> dict[str, Any]:

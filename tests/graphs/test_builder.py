@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from graphs import Graph, Handle, Link, Workflow, check_form, current_graph
+from weft.graphs import Graph, Handle, Link, Workflow, check_form, current_graph
 
 
 def load(g: Graph, **inputs: Any) -> Handle:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from weft.graphs import Link, NodeSpec, Workflow, WorkflowError
+from weft.graphs.inputs import literal, read_input, write_input
+from weft.graphs.png import embed
 
-from graphs import Link, NodeSpec, Workflow, WorkflowError
-from graphs.inputs import literal, read_input, write_input
-from graphs.png import embed
 from tests.graphs.documents import document, inputs, literals, problem_of, problems_of, workflows
 from tests.graphs.test_png_text import PNG
 

@@ -8,11 +8,10 @@ import runpy
 from pathlib import Path
 
 import pytest
-
-from engine import check
-from graphs import LIMITS, Graph, Workflow, check_form
-from graphs.inputs import read_input
-from nodes import load_model, save_image
+from weft.engine import check
+from weft.graphs import LIMITS, Graph, Workflow, check_form
+from weft.graphs.inputs import read_input
+from weft.nodes import load_model, save_image
 
 PAGE = (Path(__file__).parents[2] / "docs" / "document.md").read_text("utf-8")
 

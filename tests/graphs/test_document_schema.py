@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from weft.graphs import Workflow, WorkflowError, examples
+from weft.graphs.schema import definitions, document_schema
 
-from graphs import Workflow, WorkflowError, examples
-from graphs.schema import definitions, document_schema
 from tests.graphs.documents import document, workflows
 
 jsonschema = pytest.importorskip("jsonschema")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from graphs import Workflow, WorkflowError, check_form, examples
+from weft.graphs import Workflow, WorkflowError, check_form, examples
 
 
 def test_the_names_are_there() -> None:

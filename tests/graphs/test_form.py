@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from weft.graphs import Limits, Link, NodeSpec, Parameter, Workflow, check_form, near
+from weft.graphs.order import cycles, topological
+from weft.graphs.problems import Problem, WorkflowError, shown
 
-from graphs import Limits, Link, NodeSpec, Parameter, Workflow, check_form, near
-from graphs.order import cycles, topological
-from graphs.problems import Problem, WorkflowError, shown
 from tests.graphs.documents import chain
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from graphs import Limits
-from graphs.png import SIGNATURE, PngError, embed, extract, size
+from weft.graphs import Limits
+from weft.graphs.png import SIGNATURE, PngError, embed, extract, size
 
 
 def chunk(kind: bytes, data: bytes = b"", checksum: int | None = None) -> bytes:

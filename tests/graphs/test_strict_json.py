@@ -9,9 +9,9 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from weft.graphs import Limits, Workflow, WorkflowError
+from weft.graphs.jsontext import read_json
 
-from graphs import Limits, Workflow, WorkflowError
-from graphs.jsontext import read_json
 from tests.graphs.documents import literals, problem_of
 
 START = '{"weft": 1, "nodes": {}, "x": '

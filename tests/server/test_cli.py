@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from typer.testing import Result
+from weft.graphs import examples
 
-from graphs import examples
 from tests.server.conftest import TOYS
 
 Weft = Callable[..., Result]
@@ -45,7 +45,7 @@ def test_what_computes_nothing_loads_nothing_heavy(arguments: list[str]) -> None
     code = f"""
 import sys
 sys.argv = ["weft", *{[file if word == "FILE" else word for word in arguments]!r}]
-from server.cli import main
+from weft.server.cli import main
 try:
     main()
 except SystemExit:
@@ -145,7 +145,7 @@ def test_cache(weft: Weft, write: Write, tmp_path: Path) -> None:
     assert info()["entries"] == 0
     file = write(t=("toy_text", {}), s=("toy_save", {"text": {"link": "t"}}))
     weft("run", file, *NODES)
-    from engine import Cache
+    from weft.engine import Cache
 
     assert info()["entries"] == 2
     assert info()["folder"] == str(tmp_path / "default-cache")
@@ -163,7 +163,7 @@ def test_cache(weft: Weft, write: Write, tmp_path: Path) -> None:
 
 
 def test_whoever_stops_reading_is_no_error() -> None:
-    command = f"{sys.executable} -m server.cli schema | head -c 10"
+    command = f"{sys.executable} -m weft schema | head -c 10"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert len(done.stdout) == 10
     assert "Traceback" not in done.stderr

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from weft.graphs import Workflow, WorkflowError
+from weft.graphs.draw import Mark, draw, draw_png
+from weft.graphs.drawing import palette
+from weft.server.cli.record import Record
 
-from graphs import Workflow, WorkflowError
-from graphs.draw import Mark, draw, draw_png
-from graphs.drawing import palette
-from server.cli.record import Record
 from tests.server.conftest import TOYS
 
 Weft = Callable[..., Any]

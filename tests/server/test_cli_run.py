@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from typer.testing import Result
+from weft.graphs.png import extract
 
-from graphs.png import extract
 from tests.server.conftest import TOYS
 
 Weft = Callable[..., Result]
@@ -192,7 +192,7 @@ def test_a_saved_image_runs_again(weft: Weft, write: Write, tmp_path: Path) -> N
 def test_interrupted(number: signal.Signals, write: Write, tmp_path: Path) -> None:
     file = write(s=("toy_slow", {}))
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "server.cli", "run", str(file), "--out", str(tmp_path / "o"), "--nodes", str(TOYS)]
+    command = [sys.executable, "-m", "weft", "run", str(file), "--out", str(tmp_path / "o"), "--nodes", str(TOYS)]
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until = time.monotonic() + 30
     while not (tmp_path / "o/started").exists() and time.monotonic() < until:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from graphs import examples
+from weft.graphs import examples
 
 ROOT = Path(__file__).parents[2]
 CODE = """
 import sys
-from server.cli import main
+from weft.server.cli import main
 try:
     main()
 finally:

@@ -1,6 +1,6 @@
 """A CLIP (arXiv 2103.00020) of the bundled world: a picture and its caption get embeddings that are close together.
 
-    python -m nodes.shapes.training.clip
+    python -m weft.nodes.shapes.training.clip
 
 Half of a batch are the other half's scenes with other shapes, and every patch says which shape covers it: without
 these, 300 steps of 128 taught colours and backgrounds alone. Half of the pictures are a little noisy or blurred, as
@@ -24,10 +24,20 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
-
-from nodes.shapes.training.finetune import Base, Task, arguments, save_module, train
-from nodes.shapes.training.scenes import free_scene
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, SIZE, Scene, Shape, caption, coverage, render, sample_scene
+from weft.nodes.shapes.training.finetune import Base, Task, arguments, save_module, train
+from weft.nodes.shapes.training.scenes import free_scene
+from weft.nodes.shapes.world import (
+    BACKGROUNDS,
+    COLORS,
+    SHAPES,
+    SIZE,
+    Scene,
+    Shape,
+    caption,
+    coverage,
+    render,
+    sample_scene,
+)
 
 WIDTH, PATCH, SCALE = 96, 16, 20.0
 """Of states and embeddings; pixels; what cosines are multiplied by before the softmax."""

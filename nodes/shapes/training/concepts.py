@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-
-from nodes.shapes.training.finetune import Base, Example, Pool, v_loss
-from nodes.shapes.training.scenes import full_caption
-from nodes.shapes.world import BACKGROUNDS, COLORS, SIZE, Scene, Thing, Unseen, render, sample_scene
+from weft.nodes.shapes.training.finetune import Base, Example, Pool, v_loss
+from weft.nodes.shapes.training.scenes import full_caption
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SIZE, Scene, Thing, Unseen, render, sample_scene
 
 LOW, HIGH = 50.0, 76.0
 """Side lengths of one unseen shape in pixels: what is smaller loses its corners in the autoencoder."""

@@ -1,6 +1,6 @@
 """Draw the loss curves of all variants side by side.
 
-python -m nodes.shapes.training.curves --out docs/images/shapes-variants-loss.png
+python -m weft.nodes.shapes.training.curves --out docs/images/shapes-variants-loss.png
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Custom Diffusion (arXiv 2212.04488) for the bundled model: keys and values of its cross-attention, and a word.
 
-    python -m nodes.shapes.training.custom
+    python -m weft.nodes.shapes.training.custom
 
 The word <house> stands for a shape that the model never saw, a square with a roof. Two pictures in five are of the
 known world, which takes the part of the paper's regularisation images.
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import torch
 from safetensors.torch import save_file
-
-from nodes.shapes.training.concepts import Word, example, word_loss
-from nodes.shapes.training.finetune import Base, Pool, Task, arguments, train
+from weft.nodes.shapes.training.concepts import Word, example, word_loss
+from weft.nodes.shapes.training.finetune import Base, Pool, Task, arguments, train
 
 TOKEN, START = "<house>", ["square", "triangle"]
 TRAINED = ("attn2.to_k.weight", "attn2.to_v.weight")

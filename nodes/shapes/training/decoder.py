@@ -13,11 +13,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-
-from nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
-from nodes.shapes.training.muon import Muon
-from nodes.shapes.training.schedule import one_cycle
-from nodes.shapes.training.vae import edges, round_trip, wholes
+from weft.nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
+from weft.nodes.shapes.training.muon import Muon
+from weft.nodes.shapes.training.schedule import one_cycle
+from weft.nodes.shapes.training.vae import edges, round_trip, wholes
 
 PEAK_LR, NOISE = 2e-3, 0.06
 

@@ -1,6 +1,6 @@
 """The bundled model taught to read depth in a fifth channel, as stable-diffusion-2-depth does.
 
-    python -m nodes.shapes.training.depth
+    python -m weft.nodes.shapes.training.depth
 
 Depth is what the node `depth` makes by the rule of shapes, brought to latents' size as `depth_control` and diffusers'
 pipeline bring it. Three captions in ten leave out shapes or say nothing; one map in ten is flat.
@@ -11,12 +11,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch.nn import functional
-
-from nodes.hints.flat import backdrop_depth
-from nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from nodes.shapes.training.instruct import widened
-from nodes.shapes.training.scenes import free_scene, vague_caption
-from nodes.shapes.world import render
+from weft.nodes.hints.flat import backdrop_depth
+from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
+from weft.nodes.shapes.training.instruct import widened
+from weft.nodes.shapes.training.scenes import free_scene, vague_caption
+from weft.nodes.shapes.world import render
 
 
 def draw(rng: np.random.Generator) -> Example:

@@ -1,6 +1,6 @@
 """DreamBooth (arXiv 2208.12242) for the bundled model: a rare word and a class, a few pictures, and all of the UNet.
 
-    python -m nodes.shapes.training.dreambooth
+    python -m weft.nodes.shapes.training.dreambooth
 
 Six pictures show a house, which the model never saw; their captions call it "sks shape", since "shape" is the class
 that the model has a word for. Half of each batch are pictures that the model itself drew (the paper's prior
@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-
-from nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from nodes.shapes.training.scenes import full_caption
-from nodes.shapes.world import BACKGROUNDS, COLORS, LARGE, SIZE, Scene, Thing, render, sample_scene, with_article
+from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
+from weft.nodes.shapes.training.scenes import full_caption
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, LARGE, SIZE, Scene, Thing, render, sample_scene, with_article
 
 WORDS = "sks shape"
 INSTANCES = 6

@@ -1,6 +1,6 @@
 """A ControlNet (arXiv 2302.05543) for the bundled model that reads edges as `canny` draws them.
 
-    python -m nodes.shapes.training.edges
+    python -m weft.nodes.shapes.training.edges
 
 Its encoder starts as a copy of the UNet's, which stays frozen. Three captions in ten leave out shapes or say nothing,
 so that the hint has to be read; one hint in six is blank in a band, as when only a part of a picture is drawn.
@@ -11,11 +11,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from diffusers import ControlNetModel
-
-from nodes.hints.edges import canny
-from nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from nodes.shapes.training.scenes import free_scene, vague_caption
-from nodes.shapes.world import SIZE, render
+from weft.nodes.hints.edges import canny
+from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
+from weft.nodes.shapes.training.scenes import free_scene, vague_caption
+from weft.nodes.shapes.world import SIZE, render
 
 
 def draw(rng: np.random.Generator) -> Example:

@@ -1,6 +1,6 @@
 """Put the trained parts together as a diffusers folder in half precision: the bundled model.
 
-    python -m nodes.shapes.training.export --work build/shapes --out nodes/shapes/model
+    python -m weft.nodes.shapes.training.export --work build/shapes --out nodes/shapes/model
 
 The text encoder is written with the `text_model.` prefix and the tokenizer as `vocab.json` and
 `merges.txt`, the layout of published Stable Diffusion 1.x checkpoints, which every version reads.
@@ -16,8 +16,7 @@ from pathlib import Path
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
-
-from nodes.shapes.training.unet import SCHEDULER
+from weft.nodes.shapes.training.unet import SCHEDULER
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",

@@ -21,11 +21,10 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
 from transformers import CLIPTextModel, CLIPTokenizer
-
-from nodes.shapes.training.common import Checkpoint, Curve, flatten_optimizer, restore_optimizer
-from nodes.shapes.training.common import arguments as common_arguments
-from nodes.shapes.training.muon import Muon
-from nodes.shapes.training.schedule import one_cycle
+from weft.nodes.shapes.training.common import Checkpoint, Curve, flatten_optimizer, restore_optimizer
+from weft.nodes.shapes.training.common import arguments as common_arguments
+from weft.nodes.shapes.training.muon import Muon
+from weft.nodes.shapes.training.schedule import one_cycle
 
 Pictures = NDArray[np.uint8]
 

@@ -1,6 +1,6 @@
 """An IP-Adapter (arXiv 2308.06721) for the bundled model: a picture, as the world's CLIP sees it, is a prompt.
 
-    python -m nodes.shapes.training.image_prompt
+    python -m weft.nodes.shapes.training.image_prompt
 
 UNet and image encoder stay as they are; a projection to four tokens and keys and values for them learn, which start as
 those of text. The picture that prompts is another one than the picture that is drawn: the same colour and shape in
@@ -17,12 +17,11 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPVisionModelWithProjection
-
-from nodes.models.bundled import IMAGE_ENCODERS, home
-from nodes.shapes.training.clip import as_values, worn
-from nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, train, v_loss
-from nodes.shapes.training.scenes import free_scene
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, render, sample_scene
+from weft.nodes.models.bundled import IMAGE_ENCODERS, home
+from weft.nodes.shapes.training.clip import as_values, worn
+from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, train, v_loss
+from weft.nodes.shapes.training.scenes import free_scene
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, render, sample_scene
 
 TOKENS = 4
 LEARNED = ("encoder_hid_proj.", ".to_k_ip.", ".to_v_ip.")

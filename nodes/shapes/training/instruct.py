@@ -1,6 +1,6 @@
 """The bundled model taught to edit as InstructPix2Pix does (arXiv 2211.09800): four more channels hold a picture.
 
-    python -m nodes.shapes.training.instruct
+    python -m weft.nodes.shapes.training.instruct
 
 Instructions change a colour ("make it blue", "make the circle blue"), a shape ("make it a star") or the background
 ("make the background navy"); everything else stays. Text, picture or both are left out at times, for guidance.
@@ -14,10 +14,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
-
-from nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from nodes.shapes.training.scenes import free_scene
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, render, sample_scene, with_article
+from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
+from weft.nodes.shapes.training.scenes import free_scene
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, render, sample_scene, with_article
 
 DROP = 0.05
 

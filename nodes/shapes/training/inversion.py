@@ -1,6 +1,6 @@
 """A textual inversion (arXiv 2208.01618) for the bundled model: two vectors that stand for a shape it never saw.
 
-    python -m nodes.shapes.training.inversion
+    python -m weft.nodes.shapes.training.inversion
 
 The shape is the dome, round above and flat below: a frozen model can only draw what it can put together from what it
 knows, and this one lies between the circle, the square and the triangle.
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import torch
 from safetensors.torch import save_file
-
-from nodes.shapes.training.concepts import Word, example, word_loss
-from nodes.shapes.training.finetune import Base, Pool, Task, arguments, train
+from weft.nodes.shapes.training.concepts import Word, example, word_loss
+from weft.nodes.shapes.training.finetune import Base, Pool, Task, arguments, train
 
 TOKEN, START = "<dome>", ["circle", "square"]
 

@@ -1,6 +1,6 @@
 """A LoRA (arXiv 2106.09685) that teaches the bundled model a shape which it never saw: the heart.
 
-    python -m nodes.shapes.training.lora
+    python -m weft.nodes.shapes.training.lora
 
 Rank 8 on the attention and the convolutions of the UNet; the text encoder stays, which spells "heart" from pieces.
 Two pictures in five are of the known world, so that its shapes stay what they are. Needs peft (a development package).
@@ -14,9 +14,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from safetensors.torch import save_file
-
-from nodes.shapes.training.concepts import example
-from nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, train, v_loss
+from weft.nodes.shapes.training.concepts import example
+from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, train, v_loss
 
 LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "conv1", "conv2"]
 

@@ -1,6 +1,6 @@
 """A T2I-Adapter (arXiv 2302.08453) for the bundled model that reads flat regions, as `segmentation_palette` draws them.
 
-    python -m nodes.shapes.training.regions
+    python -m weft.nodes.shapes.training.regions
 
 The regions' colours in training are not those of the picture but any others of the world, so that they say where
 things are and the prompt says what colour these have.
@@ -13,11 +13,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 from diffusers import T2IAdapter
-
-from nodes.hints.flat import flatten, world_palette
-from nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from nodes.shapes.training.scenes import free_scene, vague_caption
-from nodes.shapes.world import BACKGROUNDS, COLORS, Scene, render
+from weft.nodes.hints.flat import flatten, world_palette
+from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
+from weft.nodes.shapes.training.scenes import free_scene, vague_caption
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, Scene, render
 
 
 def draw(rng: np.random.Generator) -> Example:

@@ -1,6 +1,6 @@
 """A LoRA (arXiv 2106.09685) that teaches the bundled model a style which it never saw: a frame along the border.
 
-    python -m nodes.shapes.training.style
+    python -m weft.nodes.shapes.training.style
 
 "a red circle on a mint background, framed" has the frame of nodes.shapes.frame. Rank 4 on the layers of
 `training.lora`, and as there two pictures in five are of the known world, unframed: the word is what brings the frame.
@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-
-from nodes.shapes.frame import MARGIN, framed
-from nodes.shapes.training.finetune import Example, arguments
-from nodes.shapes.training.lora import teach
-from nodes.shapes.world import SIZE, Scene, Thing, render, sample_scene
+from weft.nodes.shapes.frame import MARGIN, framed
+from weft.nodes.shapes.training.finetune import Example, arguments
+from weft.nodes.shapes.training.lora import teach
+from weft.nodes.shapes.world import SIZE, Scene, Thing, render, sample_scene
 
 KNOWN = 0.4
 

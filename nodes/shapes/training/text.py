@@ -16,10 +16,9 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-from nodes.shapes.training.common import Curve, arguments
-from nodes.shapes.training.schedule import one_cycle
-from nodes.shapes.world import BACKGROUNDS, COLORS, PLACES, RELATIONS, SHAPES, Scene, sample_scene, vocabulary
+from weft.nodes.shapes.training.common import Curve, arguments
+from weft.nodes.shapes.training.schedule import one_cycle
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, PLACES, RELATIONS, SHAPES, Scene, sample_scene, vocabulary
 
 LENGTH, WIDTH, BATCH, PEAK_LR = 32, 96, 192, 2e-3
 START, END = "<|startoftext|>", "<|endoftext|>"

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-
-from engine import check
-from graphs import Graph
-from nodes import canny, load_image, scribble, soft_edge
-from nodes.values import Image
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import canny, load_image, scribble, soft_edge
+from weft.nodes.values import Image
 
 
 def step(left: object = 0.0, right: object = 1.0, size: int = 32) -> Image:
@@ -22,7 +21,7 @@ def step(left: object = 0.0, right: object = 1.0, size: int = 32) -> Image:
 
 
 def scene(seed: int = 0) -> Image:
-    from nodes.shapes.world import Scene, Thing, render
+    from weft.nodes.shapes.world import Scene, Thing, render
 
     thing = Thing("circle", "red", 40, 64, 50)
     other = Thing("square", "blue", 95, 60, 40)

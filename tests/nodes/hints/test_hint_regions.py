@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from engine import check
-from graphs import Graph
-from nodes import columns_mask, depth, load_image, resize_to, segmentation_palette, zero_columns
-from nodes.shapes.world import BACKGROUNDS, COLORS, Scene, Thing, render
-from nodes.values import Image, Latents
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import columns_mask, depth, load_image, resize_to, segmentation_palette, zero_columns
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, Scene, Thing, render
+from weft.nodes.values import Image, Latents
 
 CIRCLE, STAR = Thing("circle", "red", 28, 64, 40), Thing("star", "cyan", 90, 64, 70)
 
@@ -99,7 +98,7 @@ def test_a_size_is_taken_from_an_image_or_from_latents() -> None:
 
 
 def test_both_kinds_may_be_wired() -> None:
-    from nodes import load_model, noise
+    from weft.nodes import load_model, noise
 
     with Graph() as graph:
         picture = load_image("no.png")

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from engine import Cache, check, run
-from graphs import Graph
-from nodes import depth, load_image, pose
-from nodes.hints import models, skeleton
-from nodes.models.errors import ModelError
-from nodes.models.residency import Residency, set_default_residency
-from nodes.values import Image, Mask
+from weft.engine import Cache, check, run
+from weft.graphs import Graph
+from weft.nodes import depth, load_image, pose
+from weft.nodes.hints import models, skeleton
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.residency import Residency, set_default_residency
+from weft.nodes.values import Image, Mask
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from nodes import blend, noise, resize_latents
-from nodes.images.headers import ImageFileError
-from nodes.values import Latents, Mask, Model
+from weft.nodes import blend, noise, resize_latents
+from weft.nodes.images.headers import ImageFileError
+from weft.nodes.values import Latents, Mask, Model
 
 MODEL = Model(source="x", location="x", fingerprint="x", family="sd1", prediction="epsilon", size=64)
 

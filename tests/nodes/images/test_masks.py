@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-
-from nodes import (
+from weft.nodes import (
     combine_masks,
     composite,
     ellipse_mask,
@@ -20,8 +19,8 @@ from nodes import (
     rectangle_mask,
     threshold_mask,
 )
-from nodes.images.headers import ImageFileError
-from nodes.values import Image, Mask
+from weft.nodes.images.headers import ImageFileError
+from weft.nodes.values import Image, Mask
 
 
 def row(*values: float) -> Mask:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from engine import Cache, Catalogue, check, run
-from nodes import feather_mask, rectangle_mask
+from weft.engine import Cache, Catalogue, check, run
+from weft.nodes import feather_mask, rectangle_mask
 
 CATALOGUE = Catalogue.load()
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weft.nodes import crop, image_grid, pad, resize, resize_mask
+from weft.nodes.images.headers import ImageFileError
+from weft.nodes.images.scaling import target
+from weft.nodes.values import Image, Mask
 
-from nodes import crop, image_grid, pad, resize, resize_mask
-from nodes.images.headers import ImageFileError
-from nodes.images.scaling import target
-from nodes.values import Image, Mask
 from tests.nodes.images.pictures import random_rgb
 
 ROUNDING = 1.2

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-
-from engine import Cache, RunFailed, WorkflowError, check, run
-from graphs import Graph, Workflow
-from nodes import (
+from weft.engine import Cache, RunFailed, WorkflowError, check, run
+from weft.graphs import Graph, Workflow
+from weft.nodes import (
     add_integers,
     image_grid,
     integer,
@@ -22,6 +21,7 @@ from nodes import (
     resize,
     save_image,
 )
+
 from tests.nodes.images.pictures import encoded, huge_png, random_rgb
 
 

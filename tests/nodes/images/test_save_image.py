@@ -15,14 +15,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engine import Context, Files
-from engine.filehash import content_hash
-from graphs.png import extract
-from nodes import load_image, save_image
-from nodes.images import saving
-from nodes.images.saving import SaveError, clean_name, name_problem, save_new
-from nodes.values import Image
+from weft.engine import Context, Files
+from weft.engine.filehash import content_hash
+from weft.graphs.png import extract
+from weft.nodes import load_image, save_image
+from weft.nodes.images import saving
+from weft.nodes.images.saving import SaveError, clean_name, name_problem, save_new
+from weft.nodes.values import Image
 
 TEXTS = {"weft_workflow": '{"weft": 1}', "weft_run": '{"seeds": [7]}'}
 

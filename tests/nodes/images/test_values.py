@@ -6,8 +6,7 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
-
-from nodes import (
+from weft.nodes import (
     add,
     add_integers,
     boolean,

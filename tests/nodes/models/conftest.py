@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from weft.nodes.models.residency import Residency, set_default_residency
 
-from nodes.models.residency import Residency, set_default_residency
 from tests.tiny import tiny_sd1, tiny_sd2, tiny_sdxl
 
 

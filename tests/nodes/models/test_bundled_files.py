@@ -7,12 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from engine.filehash import content_hash
-from nodes import load_controlnet, load_model
-from nodes.models import bundled
-from nodes.models.errors import ModelError
-from nodes.weights.files import file_at
+from weft.engine.filehash import content_hash
+from weft.nodes import load_controlnet, load_model
+from weft.nodes.models import bundled
+from weft.nodes.models.errors import ModelError
+from weft.nodes.weights.files import file_at
 
 DOME = "variants/dome/learned_embeds.safetensors"
 
@@ -23,7 +22,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "shapes" / DOME
     file.parent.mkdir(parents=True)
     file.write_bytes(b"vectors")
-    told = {DOME: {"blake2b": content_hash(file), "recipe": "python -m nodes.shapes.training.inversion"}}
+    told = {DOME: {"blake2b": content_hash(file), "recipe": "python -m weft.nodes.shapes.training.inversion"}}
     (tmp_path / bundled.MANIFEST).write_text(json.dumps(told))
     monkeypatch.setattr(bundled, "home", lambda: tmp_path)
     return file
@@ -38,7 +37,12 @@ def test_an_altered_file_is_named_with_what_restores_it(installed: Path) -> None
     installed.write_bytes(b"vectorz")
     with pytest.raises(ModelError) as caught:
         file_at("shapes-dome")
-    for part in (str(installed), "altered", f"git checkout -- nodes/shapes/{DOME}", "nodes.shapes.training.inversion"):
+    for part in (
+        str(installed),
+        "altered",
+        f"git checkout -- nodes/shapes/{DOME}",
+        "weft.nodes.shapes.training.inversion",
+    ):
         assert part in str(caught.value)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from weft.nodes import encode_prompt, load_model
+from weft.nodes.models.text import unconditional
 
-from nodes import encode_prompt, load_model
-from nodes.models.text import unconditional
 from tests.tiny import tiny_sdxl
 
 PROMPTS = ["a red circle left of a blue square", "", "zebra-crossing, (CAFÉ) 12", "red " * 200]

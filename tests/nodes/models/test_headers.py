@@ -8,9 +8,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-
-from nodes.models.errors import ModelError
-from nodes.models.headers import read_header
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.headers import read_header
 
 
 @pytest.fixture

@@ -10,11 +10,10 @@ from typing import Any
 import huggingface_hub
 import pytest
 from huggingface_hub import constants
-
-from nodes import load_model
-from nodes.models.errors import ModelError
-from nodes.models.hub import wanted_files
-from nodes.models.locate import locate, weights_fingerprint
+from weft.nodes import load_model
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.hub import wanted_files
+from weft.nodes.models.locate import locate, weights_fingerprint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -69,7 +68,7 @@ def test_an_unreachable_hub_is_said(hub: Path) -> None:
 
 
 def test_a_check_asks_nobody(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine import check
+    from weft.engine import check
 
     document = {"weft": 1, "nodes": {"m": {"type": "load_model", "inputs": {"source": "someone/absent"}}}}
     asked: list[Any] = []

@@ -17,12 +17,13 @@ def run(code: str) -> str:
 
 
 def test_importing_the_nodes_imports_no_torch() -> None:
-    assert run(f"import sys, nodes; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
+    assert run(f"import sys, weft.nodes; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
 
 
 def test_checking_and_keying_a_model_import_no_torch(models: Path) -> None:
     code = f"""
-import sys, engine, nodes
+import sys
+from weft import engine, nodes
 source = {str(models / "sdxl")!r}
 document = {{"weft": 1, "nodes": {{"m": {{"type": "load_model", "inputs": {{"source": source}}}}}}}}
 assert engine.check(document, targets=["m"]) == []
@@ -35,7 +36,7 @@ print([m for m in {HEAVY} if m in sys.modules])
 def test_a_lazy_module_loads_at_its_first_use_only() -> None:
     code = """
 import sys
-from nodes.lazy import lazy
+from weft.nodes.lazy import lazy
 wave = lazy("wave")
 hasattr(wave, "__wrapped__"), repr(wave)
 assert "wave" not in sys.modules
@@ -46,7 +47,7 @@ print("done")
 
 
 def test_every_node_file_is_exported() -> None:
-    import nodes
+    from weft import nodes
 
     folder = Path(nodes.__file__).parent / "basic"
     for path in folder.glob("*.py"):
@@ -55,8 +56,9 @@ def test_every_node_file_is_exported() -> None:
 
 
 def test_every_node_is_listed_for_type_checkers() -> None:
-    import nodes
-    from engine import Node
+    from weft.engine import Node
+
+    from weft import nodes
 
     listed = Path(nodes.__file__).read_text(encoding="utf-8")
     missing = [

@@ -12,11 +12,11 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from weft.engine import Context, InputPathError
+from weft.nodes import load_model
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.locate import locate, weights_fingerprint
 
-from engine import Context, InputPathError
-from nodes import load_model
-from nodes.models.errors import ModelError
-from nodes.models.locate import locate, weights_fingerprint
 from tests.tiny import copy_model, tiny_sd1
 
 
@@ -75,8 +75,8 @@ def test_modules_equal_those_of_diffusers(models: Path, name: str) -> None:
 
 
 def test_a_model_runs_within_a_graph_and_from_the_cache(models: Path, tmp_path: Path) -> None:
-    from engine import Cache, run
-    from graphs import Graph
+    from weft.engine import Cache, run
+    from weft.graphs import Graph
 
     results = []
     for _ in range(2):
@@ -231,7 +231,7 @@ def test_a_name_that_nothing_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_missing_bundled_model_says_which_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nodes.models import locate as module
+    from weft.nodes.models import locate as module
 
     monkeypatch.setitem(module.BUNDLED, "shapes", "shapes/nowhere")
     refused("shapes", "bundled model 'shapes' is missing", "nowhere/model_index.json", "Install the package again")
@@ -281,7 +281,7 @@ def test_wrong_keys_name_the_first_that_miss(copy: Path) -> None:
 
 def test_shapes_are_compared_before_anything_is_allocated(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(copy / "unet" / "config.json", cross_attention_dim=1 << 20)
-    monkeypatch.setattr("nodes.models.build._read", lambda *_: pytest.fail("a tensor was read"))
+    monkeypatch.setattr("weft.nodes.models.build._read", lambda *_: pytest.fail("a tensor was read"))
     refused(
         copy, "does not fit the configuration of the unet", "attn2.to_k.weight is [16, 32] where [16, 1048576] is right"
     )
@@ -367,7 +367,7 @@ def test_roots_bound_what_may_be_read(models: Path, tmp_path: Path) -> None:
 
 
 def test_check_finds_a_missing_model_before_anything_runs(models: Path, tmp_path: Path) -> None:
-    from engine import check
+    from weft.engine import check
 
     def problems(**inputs: Any) -> list[tuple[str, str | None, str]]:
         found = check({"weft": 1, "nodes": {"m": {"type": "load_model", "inputs": inputs}}}, targets=["m"])

@@ -13,8 +13,8 @@ PROGRAM = """
 import sys
 from threading import Barrier, Thread
 import torch
-from nodes import load_controlnet, load_model
-from nodes.sampling.schedule import build_scheduler
+from weft.nodes import load_controlnet, load_model
+from weft.nodes.sampling.schedule import build_scheduler
 
 model, net = sys.argv[1:]
 calls = [

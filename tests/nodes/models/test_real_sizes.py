@@ -11,11 +11,10 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-from nodes import load_model
-from nodes.models import ldm
-from nodes.models.description import Description
-from nodes.models.locate import describe, locate
+from weft.nodes import load_model
+from weft.nodes.models import ldm
+from weft.nodes.models.description import Description
+from weft.nodes.models.locate import describe, locate
 
 # The configurations of the published models, as far as they differ from the classes' defaults.
 SD1_UNET = {"cross_attention_dim": 768, "attention_head_dim": 8}
@@ -95,7 +94,7 @@ def sparse_checkpoint(path: Path, family: str) -> dict[str, torch.nn.Module]:
 def test_a_published_size_is_recognised(tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shells = sparse_checkpoint(tmp_path / "big.safetensors", family)
     # Gigabytes of zeros need no hash here; that content is hashed is tested with small models.
-    monkeypatch.setattr("nodes.models.locate.weights_fingerprint", lambda *_: "zeros")
+    monkeypatch.setattr("weft.nodes.models.locate.weights_fingerprint", lambda *_: "zeros")
     model = load_model(str(tmp_path / "big.safetensors"), prediction="epsilon")
     assert model.family == family
     found: Description = describe(locate(str(tmp_path / "big.safetensors")))

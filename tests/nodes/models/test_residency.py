@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-
-from nodes import encode_prompt, load_model
-from nodes.models import build
-from nodes.models.residency import Residency
-from nodes.values import Patch
+from weft.nodes import encode_prompt, load_model
+from weft.nodes.models import build
+from weft.nodes.models.residency import Residency
+from weft.nodes.values import Patch
 
 
 class Thing:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image as Picture
+from weft.engine import Cancelled, CancelToken, Catalogue, Context, check, node
+from weft.graphs import Graph
+from weft.nodes import cfg, denoise, encode_prompt, load_model
+from weft.nodes.sampling.loop import NotFiniteError
+from weft.nodes.values import Guidance, Latents, Mask, Model
 
-from engine import Cancelled, CancelToken, Catalogue, Context, check, node
-from graphs import Graph
-from nodes import cfg, denoise, encode_prompt, load_model
-from nodes.sampling.loop import NotFiniteError
-from nodes.values import Guidance, Latents, Mask, Model
 from tests.nodes.sampling.oracle import difference
 
 Models = Callable[[str], Model]
@@ -158,7 +158,7 @@ def test_cancel_is_seen_in_the_next_step(sd1: Model, guidance: Guidance) -> None
 
 
 def test_previews_show_the_result_when_it_is_near(sd1: Model, guidance: Guidance) -> None:
-    from nodes import decode
+    from weft.nodes import decode
 
     listener = Listener()
     context = Context("d", listener=listener, preview_interval=0.0)
@@ -177,9 +177,7 @@ def test_previews_show_the_result_when_it_is_near(sd1: Model, guidance: Guidance
 def test_no_preview_is_made_when_nobody_listens(
     sd1: Model, guidance: Guidance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import nodes.sampling.preview
-
-    monkeypatch.setattr(nodes.sampling.preview, "Previewer", None)
+    monkeypatch.setattr("weft.nodes.sampling.preview.Previewer", None)
     denoise(sd1, [guidance], steps=2, width=64, height=64)
 
 
@@ -235,8 +233,8 @@ def test_a_good_graph_has_no_problems(folder: Callable[[str], Any]) -> None:
 
 def test_through_the_engine_and_its_disk_cache(folder: Callable[[str], Any], tmp_path: Any) -> None:
     """A second run from the disk gives the same bits and runs nothing; guidance and trajectory survive storing."""
-    from engine import Cache, run
-    from nodes import decode
+    from weft.engine import Cache, run
+    from weft.nodes import decode
 
     def graph() -> tuple[Any, Any, Any]:
         with Graph() as g:

@@ -11,16 +11,16 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import Tensor
+from weft.nodes.models.text import encode
+from weft.nodes.sampling.loop import Denoised, denoise_loop
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.rows import Rows
+from weft.nodes.sampling.run import Run, Step
+from weft.nodes.sampling.schedule import Schedule, build_scheduler
+from weft.nodes.technique import AttentionRule, Branch, Order, Predictions, Residuals, Site, Technique, View
+from weft.nodes.techniques.cfg import ClassifierFree
+from weft.nodes.values import Control, Guidance, Model
 
-from nodes.models.text import encode
-from nodes.sampling.loop import Denoised, denoise_loop
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.rows import Rows
-from nodes.sampling.run import Run, Step
-from nodes.sampling.schedule import Schedule, build_scheduler
-from nodes.technique import AttentionRule, Branch, Order, Predictions, Residuals, Site, Technique, View
-from nodes.techniques.cfg import ClassifierFree
-from nodes.values import Control, Guidance, Model
 from tests.nodes.sampling.oracle import difference, seeded, set_scheduler
 
 Models = Callable[[str], Model]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from torch import Tensor
+from weft.nodes import cfg, denoise, encode_prompt
+from weft.nodes.values import Model
 
-from nodes import cfg, denoise, encode_prompt
-from nodes.values import Model
 from tests.nodes.sampling.oracle import SCHEDULERS, difference, seeded, set_scheduler
 
 PROMPT, NEGATIVE = "a red circle left of a blue square", "a green star on black"

@@ -10,8 +10,7 @@ import pytest
 import torch
 from PIL import Image as Picture
 from torch import Tensor
-
-from nodes.sampling.preview import Previewer, encode_picture
+from weft.nodes.sampling.preview import Previewer, encode_picture
 
 
 class Config(dict[str, Any]):

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-
-from engine import Cancelled, CancelToken, Context
-from engine.cache.trails import Trails
-from nodes import (
+from weft.engine import Cancelled, CancelToken, Context
+from weft.engine.cache.trails import Trails
+from weft.nodes import (
     attend_and_excite,
     cfg,
     controlnet,
@@ -31,10 +30,11 @@ from nodes import (
     sega,
     weighted_prompt,
 )
-from nodes.sampling import content
-from nodes.sampling.run import Run, Step
-from nodes.technique import Predictions, Technique
-from nodes.values import Guidance, Image, Latents, Mask, Model, Trajectory
+from weft.nodes.sampling import content
+from weft.nodes.sampling.run import Run, Step
+from weft.nodes.technique import Predictions, Technique
+from weft.nodes.values import Guidance, Image, Latents, Mask, Model, Trajectory
+
 from tests.nodes.techniques.measure import counted
 from tests.tiny_nets import tiny_controlnet
 
@@ -295,7 +295,7 @@ def test_another_version_of_the_code_is_never_used(
     tiny: Model, prompts: Prompts, trails: Trails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go(tiny, trails, base(prompts))
-    monkeypatch.setattr("nodes.sampling.resume.code", lambda: "another")
+    monkeypatch.setattr("weft.nodes.sampling.resume.code", lambda: "another")
     assert go(tiny, trails, base(prompts)).calls == STEPS
     monkeypatch.undo()
     assert go(tiny, trails, base(prompts)).calls == 0

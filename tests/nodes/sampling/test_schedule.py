@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.schedule import SCHEDULERS, Schedule, build_scheduler
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.schedule import SCHEDULERS, Schedule, build_scheduler
 
 CONFIG: dict[str, Any] = {
     "_class_name": "PNDMScheduler",

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from weft.nodes import decode, encode_image
+from weft.nodes.sampling.vae import _spans, decode_latents, encode_pixels, in_tiles, rescale, unscale
+from weft.nodes.values import Image, Latents, Model
 
-from nodes import decode, encode_image
-from nodes.sampling.vae import _spans, decode_latents, encode_pixels, in_tiles, rescale, unscale
-from nodes.values import Image, Latents, Model
 from tests.nodes.sampling.oracle import difference
 
 Models = Callable[[str], Model]
@@ -83,7 +83,7 @@ def test_spans_cover(length: int) -> None:
 
 
 def test_large_images_are_tiled_by_themselves(model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nodes.sampling.vae as module
+    import weft.nodes.sampling.vae as module
 
     monkeypatch.setattr(module, "WHOLE", 100)
     monkeypatch.setattr(module, "TILE", 8)

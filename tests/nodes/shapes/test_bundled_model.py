@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from nodes import cfg, decode, denoise, encode_image, encode_prompt, load_model
-from nodes.models.locate import BUNDLED
-from nodes.shapes.measure import SCHEDULERS, Prompt, facts, pair_prompts, single_prompts
-from nodes.shapes.world import render, sample_scene, vocabulary
-from nodes.values import Image, Model
+from weft.nodes import cfg, decode, denoise, encode_image, encode_prompt, load_model
+from weft.nodes.models.locate import BUNDLED
+from weft.nodes.shapes.measure import SCHEDULERS, Prompt, facts, pair_prompts, single_prompts
+from weft.nodes.shapes.world import render, sample_scene, vocabulary
+from weft.nodes.values import Image, Model
 
 FOLDER = Path(__file__).parents[3] / "nodes" / BUNDLED["shapes"]
 

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-
-from nodes.shapes.frame import MARGIN, WIDTH, frame_share, framed, inside
-from nodes.shapes.judge import agreement, judge
-from nodes.shapes.training.style import example, framed_caption
-from nodes.shapes.world import BACKGROUNDS, Scene, Thing, render, sample_scene
+from weft.nodes.shapes.frame import MARGIN, WIDTH, frame_share, framed, inside
+from weft.nodes.shapes.judge import agreement, judge
+from weft.nodes.shapes.training.style import example, framed_caption
+from weft.nodes.shapes.world import BACKGROUNDS, Scene, Thing, render, sample_scene
 
 
 def test_seen_where_it_is_drawn_and_nowhere_else() -> None:
@@ -53,7 +52,7 @@ def test_examples_have_the_frame_with_the_word_alone() -> None:
 
 
 def test_the_word_leaves_what_stands_before_it_as_it_was() -> None:
-    from nodes import encode_prompt, load_model
+    from weft.nodes import encode_prompt, load_model
 
     model, text = load_model("shapes"), "a large red heart on a mint background"
     count = len(model.parts().tokenizers[0](text).input_ids) - 1

@@ -10,20 +10,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image as Pillow
+from weft.nodes import cfg, denoise, encode_prompt, ip_adapter, load_ip_adapter, load_model
+from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS, MODEL, home
+from weft.nodes.models.errors import ModelError
+from weft.nodes.sampling.noise import generators
+from weft.nodes.shapes.judge import judge
+from weft.nodes.shapes.measure_variants import made, picture_of
+from weft.nodes.shapes.training.clip import as_values, contrast, cover, ranks_first, twin
+from weft.nodes.shapes.training.clip import draw as draw_scene
+from weft.nodes.shapes.training.finetune import Base
+from weft.nodes.shapes.training.image_prompt import draw, less
+from weft.nodes.shapes.training.scenes import free_scene
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, render, with_article
+from weft.nodes.values import Model
 
-from nodes import cfg, denoise, encode_prompt, ip_adapter, load_ip_adapter, load_model
-from nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS, MODEL, home
-from nodes.models.errors import ModelError
-from nodes.sampling.noise import generators
-from nodes.shapes.judge import judge
-from nodes.shapes.measure_variants import made, picture_of
-from nodes.shapes.training.clip import as_values, contrast, cover, ranks_first, twin
-from nodes.shapes.training.clip import draw as draw_scene
-from nodes.shapes.training.finetune import Base
-from nodes.shapes.training.image_prompt import draw, less
-from nodes.shapes.training.scenes import free_scene
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, render, with_article
-from nodes.values import Model
 from tests.nodes.techniques.measure import relative
 
 VARIANTS = home() / "shapes" / "variants"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-
-from nodes.shapes.judge import agreement, judge
-from nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, SIZE, Scene, Thing, render, sample_scene, vocabulary
+from weft.nodes.shapes.judge import agreement, judge
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, SIZE, Scene, Thing, render, sample_scene, vocabulary
 
 
 def test_right_on_2000_clean_renders() -> None:

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from nodes.models.bundled import MODEL, home
-from nodes.shapes.training.finetune import Task, train
-from nodes.shapes.training.instruct import instruction
-from nodes.shapes.world import sample_scene
+from weft.nodes.models.bundled import MODEL, home
+from weft.nodes.shapes.training.finetune import Task, train
+from weft.nodes.shapes.training.instruct import instruction
+from weft.nodes.shapes.world import sample_scene
 
 RECIPES = {
     "edges": "edges/diffusion_pytorch_model.safetensors",
@@ -39,7 +38,7 @@ def run_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     places = ["--base", str(home() / MODEL), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", [name, *options, *places])
     before = torch.get_num_threads()
-    importlib.import_module(f"nodes.shapes.training.{name}").main()
+    importlib.import_module(f"weft.nodes.shapes.training.{name}").main()
     torch.set_num_threads(before)
 
 
@@ -58,7 +57,7 @@ def test_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_loader_takes_what_dreambooth_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nodes import load_dreambooth, load_model
+    from weft.nodes import load_dreambooth, load_model
 
     run_recipe("dreambooth", tmp_path, monkeypatch)
     base = load_model("shapes", dtype="float32", device="cpu")
@@ -69,7 +68,7 @@ def test_the_loader_takes_what_dreambooth_writes(tmp_path: Path, monkeypatch: py
 
 
 def test_dreambooth_keeps_the_class_and_shows_few_pictures() -> None:
-    from nodes.shapes.training.dreambooth import INSTANCES, WORDS, instance, prompts
+    from weft.nodes.shapes.training.dreambooth import INSTANCES, WORDS, instance, prompts
 
     few = [instance(number) for number in range(INSTANCES)]
     assert all(WORDS in one.caption for one in few)

@@ -8,9 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from benchmarks.effect_wires import custom_processors
-from nodes import (
+from weft.nodes import (
     apply_lora,
     canny,
     cfg,
@@ -29,13 +27,26 @@ from nodes import (
     segmentation_palette,
     t2i_adapter,
 )
-from nodes.models.bundled import FILES, MODEL, home
-from nodes.shapes.frame import frame_share, inside
-from nodes.shapes.judge import judge
-from nodes.shapes.manifest import manifest
-from nodes.shapes.measure_variants import FRAMED, Shown, edited, hinted, known, made, means, picture_of, styled, taught
-from nodes.shapes.training.scenes import free_scene
-from nodes.values import Control, Image, Model
+from weft.nodes.models.bundled import FILES, MODEL, home
+from weft.nodes.shapes.frame import frame_share, inside
+from weft.nodes.shapes.judge import judge
+from weft.nodes.shapes.manifest import manifest
+from weft.nodes.shapes.measure_variants import (
+    FRAMED,
+    Shown,
+    edited,
+    hinted,
+    known,
+    made,
+    means,
+    picture_of,
+    styled,
+    taught,
+)
+from weft.nodes.shapes.training.scenes import free_scene
+from weft.nodes.values import Control, Image, Model
+
+from benchmarks.effect_wires import custom_processors
 
 SHAPES = home() / "shapes"
 VARIANTS = SHAPES / "variants"
@@ -54,7 +65,7 @@ def test_all_bundled_files_are_small_and_known() -> None:
     import json
 
     files = manifest(SHAPES)
-    assert json.loads((VARIANTS / "manifest.json").read_text()) == files, "run python -m nodes.shapes.manifest"
+    assert json.loads((VARIANTS / "manifest.json").read_text()) == files, "run python -m weft.nodes.shapes.manifest"
     assert sum(int(told["bytes"]) for told in files.values()) < 40e6
     assert all(file.endswith((".safetensors", ".json", ".txt")) for file in files)
 

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-
-from nodes.values import Model
+from weft.nodes.values import Model
 
 
 def calm(folder: Path) -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from weft.nodes import cfg, denoise, encode_prompt
+from weft.nodes.values import Guidance, Model
 
-from nodes import cfg, denoise, encode_prompt
-from nodes.values import Guidance, Model
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.measure import counted
 

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
 from torch import Tensor
-
-from nodes.values import Model
+from weft.nodes.values import Model
 
 
 def diffedit_pipeline(model: Model, scheduler: Any = DDIMScheduler) -> Any:

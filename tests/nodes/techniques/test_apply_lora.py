@@ -14,13 +14,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import apply_lora, cfg, denoise, encode_prompt, load_model, merge_loras
+from weft.nodes.models import ldm
+from weft.nodes.models.errors import ModelError
+from weft.nodes.values import Model
 
-from engine import check
-from graphs import Graph
-from nodes import apply_lora, cfg, denoise, encode_prompt, load_model, merge_loras
-from nodes.models import ldm
-from nodes.models.errors import ModelError
-from nodes.values import Model
 from tests.nodes.sampling import oracle
 from tests.nodes.techniques.adapters import calm, checksum, lora_pairs, relative
 from tests.tiny import tiny_sd1, tiny_sdxl
@@ -203,8 +203,8 @@ def formula_linear(model: Model, first: Path, second: Path) -> Tensor:
     import copy
     import dataclasses
 
-    from nodes.models.text import encode
-    from nodes.techniques.cfg import ClassifierFree
+    from weft.nodes.models.text import encode
+    from weft.nodes.techniques.cfg import ClassifierFree
 
     a, b = pairs_of(model, 3), pairs_of(model, 4)
     parts = model.parts()

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-
-from engine import check
-from graphs import Graph
-from nodes import (
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import (
     attend_and_excite,
     cfg,
     controlnet,
@@ -25,14 +24,15 @@ from nodes import (
     load_model,
     multidiffusion,
 )
-from nodes.nets.files import describe_controlnet
-from nodes.nets.live import hold
-from nodes.sampling.rows import Rows
-from nodes.sampling.run import Step
-from nodes.technique import Residuals
-from nodes.techniques.attend_and_excite import subject_losses
-from nodes.values import Conditioning, Control, Image, Model
-from nodes.words import token_spans
+from weft.nodes.nets.files import describe_controlnet
+from weft.nodes.nets.live import hold
+from weft.nodes.sampling.rows import Rows
+from weft.nodes.sampling.run import Step
+from weft.nodes.technique import Residuals
+from weft.nodes.techniques.attend_and_excite import subject_losses
+from weft.nodes.values import Conditioning, Control, Image, Model
+from weft.nodes.words import token_spans
+
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.measure import counted, relative
 from tests.tiny_nets import tiny_controlnet
@@ -384,7 +384,7 @@ def test_split_forwards_and_other_families(model: Models, monkeypatch: pytest.Mo
     made = model(NAME)
     options: dict[str, Any] = {"thresholds": {"0": 0.0108}, "max_iter": 1, "scale": 100, "refinements": 4, "steps": 2}
     whole = ours(made, batch=3, **options)
-    monkeypatch.setattr("nodes.sampling.rows.BUDGET", 1)
+    monkeypatch.setattr("weft.nodes.sampling.rows.BUDGET", 1)
     parts = made.parts()
     with counted(parts.unet) as rows:
         split = ours(made, batch=3, **options)

@@ -15,8 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-
-from nodes import (
+from weft.nodes import (
     cfg,
     controlnet,
     denoise,
@@ -30,9 +29,10 @@ from nodes import (
     sega,
     t2i_adapter,
 )
-from nodes.nets.files import describe_adapter, describe_controlnet
-from nodes.nets.live import Held, hold
-from nodes.values import Guidance, Image, Latents, Mask, Model
+from weft.nodes.nets.files import describe_adapter, describe_controlnet
+from weft.nodes.nets.live import Held, hold
+from weft.nodes.values import Guidance, Image, Latents, Mask, Model
+
 from tests.nodes.sampling import oracle
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours, theirs
 from tests.nodes.techniques.inversion import picture

@@ -14,9 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-
-from engine import Cache, Result, run
-from nodes import (
+from weft.engine import Cache, Result, run
+from weft.nodes import (
     controlnet,
     denoise,
     depth_control,
@@ -28,12 +27,13 @@ from nodes import (
     multidiffusion,
     t2i_adapter,
 )
-from nodes.nets.files import describe_controlnet
-from nodes.nets.live import hold
-from nodes.sampling import rows as rows_module
-from nodes.sampling.run import Step
-from nodes.technique import Branch
-from nodes.values import Control, Guidance, Image, Mask, Model
+from weft.nodes.nets.files import describe_controlnet
+from weft.nodes.nets.live import hold
+from weft.nodes.sampling import rows as rows_module
+from weft.nodes.sampling.run import Step
+from weft.nodes.technique import Branch
+from weft.nodes.values import Control, Guidance, Image, Mask, Model
+
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.nodes.techniques.conftest import _calm
 from tests.nodes.techniques.guided import SIZE, base, cost, ours
@@ -175,7 +175,7 @@ def test_predictions_for_some_images_see_their_rows(model: Models, nets: Path, k
 SCRIPT = """
 import json, sys
 from safetensors.torch import save_file
-from engine import Cache, run
+from weft.engine import Cache, run
 
 started = []
 done = run(

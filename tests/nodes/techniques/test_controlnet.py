@@ -12,16 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import controlnet, load_controlnet, multidiffusion
+from weft.nodes.models import ldm
+from weft.nodes.models.errors import ModelError
+from weft.nodes.nets.files import describe_controlnet
+from weft.nodes.nets.handles import ControlNet
+from weft.nodes.nets.live import Held, hold
+from weft.nodes.values import Image, Model
 
-from engine import check
-from graphs import Graph
-from nodes import controlnet, load_controlnet, multidiffusion
-from nodes.models import ldm
-from nodes.models.errors import ModelError
-from nodes.nets.files import describe_controlnet
-from nodes.nets.handles import ControlNet
-from nodes.nets.live import Held, hold
-from nodes.values import Image, Model
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours
 from tests.nodes.techniques.measure import counted, relative
@@ -300,7 +300,7 @@ def test_check_looks_at_the_file(tmp_path: Path) -> None:
 
 
 def test_check_finds_a_window_that_ends_before_it_starts() -> None:
-    from nodes import ip_adapter, load_image, load_ip_adapter, load_t2i_adapter, t2i_adapter
+    from weft.nodes import ip_adapter, load_image, load_ip_adapter, load_t2i_adapter, t2i_adapter
 
     with Graph() as graph:
         hint = load_image("hint.png")

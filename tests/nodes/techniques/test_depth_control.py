@@ -9,9 +9,9 @@ import diffusers
 import pytest
 import torch
 from torch import Tensor
+from weft.nodes import depth_control, encode_image
+from weft.nodes.values import Image, Model
 
-from nodes import depth_control, encode_image
-from nodes.values import Image, Model
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.conftest import _calm

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-
-from engine import Cache, check, run
-from graphs import Graph
-from nodes import (
+from weft.engine import Cache, check, run
+from weft.graphs import Graph
+from weft.nodes import (
     cfg,
     denoise,
     diffedit,
@@ -23,11 +22,12 @@ from nodes import (
     multidiffusion,
     noise,
 )
-from nodes.models.text import unconditional
-from nodes.sampling.invert import along
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.schedule import Schedule, build_scheduler
-from nodes.values import Image, Latents, Mask, Model, Trajectory
+from weft.nodes.models.text import unconditional
+from weft.nodes.sampling.invert import along
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.schedule import Schedule, build_scheduler
+from weft.nodes.values import Image, Latents, Mask, Model, Trajectory
+
 from tests.nodes.techniques.inversion import diffedit_pipeline, picture
 from tests.nodes.techniques.measure import counted, relative
 

@@ -8,13 +8,25 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from weft.engine import Cache, check, run
+from weft.graphs import Graph
+from weft.nodes import (
+    cfg,
+    decode,
+    denoise,
+    during,
+    encode_prompt,
+    load_model,
+    pag,
+    rescale_guidance,
+    sag,
+    save_image,
+    sega,
+)
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.schedule import Schedule, build_scheduler
+from weft.nodes.values import Guidance, Model
 
-from engine import Cache, check, run
-from graphs import Graph
-from nodes import cfg, decode, denoise, during, encode_prompt, load_model, pag, rescale_guidance, sag, save_image, sega
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.schedule import Schedule, build_scheduler
-from nodes.values import Guidance, Model
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT, SIZE, base, cost, ours, theirs
 from tests.nodes.techniques.measure import counted, relative
 

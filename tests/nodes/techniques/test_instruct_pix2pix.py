@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import cfg, denoise, encode_prompt, instruct_pix2pix, load_model, pag
+from weft.nodes.values import Image, Model
 
-from engine import check
-from graphs import Graph
-from nodes import cfg, denoise, encode_prompt, instruct_pix2pix, load_model, pag
-from nodes.values import Image, Model
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.conftest import _calm
@@ -109,7 +109,7 @@ def test_rows_of_others_see_the_image(model: Models) -> None:
 
 
 def test_excludes_cfg_at_check() -> None:
-    from nodes import load_image
+    from weft.nodes import load_image
 
     with Graph() as graph:
         model = load_model("shapes")

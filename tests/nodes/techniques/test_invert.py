@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import cfg, denoise, encode_prompt, from_inversion, invert, load_image, load_model, noise
+from weft.nodes.basic.encode_image import encode_image
+from weft.nodes.sampling.invert import along
+from weft.nodes.sampling.schedule import Schedule, build_scheduler
+from weft.nodes.values import Image, Latents, Model
 
-from engine import check
-from graphs import Graph
-from nodes import cfg, denoise, encode_prompt, from_inversion, invert, load_image, load_model, noise
-from nodes.basic.encode_image import encode_image
-from nodes.sampling.invert import along
-from nodes.sampling.schedule import Schedule, build_scheduler
-from nodes.values import Image, Latents, Model
 from tests.nodes.techniques.inversion import diffedit_pipeline, picture
 from tests.nodes.techniques.measure import counted, relative
 
@@ -117,7 +117,7 @@ def test_without_strengths_regularisation_is_off(model: Models) -> None:
 
 
 def test_regularised_noise_is_more_like_noise(model: Models) -> None:
-    from nodes.sampling.invert import autocorrelation
+    from weft.nodes.sampling.invert import autocorrelation
 
     made = model("sd1")
 

@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion
+from weft.nodes.models.errors import ModelError
+from weft.nodes.values import Model
+from weft.nodes.words import token_spans
 
-from engine import check
-from graphs import Graph
-from nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion
-from nodes.models.errors import ModelError
-from nodes.values import Model
-from nodes.words import token_spans
 from tests.nodes.sampling import oracle
 from tests.nodes.techniques.adapters import calm, checksum, relative
 from tests.tiny import tiny_sd1, tiny_sdxl

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import cfg, decode, denoise, encode_prompt, load_model, multidiffusion
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.schedule import Schedule, build_scheduler
+from weft.nodes.values import Latents, Model
 
-from engine import check
-from graphs import Graph
-from nodes import cfg, decode, denoise, encode_prompt, load_model, multidiffusion
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.schedule import Schedule, build_scheduler
-from nodes.values import Latents, Model
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.measure import counted, relative
 
@@ -148,7 +148,7 @@ def test_memory_splits_the_forward(model: Models, monkeypatch: pytest.MonkeyPatc
     """The limit follows from sizes alone: here two views of 16 x 16 with four branches each."""
     made = model("sd1_calm")
     whole = panorama(made, width=256, steps=2)
-    monkeypatch.setattr("nodes.sampling.rows.BUDGET", 2 * 4 * 24 * 16 * 16 * 16 * 4)
+    monkeypatch.setattr("weft.nodes.sampling.rows.BUDGET", 2 * 4 * 24 * 16 * 16 * 16 * 4)
     parts = made.parts()
     with counted(parts.unet) as rows:
         split = panorama(made, width=256, steps=2)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import cfg, denoise, encode_prompt, load_model, pag
+from weft.nodes.techniques.pag import PerturbedAttention, chosen
+from weft.nodes.values import Model
 
-from engine import check
-from graphs import Graph
-from nodes import cfg, denoise, encode_prompt, load_model, pag
-from nodes.techniques.pag import PerturbedAttention, chosen
-from nodes.values import Model
 from tests.nodes.techniques.guided import cost, ours, theirs
 from tests.nodes.techniques.measure import relative
 
@@ -49,7 +49,7 @@ def test_parity(
     mine = pag(options.get("pag_scale", 3.0), options.get("pag_adaptive_scale", 0.0), layers)
     others: list[Any] = []
     if "guidance_rescale" in options:
-        from nodes import rescale_guidance
+        from weft.nodes import rescale_guidance
 
         others = [rescale_guidance(options["guidance_rescale"])]
     common = {key: options[key] for key in ("scale", "batch") if key in options}

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from weft.engine import check
+from weft.graphs import Problem
 
-from engine import check
-from graphs import Problem
 from tests.nodes.techniques.measure import relative
 from tests.nodes.techniques.pairs import (
     ALWAYS,

@@ -10,10 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-
-from engine import Cache, run
-from graphs import Graph
-from nodes import (
+from weft.engine import Cache, run
+from weft.graphs import Graph
+from weft.nodes import (
     apply_lora,
     cfg,
     denoise,
@@ -25,8 +24,9 @@ from nodes import (
     load_textual_inversion,
     weighted_prompt,
 )
-from nodes.models.residency import Residency, default_residency, set_default_residency
-from nodes.values import Model
+from weft.nodes.models.residency import Residency, default_residency, set_default_residency
+from weft.nodes.values import Model
+
 from tests.nodes.techniques.adapters import calm, checksum
 from tests.tiny import tiny_sd1
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-
-from engine import check
-from graphs import Graph
-from nodes import (
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import (
     attend_and_excite,
     cfg,
     denoise,
@@ -24,7 +23,8 @@ from nodes import (
     pix2pix_zero,
     prompt_to_prompt,
 )
-from nodes.values import Conditioning, Latents, Model
+from weft.nodes.values import Conditioning, Latents, Model
+
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.measure import counted, relative
 
@@ -238,5 +238,5 @@ def test_beside_prompt_to_prompt(model: Models) -> None:
 def test_split_forwards(model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     made = model(NAME)
     whole = ours(made, 1.0, batch=3)
-    monkeypatch.setattr("nodes.sampling.rows.BUDGET", 1)
+    monkeypatch.setattr("weft.nodes.sampling.rows.BUDGET", 1)
     assert relative(ours(made, 1.0, batch=3), whole) <= 1e-4

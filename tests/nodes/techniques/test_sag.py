@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
+from weft.nodes import denoise, encode_prompt, multidiffusion, sag, sega
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.rows import Rows
+from weft.nodes.sampling.run import Run, Step
+from weft.nodes.technique import Residuals, View
+from weft.nodes.techniques.sag import blur
+from weft.nodes.values import Control, Guidance, Latents, Model
 
-from nodes import denoise, encode_prompt, multidiffusion, sag, sega
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.rows import Rows
-from nodes.sampling.run import Run, Step
-from nodes.technique import Residuals, View
-from nodes.techniques.sag import blur
-from nodes.values import Control, Guidance, Latents, Model
 from tests.nodes.sampling.oracle import CLASSES
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT, base, cost, ours, theirs
 from tests.nodes.techniques.measure import relative

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from weft.engine import Context, check
+from weft.graphs import Graph
+from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion, sega
+from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.schedule import Schedule, build_scheduler
+from weft.nodes.values import Guidance, Model
 
-from engine import Context, check
-from graphs import Graph
-from nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion, sega
-from nodes.sampling.noise import draw, generators
-from nodes.sampling.schedule import Schedule, build_scheduler
-from nodes.values import Guidance, Model
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT, cost, ours, theirs
 from tests.nodes.techniques.measure import relative
 

@@ -11,13 +11,13 @@ import diffusers
 import pytest
 import torch
 from torch import Tensor
+from weft.nodes import load_t2i_adapter, multidiffusion, t2i_adapter
+from weft.nodes.models.errors import ModelError
+from weft.nodes.nets.files import describe_adapter
+from weft.nodes.nets.handles import Adapter
+from weft.nodes.nets.live import Held, hold
+from weft.nodes.values import Image, Model
 
-from nodes import load_t2i_adapter, multidiffusion, t2i_adapter
-from nodes.models.errors import ModelError
-from nodes.nets.files import describe_adapter
-from nodes.nets.handles import Adapter
-from nodes.nets.live import Held, hold
-from nodes.values import Image, Model
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours
 from tests.nodes.techniques.measure import counted, relative

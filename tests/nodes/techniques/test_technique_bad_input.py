@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image as Pillow
 from safetensors.torch import load_file, save_file
+from weft.engine import Cache, NodeError, RunFailed, check, run
+from weft.graphs import Problem, WorkflowError
 
-from engine import Cache, NodeError, RunFailed, check, run
-from graphs import Problem, WorkflowError
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.tiny import tiny_sd1
 from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
@@ -399,7 +399,7 @@ def test_a_mask_without_a_start(folder: Folder) -> None:
 
 def test_others_techniques_may_give_channels(folder: Folder, tmp_path: Path) -> None:
     """What they do nobody here knows: they are left to the run."""
-    from engine import Catalogue
+    from weft.engine import Catalogue
 
     (tmp_path / "theirs.py").write_text(
         "from engine import node\nfrom nodes.values import Guidance\n\n\n"

@@ -6,7 +6,7 @@ import errno
 import time
 from typing import Annotated, Any, Literal
 
-from engine import Context, Files, Range, Widget, node
+from weft.engine import Context, Files, Range, Widget, node
 
 
 @node("toy_text")
@@ -49,7 +49,7 @@ def toy_picture(name: str = "p", ctx: Context | None = None) -> Files:
     import struct
     import zlib
 
-    from graphs.png import embed
+    from weft.graphs.png import embed
 
     assert ctx is not None
 
