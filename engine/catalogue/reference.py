@@ -21,7 +21,8 @@ from weft.graphs.files import write_atomic
 
 _HEAD = """# Nodes
 
-Generated from the nodes' signatures and docstrings by `make docs`; do not edit. `weft nodes NAME` shows the same for what is installed, packs included.
+Generated from the nodes' signatures and docstrings by `make docs`; do not edit. `weft nodes NAME` shows the same for
+what is installed, packs included.
 """
 
 
