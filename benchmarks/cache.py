@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     import torch
+
     from weft.nodes.values import Image, Latents
 
     torch.set_num_threads(1)

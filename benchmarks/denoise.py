@@ -139,6 +139,7 @@ def three(model: Any, parts: Any, options: argparse.Namespace) -> dict[str, Call
     """The three contestants, each a function of nothing that returns latents."""
     import diffusers
     import torch
+
     from weft.nodes import cfg, denoise, encode_prompt
     from weft.nodes.sampling.noise import generators
     from weft.nodes.sampling.schedule import Schedule, build_scheduler

@@ -136,6 +136,7 @@ def case_weighted_prompt(studio: Studio) -> list[Measure]:
     """One word's weight: which of two objects takes more of the picture."""
     import torch
     from compel import Compel
+
     from weft.nodes import weighted_prompt
 
     share = Measure("weighted_prompt", "the first object's share of both areas", "the same prompt without weights")
@@ -207,6 +208,7 @@ def hinted_by(
 def edges(studio: Studio) -> tuple[Any, Any]:
     """The bundled ControlNet, and diffusers' pipeline with it."""
     from diffusers import ControlNetModel
+
     from weft.nodes import load_controlnet
     from weft.nodes.models.bundled import CONTROLNETS, home
 
@@ -227,6 +229,7 @@ def case_controlnet(studio: Studio) -> list[Measure]:
 def case_t2i_adapter(studio: Studio) -> list[Measure]:
     """Flat regions say where."""
     from diffusers import T2IAdapter
+
     from weft.nodes import load_t2i_adapter, segmentation_palette, t2i_adapter
     from weft.nodes.models.bundled import ADAPTERS, home
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from weft.nodes.shapes.world import Scene, Thing, caption, render
 
 from benchmarks.effect_cases import BATCH, changed, groups, pair, scene
 from benchmarks.effect_kit import (
@@ -24,6 +23,7 @@ from benchmarks.effect_kit import (
     stands_at,
     verdict,
 )
+from weft.nodes.shapes.world import Scene, Thing, caption, render
 
 
 def edits(name: str, naive: str) -> tuple[Measure, Measure, Measure]:
@@ -137,6 +137,7 @@ def case_diffedit(studio: Studio) -> list[Measure]:
     """From one colour to another in a given picture, within a mask that it finds itself; another object beside it."""
     import torch
     from diffusers import DDIMInverseScheduler
+
     from weft.nodes import cfg, diffedit, diffedit_mask, encode_image, invert
 
     pipe = studio.pipeline("StableDiffusionDiffEditPipeline", inverse_scheduler=None)

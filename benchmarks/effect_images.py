@@ -38,6 +38,7 @@ def likeness(picture: Pixels) -> Fact:
     import torch
     from torch.nn.functional import cosine_similarity
     from transformers import CLIPVisionModelWithProjection
+
     from weft.nodes.models.bundled import IMAGE_ENCODERS, home
     from weft.nodes.nets.image_prompt import encode_pictures
 
@@ -55,6 +56,7 @@ def likeness(picture: Pixels) -> Fact:
 def case_ip_adapter(studio: Studio) -> list[Measure]:
     """A drawn picture says what, with words that say nothing, and with words that say on which background."""
     from PIL import Image as Pillow
+
     from weft.nodes import ip_adapter
 
     bare, words = 'the prompt alone, "a shape"', 'the prompt alone, "a shape on a ... background"'

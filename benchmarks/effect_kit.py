@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from weft.nodes.shapes.measure import as_pixels, wilson
-from weft.nodes.shapes.measure_variants import iou
 
 from benchmarks.kit import Kit, processors_kept
+from weft.nodes.shapes.measure import as_pixels, wilson
+from weft.nodes.shapes.measure_variants import iou
 
 Pixels = NDArray[np.uint8]
 Fact = Callable[[Pixels], float]
@@ -204,6 +204,7 @@ class Studio(Kit):
 def as_image(picture: Pixels) -> Any:
     """As nodes take it."""
     import torch
+
     from weft.nodes.values import Image
 
     return Image(torch.from_numpy(picture)[None].float() / 255)

@@ -90,6 +90,7 @@ def case_rescale_guidance(studio: Studio) -> list[Measure]:
 def case_during(studio: Studio) -> list[Measure]:
     """Guidance that is too strong, in the first half of the steps only (arXiv 2404.07724); and a ControlNet so."""
     from diffusers.callbacks import SDCFGCutoffCallback
+
     from weft.nodes import cfg, during
 
     pipe = studio.pipeline("StableDiffusionPipeline")

@@ -18,11 +18,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from weft.nodes.shapes.measure import write_between
-
 from benchmarks import effect_adapters, effect_cases, effect_edits, effect_images, effect_wires
 from benchmarks.effect_kit import Measure, Studio, sheet
 from benchmarks.kit import chosen
+from weft.nodes.shapes.measure import write_between
 
 CASES: dict[str, Callable[[Studio], list[Measure]]] = {
     name.removeprefix("case_"): item

@@ -130,6 +130,7 @@ def main() -> None:
     options = parser.parse_args()
     names = chosen(parser, options.only, [entry.example for entry in ENTRIES])
     import torch
+
     from weft.engine import Cache
     from weft.engine.catalogue.catalogue import installed
     from weft.graphs import examples

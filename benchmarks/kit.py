@@ -18,9 +18,8 @@ class Kit:
     """What the cases are made of: the model, its wider kin, networks, pictures, and diffusers' pipelines."""
 
     def __init__(self, source: str, folder: Path, steps: int) -> None:
-        from weft.nodes import load_model
-
         from tests.tiny import tiny_sd1
+        from weft.nodes import load_model
 
         self.folder, self.steps = folder, steps
         if source == "tiny":
@@ -39,9 +38,9 @@ class Kit:
         """The model with more channels into its denoiser."""
         import torch
         from safetensors.torch import load_file, save_file
-        from weft.nodes import load_model
 
         from tests.tiny import copy_model
+        from weft.nodes import load_model
 
         target = copy_model(self.base, self.folder / f"wide-{channels}")
         config = target / "unet" / "config.json"
@@ -61,6 +60,7 @@ class Kit:
     def picture(self, seed: int = 3) -> Any:
         """(1, size, size, 3), smooth."""
         import torch
+
         from weft.nodes.values import Image
 
         coarse = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
@@ -74,6 +74,7 @@ class Kit:
     def pipe(self, kind: str, model: Any = None, **more: Any) -> Any:
         """One of diffusers' pipelines on our model's own modules."""
         import diffusers
+
         from weft.nodes.sampling.schedule import build_scheduler
 
         model = model or self.model

@@ -52,10 +52,10 @@ class Studio:
 
     def __init__(self, source: str, folder: Path, steps: int) -> None:
         import torch
-        from weft.nodes import encode_prompt, load_controlnet, load_model
-        from weft.nodes.values import Image, Latents
 
         from tests.tiny_nets import tiny_controlnet
+        from weft.nodes import encode_prompt, load_controlnet, load_model
+        from weft.nodes.values import Image, Latents
 
         self.model = load_model(source, dtype="float32", device="cpu")
         self.parts = self.model.parts()
@@ -75,10 +75,9 @@ class Studio:
 
     def run(self, settings: Settings, trails: Any, stop: float | None = None) -> tuple[Any, int, int, float]:
         """Latents, calls of the denoiser, steps reused, seconds."""
+        from tests.nodes.techniques.measure import counted
         from weft.engine import Cancelled, CancelToken, Context
         from weft.nodes import denoise, invert
-
-        from tests.nodes.techniques.measure import counted
 
         cancel, reused = CancelToken(), [0]
 
@@ -114,6 +113,7 @@ class Studio:
 def edits(studio: Studio) -> list[Edit]:
     """Ten of them."""
     import torch
+
     from weft.nodes import controlnet, during, pag, regions, rescale_guidance, sag, sega, weighted_prompt
     from weft.nodes.values import Mask
 
@@ -173,6 +173,7 @@ def edits(studio: Studio) -> list[Edit]:
 def measure(studio: Studio, edit: Edit, repeats: int) -> dict[str, Any]:
     """Both ways, in turn."""
     import torch
+
     from weft.engine.cache.trails import Trails
 
     full: list[float] = []

@@ -154,9 +154,9 @@ def case_prompt_to_prompt(kit: Kit) -> Pair:
 def case_controlnet(kit: Kit) -> Pair:
     """One hint."""
     from diffusers import ControlNetModel
-    from weft.nodes import controlnet, load_controlnet
 
     from tests.tiny_nets import tiny_controlnet
+    from weft.nodes import controlnet, load_controlnet
 
     folder = tiny_controlnet(kit.folder / "controlnet", kit.base)
     net = load_controlnet(str(folder))
@@ -171,9 +171,9 @@ def case_controlnet(kit: Kit) -> Pair:
 def case_t2i_adapter(kit: Kit) -> Pair:
     """One hint."""
     from diffusers import T2IAdapter
-    from weft.nodes import load_t2i_adapter, t2i_adapter
 
     from tests.tiny_nets import tiny_adapter
+    from weft.nodes import load_t2i_adapter, t2i_adapter
 
     folder = tiny_adapter(kit.folder / "adapter", kit.base)
     net = load_t2i_adapter(str(folder))
@@ -188,9 +188,9 @@ def case_t2i_adapter(kit: Kit) -> Pair:
 def case_ip_adapter(kit: Kit) -> Pair:
     """One picture."""
     from PIL import Image as Pillow
-    from weft.nodes import ip_adapter, load_ip_adapter
 
     from tests.tiny_nets import tiny_image_adapter
+    from weft.nodes import ip_adapter, load_ip_adapter
 
     file = tiny_image_adapter(kit.folder / "ip", kit.base)
     net = load_ip_adapter(str(file))
@@ -233,6 +233,7 @@ def case_diffedit(kit: Kit) -> Pair:
     """Find the mask, invert, edit."""
     import torch
     from diffusers import DDIMInverseScheduler
+
     from weft.nodes import cfg, diffedit, diffedit_mask, encode_image, encode_prompt, invert
 
     pipe = kit.pipe("StableDiffusionDiffEditPipeline", inverse_scheduler=None)
@@ -271,6 +272,7 @@ def case_apply_lora(kit: Kit) -> Pair:
     """Every projection of attention, rank 4; theirs runs unfused, as loaded."""
     import torch
     from safetensors.torch import save_file
+
     from weft.nodes import apply_lora
 
     state = {}

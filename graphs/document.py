@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
 from weft.graphs.files import write_atomic
 from weft.graphs.inputs import Link, links_in, literal, write_input
 from weft.graphs.limits import LIMITS, Limits

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from torch import Tensor
+
     from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step
     from weft.nodes.values import Conditioning, Latents

@@ -13,6 +13,7 @@ from weft.nodes.technique import Technique
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.models.parts import Parts
 
 Family = Literal["sd1", "sd2", "sdxl"]

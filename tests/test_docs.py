@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from weft.engine import Cache, Catalogue, check, run
-from weft.nodes import load_model
-from weft.nodes.values import Model
 
 from tests.pasted import ROOT, block, module
 from tests.tiny import tiny_sd1
+from weft.engine import Cache, Catalogue, check, run
+from weft.nodes import load_model
+from weft.nodes.values import Model
 
 PAGE = "docs/adding-a-technique.md"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
+
+from benchmarks.gallery import DOCS, FOLDER, GAP, OVERVIEW
+from benchmarks.gallery_rows import ENTRIES, Entry
 from weft.engine import check
 from weft.engine.catalogue.catalogue import installed
 from weft.graphs import examples
 from weft.server.cli.values import apply_settings
-
-from benchmarks.gallery import DOCS, FOLDER, GAP, OVERVIEW
-from benchmarks.gallery_rows import ENTRIES, Entry
 
 ROWS = {entry.example: entry for entry in ENTRIES}
 

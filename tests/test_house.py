@@ -211,6 +211,7 @@ def pasted(tmp_path: Path, which: int) -> ModuleType:
 
 def test_the_node_in_contributing_works(tmp_path: Path) -> None:
     import torch
+
     from weft.nodes.values import Image
 
     posterize = pasted(tmp_path, 0).posterize
@@ -221,6 +222,7 @@ def test_the_node_in_contributing_works(tmp_path: Path) -> None:
 
 def test_the_technique_in_contributing_works(tmp_path: Path) -> None:
     import torch
+
     from weft.nodes.technique import Predictions
     from weft.nodes.values import Guidance
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 from typer.testing import CliRunner, Result
-from weft.server.cli.app import app
 
 from tests.pasted import ROOT, block
 from tests.tiny import tiny_sd1
+from weft.server.cli.app import app
 
 PAGE = "README.md"
 Weft = Callable[..., Result]

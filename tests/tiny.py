@@ -145,6 +145,7 @@ def copy_model(source: Path, target: Path) -> Path:
 def write_single_file(folder: Path, path: Path, metadata: dict[str, str] | None = None) -> Path:
     """The model of ``folder`` (made with ``single_file=True``) as one checkpoint in the original layout."""
     from safetensors.torch import load_file, save_file
+
     from weft.nodes.models import ldm
 
     unet = json.loads((folder / "unet" / "config.json").read_text())

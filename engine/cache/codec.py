@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
+
 from weft.engine.values import ValueType, type_named, type_of
 
 Buffer = bytes | memoryview

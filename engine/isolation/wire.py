@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgpack
+
 from weft.engine.cache.codec import Body, Buffer
 
 _HEADER = struct.Struct("<IQB")

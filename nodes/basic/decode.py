@@ -26,6 +26,7 @@ def decode(
         circular: the right edge goes on at the left one, so that no seam shows there (see `multidiffusion`).
     """
     import torch
+
     from weft.nodes.sampling.vae import decode_latents
 
     ctx = ctx or Context()

@@ -12,6 +12,7 @@ from weft.nodes.values import Control, Guidance, Latents, Mask, Model, Trajector
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.models.parts import Parts
     from weft.nodes.sampling.resume import Resume
     from weft.nodes.sampling.run import Step
@@ -111,6 +112,7 @@ def denoise(
             (`encode_masked_image`).
     """
     import torch
+
     from weft.nodes.models.parts import place_of
     from weft.nodes.models.text import unconditional
     from weft.nodes.sampling.loop import denoise_loop

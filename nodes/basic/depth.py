@@ -56,6 +56,7 @@ def depth(
         device: auto, cpu, cuda, cuda:N or mps.
     """
     import torch
+
     from weft.nodes.hints import arrays, flat, models
     from weft.nodes.hints.depth import nearness
     from weft.nodes.models.device import resolve_device

@@ -79,6 +79,7 @@ def clean_latents(model: Model, image: Image | None, latents: Latents | None, ct
 
 def _encode(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Latents:
     import torch
+
     from weft.nodes.sampling.noise import generators
     from weft.nodes.sampling.vae import encode_pixels
 

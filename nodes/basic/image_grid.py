@@ -33,6 +33,7 @@ def image_grid(
         background: colour of gaps and empty cells: #rrggbb, or black, white or gray.
     """
     import torch
+
     from weft.nodes.images.headers import check_pixels
 
     cells = [pixels for image in images for pixels in image.pixels]

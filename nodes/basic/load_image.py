@@ -74,6 +74,7 @@ def load_mask(
     """
     import numpy as np
     import torch
+
     from weft.nodes.images.colour import LUMINANCE
 
     colour, alpha = _read(path, ctx)

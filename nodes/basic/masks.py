@@ -84,6 +84,7 @@ def image_to_mask(image: Image, channel: Literal["luminance", "red", "green", "b
         channel: luminance (0.299 red + 0.587 green + 0.114 blue) or one colour.
     """
     import torch
+
     from weft.nodes.images.colour import LUMINANCE
 
     if channel == "luminance":

@@ -28,6 +28,7 @@ def noise(
         height: of the image in pixels, likewise.
     """
     import torch
+
     from weft.nodes.images.headers import check_pixels
 
     width, height = width or model.size, height or model.size

@@ -10,6 +10,7 @@ from weft.nodes.values import Image, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.hints.skeleton import Box
 
 EXAMPLE = "usyd-community/vitpose-base-simple"
@@ -60,6 +61,7 @@ def pose(
     """
     import numpy as np
     import torch
+
     from weft.nodes.hints import models, skeleton
     from weft.nodes.models.device import resolve_device
 

@@ -120,6 +120,7 @@ def pad(
     """
     import numpy as np
     import torch
+
     from weft.nodes.images.headers import check_pixels
 
     batch, height, width, _ = image.pixels.shape

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from weft.nodes.values import Image
 
 Bytes = NDArray[np.uint8]

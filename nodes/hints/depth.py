@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
 from weft.nodes.hints import models
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.models.errors import ModelError

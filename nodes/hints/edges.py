@@ -6,6 +6,7 @@ import math
 
 import cv2
 import numpy as np
+
 from weft.nodes.hints.arrays import Floats, to_bytes
 
 _ROOT = math.sqrt(2 * math.pi)

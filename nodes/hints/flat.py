@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
 from weft.nodes.hints.arrays import Floats, to_lab
 
 Labels = NDArray[np.int32]

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+
 from weft.nodes.hints import models
 from weft.nodes.hints.arrays import Floats
 from weft.nodes.models.errors import ModelError

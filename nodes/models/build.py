@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.models import ldm
 from weft.nodes.models.description import CLASSES, Description, Weights

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
+
 from weft.nodes.models import build
 from weft.nodes.models.description import REQUIRED, Description
 from weft.nodes.models.device import component_dtype
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
     from weft.nodes.values import Model
 
 _TOKENIZER_BYTES = 8 << 20

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+
 from weft.nodes.values import Conditioning
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
+
     from weft.nodes.models.parts import Parts
     from weft.nodes.values import Model
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
 from weft.nodes.models.text import Log, _log, encoder_states, expand, word_spans
 from weft.nodes.values import Conditioning
 from weft.nodes.weighting import Blend, Conjunction, Weighted

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.models import build
 from weft.nodes.models.description import Description

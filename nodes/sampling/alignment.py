@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
 from weft.nodes.values import Conditioning
 
 

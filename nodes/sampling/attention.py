@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import torch
 from torch import Tensor
 from torch.nn import functional
+
 from weft.nodes.technique import AttentionOp, AttentionRule, Site
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
 from weft.nodes.sampling.run import Step
 from weft.nodes.technique import Branch, Order, Predictions
 from weft.nodes.values import Conditioning

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
 from weft.engine.catalogue.code import code_fingerprint
 from weft.engine.filehash import folder_hash
 from weft.nodes.lazy import IMPORTING

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
 from weft.nodes.basic.denoise import size_conditioning
 from weft.nodes.models.parts import place_of
 from weft.nodes.models.text import unconditional

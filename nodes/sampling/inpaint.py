@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
+
 from weft.nodes.sampling.run import Run, Step
 from weft.nodes.technique import Branch
 from weft.nodes.values import Control, Mask

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional
+
 from weft.nodes.models.parts import place_of
 from weft.nodes.sampling.loop import Denoised, Watch, denoise_loop
 from weft.nodes.sampling.noise import draw, generators

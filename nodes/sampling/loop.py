@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
 from weft.nodes.sampling.activity import Active, activity, expand, overrides
 from weft.nodes.sampling.attention import processors_in
 from weft.nodes.sampling.resume import recording

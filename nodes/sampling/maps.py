@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
 from weft.nodes.sampling.attention import sites
 from weft.nodes.sampling.run import Run
 from weft.nodes.technique import AttentionRule, Branch, Site

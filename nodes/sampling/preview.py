@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+
 from weft.nodes.sampling.vae import decode_latents
 
 # Latents up to this size are decoded by the VAE itself: exact, and as cheap as a step.

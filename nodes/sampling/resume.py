@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
 from weft.engine.cache.trails import Trail, Trails
 from weft.engine.values import nbytes
 from weft.nodes.sampling.activity import HOOKS, Active, overrides

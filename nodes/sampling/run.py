@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
+
 from weft.nodes.sampling.noise import draw
 from weft.nodes.technique import AttentionRule, Branch, Predictions, Technique, View
 

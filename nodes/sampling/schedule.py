@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.sampling.history import Marks
 from weft.nodes.sampling.steps import fast_steps

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
 from weft.nodes.sampling.noise import draw
 
 Generators = Sequence[torch.Generator] | None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS
 
 COLOR = "orange"

@@ -13,6 +13,7 @@ from functools import cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, AnyShape, Thing, Unseen, coverage
 
 MIN_AREA = 120

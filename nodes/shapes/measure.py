@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from weft.nodes import cfg, decode, denoise, encode_prompt, load_model
 from weft.nodes.basic.denoise import SchedulerName
 from weft.nodes.shapes.judge import agreement, judge

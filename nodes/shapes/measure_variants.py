@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from weft.nodes import (
     apply_lora,
     canny,

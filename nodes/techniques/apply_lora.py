@@ -52,6 +52,7 @@ class LoraPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Add to the weights, in float32, rounding once."""
         import torch
+
         from weft.nodes.weights import lora
         from weft.nodes.weights.files import header_of, read_tensors
 

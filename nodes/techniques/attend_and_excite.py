@@ -17,6 +17,7 @@ from weft.nodes.words import base_views, check_words, prompt_texts, token_spans
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.run import Run, Step
     from weft.nodes.technique import Branch
 
@@ -112,6 +113,7 @@ class _Focus:
         of their gradients counts.
         """
         import torch
+
         from weft.nodes.sampling.maps import Maps
         from weft.nodes.sampling.rows import coverage
 

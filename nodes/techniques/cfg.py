@@ -13,6 +13,7 @@ from weft.nodes.values import Conditioning, Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.run import Run, Step
 
 

@@ -19,6 +19,7 @@ from weft.nodes.values import Control, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.nets.live import Held
     from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step

@@ -12,6 +12,7 @@ from weft.nodes.values import Control, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.run import Run, Step
 
 
@@ -47,6 +48,7 @@ class DepthControl(Control):
     def _channel(self, run: Run) -> Tensor:
         import torch
         from torch.nn import functional
+
         from weft.nodes.nets.hints import per_image
 
         wanted = int(run.unet.config.in_channels)

@@ -16,6 +16,7 @@ from weft.nodes.values import Control, Mask, Trajectory
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.run import Run, Step
 
 

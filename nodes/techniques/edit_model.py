@@ -48,6 +48,7 @@ class EditPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Solve once for the texts, and multiply every projection."""
         import torch
+
         from weft.nodes.weights.editing import cross_projections, editing_matrix
 
         with torch.no_grad(), parts:

@@ -16,6 +16,7 @@ from weft.nodes.values import Conditioning, Guidance, Image, Latents, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.run import Run, Step
 
 
@@ -123,6 +124,7 @@ def instruct_pix2pix(
         image_scale: how strongly to keep to the image, 1 to 2.5 is usual. Below 1 there is no guidance.
     """
     import torch
+
     from weft.nodes.basic.encode_image import encode_image
 
     ctx = ctx or Context()

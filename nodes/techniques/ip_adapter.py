@@ -19,6 +19,7 @@ from weft.nodes.values import Control, Image, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.nets.live import Held
     from weft.nodes.sampling.run import Run, Step
 
@@ -62,6 +63,7 @@ class _Live:
 
     def __init__(self, control: ImagePrompt, run: Run) -> None:
         import torch
+
         from weft.nodes.nets.fit import image_adapter_misfit, other_layers
         from weft.nodes.nets.image_prompt import (
             describe_image_adapter,

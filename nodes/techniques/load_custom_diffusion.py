@@ -42,6 +42,7 @@ class CustomDiffusionPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Write over the weights. The processors that diffusers makes of them compute the same."""
         import torch
+
         from weft.nodes.weights.files import read_tensors
 
         with torch.no_grad():

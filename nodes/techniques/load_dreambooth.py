@@ -40,6 +40,7 @@ class WeightsPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Write over all weights of the component."""
         import torch
+
         from weft.nodes.models import build
         from weft.nodes.models.errors import ModelError
         from weft.nodes.models.headers import read_header

@@ -43,6 +43,7 @@ class TextualInversionPatch(Patch):
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Append tokens, or their vectors at the same places."""
         import torch
+
         from weft.nodes.weights.embeddings import token_names
         from weft.nodes.weights.files import read_tensors
 

@@ -16,6 +16,7 @@ from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.run import Run, Step
 
 PLACES = ("down", "mid", "up")

@@ -16,6 +16,7 @@ from weft.nodes.values import Conditioning, Guidance, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.companion import Companion
     from weft.nodes.sampling.run import Run, Step
 
@@ -79,6 +80,7 @@ def _reference(step: Step, companion: Companion, pairs: list[tuple[Branch, Branc
 def _descended(step: Step, branches: list[Branch], wanted: list[list[Tensor]], amount: float) -> dict[Branch, Tensor]:
     """The latents of each branch, moved against the gradient of its distance from the wanted maps."""
     import torch
+
     from weft.nodes.sampling.maps import Maps, cross
     from weft.nodes.sampling.rows import coverage
 

@@ -18,6 +18,7 @@ from weft.nodes.words import WORD, base_views, check_words, prompt_texts, token_
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.companion import Companion
     from weft.nodes.sampling.run import Run, Step
 
@@ -106,6 +107,7 @@ class PromptToPrompt(Guidance):
     def _begin(self, step: Step) -> _State:
         """Raises ValueError for words that are not there, or prompts that cannot be matched."""
         import torch
+
         from weft.nodes.sampling.alignment import refined, replaced
         from weft.nodes.sampling.companion import Companion, base_branches
 

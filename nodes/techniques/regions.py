@@ -15,6 +15,7 @@ from weft.nodes.values import Conditioning, Guidance, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.run import Run, Step
 
 
@@ -63,6 +64,7 @@ class _Regions:
 
     def __init__(self, regions: Regions, run: Run) -> None:
         import torch
+
         from weft.nodes.sampling.inpaint import latent_mask
 
         height, width = run.shape[2:]

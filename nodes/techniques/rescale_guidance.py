@@ -12,6 +12,7 @@ from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.run import Step
 
 

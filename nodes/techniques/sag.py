@@ -16,6 +16,7 @@ from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.sampling.maps import Maps
     from weft.nodes.sampling.run import Step
 
@@ -85,6 +86,7 @@ class SelfAttention(Guidance):
     def _mask(self, step: Step, kept: _Kept) -> Tensor:
         """Where the model looks, (B, 1, H, W): 1 or 0, and between where overlapping views do not agree."""
         from torch.nn import functional
+
         from weft.nodes.sampling.rows import merged
 
         run = step.run

@@ -18,6 +18,7 @@ from weft.nodes.values import Control, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from weft.nodes.nets.live import Held
     from weft.nodes.sampling.rows import Rows, Units
     from weft.nodes.sampling.run import Run, Step
@@ -82,6 +83,7 @@ class _Live:
 
     def _evaluate(self, hint: Tensor) -> list[Tensor]:
         import torch
+
         from weft.nodes.nets.fit import adapter_misfit
 
         net: Any = self._held.item

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
 from weft.nodes.models.text import encode, expand
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from weft.nodes.models.headers import Header
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
     from weft.nodes.models.description import Description
 
 _ROLE = re.compile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+
 from weft.server.cli.cache import cache_app
 from weft.server.cli.check import check_command
 from weft.server.cli.draw import draw_command

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
+
 from weft.server.cli.report import FAILED, JsonOption, TracebackOption, leave, print_json, reporting, say
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from weft.server.cli.report import (
     WRONG,
     JsonOption,

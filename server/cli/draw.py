@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from weft.server.cli.report import NodesOption, TracebackOption, load_catalogue, reporting
 
 if TYPE_CHECKING:

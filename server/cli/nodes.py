@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from weft.server.cli.report import (
     WRONG,
     JsonOption,

@@ -133,6 +133,7 @@ def print_profile(record: Record) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
     from weft.graphs.drawing.marks import duration
 
     ran = sorted(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from weft.server.cli.report import JsonOption, NodesOption, TracebackOption, load_catalogue, print_json, reporting, say
 
 if TYPE_CHECKING:

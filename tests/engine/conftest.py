@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from weft.engine import Cache, Catalogue, Result, run
 
 from tests.engine import toys
+from weft.engine import Cache, Catalogue, Result, run
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.engine import toys
 from weft.engine import Cache, Catalogue, Node, Result, run
 from weft.engine.events import Event
 from weft.graphs import Graph
 from weft.nodes.basic import choose, items, loops
-
-from tests.engine import toys
 
 FLOW: list[Node[..., Any]] = [
     item for module in (choose, items, loops) for item in vars(module).values() if isinstance(item, Node)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from weft.engine import Catalogue, Context, Files, Lazy, Node, node
 
 from tests.engine.toys import Live, Square
+from weft.engine import Catalogue, Context, Files, Lazy, Node, node
 
 
 class Pair(NamedTuple):

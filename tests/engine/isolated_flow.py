@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from weft.engine import Catalogue, Lazy, Node, node
-from weft.graphs import Graph
 
 from tests.engine.flow import FLOW
 from tests.engine.toys import Live
+from weft.engine import Catalogue, Lazy, Node, node
+from weft.graphs import Graph
 
 
 @node("iso_number")

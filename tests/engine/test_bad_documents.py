@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+
+from tests.engine.test_check import NEAR_MISSES, right
 from weft.engine import Catalogue, Problem, check
 from weft.graphs import Workflow
 from weft.graphs.problems import Code
-
-from tests.engine.test_check import NEAR_MISSES, right
 
 HEAD = b'{"weft": 1, "nodes": {'
 NODE = b'"a": {"type": "number", "inputs": {"value": '

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from weft.engine import Cache, Catalogue, RunFailed, Settings, node, run
-from weft.engine.events import Event
-from weft.engine.running.lanes import LaneSizes
 
 from tests.engine import toys
 from tests.engine.flow import document, go, link
+from weft.engine import Cache, Catalogue, RunFailed, Settings, node, run
+from weft.engine.events import Event
+from weft.engine.running.lanes import LaneSizes
 
 
 def chosen(value: Any) -> dict[str, Any]:

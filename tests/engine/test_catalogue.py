@@ -4,10 +4,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from weft.engine import Catalogue, node
-from weft.engine.catalogue.catalogue import CatalogueError
 
 from tests.engine import toys
+from weft.engine import Catalogue, node
+from weft.engine.catalogue.catalogue import CatalogueError
 
 GOOD = """
 from weft.engine import node

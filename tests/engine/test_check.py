@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from weft.engine import Catalogue, Problem, WorkflowError, check, node, run
-from weft.graphs import Workflow
 
 from tests.engine import toys
+from weft.engine import Catalogue, Problem, WorkflowError, check, node, run
+from weft.graphs import Workflow
 
 Doc = Callable[..., dict[str, Any]]
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from weft.engine import Cache, Cancelled, CancelToken, Catalogue, Context, InputPathError, node, run
 
 

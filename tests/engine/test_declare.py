@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
+
+from tests.engine import toys
+from tests.engine.toys import Parts, Shape, Square, add, divide, number, show, steps, total
 from weft.engine import Context, Files, Output, node
 from weft.engine.declaring.docstrings import parse_docstring
 from weft.engine.declaring.node_type import default_output_name
 from weft.graphs import Graph
-
-from tests.engine import toys
-from tests.engine.toys import Parts, Shape, Square, add, divide, number, show, steps, total
 
 
 def test_signature_is_the_schema() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.engine import toys
 from weft.engine import Cache, Catalogue, Problem, Result, RunFailed, WorkflowError, check, definition, node, run
 from weft.graphs import Graph, Workflow
 from weft.graphs.form import check_form
-
-from tests.engine import toys
 
 Run = Callable[..., Result]
 
@@ -301,6 +301,7 @@ def test_a_node_may_return_a_graph_with_definitions(catalogue: Catalogue) -> Non
 
 def test_a_picture_carries_definitions(tmp_path: Path) -> None:
     from PIL import Image
+
     from weft.graphs.png import embed
 
     workflow = Workflow.parse(doc({"x": use(a=1)}))

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+
+from tests.engine.toys import Live, Shape, Square
 from weft.engine import Cache, Files, value
 from weft.engine.cache import codec
 from weft.engine.cache.checksum import Checksum, checksum
 from weft.engine.cache.disk import DiskTier
 from weft.engine.values import _by_class, _by_name
-
-from tests.engine.toys import Live, Shape, Square
 
 MIB = 1024 * 1024
 KEY = bytes(range(20))

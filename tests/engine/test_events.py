@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from weft.engine import Result, RunFailed
-from weft.engine.events import AnyEvent, Event, NodePreview
 
 from tests.engine.test_run import chain, diamond, link
+from weft.engine import Result, RunFailed
+from weft.engine.events import AnyEvent, Event, NodePreview
 
 Run = Callable[..., Result]
 

@@ -8,12 +8,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
-from weft.engine.events import Event
-from weft.graphs import Graph
 
 from tests.engine import toys
 from tests.engine.flow import document, go, graph_of, link, tale
+from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
+from weft.engine.events import Event
+from weft.graphs import Graph
 
 
 @node("thrice")

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from weft.engine import filehash
 from weft.engine.filehash import content_hash, folder_hash
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+
+from tests.engine.flow import catalogue, document, go, link
 from weft.engine import RunFailed, check
 from weft.graphs import Graph
 from weft.nodes.basic.choose import compare
 from weft.nodes.basic.items import collect, integers, map_over
 from weft.nodes.basic.loops import repeat, while_
-
-from tests.engine.flow import catalogue, document, go, link
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from weft.engine import Cache, Cancelled, CancelToken, Catalogue, Result, RunFailed, node, run
-from weft.engine.isolation import Limits, Resident, Workers
 
 from tests.engine import isolated, toys
+from weft.engine import Cache, Cancelled, CancelToken, Catalogue, Result, RunFailed, node, run
+from weft.engine.isolation import Limits, Resident, Workers
 
 Run = Callable[..., Result]
 

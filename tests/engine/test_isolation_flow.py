@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from weft.engine import Cache, Result, RunFailed, Settings, run
-from weft.engine.isolation import Workers
-from weft.engine.running.lanes import LaneSizes
 
 from tests.engine import isolated_flow
 from tests.engine.flow import document, link
+from weft.engine import Cache, Result, RunFailed, Settings, run
+from weft.engine.isolation import Workers
+from weft.engine.running.lanes import LaneSizes
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.engine import toys
 from weft.engine import Catalogue, node
 from weft.engine.catalogue.code import code_fingerprint
 from weft.engine.plain import canonical, pack
 from weft.engine.planning.plan import make_plan
 from weft.graphs import Workflow
-
-from tests.engine import toys
 
 Doc = Callable[..., dict[str, Any]]
 CATALOGUE = toys.catalogue()

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
-from weft.engine.running.lanes import Lane, Lanes, LaneSizes
 
 from tests.engine.flow import document, go, link
+from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
+from weft.engine.running.lanes import Lane, Lanes, LaneSizes
 
 
 class Meeting:

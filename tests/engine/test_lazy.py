@@ -8,12 +8,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
+from tests.engine.flow import catalogue, document, go, link, tale
 from weft.engine import Cache, Context, Lazy, RunFailed, Settings, check, node
 from weft.engine.events import Event
 from weft.engine.running.lanes import LaneSizes
 from weft.nodes.basic.choose import if_, switch
-
-from tests.engine.flow import catalogue, document, go, link, tale
 
 
 @node("or_else", resource="device")

@@ -8,14 +8,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
+from tests.engine import toys
+from tests.engine.flow import catalogue, document, go, graph_of, link, tale
 from weft.engine import Cache, Context, RunFailed, Settings, check, node
 from weft.engine.events import Event
 from weft.engine.running.lanes import LaneSizes
 from weft.graphs import Graph
 from weft.nodes.basic.items import collect, integers, map_over
-
-from tests.engine import toys
-from tests.engine.flow import catalogue, document, go, graph_of, link, tale
 
 
 def sums(items: Any = None, b: int = 10) -> dict[str, Any]:

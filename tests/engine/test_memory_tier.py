@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from weft.engine.cache.memory import MemoryTier
-from weft.engine.values import nbytes
 
 from tests.engine.toys import Square
+from weft.engine.cache.memory import MemoryTier
+from weft.engine.values import nbytes
 
 MIB = 1024 * 1024
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from weft.engine import Cache, Catalogue, Result, WorkflowError, check
-from weft.graphs import Workflow
 
 from tests.engine.test_definitions import TWICE
 from tests.graphs.documents import problem_of
+from weft.engine import Cache, Catalogue, Result, WorkflowError, check
+from weft.graphs import Workflow
 
 Run = Callable[..., Result]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pytest
-from weft.engine.declaring.ports import Choices, Help, Lazy, Port, Range, Widget, input_port, normal, validate
-from weft.engine.declaring.types import accepts, bind, describe, substitute
 
 from tests.engine.toys import Shape, Square
+from weft.engine.declaring.ports import Choices, Help, Lazy, Port, Range, Widget, input_port, normal, validate
+from weft.engine.declaring.types import accepts, bind, describe, substitute
 
 T = TypeVar("T")
 Bounded = TypeVar("Bounded", bound=Shape)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from weft.engine import Cache, Cancelled, CancelToken, RunFailed, check, run
-from weft.engine.events import Event
 
 from tests.engine import toys
+from weft.engine import Cache, Cancelled, CancelToken, RunFailed, check, run
+from weft.engine.events import Event
 
 CATALOGUE = toys.catalogue()
 

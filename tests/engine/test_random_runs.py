@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.engine import toys
+from tests.engine.flow import catalogue, link
 from weft.engine import Cache, Cancelled, CancelToken, Lazy, RunFailed, Settings, check, node, run
 from weft.engine.events import Event
 from weft.engine.running.lanes import LaneSizes
 from weft.graphs import Graph
-
-from tests.engine import toys
-from tests.engine.flow import catalogue, link
 
 
 @node("on_io", resource="io")

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.engine import toys
+from tests.engine.toys import add, divide, number, show, total
 from weft.engine import (
     Cache,
     Cancelled,
@@ -28,9 +31,6 @@ from weft.engine import (
 )
 from weft.engine.events import Event
 from weft.graphs import Graph, Workflow
-
-from tests.engine import toys
-from tests.engine.toys import add, divide, number, show, total
 
 Doc = Callable[..., dict[str, Any]]
 Run = Callable[..., Result]

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.engine import toys
 from weft.engine import Catalogue
 from weft.engine.catalogue.describe import describe_node
 from weft.engine.catalogue.reference import main, own_nodes, reference
 from weft.engine.catalogue.schema import input_schema, node_schema, workflow_schema
-
-from tests.engine import toys
 
 
 def test_the_schema_has_every_node(catalogue: Catalogue) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from weft.engine import Cache, Catalogue, Result, node, run
 
 release = threading.Event()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
+
 from weft.graphs import Definition, Link, NodeSpec, Parameter, Problem, Workflow, WorkflowError
 from weft.graphs.document import DefinitionInput, DefinitionOutput
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from weft.graphs import Graph, Handle, Link, Workflow, check_form, current_graph
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from weft.graphs import Link, NodeSpec, Workflow, WorkflowError
-from weft.graphs.inputs import literal, read_input, write_input
-from weft.graphs.png import embed
 
 from tests.graphs.documents import document, inputs, literals, problem_of, problems_of, workflows
 from tests.graphs.test_png_text import PNG
+from weft.graphs import Link, NodeSpec, Workflow, WorkflowError
+from weft.graphs.inputs import literal, read_input, write_input
+from weft.graphs.png import embed
 
 # The document of the contract, abridged.
 CONTRACT: dict[str, Any] = {

@@ -8,6 +8,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+
 from weft.engine import check
 from weft.graphs import LIMITS, Graph, Workflow, check_form
 from weft.graphs.inputs import read_input

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from weft.graphs import Workflow, WorkflowError, examples
-from weft.graphs.schema import definitions, document_schema
 
 from tests.graphs.documents import document, workflows
+from weft.graphs import Workflow, WorkflowError, examples
+from weft.graphs.schema import definitions, document_schema
 
 jsonschema = pytest.importorskip("jsonschema")
 

@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.graphs.documents import chain, workflows
 from weft.graphs import Link, NodeSpec, Parameter, Workflow, examples
 from weft.graphs.draw import NodeShape, PortShape, draw, draw_png
 from weft.graphs.drawing import palette, text
 from weft.graphs.drawing.place import _nearest_apart
 from weft.graphs.drawing.raster import to_png
 from weft.graphs.drawing.scene import Scene, make_scene
-
-from tests.graphs.documents import chain, workflows
 
 SHAPES = {
     "load": NodeShape((), (PortShape("model", "Model"),)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from weft.graphs import Workflow, WorkflowError, check_form, examples
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.graphs.documents import chain
 from weft.graphs import Limits, Link, NodeSpec, Parameter, Workflow, check_form, near
 from weft.graphs.order import cycles, topological
 from weft.graphs.problems import Problem, WorkflowError, shown
-
-from tests.graphs.documents import chain
 
 
 def graph(**links: str) -> Workflow:

@@ -9,10 +9,10 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.graphs import Limits, Workflow, WorkflowError
-from weft.graphs.jsontext import read_json
 
 from tests.graphs.documents import literals, problem_of
+from weft.graphs import Limits, Workflow, WorkflowError
+from weft.graphs.jsontext import read_json
 
 START = '{"weft": 1, "nodes": {}, "x": '
 

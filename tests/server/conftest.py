@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
+
 from weft.server.cli.app import app
 
 TOYS = Path(__file__).parent / "toys"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from typer.testing import Result
-from weft.graphs import examples
 
 from tests.server.conftest import TOYS
+from weft.graphs import examples
 
 Weft = Callable[..., Result]
 Write = Callable[..., Path]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.server.conftest import TOYS
 from weft.graphs import Workflow, WorkflowError
 from weft.graphs.draw import Mark, draw, draw_png
 from weft.graphs.drawing import palette
 from weft.server.cli.record import Record
-
-from tests.server.conftest import TOYS
 
 Weft = Callable[..., Any]
 Write = Callable[..., Path]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from typer.testing import Result
-from weft.graphs.png import extract
 
 from tests.server.conftest import TOYS
+from weft.graphs.png import extract
 
 Weft = Callable[..., Result]
 Write = Callable[..., Path]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, v_loss
 from weft.nodes.shapes.training.scenes import full_caption
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SIZE, Scene, Thing, Unseen, render, sample_scene

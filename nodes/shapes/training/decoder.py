@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+
 from weft.nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
 from weft.nodes.shapes.training.muon import Muon
 from weft.nodes.shapes.training.schedule import one_cycle

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch.nn import functional
+
 from weft.nodes.hints.flat import backdrop_depth
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
 from weft.nodes.shapes.training.instruct import widened

@@ -16,6 +16,7 @@ from pathlib import Path
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
+
 from weft.nodes.shapes.training.unet import SCHEDULER
 
 INDEX = {

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
 from transformers import CLIPTextModel, CLIPTokenizer
+
 from weft.nodes.shapes.training.common import Checkpoint, Curve, flatten_optimizer, restore_optimizer
 from weft.nodes.shapes.training.common import arguments as common_arguments
 from weft.nodes.shapes.training.muon import Muon

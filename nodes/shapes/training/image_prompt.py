@@ -17,6 +17,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPVisionModelWithProjection
+
 from weft.nodes.models.bundled import IMAGE_ENCODERS, home
 from weft.nodes.shapes.training.clip import as_values, worn
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, train, v_loss

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
+
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
 from weft.nodes.shapes.training.scenes import free_scene
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, render, sample_scene, with_article

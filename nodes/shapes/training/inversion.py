@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 from safetensors.torch import save_file
+
 from weft.nodes.shapes.training.concepts import Word, example, word_loss
 from weft.nodes.shapes.training.finetune import Base, Pool, Task, arguments, train
 

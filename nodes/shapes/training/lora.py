@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from safetensors.torch import save_file
+
 from weft.nodes.shapes.training.concepts import example
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, train, v_loss
 

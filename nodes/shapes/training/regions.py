@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from diffusers import T2IAdapter
+
 from weft.nodes.hints.flat import flatten, world_palette
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
 from weft.nodes.shapes.training.scenes import free_scene, vague_caption

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, SIZE, AnyShape, Scene, Thing, with_article
 
 SMALLEST, LARGEST, MARGIN, GAP = 32.0, 76.0, 4.0, 6.0

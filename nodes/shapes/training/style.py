@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from weft.nodes.shapes.frame import MARGIN, framed
 from weft.nodes.shapes.training.finetune import Example, arguments
 from weft.nodes.shapes.training.lora import teach

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
 from weft.nodes.shapes.training.common import Curve, arguments
 from weft.nodes.shapes.training.schedule import one_cycle
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, PLACES, RELATIONS, SHAPES, Scene, sample_scene, vocabulary

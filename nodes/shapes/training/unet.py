@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
+
 from weft.nodes.shapes.judge import agreement, judge
 from weft.nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
 from weft.nodes.shapes.training.muon import Muon

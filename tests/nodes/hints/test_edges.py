@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import canny, load_image, scribble, soft_edge

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import columns_mask, depth, load_image, resize_to, segmentation_palette, zero_columns

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from weft.engine import Cache, check, run
 from weft.graphs import Graph
 from weft.nodes import depth, load_image, pose

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from weft.nodes import blend, noise, resize_latents
 from weft.nodes.images.headers import ImageFileError
 from weft.nodes.values import Latents, Mask, Model

@@ -13,12 +13,12 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import pytest
+
+from tests.nodes.images.pictures import chunk, encoded, huge_jpeg, huge_png, huge_webp, png, random_rgb
 from weft.engine import Context, InputPathError
 from weft.nodes import load_image, load_mask
 from weft.nodes.images.headers import ImageFileError, read_header
 from weft.nodes.images.reading import read_picture
-
-from tests.nodes.images.pictures import chunk, encoded, huge_jpeg, huge_png, huge_webp, png, random_rgb
 
 RNG = np.random.default_rng(0)
 

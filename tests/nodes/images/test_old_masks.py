@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from weft.engine import Cache, Catalogue, check, run
 from weft.nodes import feather_mask, rectangle_mask
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.nodes.images.pictures import random_rgb
 from weft.nodes import crop, image_grid, pad, resize, resize_mask
 from weft.nodes.images.headers import ImageFileError
 from weft.nodes.images.scaling import target
 from weft.nodes.values import Image, Mask
-
-from tests.nodes.images.pictures import random_rgb
 
 ROUNDING = 1.2
 """Levels of 8 bits: Pillow rounds after each of two passes, and sharp filters amplify the first rounding."""

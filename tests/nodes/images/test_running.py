@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+
+from tests.nodes.images.pictures import encoded, huge_png, random_rgb
 from weft.engine import Cache, RunFailed, WorkflowError, check, run
 from weft.graphs import Graph, Workflow
 from weft.nodes import (
@@ -21,8 +23,6 @@ from weft.nodes import (
     resize,
     save_image,
 )
-
-from tests.nodes.images.pictures import encoded, huge_png, random_rgb
 
 
 def picture(path: Path, seed: int = 0) -> Path:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from weft.engine import Context, Files
 from weft.engine.filehash import content_hash
 from weft.graphs.png import extract

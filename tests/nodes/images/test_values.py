@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
+
 from weft.nodes import (
     add,
     add_integers,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from weft.nodes.models.residency import Residency, set_default_residency
 
 from tests.tiny import tiny_sd1, tiny_sd2, tiny_sdxl
+from weft.nodes.models.residency import Residency, set_default_residency
 
 
 @pytest.fixture(scope="session", autouse=True)

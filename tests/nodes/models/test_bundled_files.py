@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from weft.engine.filehash import content_hash
 from weft.nodes import load_controlnet, load_model
 from weft.nodes.models import bundled

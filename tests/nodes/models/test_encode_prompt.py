@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from weft.nodes import encode_prompt, load_model
-from weft.nodes.models.text import unconditional
 
 from tests.tiny import tiny_sdxl
+from weft.nodes import encode_prompt, load_model
+from weft.nodes.models.text import unconditional
 
 PROMPTS = ["a red circle left of a blue square", "", "zebra-crossing, (CAFÉ) 12", "red " * 200]
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.headers import read_header
 

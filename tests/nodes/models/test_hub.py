@@ -10,6 +10,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 from huggingface_hub import constants
+
 from weft.nodes import load_model
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.hub import wanted_files

@@ -56,9 +56,8 @@ def test_every_node_file_is_exported() -> None:
 
 
 def test_every_node_is_listed_for_type_checkers() -> None:
-    from weft.engine import Node
-
     from weft import nodes
+    from weft.engine import Node
 
     listed = Path(nodes.__file__).read_text(encoding="utf-8")
     missing = [

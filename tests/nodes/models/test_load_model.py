@@ -12,12 +12,12 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+
+from tests.tiny import copy_model, tiny_sd1
 from weft.engine import Context, InputPathError
 from weft.nodes import load_model
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.locate import locate, weights_fingerprint
-
-from tests.tiny import copy_model, tiny_sd1
 
 
 def edit(path: Path, **changes: Any) -> None:

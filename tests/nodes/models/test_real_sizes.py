@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
 from weft.nodes import load_model
 from weft.nodes.models import ldm
 from weft.nodes.models.description import Description

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from weft.nodes import encode_prompt, load_model
 from weft.nodes.models import build
 from weft.nodes.models.residency import Residency

@@ -14,12 +14,12 @@ import pytest
 import torch
 from diffusers.loaders import single_file_utils
 from safetensors.torch import load_file, save_file
+
+from tests.tiny import tiny_sd1, tiny_sd2, tiny_sdxl, write_single_file
 from weft.nodes import encode_prompt, load_model
 from weft.nodes.models import ldm
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.tokenizers import clip_vocabulary
-
-from tests.tiny import tiny_sd1, tiny_sd2, tiny_sdxl, write_single_file
 
 MAKERS = {"sd1": tiny_sd1, "sd2": tiny_sd2, "sdxl": tiny_sdxl}
 

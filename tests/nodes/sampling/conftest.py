@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from weft.nodes import load_model
-from weft.nodes.values import Model
 
 from tests.nodes.sampling import oracle
 from tests.tiny import tiny_sd1, tiny_sd2, tiny_sdxl
+from weft.nodes import load_model
+from weft.nodes.values import Model
 
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     "sd1": tiny_sd1,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
+
 from weft.nodes import attend_and_excite, cfg, denoise, during, encode_prompt, pag, sag, sega
 from weft.nodes.sampling.attention import processors_in, sites
 from weft.nodes.values import Guidance, Model

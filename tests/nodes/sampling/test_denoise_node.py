@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image as Picture
+
+from tests.nodes.sampling.oracle import difference
 from weft.engine import Cancelled, CancelToken, Catalogue, Context, check, node
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model
 from weft.nodes.sampling.loop import NotFiniteError
 from weft.nodes.values import Guidance, Latents, Mask, Model
-
-from tests.nodes.sampling.oracle import difference
 
 Models = Callable[[str], Model]
 

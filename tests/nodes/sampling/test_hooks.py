@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.sampling.oracle import difference, seeded, set_scheduler
 from weft.nodes.models.text import encode
 from weft.nodes.sampling.loop import Denoised, denoise_loop
 from weft.nodes.sampling.noise import draw, generators
@@ -20,8 +22,6 @@ from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.technique import AttentionRule, Branch, Order, Predictions, Residuals, Site, Technique, View
 from weft.nodes.techniques.cfg import ClassifierFree
 from weft.nodes.values import Control, Guidance, Model
-
-from tests.nodes.sampling.oracle import difference, seeded, set_scheduler
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from weft.nodes import cfg, denoise, encode_image, encode_masked_image, encode_prompt
-from weft.nodes.values import Guidance, Image, Latents, Mask, Model
 
 from tests.nodes.sampling.oracle import SCHEDULERS, difference, seeded, set_scheduler
+from weft.nodes import cfg, denoise, encode_image, encode_masked_image, encode_prompt
+from weft.nodes.values import Guidance, Image, Latents, Mask, Model
 
 PROMPT, NEGATIVE = "a red circle on white", "blue"
 Models = Callable[[str], Model]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from torch import Tensor
-from weft.nodes import cfg, denoise, encode_prompt
-from weft.nodes.values import Model
 
 from tests.nodes.sampling.oracle import SCHEDULERS, difference, seeded, set_scheduler
+from weft.nodes import cfg, denoise, encode_prompt
+from weft.nodes.values import Model
 
 PROMPT, NEGATIVE = "a red circle left of a blue square", "a green star on black"
 KINDS = {"sd1": "StableDiffusionPipeline", "sd2": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}

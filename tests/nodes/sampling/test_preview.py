@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image as Picture
 from torch import Tensor
+
 from weft.nodes.sampling.preview import Previewer, encode_picture
 
 

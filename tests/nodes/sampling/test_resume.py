@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+
+from tests.nodes.techniques.measure import counted
+from tests.tiny_nets import tiny_controlnet
 from weft.engine import Cancelled, CancelToken, Context
 from weft.engine.cache.trails import Trails
 from weft.nodes import (
@@ -34,9 +37,6 @@ from weft.nodes.sampling import content
 from weft.nodes.sampling.run import Run, Step
 from weft.nodes.technique import Predictions, Technique
 from weft.nodes.values import Guidance, Image, Latents, Mask, Model, Trajectory
-
-from tests.nodes.techniques.measure import counted
-from tests.tiny_nets import tiny_controlnet
 
 STEPS = 10
 MIB = 1 << 20

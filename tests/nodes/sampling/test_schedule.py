@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.schedule import SCHEDULERS, Schedule, build_scheduler
 

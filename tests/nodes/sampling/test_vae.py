@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+
+from tests.nodes.sampling.oracle import difference
 from weft.nodes import decode, encode_image
 from weft.nodes.sampling.vae import _spans, decode_latents, encode_pixels, in_tiles, rescale, unscale
 from weft.nodes.values import Image, Latents, Model
-
-from tests.nodes.sampling.oracle import difference
 
 Models = Callable[[str], Model]
 

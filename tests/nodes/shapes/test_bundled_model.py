@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from weft.nodes import cfg, decode, denoise, encode_image, encode_prompt, load_model
 from weft.nodes.models.locate import BUNDLED
 from weft.nodes.shapes.measure import SCHEDULERS, Prompt, facts, pair_prompts, single_prompts

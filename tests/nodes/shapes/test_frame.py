@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from weft.nodes.shapes.frame import MARGIN, WIDTH, frame_share, framed, inside
 from weft.nodes.shapes.judge import agreement, judge
 from weft.nodes.shapes.training.style import example, framed_caption

@@ -10,6 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image as Pillow
+
+from tests.nodes.techniques.measure import relative
 from weft.nodes import cfg, denoise, encode_prompt, ip_adapter, load_ip_adapter, load_model
 from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS, MODEL, home
 from weft.nodes.models.errors import ModelError
@@ -23,8 +25,6 @@ from weft.nodes.shapes.training.image_prompt import draw, less
 from weft.nodes.shapes.training.scenes import free_scene
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, render, with_article
 from weft.nodes.values import Model
-
-from tests.nodes.techniques.measure import relative
 
 VARIANTS = home() / "shapes" / "variants"
 

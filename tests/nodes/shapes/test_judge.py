@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+
 from weft.nodes.shapes.judge import agreement, judge
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, SIZE, Scene, Thing, render, sample_scene, vocabulary
 

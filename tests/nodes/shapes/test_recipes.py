@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from weft.nodes.models.bundled import MODEL, home
 from weft.nodes.shapes.training.finetune import Task, train
 from weft.nodes.shapes.training.instruct import instruction

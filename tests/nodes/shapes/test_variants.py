@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+from benchmarks.effect_wires import custom_processors
 from weft.nodes import (
     apply_lora,
     canny,
@@ -45,8 +47,6 @@ from weft.nodes.shapes.measure_variants import (
 )
 from weft.nodes.shapes.training.scenes import free_scene
 from weft.nodes.values import Control, Image, Model
-
-from benchmarks.effect_wires import custom_processors
 
 SHAPES = home() / "shapes"
 VARIANTS = SHAPES / "variants"

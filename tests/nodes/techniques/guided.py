@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
-from weft.nodes import cfg, denoise, encode_prompt
-from weft.nodes.values import Guidance, Model
 
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.measure import counted
+from weft.nodes import cfg, denoise, encode_prompt
+from weft.nodes.values import Guidance, Model
 
 PROMPT, NEGATIVE = "a red circle", "a blue square"
 SIZE = {"width": 128, "height": 128}

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
 from torch import Tensor
+
 from weft.nodes.values import Model
 
 

@@ -14,16 +14,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from tests.nodes.sampling import oracle
+from tests.nodes.techniques.adapters import calm, checksum, lora_pairs, relative
+from tests.tiny import tiny_sd1, tiny_sdxl
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import apply_lora, cfg, denoise, encode_prompt, load_model, merge_loras
 from weft.nodes.models import ldm
 from weft.nodes.models.errors import ModelError
 from weft.nodes.values import Model
-
-from tests.nodes.sampling import oracle
-from tests.nodes.techniques.adapters import calm, checksum, lora_pairs, relative
-from tests.tiny import tiny_sd1, tiny_sdxl
 
 PROMPT, NEGATIVE = "a red circle", "a blue square"
 Folder = Callable[[str], Path]

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.sampling.oracle import seeded, set_scheduler
+from tests.nodes.techniques.measure import counted, relative
+from tests.tiny_nets import tiny_controlnet
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import (
@@ -32,10 +36,6 @@ from weft.nodes.technique import Residuals
 from weft.nodes.techniques.attend_and_excite import subject_losses
 from weft.nodes.values import Conditioning, Control, Image, Model
 from weft.nodes.words import token_spans
-
-from tests.nodes.sampling.oracle import seeded, set_scheduler
-from tests.nodes.techniques.measure import counted, relative
-from tests.tiny_nets import tiny_controlnet
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

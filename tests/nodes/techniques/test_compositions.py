@@ -15,6 +15,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from tests.nodes.sampling import oracle
+from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours, theirs
+from tests.nodes.techniques.inversion import picture
+from tests.nodes.techniques.measure import relative
+from tests.tiny_nets import tiny_adapter, tiny_controlnet
 from weft.nodes import (
     cfg,
     controlnet,
@@ -32,12 +38,6 @@ from weft.nodes import (
 from weft.nodes.nets.files import describe_adapter, describe_controlnet
 from weft.nodes.nets.live import Held, hold
 from weft.nodes.values import Guidance, Image, Latents, Mask, Model
-
-from tests.nodes.sampling import oracle
-from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours, theirs
-from tests.nodes.techniques.inversion import picture
-from tests.nodes.techniques.measure import relative
-from tests.tiny_nets import tiny_adapter, tiny_controlnet
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

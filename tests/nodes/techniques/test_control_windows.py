@@ -14,6 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+
+from tests.nodes.sampling.conftest import BUILDERS
+from tests.nodes.techniques.conftest import _calm
+from tests.nodes.techniques.guided import SIZE, base, cost, ours
+from tests.nodes.techniques.measure import counted, relative
+from tests.tiny import tiny_sd1
+from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
 from weft.engine import Cache, Result, run
 from weft.nodes import (
     controlnet,
@@ -33,13 +40,6 @@ from weft.nodes.sampling import rows as rows_module
 from weft.nodes.sampling.run import Step
 from weft.nodes.technique import Branch
 from weft.nodes.values import Control, Guidance, Image, Mask, Model
-
-from tests.nodes.sampling.conftest import BUILDERS
-from tests.nodes.techniques.conftest import _calm
-from tests.nodes.techniques.guided import SIZE, base, cost, ours
-from tests.nodes.techniques.measure import counted, relative
-from tests.tiny import tiny_sd1
-from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
 
 Models = Callable[[str], Model]
 Make = Callable[..., Control]

@@ -12,6 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from tests.nodes.sampling.oracle import seeded, set_scheduler
+from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours
+from tests.nodes.techniques.measure import counted, relative
+from tests.tiny_nets import tiny_controlnet
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import controlnet, load_controlnet, multidiffusion
@@ -21,11 +26,6 @@ from weft.nodes.nets.files import describe_controlnet
 from weft.nodes.nets.handles import ControlNet
 from weft.nodes.nets.live import Held, hold
 from weft.nodes.values import Image, Model
-
-from tests.nodes.sampling.oracle import seeded, set_scheduler
-from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours
-from tests.nodes.techniques.measure import counted, relative
-from tests.tiny_nets import tiny_controlnet
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

@@ -9,8 +9,6 @@ import diffusers
 import pytest
 import torch
 from torch import Tensor
-from weft.nodes import depth_control, encode_image
-from weft.nodes.values import Image, Model
 
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.nodes.sampling.oracle import seeded, set_scheduler
@@ -18,6 +16,8 @@ from tests.nodes.techniques.conftest import _calm
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours
 from tests.nodes.techniques.measure import counted, relative
 from tests.tiny import tiny_sd1, tiny_sd2
+from weft.nodes import depth_control, encode_image
+from weft.nodes.values import Image, Model
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.techniques.inversion import diffedit_pipeline, picture
+from tests.nodes.techniques.measure import counted, relative
 from weft.engine import Cache, check, run
 from weft.graphs import Graph
 from weft.nodes import (
@@ -27,9 +30,6 @@ from weft.nodes.sampling.invert import along
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.values import Image, Latents, Mask, Model, Trajectory
-
-from tests.nodes.techniques.inversion import diffedit_pipeline, picture
-from tests.nodes.techniques.measure import counted, relative
 
 Models = Callable[[str], Model]
 SOURCE, TARGET, NEGATIVE = "a red circle", "a green star on black", "a blue square"

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.techniques.guided import NEGATIVE, PROMPT, SIZE, base, cost, ours, theirs
+from tests.nodes.techniques.measure import counted, relative
 from weft.engine import Cache, check, run
 from weft.graphs import Graph
 from weft.nodes import (
@@ -26,9 +29,6 @@ from weft.nodes import (
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.values import Guidance, Model
-
-from tests.nodes.techniques.guided import NEGATIVE, PROMPT, SIZE, base, cost, ours, theirs
-from tests.nodes.techniques.measure import counted, relative
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

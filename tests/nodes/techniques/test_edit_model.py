@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from weft.engine import check
-from weft.graphs import Graph
-from weft.nodes import apply_lora, cfg, denoise, edit_model, encode_prompt, load_model, load_textual_inversion
-from weft.nodes.values import Model
 
 from tests.nodes.sampling import oracle
 from tests.nodes.techniques.adapters import calm, checksum, relative
 from tests.tiny import tiny_sd1, tiny_sdxl
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import apply_lora, cfg, denoise, edit_model, encode_prompt, load_model, load_textual_inversion
+from weft.nodes.values import Model
 
 Models = Callable[[str], Model]
 Folder = Callable[[str], Path]

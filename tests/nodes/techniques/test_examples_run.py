@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+
+from tests.nodes.techniques.wiring import HIDDEN
+from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
 from weft.engine import Cache, Problem, check, run
 from weft.engine.catalogue.catalogue import installed
 from weft.graphs import Workflow, examples
 from weft.nodes.models import bundled
 from weft.server.cli.values import apply_settings
-
-from tests.nodes.techniques.wiring import HIDDEN
-from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
 
 Folder = Callable[[str], Path]
 Settings = Iterator[tuple[str, Any]]

@@ -8,10 +8,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from weft.engine import check
-from weft.graphs import Graph
-from weft.nodes import cfg, denoise, encode_prompt, instruct_pix2pix, load_model, pag
-from weft.nodes.values import Image, Model
 
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.nodes.sampling.oracle import seeded, set_scheduler
@@ -19,6 +15,10 @@ from tests.nodes.techniques.conftest import _calm
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT
 from tests.nodes.techniques.measure import counted, relative
 from tests.tiny import tiny_sd1
+from weft.engine import check
+from weft.graphs import Graph
+from weft.nodes import cfg, denoise, encode_prompt, instruct_pix2pix, load_model, pag
+from weft.nodes.values import Image, Model
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

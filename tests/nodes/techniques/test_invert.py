@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+
+from tests.nodes.techniques.inversion import diffedit_pipeline, picture
+from tests.nodes.techniques.measure import counted, relative
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, from_inversion, invert, load_image, load_model, noise
@@ -14,9 +17,6 @@ from weft.nodes.basic.encode_image import encode_image
 from weft.nodes.sampling.invert import along
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.values import Image, Latents, Model
-
-from tests.nodes.techniques.inversion import diffedit_pipeline, picture
-from tests.nodes.techniques.measure import counted, relative
 
 Models = Callable[[str], Model]
 PROMPT, NEGATIVE = "a red circle", "a blue square"

@@ -12,14 +12,14 @@ import torch
 from PIL import Image as Pillow
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from weft.nodes import ip_adapter, load_ip_adapter, multidiffusion, pag
-from weft.nodes.models.errors import ModelError
-from weft.nodes.values import Image, Mask, Model
 
 from tests.nodes.techniques.guided import cost, ours
 from tests.nodes.techniques.guided import theirs as by_diffusers
 from tests.nodes.techniques.measure import relative
 from tests.tiny_nets import tiny_image_adapter
+from weft.nodes import ip_adapter, load_ip_adapter, multidiffusion, pag
+from weft.nodes.models.errors import ModelError
+from weft.nodes.values import Image, Mask, Model
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

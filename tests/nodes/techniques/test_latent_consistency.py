@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import Tensor
-from weft.nodes import cfg, denoise, encode_prompt, rectangle_mask, regions
-from weft.nodes.sampling.run import Step
-from weft.nodes.technique import Branch, Predictions
-from weft.nodes.values import Guidance, Latents, Model
 
 from tests.nodes.sampling.oracle import seeded
 from tests.nodes.techniques.inversion import picture
 from tests.nodes.techniques.measure import counted, relative
+from weft.nodes import cfg, denoise, encode_prompt, rectangle_mask, regions
+from weft.nodes.sampling.run import Step
+from weft.nodes.technique import Branch, Predictions
+from weft.nodes.values import Guidance, Latents, Model
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

@@ -11,15 +11,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from tests.nodes.sampling import oracle
+from tests.nodes.techniques.adapters import calm, checksum, relative
+from tests.tiny import tiny_sd1
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_custom_diffusion, load_model
 from weft.nodes.models.errors import ModelError
 from weft.nodes.values import Model
-
-from tests.nodes.sampling import oracle
-from tests.nodes.techniques.adapters import calm, checksum, relative
-from tests.tiny import tiny_sd1
 
 Models = Callable[[str], Model]
 Folder = Callable[[str], Path]

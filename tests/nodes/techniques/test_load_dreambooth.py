@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from weft.nodes import cfg, denoise, encode_prompt, load_dreambooth, load_model, load_textual_inversion
-from weft.nodes.models.errors import ModelError
-from weft.nodes.values import Model
 
 from tests.nodes.sampling import oracle
 from tests.nodes.techniques.adapters import checksum, relative
 from tests.tiny import copy_model, tiny_sd1, tiny_sdxl, write_single_file
+from weft.nodes import cfg, denoise, encode_prompt, load_dreambooth, load_model, load_textual_inversion
+from weft.nodes.models.errors import ModelError
+from weft.nodes.values import Model
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from tests.nodes.sampling import oracle
+from tests.nodes.techniques.adapters import calm, checksum, relative
+from tests.tiny import tiny_sd1, tiny_sdxl
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion
 from weft.nodes.models.errors import ModelError
 from weft.nodes.values import Model
 from weft.nodes.words import token_spans
-
-from tests.nodes.sampling import oracle
-from tests.nodes.techniques.adapters import calm, checksum, relative
-from tests.tiny import tiny_sd1, tiny_sdxl
 
 Folder = Callable[[str], Path]
 Models = Callable[[str], Model]

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.sampling.oracle import seeded, set_scheduler
+from tests.nodes.techniques.measure import counted, relative
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, decode, denoise, encode_prompt, load_model, multidiffusion
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.values import Latents, Model
-
-from tests.nodes.sampling.oracle import seeded, set_scheduler
-from tests.nodes.techniques.measure import counted, relative
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

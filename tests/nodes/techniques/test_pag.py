@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+
+from tests.nodes.techniques.guided import cost, ours, theirs
+from tests.nodes.techniques.measure import relative
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model, pag
 from weft.nodes.techniques.pag import PerturbedAttention, chosen
 from weft.nodes.values import Model
-
-from tests.nodes.techniques.guided import cost, ours, theirs
-from tests.nodes.techniques.measure import relative
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from weft.engine import check
-from weft.graphs import Problem
 
 from tests.nodes.techniques.measure import relative
 from tests.nodes.techniques.pairs import (
@@ -36,6 +34,8 @@ from tests.nodes.techniques.pairs import (
     verdict,
 )
 from tests.nodes.techniques.wiring import EARLY, LATE, Files, Kit, document, wire
+from weft.engine import check
+from weft.graphs import Problem
 
 Alone = Callable[..., Tensor]
 NAMES = [technique.name for technique in TECHNIQUES]

@@ -10,6 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from tests.nodes.techniques.adapters import calm, checksum
+from tests.tiny import tiny_sd1
 from weft.engine import Cache, run
 from weft.graphs import Graph
 from weft.nodes import (
@@ -26,9 +29,6 @@ from weft.nodes import (
 )
 from weft.nodes.models.residency import Residency, default_residency, set_default_residency
 from weft.nodes.values import Model
-
-from tests.nodes.techniques.adapters import calm, checksum
-from tests.tiny import tiny_sd1
 
 ATTENTION = "mid_block.attentions.0.transformer_blocks.0.attn2"
 

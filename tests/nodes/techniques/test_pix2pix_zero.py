@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.sampling.oracle import seeded, set_scheduler
+from tests.nodes.techniques.measure import counted, relative
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import (
@@ -24,9 +27,6 @@ from weft.nodes import (
     prompt_to_prompt,
 )
 from weft.nodes.values import Conditioning, Latents, Model
-
-from tests.nodes.sampling.oracle import seeded, set_scheduler
-from tests.nodes.techniques.measure import counted, relative
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.techniques.measure import counted, relative
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import attend_and_excite, cfg, denoise, encode_prompt, load_model, prompt_to_prompt
@@ -19,8 +21,6 @@ from weft.nodes.sampling.alignment import refined, replaced
 from weft.nodes.sampling.noise import generators
 from weft.nodes.sampling.schedule import build_scheduler
 from weft.nodes.values import Conditioning, Model
-
-from tests.nodes.techniques.measure import counted, relative
 
 Models = Callable[[str], Model]
 NAME = "sd1_calm"

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.techniques.measure import counted, relative
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model, multidiffusion, rectangle_mask, regions
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.values import Mask, Model
-
-from tests.nodes.techniques.measure import counted, relative
 
 Models = Callable[[str], Model]
 EVERYWHERE, NEGATIVE, PARTS = "a white background", "a photo", ("a red circle", "a blue square")

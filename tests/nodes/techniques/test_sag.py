@@ -10,6 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from tests.nodes.sampling.oracle import CLASSES
+from tests.nodes.techniques.guided import NEGATIVE, PROMPT, base, cost, ours, theirs
+from tests.nodes.techniques.measure import relative
 from weft.nodes import denoise, encode_prompt, multidiffusion, sag, sega
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.rows import Rows
@@ -17,10 +21,6 @@ from weft.nodes.sampling.run import Run, Step
 from weft.nodes.technique import Residuals, View
 from weft.nodes.techniques.sag import blur
 from weft.nodes.values import Control, Guidance, Latents, Model
-
-from tests.nodes.sampling.oracle import CLASSES
-from tests.nodes.techniques.guided import NEGATIVE, PROMPT, base, cost, ours, theirs
-from tests.nodes.techniques.measure import relative
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.techniques.guided import NEGATIVE, PROMPT, cost, ours, theirs
+from tests.nodes.techniques.measure import relative
 from weft.engine import Context, check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion, sega
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.values import Guidance, Model
-
-from tests.nodes.techniques.guided import NEGATIVE, PROMPT, cost, ours, theirs
-from tests.nodes.techniques.measure import relative
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

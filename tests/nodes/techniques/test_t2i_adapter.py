@@ -11,17 +11,17 @@ import diffusers
 import pytest
 import torch
 from torch import Tensor
+
+from tests.nodes.sampling.oracle import seeded, set_scheduler
+from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours
+from tests.nodes.techniques.measure import counted, relative
+from tests.tiny_nets import tiny_adapter
 from weft.nodes import load_t2i_adapter, multidiffusion, t2i_adapter
 from weft.nodes.models.errors import ModelError
 from weft.nodes.nets.files import describe_adapter
 from weft.nodes.nets.handles import Adapter
 from weft.nodes.nets.live import Held, hold
 from weft.nodes.values import Image, Model
-
-from tests.nodes.sampling.oracle import seeded, set_scheduler
-from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours
-from tests.nodes.techniques.measure import counted, relative
-from tests.tiny_nets import tiny_adapter
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image as Pillow
 from safetensors.torch import load_file, save_file
-from weft.engine import Cache, NodeError, RunFailed, check, run
-from weft.graphs import Problem, WorkflowError
 
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.tiny import tiny_sd1
 from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
+from weft.engine import Cache, NodeError, RunFailed, check, run
+from weft.graphs import Problem, WorkflowError
 
 Folder = Callable[[str], Path]
 Nodes = dict[str, Any]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from weft.engine import check
 
 from tests.nodes.techniques.measure import relative
 from tests.nodes.techniques.pairs import BY_NAME, TRIPLES, model_of
 from tests.nodes.techniques.wiring import Files, Kit, document, wire
+from weft.engine import check
 
 Names = tuple[str, ...]
 

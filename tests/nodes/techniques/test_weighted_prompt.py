@@ -13,16 +13,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from tests.nodes.sampling import oracle
+from tests.nodes.techniques.adapters import calm, relative
+from tests.tiny import tiny_sd1, tiny_sdxl
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion, weighted_prompt
 from weft.nodes.values import Conditioning, Model
 from weft.nodes.weighting import Blend, Conjunction, Weighted, WeightingError, parse
 from weft.nodes.words import token_spans
-
-from tests.nodes.sampling import oracle
-from tests.nodes.techniques.adapters import calm, relative
-from tests.tiny import tiny_sd1, tiny_sdxl
 
 Models = Callable[[str], Model]
 Folder = Callable[[str], Path]

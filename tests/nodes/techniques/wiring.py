@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from weft.graphs import Graph, Workflow
 
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.nodes.techniques.conftest import _calm, _distilled
 from tests.tiny import tiny_sd1
 from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
 from weft import nodes
+from weft.graphs import Graph, Workflow
 
 Mode = Literal["on", "off", "other", "never"]
 """`other`: a second one of the kind, with other settings. `never`: a base whose window is empty."""
