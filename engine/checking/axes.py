@@ -131,8 +131,9 @@ def find_axes(
     for id in order:
         inputs = specs[id].inputs
         axes: Axes = ()
-        for item in inputs.values():
-            for link in links_in(item):
+        # In the order of the node's own inputs: how a file lists them must not decide which axis is the inner one.
+        for name in types[id].inputs:
+            for link in links_in(inputs.get(name)):
                 made = maps.makes.get(link.node)
                 if made and made != axes:
                     axes += tuple(axis for axis in made if axis not in axes)

@@ -120,7 +120,10 @@ class Checker:
             return list(self.types)
         links = {id: [link.node for _, link in spec.links()] for id, spec in self.specs.items()}
         order = [id for id in topological(links) if id in self.types]
-        return order + [id for id in self.types if id not in set(order)]
+        if len(order) < len(self.types):  # what stands in a circle
+            placed = set(order)
+            order += [id for id in self.types if id not in placed]
+        return order
 
     def _unknown_type(self, id: str, spec: NodeSpec) -> None:
         name = spec.type

@@ -116,7 +116,7 @@ def _plain_nodes(workflow: Workflow, results: tuple[Link, ...]) -> tuple[dict[st
     return nodes, tuple(renamed(Link.parse(inlined.target(str(link))[0])) for link in results)
 
 
-def given_key(value: Any, otherwise: tuple[bytes, int]) -> bytes:
+def given_key(value: Any, otherwise: tuple[bytes | str | int, ...]) -> bytes:
     """The key of a value that no link leads to: by content where it is plain data, else by who gave it as which."""
     if _is_plain(value):
         return hashlib.blake2b(pack(["weft.given", canonical(value)]), digest_size=20).digest()

@@ -237,11 +237,11 @@ def make_plan(
     names = {workflow.nodes[id].type for id in order}
     if has_maps(node_type for name in names if (node_type := catalogue.get(name))):
         last = map_scope(plan, scope, order, targets)
-        for target in targets:
-            place = len(order) - 1 - order[::-1].index(target)
-            more = [id for id in scope.types if target_of(id) == target]
-            order[place + 1 : place + 1] = more
-            ranks[place + 1 : place + 1] = [ranks[place]] * len(more)
+        more: dict[str, list[str]] = {}
+        for id in scope.types:
+            more.setdefault(target_of(id), []).append(id)
+        pairs = [(part, rank) for id, rank in zip(order, ranks, strict=True) for part in (id, *more.get(id, ()))]
+        order, ranks = [id for id, _ in pairs], [rank for _, rank in pairs]
     plan.add(scope, order, ranks)
     plan.targets = [scope.numbers[last[target]] for target in targets]
     return plan

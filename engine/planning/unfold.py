@@ -170,15 +170,20 @@ def _last(graph: Expansion) -> tuple[Link, ...]:
 
 
 def _given_key(plan: Plan, step: Step, graph: Expansion, id: str, value: Any, number: int) -> tuple[bytes, str, bool]:
-    """A value that came in by a link has that link's key, so that what is made of it is found whoever asks."""
-    place = graph.places.get(id)
-    if place is not None:
-        item = step.inputs.get(place[0], MISSING)
-        if place[1] is not None and isinstance(item, list):
-            item = item[place[1]]
-        if isinstance(item, Link):
-            source = plan.steps[step.scope.number(item.node)]
-            return *_linked_key(plan, step, item), source.keeps
+    """A value that came in by a link has that link's key, so that what is made of it is found whoever asks.
+
+    One item of a list that came whole by a link is named by the list's key and its place in it.
+    """
+    name, index = graph.places.get(id, ("", None))
+    item = step.inputs.get(name, MISSING)
+    if index is not None and isinstance(item, list):
+        item, index = item[index], None
+    if isinstance(item, Link):
+        source = plan.steps[step.scope.number(item.node)]
+        key, output = _linked_key(plan, step, item)
+        if index is None:
+            return key, output, source.keeps
+        return given_key(value, (key, output, index)), "value", source.keeps
     return given_key(value, (step.key, number)), "value", step.keeps
 
 

@@ -76,6 +76,83 @@ def test_values_that_no_document_can_hold() -> None:
     assert (result["b.whole"], result["b.rest"]) == (4, 3)
 
 
+@node("picture_of")
+def picture_of(number: int) -> dict[str, int]:
+    """Something that is no number, a text or a truth value."""
+    return {"picture": number}
+
+
+@node("square_of")
+def square_of(corners: int) -> toys.Square:
+    """A value of a class, which has no key by content."""
+    return toys.Square(corners)
+
+
+@node("label")
+def label(what: Any, with_: Any = None) -> str:
+    """What it is, in words."""
+    return f"{type(what).__name__} {what!r} {with_!r}"
+
+
+@node("sheet")
+def sheet(items: list[Any], k: Any = None) -> list[str] | Graph:
+    """A label for each item, each by a node of its own."""
+    with Graph() as graph:
+        graph.returns(joined([label(graph.given(item), graph.given(k)) for item in items]))
+    return graph
+
+
+@node("joined")
+def joined(labels: list[str]) -> list[str]:
+    """The labels as they are."""
+    return list(labels)
+
+
+@pytest.mark.parametrize("maker", ["number", "picture_of", "square_of"])
+def test_each_item_of_a_list_that_came_whole_is_itself(maker: str) -> None:
+    nodes = (picture_of, square_of, label, sheet, joined)
+    feed = {"number": "value", "picture_of": "number", "square_of": "corners"}[maker]
+    doc = document(
+        n=("map_over", {"items": [1, 2, 3]}),
+        made=(maker, {feed: link("n")}),
+        all=("collect", {"item": link("made")}),
+        sheet=("sheet", {"items": link("all")}),
+    )
+    cache = Cache()
+    first = go(doc, ["sheet"], *nodes, cache=cache)["sheet"]
+    assert len(set(first)) == 3, first
+    assert [text for number, text in enumerate(first, 1) if str(number) in text] == first
+    # The list by another way, and shorter: what was found for an item is that item's.
+    doc["nodes"]["n"]["inputs"]["items"] = [3, 1]
+    assert go(doc, ["sheet"], *nodes, cache=cache)["sheet"] == [first[2], first[0]]
+
+
+def test_equal_looking_items_and_settings_are_told_apart() -> None:
+    """1, true and a literal 1 are one object each in Python, wherever they came from."""
+    nodes = (label, sheet, joined)
+    doc = document(
+        n=("map_over", {"items": [1, True, 2, 1.0]}),
+        all=("collect", {"item": link("n")}),
+        sheet=("sheet", {"items": link("all"), "k": 1}),
+    )
+    expected = ["int 1 1", "bool True 1", "int 2 1", "float 1.0 1"]
+    assert go(doc, ["sheet"], *nodes)["sheet"] == expected
+
+
+def test_the_shipped_loop_takes_linked_values() -> None:
+    @node("mixed")
+    def mixed(value: str, a: Any = None, b: Any = None) -> str:
+        return f"{value}{a.corners}{b.corners}"
+
+    doc = document(
+        n=("map_over", {"items": [4, 5]}),
+        made=("square_of", {"corners": link("n")}),
+        all=("collect", {"item": link("made")}),
+        loop=("repeat", {"value": "", "body": "mixed", "feed": "value", "names": ["a", "b"], "values": link("all")}),
+    )
+    assert go(doc, ["loop"], square_of, mixed)["loop"] == "4545"
+
+
 def test_a_graph_with_values_is_no_document() -> None:
     with Graph() as graph:
         toys.add(graph.given(1))

@@ -191,6 +191,29 @@ def test_lists_of_items_of_lists_may_be_uneven() -> None:
     assert result["e"] == [0, 2, 4, 6]
 
 
+@node("pair")
+def pair(a: int, b: int) -> str:
+    return f"{a}{b}"
+
+
+def test_the_order_of_inputs_in_the_file_decides_nothing() -> None:
+    """Neither which axis is the inner one nor, over one cache, whose result is served."""
+
+    def doc(*names: str) -> dict[str, Any]:
+        inputs = {name: link({"a": "x", "b": "y"}[name]) for name in names}
+        return document(
+            x=("map_over", {"items": [1, 2, 3], "axis": "x"}),
+            y=("map_over", {"items": [7, 8], "axis": "y"}),
+            pair=("pair", inputs),
+        )
+
+    cache = Cache()
+    expected = [["17", "18"], ["27", "28"], ["37", "38"]]
+    for names in (("b", "a"), ("a", "b")):
+        assert go(doc(*names), ["pair"], pair)["pair"] == expected
+        assert go(doc(*names), ["pair"], pair, cache=cache)["pair"] == expected
+
+
 def test_what_axes_cannot_do_is_found_before_anything_runs() -> None:
     def codes(doc: dict[str, Any]) -> list[tuple[str, str | None, str]]:
         found = check(doc, catalogue(lengths), targets=list(doc["nodes"])[-1:])
