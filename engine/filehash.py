@@ -1,7 +1,8 @@
 """Content hashes of files, remembered as long as the file is untouched.
 
-A hash is remembered under path, size, mtime_ns and inode. A file changed within two seconds of being hashed is hashed
-again next time: file systems with coarse clocks would not show a second write in the same tick.
+A hash is remembered under path, size, mtime_ns, ctime_ns and inode: a copy that keeps the old times (`cp -p`) is told
+by the time at which its inode changed, which nobody can set. A file changed within two seconds of being hashed is
+hashed again next time: file systems with coarse clocks would not show a second write in the same tick.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ _SETTLED_NS = 2_000_000_000
 _CHUNK = 1 << 20
 
 _lock = threading.Lock()
-_memory: dict[str, tuple[tuple[int, int, int], str]] = {}
+_State = tuple[int, int, int, int]
+_memory: dict[str, tuple[_State, str]] = {}
 _store: Path | None = None
 
 
@@ -55,13 +57,22 @@ def content_hash(path: str | os.PathLike[str]) -> str:
 def folder_hash(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ()) -> str:
     """One hash over the names and contents of a folder's files (those with one of `suffixes`, or all), at any depth.
 
+    Links are followed, a folder that leads back to one above it is not. Names that start with a dot are left out.
+
     Raises:
         OSError: it cannot be read.
     """
     whole = hashlib.blake2b(digest_size=20)
     root = os.path.abspath(path)
-    for folder, folders, names in os.walk(root, onerror=_raise):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+    for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
+        above = os.path.realpath(folder) + os.sep
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name != "__pycache__"
+            and not above.startswith(os.path.realpath(os.path.join(folder, name)) + os.sep)
+        )
         for name in sorted(names):
             if not name.startswith(".") and (not suffixes or name.endswith(suffixes)):
                 file = os.path.join(folder, name)
@@ -81,9 +92,14 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _state(path: str) -> tuple[tuple[int, int, int], bool]:
+def _state(path: str) -> tuple[_State, bool]:
     stat = os.stat(path)
-    return (stat.st_size, stat.st_mtime_ns, stat.st_ino), abs(time.time_ns() - stat.st_mtime_ns) > _SETTLED_NS
+    # In the future counts as settled no more than just now: clocks differ between machines that share a disk.
+    settled = all(abs(_now_ns() - at) > _SETTLED_NS for at in (stat.st_mtime_ns, stat.st_ctime_ns))
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns), settled
+
+
+_now_ns = time.time_ns
 
 
 def _hash(path: str) -> str:
@@ -101,27 +117,30 @@ def _connect() -> sqlite3.Connection | None:
         _store.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(_store, timeout=1.0, isolation_level=None)
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INT, mtime INT, inode INT, digest TEXT)"
+            "CREATE TABLE IF NOT EXISTS hashes"
+            " (path TEXT PRIMARY KEY, size INT, mtime INT, inode INT, ctime INT, digest TEXT)"
         )
     except (OSError, sqlite3.Error):
         return None  # remembering is a convenience: hashing again is right too
     return connection
 
 
-def _recall(path: str, state: tuple[int, int, int]) -> str | None:
+def _recall(path: str, state: _State) -> str | None:
     connection = _connect()
     if connection is None:
         return None
     with contextlib.closing(connection), contextlib.suppress(sqlite3.Error):
-        row = connection.execute("SELECT size, mtime, inode, digest FROM files WHERE path = ?", (path,)).fetchone()
-        if row is not None and row[:3] == state and isinstance(row[3], str) and len(row[3]) == 40:
-            return row[3]
+        row = connection.execute(
+            "SELECT size, mtime, inode, ctime, digest FROM hashes WHERE path = ?", (path,)
+        ).fetchone()
+        if row is not None and row[:4] == state and isinstance(row[4], str) and len(row[4]) == 40:
+            return row[4]
     return None
 
 
-def _record(path: str, state: tuple[int, int, int], digest: str) -> None:
+def _record(path: str, state: _State, digest: str) -> None:
     connection = _connect()
     if connection is None:
         return
     with contextlib.closing(connection), contextlib.suppress(sqlite3.Error):
-        connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", (path, *state, digest))
+        connection.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?)", (path, *state, digest))

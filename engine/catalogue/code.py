@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 import sys
 import types
+import weakref
 from typing import Any
 
+from weft.engine.catalogue.references import references
 from weft.engine.filehash import content_hash, folder_hash
 
 FOLDER_PREFIX = "weft_nodes_"
@@ -27,25 +28,55 @@ def folder_package(path: str | os.PathLike[str]) -> str:
 
 
 def code_fingerprint(fn: Any) -> str | None:
-    """See `Catalogue.code`."""
-    module = sys.modules.get(fn.__module__)
-    top = fn.__module__.partition(".")[0]
-    file = getattr(module, "__file__", None)
-    if fn.__module__.startswith(OWN):
+    """See `Catalogue.code`. As the code was when it was first seen: what is edited later was not what ran.
+
+    In a script or a notebook as it is now, since what a function refers to may be set anew between two runs. In
+    imported modules such values count as they were at first: many keep tables of what they loaded.
+    """
+    if _is_own(fn.__module__):
         return None
-    try:
-        package = sys.modules.get(top)
-        folders = list(getattr(package, "__path__", ())) if package is not module else []
-        if len(folders) == 1:
-            return folder_hash(folders[0], (".py",))
-        if file and not _is_interactive(fn):
-            return content_hash(file)
-        return hashlib.blake2b(inspect.getsource(fn).encode(), digest_size=20).hexdigest()
-    except (OSError, TypeError):  # no file: typed at a prompt
-        code = fn.__code__
-        return hashlib.blake2b(repr((code.co_code, code.co_consts, code.co_names)).encode(), digest_size=20).hexdigest()
+    known = _fingerprints.get(fn)
+    if known is None:
+        parts = (references(fn, _is_own), source_fingerprint(fn))
+        known = hashlib.blake2b("\0".join(parts).encode(), digest_size=20).hexdigest()
+        if not _is_script(fn):
+            _fingerprints[fn] = known
+    return known
 
 
-def _is_interactive(fn: Any) -> bool:
-    """Cells of a notebook share one module, and each change of a cell would change every node of it."""
-    return bool(fn.__code__.co_filename.startswith("<")) or "ipykernel" in fn.__code__.co_filename
+def source_fingerprint(fn: Any) -> str:
+    """A hash of every source file of the package that a function came in, or of its one file; "" without one.
+
+    A node may call anything of its package, also by ways that its code does not show. The files are read when a module
+    is first seen; the same module object later has the same hash, whatever is written into its files meanwhile.
+    """
+    module = sys.modules.get(fn.__module__)
+    package = sys.modules.get(fn.__module__.partition(".")[0])
+    folders = list(getattr(package, "__path__", ())) if package is not None and package is not module else []
+    owner = package if len(folders) == 1 else module
+    if owner is None or (owner is module and _is_script(fn)):
+        return ""
+    known = _sources.get(owner)
+    if known is None:
+        file = getattr(owner, "__file__", None)
+        try:
+            known = folder_hash(folders[0], (".py",)) if len(folders) == 1 else content_hash(file) if file else ""
+        except OSError:  # its file is gone, or it never had one
+            known = ""
+        _sources[owner] = known
+    return known
+
+
+_fingerprints: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_sources: weakref.WeakKeyDictionary[types.ModuleType, str] = weakref.WeakKeyDictionary()
+
+
+def _is_own(module: str) -> bool:
+    """Our own nodes have versions that say when their meaning changes."""
+    return module.startswith(OWN) or module == OWN.rstrip(".")
+
+
+def _is_script(fn: Any) -> bool:
+    """Whether it stands in the script that was started, or was typed at a prompt or in a cell."""
+    file = fn.__code__.co_filename
+    return fn.__module__ == "__main__" or file.startswith("<") or "ipykernel" in file

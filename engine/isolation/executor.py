@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.engine.cache import Cache, codec
 from weft.engine.cache.memory import MemoryTier
-from weft.engine.catalogue.code import FOLDER_PREFIX, code_fingerprint
+from weft.engine.catalogue.code import FOLDER_PREFIX, source_fingerprint
 from weft.engine.declaring.context import Context
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import Cancelled, Elsewhere
@@ -310,7 +310,7 @@ def _reference(node_type: NodeType) -> dict[str, Any]:
         "name": node_type.name,
         "module": fn.__module__,
         "folder": folder,
-        "code": code_fingerprint(fn),
+        "code": source_fingerprint(fn),
     }
     _references[node_type] = known
     return known

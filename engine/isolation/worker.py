@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.engine.cache.trails import Trails
-from weft.engine.catalogue.code import code_fingerprint, folder_package
+from weft.engine.catalogue.code import folder_package, source_fingerprint
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node import Node
 from weft.engine.declaring.node_type import NodeType
@@ -325,7 +325,7 @@ def find_type(reference: dict[str, Any]) -> NodeType:
     for item in vars(importlib.import_module(module)).values():
         if issubclass(type(item), Node) and item.node_type.name == name:
             found: NodeType = item.node_type
-            if code_fingerprint(found.fn) != reference["code"]:
+            if source_fingerprint(found.fn) != reference["code"]:
                 raise RuntimeError(
                     f"the code of {name!r} in {module} changed since this process loaded it: start it anew"
                 )

@@ -20,6 +20,12 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
+@pytest.fixture(autouse=True)
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that was written was written a while ago."""
+    monkeypatch.setattr(filehash, "_now_ns", lambda: time.time_ns() + 10**10)
+
+
 def age(path: Path) -> None:
     """Set the time of the last change into the past."""
     then = time.time_ns() - 10**12
@@ -35,7 +41,10 @@ def test_an_untouched_file_is_read_once(tmp_path: Path, reads: list[str]) -> Non
     assert len(reads) == 1
 
 
-def test_a_file_changed_in_the_same_tick_is_seen(tmp_path: Path, reads: list[str]) -> None:
+def test_a_file_changed_in_the_same_tick_is_seen(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filehash, "_now_ns", time.time_ns)
     path = tmp_path / "a"
     path.write_bytes(b"one")
     stat = path.stat()
@@ -54,6 +63,27 @@ def test_a_file_put_in_its_place_with_the_same_time_is_seen(tmp_path: Path, read
     os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     os.replace(other, path)
     assert content_hash(path) != first
+
+
+@pytest.mark.parametrize("size", [3, 5 << 20])
+def test_a_file_overwritten_in_place_with_its_old_times_is_seen(
+    size: int, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `cp -p` and `rsync --inplace -t` do."""
+    monkeypatch.setattr(filehash, "_store", tmp_path / "cache" / "files.sqlite")
+    path = tmp_path / "a"
+    path.write_bytes(b"a" * size)
+    age(path)
+    first, stat = content_hash(path), path.stat()
+    while True:  # until the clock of the file system has moved on
+        path.write_bytes(b"b" * size)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        if path.stat().st_ctime_ns != stat.st_ctime_ns:
+            break
+    second = content_hash(path)
+    assert second != first
+    monkeypatch.setattr(filehash, "_memory", {})
+    assert content_hash(path) == second
 
 
 def test_touching_does_not_change_the_hash(tmp_path: Path) -> None:
