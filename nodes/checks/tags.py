@@ -66,11 +66,12 @@ def size_of_file(path: str) -> str:
     return _tag(SIZE_OF_FILE, path)
 
 
-def size_unknown_if(input: str, setting: str) -> str:
-    """The size of what the node makes cannot be told where this input is linked, or has this setting."""
-    if "," in setting:
-        raise ValueError(f"{setting!r}: a setting in a tag has no comma")
-    return f"{_tag(SIZE_UNKNOWN, input)},{setting}"
+def size_unknown_if(input: str, *settings: str) -> str:
+    """The size of what the node makes cannot be told where this input is linked, or has one of these settings."""
+    for setting in settings:
+        if "," in setting:
+            raise ValueError(f"{setting!r}: a setting in a tag has no comma")
+    return ",".join([_tag(SIZE_UNKNOWN, input), *settings])
 
 
 def same_size(input: str, or_latents: bool = False) -> str:

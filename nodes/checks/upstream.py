@@ -116,8 +116,8 @@ def sizes_of(view: NodeView | None) -> Sizes:
     return ()
 
 
-def _may_be(view: NodeView, input: str, setting: str = "") -> bool:
-    return input not in view.literals or view.literals[input] == setting
+def _may_be(view: NodeView, input: str, *settings: str) -> bool:
+    return input not in view.literals or view.literals[input] in settings
 
 
 def _given(view: NodeView, *sides: str) -> Sizes:

@@ -69,7 +69,7 @@ def photo(file: str) -> Image:
     raise AssertionError(NEVER)
 
 
-@node("their_shrink", category="image", tags=(size_of("like"), size_unknown_if("how", "within")))
+@node("their_shrink", category="image", tags=(size_of("like"), size_unknown_if("how", "within", "about")))
 def shrink(like: Image, how: str = "exact") -> Image:
     """A picture of the size of another, or of one that nobody knows."""
     raise AssertionError(NEVER)
@@ -280,6 +280,7 @@ def test_where_they_say_nothing_nothing_is_claimed(folder: Folder, files: Path, 
     for picture in (
         of("their_secret", picture=link("small")),
         of("their_shrink", like=link("small"), how="within"),
+        of("their_shrink", like=link("small"), how="about"),
         of("their_shrink", like=link("small"), how=link("word")),
         of("their_gradient", across=64, down=link("number")),
     ):
@@ -305,6 +306,37 @@ def test_masks_of_their_techniques_may_have_latent_size(folder: Folder, catalogu
         nodes = wired(folder("sd1"), ["area"], area=area, mask=of("rectangle_mask", width=side, height=side))
         assert (found(nodes, catalogue) == []) == right
         assert right or only(nodes, catalogue) == ("bad_value", "area", "where")
+
+
+ODD = (
+    "size:unknown=",
+    "size:given=picture",
+    "size:of=",
+    "size:of=nothing",
+    "run:denoises=mask",
+    "one:start=",
+    "same_size:image=",
+)
+
+
+@pytest.mark.parametrize("tag", ODD)
+def test_tags_that_make_no_sense_claim_nothing(folder: Folder, files: Path, catalogue: Catalogue, tag: str) -> None:
+    @node("odd_picture", category="image", tags=(tag,))
+    def odd_picture(picture: Image) -> Image:
+        raise AssertionError(NEVER)
+
+    @node("odd_control", category="control", tags=(tag,))
+    def odd_control(picture: Image) -> Control:
+        raise AssertionError(NEVER)
+
+    wider = Catalogue([*catalogue, odd_picture, odd_control])
+    more = {
+        "small": of("load_image", path=str(files / "64.png")),
+        "odd": of("odd_picture", picture=link("small")),
+        "deep": of("depth_control", depth=link("odd")),
+        "control": of("odd_control", picture=link("odd")),
+    }
+    assert found(wired(folder("sd1_deep"), ["deep", "control"], **more), wider) == []
 
 
 # Channels, and what there is once
