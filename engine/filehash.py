@@ -54,10 +54,11 @@ def content_hash(path: str | os.PathLike[str]) -> str:
     return digest
 
 
-def folder_hash(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ()) -> str:
+def folder_hash(path: str | os.PathLike[str], suffixes: tuple[str, ...] = (), *, hidden: bool = False) -> str:
     """One hash over the names and contents of a folder's files (those with one of `suffixes`, or all), at any depth.
 
-    Links are followed, a folder that leads back to one above it is not. Names that start with a dot are left out.
+    Links are followed, a folder that leads back to one above it is not. Names that start with a dot, and `__pycache__`,
+    are left out unless `hidden` is true.
 
     Raises:
         OSError: it cannot be read.
@@ -69,12 +70,11 @@ def folder_hash(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ()) ->
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".")
-            and name != "__pycache__"
+            if (hidden or not (name.startswith(".") or name == "__pycache__"))
             and not above.startswith(os.path.realpath(os.path.join(folder, name)) + os.sep)
         )
         for name in sorted(names):
-            if not name.startswith(".") and (not suffixes or name.endswith(suffixes)):
+            if (hidden or not name.startswith(".")) and (not suffixes or name.endswith(suffixes)):
                 file = os.path.join(folder, name)
                 whole.update(
                     f"{os.path.relpath(file, root)}\0{content_hash(file)}\0".encode("utf-8", "surrogateescape")

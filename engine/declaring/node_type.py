@@ -176,10 +176,8 @@ class NodeType:
 
     @functools.cached_property
     def files(self) -> frozenset[str]:
-        """Inputs whose literals are paths of files to read."""
-        return frozenset(
-            name for name, port in self.inputs.items() if port.widget is not None and port.widget.kind == "file"
-        )
+        """Inputs whose literals name files or folders to read, or hold some that do."""
+        return frozenset(name for name, port in self.inputs.items() if port.holds_paths)
 
     @functools.cached_property
     def lazy(self) -> frozenset[str]:

@@ -155,6 +155,8 @@ class Port:
     lazy_items: bool = False
     generic: bool = field(default=False)
     """Its type holds a TypeVar, so it has to agree with other ports of the node."""
+    holds_paths: bool = False
+    """Its literals name files or folders to read, or hold some that do, such as a `dict[str, Path]`."""
 
     @property
     def required(self) -> bool:
@@ -168,7 +170,7 @@ class Port:
     @property
     def is_path(self) -> bool:
         """Its literals name files or folders to read."""
-        return self.widget is not None and self.widget.kind in ("file", "folder")
+        return self.widget is not None and self.widget.kind in _PATHS
 
     @property
     def converts(self) -> bool:
@@ -193,6 +195,7 @@ class OutputPort:
 
 def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "") -> Port:
     """Read a parameter's annotation (already evaluated, with extras) as a Port."""
+    whole = annotation
     annotation, extras = _strip(annotation)
     lazy = get_origin(annotation) is Lazy or annotation is Lazy
     if lazy:
@@ -241,7 +244,21 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
         lazy=lazy,
         lazy_items=lazy_items,
         generic=has_typevar(tp),
+        holds_paths=(widget is not None and widget.kind in _PATHS) or _names_paths(whole),
     )
+
+
+_PATHS = ("file", "folder")
+
+
+def _names_paths(annotation: Any) -> bool:
+    """Whether a path stands anywhere in an annotation."""
+    inner, extras = _strip(annotation)
+    if any(isinstance(extra, Widget) and extra.kind in _PATHS for extra in extras):
+        return True
+    if isinstance(inner, type) and get_origin(inner) is None:
+        return issubclass(inner, PurePath)
+    return any(_names_paths(part) for part in get_args(inner))
 
 
 def _strip(annotation: Any) -> tuple[Any, list[Any]]:

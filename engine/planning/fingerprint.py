@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from weft.engine.declaring.context import resolve_input_path
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
-from weft.engine.filehash import content_hash
+from weft.engine.filehash import content_hash, folder_hash
 from weft.graphs.inputs import links_in
 
 
@@ -36,13 +37,12 @@ def fingerprint(
     linked = node_type.inputs.keys() - literals.keys()
     try:
         for name in node_type.files & literals.keys():
-            if isinstance(literals[name], (str, PurePath)) and str(literals[name]):
-                literals[name] = str(resolve_input_path(literals[name], roots))
+            widget = node_type.inputs[name].widget
+            literals[name] = _resolved(literals[name], roots, frozenset(widget.names if widget is not None else ()))
         if function is None:
             # It reads files and says no more: then it depends on what is in them.
-            paths = {name: literals[name] for name in sorted(node_type.files & literals.keys())}
-            texts = {name: content_hash(path) for name, path in paths.items() if isinstance(path, str) and path}
-            return json.dumps(texts), not node_type.files & linked
+            texts = {name: _contents(literals[name]) for name in sorted(node_type.files & literals.keys())}
+            return json.dumps({name: text for name, text in texts.items() if text}), not node_type.files & linked
         parameters = inspect.signature(function).parameters
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             if any(name in linked and parameter.default is parameter.empty for name, parameter in parameters.items()):
@@ -51,3 +51,30 @@ def fingerprint(
         return str(function(**literals)), True
     except Exception:
         return None, False
+
+
+class _File(str):
+    """A path that was resolved; names that a node finds itself stay ordinary texts."""
+
+
+def _resolved(item: Any, roots: Sequence[Path] | None, names: frozenset[str]) -> Any:
+    """A literal with its paths made absolute, wherever they stand in it."""
+    if isinstance(item, (str, PurePath)):
+        text = str(item)
+        return _File(resolve_input_path(item, roots)) if text and text not in names else item
+    if isinstance(item, (list, tuple)):
+        return [_resolved(part, roots, names) for part in item]
+    if isinstance(item, Mapping):
+        return {key: _resolved(part, roots, names) for key, part in item.items()}
+    return item
+
+
+def _contents(item: Any) -> Any:
+    """The literal again, with a hash of what is in each file or folder in the place of its path."""
+    if isinstance(item, _File):
+        return folder_hash(item, hidden=True) if os.path.isdir(item) else content_hash(item)
+    if isinstance(item, list):
+        return [_contents(part) for part in item]
+    if isinstance(item, dict):
+        return {key: _contents(part) for key, part in item.items()}
+    return None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine import toys
-from weft.engine import Catalogue, node
+from weft.engine import Catalogue, Widget, node
 from weft.engine.catalogue.code import code_fingerprint
 from weft.engine.plain import canonical, pack
 from weft.engine.planning.plan import make_plan
@@ -137,6 +138,63 @@ def test_a_fingerprint_enters(document: Doc, tmp_path: Any) -> None:
     assert key(doc, "r") != first
     file.unlink()
     assert key(doc, "r") != key(doc, "r"), "without a fingerprint it has to run"
+
+
+@node("paths")
+def paths(
+    many: list[Path] = [],  # noqa: B006 (a default of a port; nobody changes it)
+    texts: list[Annotated[str, Widget("file")]] = [],  # noqa: B006
+    outside: Annotated[list[str], Widget("file")] = [],  # noqa: B006
+    folder: Annotated[str, Widget("folder")] = "",
+    table: dict[str, Path] = {},  # noqa: B006
+    deep: dict[str, list[Path]] = {},  # noqa: B006
+) -> str:
+    """Reads files."""
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("many", ["FILE"]),
+        ("many", ["other.txt", "FILE"]),
+        ("texts", ["FILE"]),
+        ("outside", ["FILE"]),
+        ("folder", "FOLDER"),
+        ("table", {"a": "FILE"}),
+        ("deep", {"a": ["FILE"]}),
+    ],
+)
+def test_files_enter_wherever_a_path_can_stand(name: str, item: Any, document: Doc, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("other")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    places = {"FILE": str(folder / "f.txt"), "FOLDER": str(folder), "other.txt": str(tmp_path / "other.txt")}
+    text = json.dumps(item)
+    for word, place in places.items():
+        text = text.replace(json.dumps(word), json.dumps(place))
+    doc = document(r=("paths", {name: json.loads(text)}))
+    catalogue = Catalogue([paths])
+    (folder / "f.txt").write_text("a")
+    first = key(doc, "r", catalogue)
+    assert key(doc, "r", catalogue) == first
+    (folder / "f.txt").write_text("b")
+    assert key(doc, "r", catalogue) != first
+    (folder / "f.txt").write_text("a")
+    assert key(doc, "r", catalogue) == first
+
+
+def test_a_folders_hidden_and_linked_files_enter(document: Doc, tmp_path: Path) -> None:
+    folder, aside = tmp_path / "in", tmp_path / "aside"
+    folder.mkdir()
+    aside.mkdir()
+    (folder / "linked").symlink_to(aside, target_is_directory=True)
+    doc = document(r=("paths", {"folder": str(folder)}))
+    keys = [key(doc, "r", Catalogue([paths]))]
+    for place in (folder / ".hidden", aside / "inner", folder / "linked" / "inner"):
+        place.write_text(f"new {len(keys)}")
+        keys.append(key(doc, "r", Catalogue([paths])))
+    assert len(set(keys)) == 4
 
 
 def test_a_fingerprint_of_a_linked_input_cannot_be_known(document: Doc, tmp_path: Any) -> None:
