@@ -21,8 +21,8 @@ from typing import Any, NoReturn, TypeVar, cast
 from weft.graphs.definitions import INPUTS
 from weft.graphs.document import Definition, NodeSpec, Parameter, Workflow
 from weft.graphs.inputs import Link, literal
+from weft.graphs.names import node_id_fault
 from weft.graphs.problems import near
-from weft.graphs.reader import node_id_fault
 
 T = TypeVar("T")
 
