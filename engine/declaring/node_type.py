@@ -84,12 +84,18 @@ class NodeType:
         self._localns = localns
 
     def __repr__(self) -> str:
-        return f"<node {self.name} v{self.version} from {self.origin}>"
+        return f"<node {self.name} v{self.version} from {self.place}>"
 
     @property
     def origin(self) -> str:
         """Where it is declared, as `module.function`."""
         return f"{self.fn.__module__}.{self.fn.__qualname__}"
+
+    @property
+    def place(self) -> str:
+        """Where it is declared, with file and line."""
+        code = getattr(inspect.unwrap(self.fn), "__code__", None)
+        return f"{self.origin} ({code.co_filename}:{code.co_firstlineno})" if code is not None else self.origin
 
     @functools.cached_property
     def _doc(self) -> tuple[str, dict[str, str]]:
