@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -108,7 +108,8 @@ class Catalogue:
                 looked.append(file.name)
                 module = self._import(f"{package}.{file.stem}", str(file))
                 if module is not None:
-                    brought += self._add_nodes(module, str(file), lambda fn: not fn.__module__.startswith(OWN))
+                    with self._failing(str(file)):
+                        brought += self._add_nodes(module, str(file), lambda fn: not fn.__module__.startswith(OWN))
         if not brought and len(self.failures) == before:
             self._say_none(f"the folder {path}", looked)
 
@@ -169,8 +170,8 @@ class Catalogue:
             self._left_out.add(node_type)
 
     def _import(self, module: str, origin: str) -> ModuleType | None:
-        if module in sys.modules:
-            return sys.modules[module]
+        if (known := sys.modules.get(module)) is not None:
+            return known
         with self._failing(origin), contained(f"importing {origin}"):
             return importlib.import_module(module)
         return None
@@ -198,6 +199,13 @@ class Catalogue:
         more._types = {**self._types, **{node_type.name: node_type for node_type in types}}
         more._code = self._code
         return more
+
+    def knowing(self, declarations: Mapping[str, object]) -> Catalogue:
+        """This catalogue with the node types among what a graph called (`Graph.declarations`), in the place of others
+        of their names; itself where it has them all."""
+        called = {name: item for name, item in declarations.items() if isinstance(item, NodeType)}
+        more = [node_type for name, node_type in called.items() if self._types.get(name) is not node_type]
+        return self.extended(more) if more else self
 
     def __contains__(self, name: object) -> bool:
         return name in self._types

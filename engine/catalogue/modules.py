@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from weft.engine.declaring.node import Node
+from weft.engine.declaring.node_type import NodeType
 
 FOLDERS = "NODE_FOLDERS"
 """A package of nodes may have an attribute of this name: the subpackages that hold its nodes. Without it, all do."""
@@ -55,6 +57,15 @@ def nodes_in(module: ModuleType) -> Iterator[tuple[str, Node[..., Any]]]:
     for name, item in list(vars(module).items()):
         if issubclass(type(item), Node):  # not isinstance, which would wake modules that load lazily
             yield name, item
+
+
+def loaded(name: str, module: str, function: str) -> NodeType | None:
+    """The node type of that name and function at the head of a module that is imported already."""
+    found = sys.modules.get(module)
+    for _, node in nodes_in(found) if found is not None else ():
+        if node.node_type.name == name and node.node_type.fn.__qualname__ == function:
+            return node.node_type
+    return None
 
 
 def declared_in(module: ModuleType) -> Iterator[tuple[str, Node[..., Any]]]:

@@ -94,8 +94,7 @@ class NodeType:
     @property
     def place(self) -> str:
         """Where it is declared, with file and line."""
-        code = getattr(inspect.unwrap(self.fn), "__code__", None)
-        return f"{self.origin} ({code.co_filename}:{code.co_firstlineno})" if code is not None else self.origin
+        return place(self.fn)
 
     @functools.cached_property
     def _doc(self) -> tuple[str, dict[str, str]]:
@@ -245,6 +244,13 @@ class NodeView(Protocol):
 
     def path(self, text: str) -> Path | None:
         """The file or folder that a literal names, where it is there and may be read."""
+
+
+def place(fn: Callable[..., Any]) -> str:
+    """Where a function is written: `module.function (file:line)`."""
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return f"{fn.__module__}.{fn.__qualname__}{where}"
 
 
 def without_graph(annotation: Any) -> Any:
