@@ -39,11 +39,13 @@ def modules(package: ModuleType, load: Load = importlib.import_module) -> Iterat
 
 
 def _inside(package: ModuleType, load: Load, seen: set[str]) -> Iterator[ModuleType]:
-    # Never the same folder twice: a link that leads up again would go on for ever.
-    paths = [path for path in getattr(package, "__path__", ()) if os.path.realpath(path) not in seen]
+    paths = list(getattr(package, "__path__", ()))
     seen.update(map(os.path.realpath, paths))
     for info in sorted(pkgutil.iter_modules(paths), key=lambda info: info.name):
         if info.name.startswith("_") or (info.ispkg and info.name == "tests"):
+            continue
+        folder = os.path.join(getattr(info.module_finder, "path", ""), info.name)
+        if info.ispkg and os.path.realpath(folder) in seen:  # a link that leads up again would go on for ever
             continue
         module = load(f"{package.__name__}.{info.name}")
         if module is not None:
