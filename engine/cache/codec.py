@@ -130,6 +130,10 @@ class _Encoder:
         name = str(tensor.dtype).removeprefix("torch.")
         if name not in _TORCH_NAMES or tensor.layout is not torch.strided or tensor.device.type == "meta":
             raise NotStorable(f"a tensor of {name}, {tensor.layout} on {tensor.device} cannot be written to disk")
+        if type(tensor) is not torch.Tensor or tensor.requires_grad:
+            # It would come back as plain numbers, and whoever takes gradients through it would get none.
+            kind = type(tensor).__name__
+            raise NotStorable(f"a {kind} with gradients, or of a class of its own, cannot be written to disk")
         shape = tuple(tensor.shape)
         flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         return _TORCH_NAMES[name], shape, flat.numpy().data if flat.numel() else b""
@@ -141,6 +145,8 @@ class _Encoder:
         name = array.dtype.name
         if type(array) is not numpy.ndarray or name not in _ARRAY_NAMES:
             raise NotStorable(f"{type(array).__name__} of {name} cannot be written to disk")
+        if not array.dtype.isnative:
+            raise NotStorable(f"an array of {array.dtype.str}, another byte order, cannot be written to disk")
         shape = tuple(array.shape)
         little = numpy.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         return _TORCH_NAMES[name], shape, little.reshape(-1).view(numpy.uint8).data if little.size else b""

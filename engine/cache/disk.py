@@ -29,7 +29,7 @@ from weft.engine.values import Files, Outputs
 
 log = logging.getLogger("weft.cache")
 
-_MAGIC, _OLDER = b"WEFTc02\n", b"WEFTc01\n"
+_MAGIC, _OLDER = b"WEFTc03\n", frozenset({b"WEFTc01\n", b"WEFTc02\n"})
 _PREAMBLE = struct.Struct(f"<8sIQ16s{SIZE}s")
 _FIRST_READ = 8192  # most heads fit, so one read answers
 _ORPHAN_SECONDS = 3600  # a temporary file this old belongs to nobody who still writes
@@ -82,7 +82,7 @@ class DiskTier:
         path = self._path(key)
         try:
             with open(path, "rb") as file:
-                head, body_size, expected = self._head(file)
+                head, body_size, expected = self._head(file, key)
                 body = bytearray(body_size)
                 if file.readinto(body) != body_size or checksum(body) != expected:
                     raise _Damaged("the body's checksum does not match")
@@ -113,7 +113,7 @@ class DiskTier:
         path = self._path(key)
         try:
             with open(path, "rb") as file:
-                head, _, _ = self._head(file)
+                head, _, _ = self._head(file, key)
         except OSError:
             return None
         except _Damaged as damage:
@@ -138,7 +138,8 @@ class DiskTier:
             return False
         files = [list(pair) for pair in files_in(outputs)]
         try:
-            head = codec.pack_head({**note, "classes": encoded.classes, "files": files, "outputs": encoded.structure})
+            parts = {"key": key, "classes": encoded.classes, "files": files, "outputs": encoded.structure}
+            head = codec.pack_head({**note, **parts})
         except (ValueError, TypeError, OverflowError, UnicodeEncodeError) as error:
             log.debug("not kept on disk: %s", error)
             return False
@@ -235,7 +236,7 @@ class DiskTier:
         for entry in list(self._scan()):
             try:
                 with open(entry.path, "rb") as file:
-                    _, size, expected = self._head(file)
+                    _, size, expected = self._head(file, _key_of(entry.path))
                     if _checksum_of_rest(file, size) != expected:
                         raise _Damaged("the body's checksum does not match")
                 sound += 1
@@ -253,13 +254,13 @@ class DiskTier:
         return self.entries / name[:2] / f"{name}{SUFFIX}"
 
     @staticmethod
-    def _head(file: BinaryIO) -> tuple[dict[str, Any], int, bytes]:
-        """Read up to the body: (head, size of the body, its checksum)."""
+    def _head(file: BinaryIO, key: bytes) -> tuple[dict[str, Any], int, bytes]:
+        """Read up to the body of the entry that should be of this key: (head, size of the body, its checksum)."""
         start = file.read(_PREAMBLE.size)
         if len(start) < _PREAMBLE.size:
             raise _Damaged("it is cut off")
         magic, head_size, body_size, digest, expected = _PREAMBLE.unpack(start)
-        if magic == _OLDER:
+        if magic in _OLDER:
             raise _Outdated("it is of an older format")
         if magic != _MAGIC:
             raise _Damaged("it is no entry of this format")
@@ -269,9 +270,12 @@ class DiskTier:
         if _digest(data) != digest:
             raise _Damaged("the head's checksum does not match")
         try:
-            return codec.unpack_head(data), body_size, expected
+            head = codec.unpack_head(data)
         except codec.Undecodable as error:
             raise _Damaged(str(error)) from error
+        if head.get("key") != key:
+            raise _Damaged("it is the entry of another key")
+        return head, body_size, expected
 
     def _remove_damaged(self, path: Path, damage: Exception) -> None:
         if not isinstance(damage, _Outdated):
@@ -303,6 +307,13 @@ def files_in_place(files: Any) -> bool:
         return all(content_hash(path) == digest for path, digest in files)
     except OSError:
         return False
+
+
+def _key_of(path: Path) -> bytes:
+    try:
+        return bytes.fromhex(path.name.removesuffix(SUFFIX))
+    except ValueError:
+        return b""
 
 
 def _digest(data: bytes) -> bytes:

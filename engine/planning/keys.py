@@ -11,7 +11,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
+
+import msgpack
 
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING, Port, normal
@@ -39,11 +42,25 @@ class TypeSignature:
         """`code` for nodes outside this package, `out` for nodes that write files; else None."""
         names = tuple(sorted(node_type.inputs))
         defaults = {
-            name: pack([name, _LITERAL, canonical(normal(port, port.default))])
+            name: pack([name, _LITERAL, _default(normal(port, port.default))])
             for name, port in node_type.inputs.items()
             if port.default is not MISSING
         }
         return cls(pack([node_type.name, node_type.version, code, out]), names, defaults, converting(node_type.inputs))
+
+
+def _default(item: Any) -> Any:
+    """A default as a literal that says the same; one that no document can say, such as a tuple or an enum, as itself.
+
+    The node gets the tuple, and a list from whoever writes it down.
+    """
+    if isinstance(item, tuple):
+        return msgpack.ExtType(3, pack([_default(part) for part in item]))
+    if isinstance(item, Enum):
+        return msgpack.ExtType(4, pack([type(item).__qualname__, item.name]))
+    if isinstance(item, list):
+        return [_default(part) for part in item]
+    return canonical(item)
 
 
 def node_key(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: str | None, linked: Linked) -> bytes:

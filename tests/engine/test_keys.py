@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -126,6 +127,25 @@ def test_nodes_that_never_cache_have_a_new_key_each_time(document: Doc) -> None:
     doc = document(c=("clock", {}), a=("add", {"a": {"link": "c"}}))
     assert key(doc, "c") != key(doc, "c")
     assert key(doc, "a") != key(doc, "a")
+
+
+def test_a_default_that_no_document_can_say_is_no_literal(document: Doc) -> None:
+    class Colour(Enum):
+        RED = 1
+
+    def declared(default: Any, kind: Any) -> Catalogue:
+        def f(x: Any) -> Any:
+            return type(x)
+
+        f.__annotations__, f.__defaults__ = {"x": kind, "return": Any}, (default,)
+        return Catalogue([node("d")(f)])
+
+    pairs = [((1, 2), [1, 2], list[int]), (Colour.RED, 1, Any), (((1,), 2), [[1], 2], Any)]
+    for default, literal, kind in pairs:
+        absent = key(document(n=("d", {})), "n", declared(default, kind))
+        written = key(document(n=("d", {"x": {"value": literal}})), "n", declared(default, kind))
+        assert absent != written, default
+        assert absent == key(document(n=("d", {})), "n", declared(default, kind))
 
 
 def test_a_fingerprint_enters(document: Doc, tmp_path: Any) -> None:
