@@ -22,7 +22,9 @@ def pack(item: Any) -> bytes:
 
 
 def canonical(item: Any) -> Any:
-    """Data that packs the same whenever it is equal: keys sorted, tuples as lists, paths and enums as their value.
+    """Data that packs the same whenever a node cannot tell it apart: tuples as lists, paths and enums as their value.
+
+    The keys of a table stay in their order, which a node that goes over it sees.
 
     Nests as deep as a document may, so recursion is bounded.
     """
@@ -32,7 +34,7 @@ def canonical(item: Any) -> Any:
     if isinstance(item, (list, tuple)):
         return [canonical(part) for part in item]
     if isinstance(item, Mapping):
-        return {key: canonical(item[key]) for key in sorted(item)}
+        return {key: canonical(item[key]) for key in item}
     if isinstance(item, Enum):
         return canonical(item.value)
     if isinstance(item, PurePath):
