@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from weft.engine.cache import Cache
     from weft.engine.catalogue.catalogue import Catalogue
     from weft.engine.checking.prepare import check
+    from weft.engine.checking.settings import with_settings
     from weft.engine.runner import Settings, run
     from weft.engine.running.lanes import LaneSizes
     from weft.engine.running.result import Result
@@ -53,6 +54,7 @@ __all__ = [
     "node",
     "run",
     "value",
+    "with_settings",
 ]
 
 # A node file needs declarations only; what runs them is imported when somebody runs something.
@@ -64,6 +66,7 @@ _LATER = {
     "LaneSizes": "running.lanes",
     "Result": "running.result",
     "Settings": "runner",
+    "with_settings": "checking.settings",
 }
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         node,
         run,
         value,
+        with_settings,
     )
     from weft.graphs import (
         LIMITS,
@@ -109,6 +110,7 @@ __all__ = [
     "run",
     "server",
     "value",
+    "with_settings",
 ]
 
 _PACKAGES = frozenset({"engine", "graphs", "nodes", "server"})

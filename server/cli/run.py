@@ -39,19 +39,13 @@ def run_command(
 ) -> None:
     """Run a workflow and print the paths of what it made."""
     with reporting(as_json=as_json, traceback_wanted=traceback):
-        from weft.engine import Cache, CancelToken, Settings, run
-        from weft.engine.checking.migrate import migrate
+        from weft.engine import Cache, CancelToken, Settings, run, with_settings
         from weft.graphs.document import Workflow
         from weft.server.cli.progress import showing_progress
         from weft.server.cli.record import recording
-        from weft.server.cli.values import apply_settings
 
         catalogue = load_catalogue(nodes)
-        workflow, _ = migrate(Workflow.load(file), catalogue)
-        try:
-            workflow = apply_settings(workflow, settings or [], catalogue)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--set") from None
+        workflow = with_settings(Workflow.load(file), settings or [], catalogue)
         cancel = CancelToken()
         # A node that prints must not spoil the results on stdout.
         with (

@@ -16,11 +16,10 @@ from PIL import Image as Pillow
 
 from tests.nodes.techniques.wiring import HIDDEN
 from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
-from weft.engine import Cache, Problem, check, run
+from weft.engine import Cache, Problem, check, run, with_settings
 from weft.engine.catalogue.catalogue import installed
 from weft.graphs import Workflow, examples
 from weft.nodes.models import bundled
-from weft.server.cli.values import apply_settings
 
 Folder = Callable[[str], Path]
 Settings = Iterator[tuple[str, Any]]
@@ -185,7 +184,7 @@ def test_an_example_runs(name: str, files: Files, cache: Cache, tmp_path: Path) 
         f"{place}={value if isinstance(value, str) else json.dumps(value)}"
         for place, value in settings(original, files)
     ]
-    workflow = apply_settings(original, changes, installed())
+    workflow = with_settings(original, changes, installed())
     assert errors(workflow) == []
     result = run(workflow, cache=cache, out=tmp_path)
     saved = [id for id, node in workflow.nodes.items() if node.type == "save_image"]
