@@ -211,6 +211,8 @@ class _Run:
             raise
         finally:
             executor.close()
+            if self.cache.history is not None:
+                self.cache.history.flush()
         self._count(start, ran)
         result = self.result
         self.emitter.emit(

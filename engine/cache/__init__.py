@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.engine.cache.disk import DiskTier, files_in, files_in_place
+from weft.engine.cache.history import History
 from weft.engine.cache.memory import MemoryTier
 from weft.engine.cache.trails import Trail, Trails
 from weft.engine.filehash import remember_in
@@ -39,6 +40,7 @@ class Cache:
 
     Attributes:
         trails: the steps of runs that went step by step, in tiers of their own; None when nothing is kept.
+        history: what results were made of; None when nothing is kept.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class Cache:
         self.memory = MemoryTier(_quarter_of_ram() if memory_bytes is None else memory_bytes, device_bytes)
         self.disk: DiskTier | None = None
         self.trails: Trails | None = None
+        self.history: History | None = None
         if folder is not None:
             self.disk = DiskTier(folder, disk_bytes - disk_bytes // TRAIL_SHARE)
             remember_in(folder)
         if self.memory.ram_bytes or self.disk is not None:
+            self.history = History(None if self.disk is None else self.disk.folder / "history")
             self.trails = Trails(
                 min(TRAIL_BYTES, self.memory.ram_bytes // 8),
                 None if self.disk is None else self.disk.folder,
@@ -77,12 +81,16 @@ class Cache:
 
         A result that stands for files counts only while they are in place.
         """
-        outputs = self.memory.get(key)
+        tier = self.peek(key)
+        if tier == "memory":
+            self.memory.get(key)  # now the most recently used
+        return tier
+
+    def peek(self, key: bytes) -> Tier | None:
+        """What `find` would say, for a plan that is not carried out: it changes nothing."""
+        outputs = self.memory.peek(key)
         if outputs is not None:
-            if files_in_place(files_in(outputs)):
-                return "memory"
-            self.memory.drop(key)
-            return None
+            return "memory" if files_in_place(files_in(outputs)) else None
         if self.disk is not None and key in self.disk:
             return "disk"
         return None
@@ -118,6 +126,8 @@ class Cache:
         self.memory.clear()
         if self.trails is not None:
             self.trails.clear()
+        if self.history is not None:
+            self.history.clear()
         return self.disk.clear() if self.disk is not None else 0
 
 

@@ -233,15 +233,20 @@ class IsolatedCache(Cache):
         self.memory = inner.memory
         self.disk = inner.disk
         self.trails = inner.trails
+        self.history = inner.history
         self._live = live
 
     def find(self, key: bytes) -> Tier | None:
         """See `Cache`."""
-        if self._live.get(key) is not None:
+        return "memory" if self._live.get(key) is not None else super().find(key)
+
+    def peek(self, key: bytes) -> Tier | None:
+        """See `Cache`."""
+        if self._live.peek(key) is not None:
             return "memory"
-        tier = super().find(key)
+        tier = super().peek(key)
         if tier == "memory":
-            outputs = self.memory.get(key)
+            outputs = self.memory.peek(key)
             if outputs is not None and not storable(outputs):
                 return None
         return tier

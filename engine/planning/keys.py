@@ -8,7 +8,6 @@ their default. Ids, `ui` and the order in the file do not enter.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +47,7 @@ class TypeSignature:
 
 
 def key_parts(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: str | None, linked: Linked) -> bytes:
-    """What the key of one node is made of: one after another in msgpack, as `planning.parts` reads it.
+    """What the key of one node, its blake2b of 20 bytes, is made of: parts in msgpack, as `planning.parts` reads them.
 
     Args:
         inputs: as the document has them, literals normalised to their ports (`normal_inputs`).
@@ -71,11 +70,6 @@ def key_parts(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: 
         else:
             parts.append(pack([name, LITERAL, canonical(item)]))
     return b"".join(parts)
-
-
-def key_of(parts: bytes) -> bytes:
-    """The key that stands for these parts, 20 bytes."""
-    return hashlib.blake2b(parts, digest_size=20).digest()
 
 
 def converting(ports: Mapping[str, Port]) -> frozenset[str]:

@@ -134,9 +134,9 @@ class Step:
     region: Region | None = None
     gathers: bool = False
     repeated: bool = False
+    parts: bytes = b""
     users: int = 0
     state: State = IDLE
     waiting: int = 0
     pinned: bool = False
     seconds: float = 0.0
-    parts: bytes = b""

@@ -16,6 +16,7 @@ from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled
 from weft.engine.events import Emitter, Tier
 from weft.engine.planning.expansion import Expansion
+from weft.engine.planning.parts import WHOLE_BYTES, bounded
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
 from weft.engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
@@ -284,7 +285,11 @@ class Scheduler:
 
     def _complete(self, step: Step, outputs: Outputs) -> None:
         if step.stored:
-            self.cache.put(step.key, outputs, {"type": step.type.name, "seconds": step.seconds})
+            name = step.type.name
+            self.cache.put(step.key, outputs, {"type": name, "seconds": step.seconds})
+            if self.cache.history is not None:
+                parts = step.parts if len(step.parts) <= WHOLE_BYTES else bounded(step.parts)
+                self.cache.history.add((name, step.shown, step.key, parts, step.seconds))
         self.report.finished(step, step.seconds)
         if step.state != UNFOLDED:  # else it let go when it unfolded
             self.intermediates.release_all(step)
