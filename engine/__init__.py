@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from weft.engine.catalogue.catalogue import Catalogue
     from weft.engine.checking.prepare import check
     from weft.engine.checking.settings import with_settings
+    from weft.engine.forecaster import Forecast, NodeForecast, forecast
     from weft.engine.runner import Settings, run
     from weft.engine.running.lanes import LaneSizes
     from weft.engine.running.result import Result
@@ -31,12 +32,14 @@ __all__ = [
     "Choices",
     "Context",
     "Files",
+    "Forecast",
     "Help",
     "InputPathError",
     "LaneSizes",
     "Lazy",
     "Node",
     "NodeError",
+    "NodeForecast",
     "NodeType",
     "NodeView",
     "Output",
@@ -50,6 +53,7 @@ __all__ = [
     "WorkflowError",
     "check",
     "definition",
+    "forecast",
     "nbytes",
     "node",
     "run",
@@ -62,6 +66,9 @@ _LATER = {
     "Cache": "cache",
     "Catalogue": "catalogue",
     "check": "checking.prepare",
+    "Forecast": "forecaster",
+    "NodeForecast": "forecaster",
+    "forecast": "forecaster",
     "run": "runner",
     "LaneSizes": "running.lanes",
     "Result": "running.result",

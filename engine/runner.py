@@ -167,12 +167,9 @@ class _Run:
         settings: Settings,
         roots: Sequence[str | os.PathLike[str]] | None,
     ) -> None:
-        workflow, targets = prepared.workflow, prepared.targets
-        if targets is None:
-            targets = [id for id, spec in workflow.nodes.items() if _is_output(catalogue, spec.type)]
-        self.workflow = workflow
+        self.workflow = prepared.workflow
         self.document = document
-        self.targets = list(dict.fromkeys(target.partition(".")[0] for target in targets))
+        self.targets = prepared.target_nodes(catalogue)
         self.cache = cache
         self.catalogue = catalogue
         self.out = out
@@ -310,8 +307,3 @@ class _Run:
         self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(ran | self._steered))
         self.result.reused = sum(self._reused)
         self.result.seconds = time.perf_counter() - start
-
-
-def _is_output(catalogue: Catalogue, name: str) -> bool:
-    node_type = catalogue.get(name)
-    return node_type is not None and node_type.output

@@ -192,6 +192,14 @@ class NodeType:
         return is_named_tuple(without_graph(self._hints.get("return")))
 
     @functools.cached_property
+    def returns_graph(self) -> bool:
+        """Whether the function declares that it may return a graph, so that nobody knows beforehand what will run."""
+        annotation = self._hints.get("return")
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        return Graph in (get_args(annotation) if is_union(annotation) else (annotation,))
+
+    @functools.cached_property
     def context_parameter(self) -> str | None:
         """Name of the parameter that takes the Context, if it has one."""
         for name, parameter in inspect.signature(self.fn).parameters.items():

@@ -72,7 +72,10 @@ class Reporter:
         for step in self.plan.steps[:]:
             if not step.scope.root or step.same is not None or step.gathers:
                 continue
-            if self._tallies[step.id].regions if step.repeated else step.state == IDLE:
+            if step.repeated:
+                if self._tallies[step.id].regions:  # one of its parts was not needed, others may have been
+                    self._items_ended(step.shown)
+            elif step.state == IDLE:
                 self.emitter.emit(NodeCached, step.shown, tier="unneeded")
 
     def unfolded(self, steps: list[Step]) -> None:
@@ -153,11 +156,15 @@ class Reporter:
             shown = target_of(id)
             tally = self._tallies[shown]
             tally.regions -= 1
-            if self._on and not tally.regions and shown == id:
-                if tally.ran:
-                    self.emitter.emit(NodeFinished, shown, seconds=tally.seconds)
-                else:
-                    self.emitter.emit(NodeCached, shown, tier="memory" if tally.done else "unneeded")
+            if self._on and not tally.regions:
+                self._items_ended(shown)
+
+    def _items_ended(self, shown: str) -> None:
+        tally = self._tallies[shown]
+        if tally.ran:
+            self.emitter.emit(NodeFinished, shown, seconds=tally.seconds)
+        else:
+            self.emitter.emit(NodeCached, shown, tier="memory" if tally.done else "unneeded")
 
     def failed(self, step: Step, cause: BaseException) -> NodeError:
         """The error that a run ends with, named after the node of the document."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from weft.server.cli.plan import OutOption, SetOption, TargetOption
 from weft.server.cli.report import JsonOption, NodesOption, TracebackOption, load_catalogue, print_json, reporting, say
 
 if TYPE_CHECKING:
@@ -19,14 +20,9 @@ if TYPE_CHECKING:
 
 def run_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or an image that weft saved.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter, or an input as node.input=value."),
-    ] = None,
-    targets: Annotated[
-        list[str] | None, typer.Option("--target", metavar="NODE", help="Make this node, or node.output, alone.")
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for what is made.")] = Path("out"),
+    settings: SetOption = None,
+    targets: TargetOption = None,
+    out: OutOption = Path("out"),
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Use and keep no results of other runs.")] = False,
     as_json: JsonOption = False,
     events: Annotated[
