@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from weft.engine.checking.prepare import prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT
 from weft.engine.events import Emitter, Tier
+from weft.engine.planning.parts import without
 from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.steps import DONE, IDLE, UNFOLDED, Step
 from weft.engine.planning.unfold import Bounds, unfold_region
@@ -40,7 +41,8 @@ class NodeForecast:
             result; "unknown" when that depends on what other nodes give.
         reason: why, in a few words.
         tier: of what is cached, where it is; "memory" also for a node that has the result of another one of this run.
-        steps, of: of what is resumed, how many steps of how many are there already.
+        steps, of: of what is resumed, how many steps of how many are there already, at least. A node that differs from
+            an earlier run in its techniques alone may resume too; where the two part shows when it runs.
         seconds: how long nodes of its type took lately, times its items; None when that is not known.
         items, items_cached: of a node that runs per item, how many items there are and how many of them are cached.
         steers: it only decides what else runs, and counts as neither run nor cached.
@@ -292,7 +294,20 @@ class _Rehearsal:
         if original is not step and node.will in ("run", "resume", "cached"):
             return NodeForecast("cached", f"it is equal to {original.shown}", tier="memory", steers=node.steers)
         if node.will == "run" and not node.steers:
-            return self._timed(original, 1, node.reason)
+            return self._resumed(original, self._timed(original, 1, node.reason))
+        return node
+
+    def _resumed(self, step: Step, node: NodeForecast) -> NodeForecast:
+        """What runs, unless an earlier run of the same left steps; and whether those of a similar one may serve."""
+        trails = self._cache.trails
+        if trails is None or not step.keeps or step.type.context_parameter is None:
+            return node
+        if (found := trails.progress(step.key)) is not None and found.steps:
+            part = 1 - found.steps / found.of if found.of else 1.0
+            seconds = None if node.seconds is None else node.seconds * part
+            return replace(node, will="resume", steps=found.steps, of=found.of, seconds=seconds)
+        if step.type.resumes and (found := trails.progress(without(step.parts, step.type.resumes))) is not None:
+            return replace(node, reason=f"may go on from up to {found.steps} steps of an earlier run")
         return node
 
     def _of_items(self, step: Step, items: list[Step], rivals: dict[int, set[str]]) -> NodeForecast:

@@ -29,6 +29,7 @@ from weft.engine.events import (
     OutputMade,
     Tier,
 )
+from weft.engine.planning.parts import without
 from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
@@ -278,9 +279,10 @@ class _Run:
             self.result.outputs.append(item)
             self.emitter.emit(OutputMade, step.shown, kind=item.kind, ref=item.ref)
 
-    def _context(self, node: str) -> Context:
+    def _context(self, step: Step) -> Context:
+        resumes = step.type.resumes if step.keeps else ()
         return Context(
-            node,
+            step.shown,
             out=self.out,
             roots=self.roots,
             cancel=self.stop,
@@ -289,6 +291,9 @@ class _Run:
             preview_interval=self.settings.preview_interval,
             trails=self.cache.trails,
             on_reused=self._on_reused,
+            key=step.key if step.keeps else None,
+            kin=without(step.parts, resumes) if resumes else None,
+            workspaces=self.cache.workspaces,
         )
 
     def _on_reused(self, node: str, steps: int, total: int) -> None:

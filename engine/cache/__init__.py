@@ -11,6 +11,7 @@ from weft.engine.cache.disk import DiskTier, files_in, files_in_place
 from weft.engine.cache.history import History
 from weft.engine.cache.memory import MemoryTier
 from weft.engine.cache.trails import Trail, Trails
+from weft.engine.cache.workspaces import Workspaces
 from weft.engine.filehash import remember_in
 from weft.engine.values import Outputs
 
@@ -36,11 +37,12 @@ class Cache:
         folder: where results outlive the process; None keeps them in memory only.
         memory_bytes: budget for results in main memory; by default a quarter of it, at most 4 GiB.
         device_bytes: budget for results whose tensors lie on an accelerator.
-        disk_bytes: budget for the folder; a tenth of it is for trails.
+        disk_bytes: budget for the folder; a tenth of it is for trails. Workspaces may take as much again.
 
     Attributes:
         trails: the steps of runs that went step by step, in tiers of their own; None when nothing is kept.
         history: what results were made of; None when nothing is kept.
+        workspaces: folders that nodes go on in; None without a folder.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class Cache:
         self.disk: DiskTier | None = None
         self.trails: Trails | None = None
         self.history: History | None = None
+        self.workspaces: Workspaces | None = None
         if folder is not None:
             self.disk = DiskTier(folder, disk_bytes - disk_bytes // TRAIL_SHARE)
+            self.workspaces = Workspaces(self.disk.folder / "workspaces", disk_bytes)
             remember_in(folder)
         if self.memory.ram_bytes or self.disk is not None:
             self.history = History(None if self.disk is None else self.disk.folder / "history")
@@ -128,6 +132,8 @@ class Cache:
             self.trails.clear()
         if self.history is not None:
             self.history.clear()
+        if self.workspaces is not None:
+            self.workspaces.clear()
         return self.disk.clear() if self.disk is not None else 0
 
 

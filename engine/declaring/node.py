@@ -116,6 +116,7 @@ def node(
     migrations: Mapping[int, Migration] | None = None,
     flow: Flow = "",
     needs: Needs | None = None,
+    resumes: Iterable[str] = (),
 ) -> Declare:
     """Declare a function as a node.
 
@@ -136,6 +137,8 @@ def node(
         flow: see `NodeType`; for nodes that steer the others.
         needs: `f(other_inputs) -> names of the lazy inputs that it will ask for` (or `(name, index)` for one of a
             `list[Lazy[X]]`). They are computed first, and no thread has to wait for them inside the node.
+        resumes: inputs in which it may differ from an earlier run that it goes on from by `ctx.trails`; a forecast
+            then says that it may.
 
     Raises:
         ValueError: the name is none, or the version is below 1.
@@ -165,6 +168,7 @@ def node(
                 migrations=migrations or {},
                 flow=flow,
                 needs=needs,
+                resumes=tuple(resumes),
                 localns=localns,
             )
         )

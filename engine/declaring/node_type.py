@@ -42,6 +42,7 @@ class NodeType:
         flow: what it is to the engine itself: "map" and "collect" bound a part that runs per item, "pass" hands on
             one of its inputs, which is not worth a place in the cache.
         needs: tells from the other inputs which lazy ones it will ask for, so that they are there when it is called.
+        resumes: inputs in which it may differ from an earlier run that it goes on from.
     """
 
     stands = False
@@ -64,6 +65,7 @@ class NodeType:
         migrations: Mapping[int, Migration],
         flow: Flow = "",
         needs: Needs | None = None,
+        resumes: tuple[str, ...] = (),
         localns: Mapping[str, Any] | None = None,
     ) -> None:
         self.fn = fn
@@ -80,6 +82,7 @@ class NodeType:
         self.migrations = dict(migrations)
         self.flow = flow
         self.needs = needs
+        self.resumes = resumes
         self.is_async = inspect.iscoroutinefunction(fn)
         self._localns = localns
 

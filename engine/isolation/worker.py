@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.engine.cache.trails import Trails
+from weft.engine.cache.workspaces import Workspaces
 from weft.engine.catalogue.code import code_fingerprint, folder_package
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node import Node
@@ -191,6 +192,7 @@ class Server:
         if description is None:
             return None
         listens, trails = description.pop("listens"), description.pop("trails")
+        workspaces = description.pop("workspaces")
 
         def provenance() -> Mapping[str, str]:
             answer, _ = self.ask("provenance", task=number)
@@ -206,6 +208,7 @@ class Server:
             provenance=provenance,
             trails=None if trails is None else shared_trails(*trails),
             on_reused=reused,
+            workspaces=None if workspaces is None else Workspaces(*workspaces),
         )
 
     def _announcing(self, number: int, node_type: NodeType) -> NodeType:

@@ -44,7 +44,7 @@ class Scheduler:
     Args:
         find: tells where a key's result is, without loading it.
         stop: what nodes look at; cancelled when the run is, and when another node failed.
-        make_context: the Context for a node id.
+        make_context: the Context for a step.
         on_output: called with each target's step and result as soon as it is there, and with each item of a target
             that runs per item.
     """
@@ -59,7 +59,7 @@ class Scheduler:
         emitter: Emitter,
         cancel: CancelToken,
         stop: CancelToken,
-        make_context: Callable[[str], Context],
+        make_context: Callable[[Step], Context],
         on_output: Callable[[Step, Outputs], None],
         sizes: LaneSizes,
         bounds: Bounds,
@@ -172,7 +172,7 @@ class Scheduler:
     def _call(self, step: Step) -> None:
         node_type = step.type
         self.report.started(step)
-        context = self.make_context(step.shown) if node_type.context_parameter else None
+        context = self.make_context(step) if node_type.context_parameter else None
         try:
             inputs, is_open = self._inputs.of(step)
         except Exception as error:

@@ -70,7 +70,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
             yield Problem(code="too_large", node=view.id, message=_too_large(pixels), given=pixels, expected=MAX_PIXELS)
 
 
-@node("denoise", category="sampling", resource="device", check=_check)
+@node("denoise", category="sampling", resource="device", check=_check, resumes=("guidance", "controls"))
 def denoise(
     model: Model,
     guidance: list[Guidance],

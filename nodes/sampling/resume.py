@@ -226,4 +226,6 @@ class Recorder:
             return
         states = {number: self._freezer.store(part) for number, part in self._states.items() if number <= count}
         value = {"path": [latents.cpu() for latents in self.path[1 : count + 1]], "states": states}
-        self._resume.trails.put(self._chain.base, self._chain.keys[:count], value)
+        calls = self._run.schedule.calls
+        usable = count if count == calls else max(states, default=0)
+        self._resume.trails.put(self._chain.base, self._chain.keys[:count], value, usable=usable, of=calls)

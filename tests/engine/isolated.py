@@ -33,6 +33,16 @@ def pid(value: Any = None) -> int:
     return os.getpid()
 
 
+@node("settle")
+def settle(ctx: Context | None = None) -> str:
+    """Leaves a file in its workspace, and a trail."""
+    assert ctx is not None
+    assert ctx.trails is not None
+    (ctx.workspace() / "here").write_text(str(os.getpid()))
+    ctx.trails.put(b"base".ljust(20), [b"step".ljust(20)], 1, of=2)
+    return f"{ctx.key} {ctx.workspace()}"
+
+
 @node("segfault")
 def segfault(value: Any = None) -> int:
     """Crash."""

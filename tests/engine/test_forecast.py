@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.engine.flow import catalogue, document, link
-from weft.engine import Cache, WorkflowError, forecast, run
+from weft.engine import Cache, Context, RunFailed, WorkflowError, forecast, node, run
 from weft.engine.forecaster import Forecast
 
 CATALOGUE = catalogue()
@@ -132,6 +132,52 @@ def test_seconds_are_those_of_the_type_lately(tmp_path: Path) -> None:
     assert again.seconds is not None
     assert again.seconds >= 0
     assert said(document(s=("steps", {})), ["s"], cache).seconds == 0, "nothing runs"
+
+
+@node("walk", resumes=("way",))
+def walk(way: str, steps: int = 4, ctx: Context | None = None) -> int:
+    """Goes step by step along its way, and on from where an earlier walk was."""
+    assert ctx is not None
+    assert ctx.trails is not None
+    chain = [f"{way[: place + 1]}{steps}".encode().ljust(20) for place in range(steps)]
+    trail = ctx.trails.longest(b"walk".ljust(20), chain)
+    begun = trail.shared if trail is not None else 0
+    end = min(steps, STOP[0])
+    if end > begun:
+        ctx.trails.put(b"walk".ljust(20), chain[:end], end, of=steps)
+    if end < steps:
+        raise RuntimeError("stopped")
+    return begun
+
+
+STOP = [99]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_run_that_was_stopped_resumes_and_one_that_is_like_it_may(tmp_path: Path, on_disk: bool) -> None:
+    walks = catalogue(walk)
+
+    def cache() -> Cache:
+        return Cache(tmp_path) if on_disk else memory
+
+    def ahead(way: str) -> Any:
+        return forecast(document(w=("walk", {"way": way})), ["w"], cache=cache(), catalogue=walks).nodes["w"]
+
+    memory = Cache()
+    assert (ahead("abcd").will, ahead("abcd").reason) == ("run", "")
+    STOP[0] = 3
+    with pytest.raises(RunFailed, match="stopped"):
+        run(document(w=("walk", {"way": "abcd"})), ["w"], cache=cache(), catalogue=walks)
+    STOP[0] = 99
+    again = ahead("abcd")
+    assert (again.will, again.steps, again.of) == ("resume", 3, 4)
+    assert (ahead("abxy").will, ahead("abxy").reason) == ("run", "may go on from up to 3 steps of an earlier run")
+    assert run(document(w=("walk", {"way": "abcd"})), ["w"], cache=cache(), catalogue=walks)["w"] == 3
+    assert ahead("abcd").will == "cached"
+    other = cache()
+    assert other.trails is not None
+    other.trails.clear()
+    assert (ahead("abxy").will, ahead("abxy").reason) == ("run", "")
 
 
 def test_errors_are_raised_as_by_run() -> None:

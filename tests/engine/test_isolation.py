@@ -414,3 +414,16 @@ def test_nothing_stays_behind(isolate: Run) -> None:
     gc.collect()
     assert becomes(lambda: len(os.listdir("/proc/self/fd")) <= before)
     assert becomes(lambda: not [thread for thread in threading.enumerate() if "weft-answer" in thread.name])
+
+
+def test_the_key_the_workspace_and_trails_of_a_node_in_a_worker(isolate: Run, tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    key, folder = isolate("s", cache=cache, s=("settle", {})).split()
+    assert Path(folder) == tmp_path / "workspaces" / key
+    assert int((Path(folder) / "here").read_text()) != os.getpid()
+    assert cache.trails is not None
+    progress = cache.trails.progress(bytes.fromhex(key))
+    assert progress is not None
+    assert (progress.steps, progress.of) == (1, 2)
+    assert cache.workspaces is not None
+    assert cache.workspaces.clear() == 1, "the worker has let go of it"
