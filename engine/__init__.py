@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from weft.engine.checking.prepare import check
     from weft.engine.checking.settings import with_settings
     from weft.engine.forecaster import Forecast, NodeForecast, forecast
+    from weft.engine.reasons import Why, why
     from weft.engine.runner import Settings, run
     from weft.engine.running.lanes import LaneSizes
     from weft.engine.running.result import Result
@@ -49,6 +50,7 @@ __all__ = [
     "Result",
     "RunFailed",
     "Settings",
+    "Why",
     "Widget",
     "WorkflowError",
     "check",
@@ -58,6 +60,7 @@ __all__ = [
     "node",
     "run",
     "value",
+    "why",
     "with_settings",
 ]
 
@@ -69,7 +72,9 @@ _LATER = {
     "Forecast": "forecaster",
     "NodeForecast": "forecaster",
     "forecast": "forecaster",
+    "Why": "reasons",
     "run": "runner",
+    "why": "reasons",
     "LaneSizes": "running.lanes",
     "Result": "running.result",
     "Settings": "runner",

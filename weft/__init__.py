@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Result,
         RunFailed,
         Settings,
+        Why,
         Widget,
         check,
         definition,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         node,
         run,
         value,
+        why,
         with_settings,
     )
     from weft.graphs import (
@@ -99,6 +101,7 @@ __all__ = [
     "Result",
     "RunFailed",
     "Settings",
+    "Why",
     "Widget",
     "Workflow",
     "WorkflowError",
@@ -116,6 +119,7 @@ __all__ = [
     "run",
     "server",
     "value",
+    "why",
     "with_settings",
 ]
 

@@ -85,12 +85,6 @@ class History:
             if time.monotonic() - self._flushed > _FLUSH_SECONDS:
                 self.flush()
 
-    def of_node(self, type: str, node: str) -> list[Record]:
-        """What is known of a node of documents, the newest last."""
-        with self._lock:
-            self._sort_in()
-            return list(self._types.get(type, {}).get(node, ()))
-
     def of_type(self, type: str) -> list[Record]:
         """What is known of all nodes of a type, the newest of each node last."""
         with self._lock:

@@ -24,9 +24,10 @@ FINGERPRINT_BYTES = 500
 WHOLE_BYTES = 2000
 """Parts that are longer altogether are kept shortened."""
 TEXT = 60
-CHANGES = 8
+CHANGES = 4
+"""So many are told in an event."""
 
-What = Literal["input", "upstream", "version", "code", "file", "folder", "fingerprint"]
+What = Literal["input", "upstream", "version", "code", "file", "folder", "fingerprint", "always"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Change:
     Attributes:
         what: "input": a literal, or what kind of thing is there. "upstream": the node that is linked there gives
             another result. "version", "code": of the node's own. "file": what is in a file that it reads. "folder":
-            where it writes. "fingerprint": whatever the node's own fingerprint says.
+            where it writes. "fingerprint": whatever the node's own fingerprint says. "always": it runs each time.
         input: name of the input; of a list with the item, as `items[2]`.
         source: the node that is linked there, where that is upstream.
         was, now: the two values, shortened; None where there is nothing to show.
@@ -48,7 +49,7 @@ class Change:
     was: str | None = None
     now: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, str]:
         """As JSON data, without what does not apply."""
         return {
             name: item
@@ -70,6 +71,8 @@ class Change:
                 return f"the file {self.now} has changed" if self.now else "a file that it reads has changed"
             case "folder":
                 return f"the output folder was {self.was} and is {self.now}"
+            case "always":
+                return "it runs each time, or what it reads is not known beforehand"
             case "fingerprint":
                 return "what the node reads outside the workflow has changed"
 

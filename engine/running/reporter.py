@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from weft.engine.cache.history import History
 from weft.engine.checking.axes import own_name, target_of
 from weft.engine.errors import NodeError
 from weft.engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import IDLE, Scope, Step
+from weft.engine.running.why import Reasons
 
 if TYPE_CHECKING:
     from weft.engine.events import Tier
@@ -40,7 +42,8 @@ class Reporter:
         ran: the nodes that ran. steered: those that only decide what runs.
     """
 
-    def __init__(self, emitter: Emitter, plan: Plan) -> None:
+    def __init__(self, emitter: Emitter, plan: Plan, history: History | None = None) -> None:
+        self._reasons = None if history is None else Reasons(history)
         self.emitter = emitter
         self.plan = plan
         self.ran: set[str] = set()
@@ -89,12 +92,15 @@ class Reporter:
         if not self._on or step.gathers:
             return
         if step.scope.root:
-            self.emitter.emit(NodeStarted, step.shown)
+            self.emitter.emit(NodeStarted, step.shown, why=self._why(step))
         elif step.scope.visible is None:
             tally = self._tallies.setdefault(step.shown, Tally())
             if not tally.started:
                 tally.started = True
-                self.emitter.emit(NodeStarted, step.shown)
+                self.emitter.emit(NodeStarted, step.shown, why=self._why(step))
+
+    def _why(self, step: Step) -> list[dict[str, str]] | None:
+        return self._reasons.of(step) if self._reasons is not None and step.stored else None
 
     def finished(self, step: Step, seconds: float) -> None:
         """A step was computed."""

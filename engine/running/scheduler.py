@@ -71,7 +71,7 @@ class Scheduler:
         self.stop = stop
         self.make_context = make_context
         self.bounds = bounds
-        self.report = Reporter(emitter, plan)
+        self.report = Reporter(emitter, plan, cache.history)
         self.lanes = Lanes(sizes)
         self.intermediates = Intermediates(plan)
         self.mail: queue.SimpleQueue[Done | Demand | None] = queue.SimpleQueue()

@@ -14,6 +14,7 @@ from weft.server.cli.nodes import nodes_command
 from weft.server.cli.plan import plan_command
 from weft.server.cli.run import run_command
 from weft.server.cli.schema import schema_command
+from weft.server.cli.why import why_command
 
 app = typer.Typer(
     name="weft",
@@ -49,6 +50,7 @@ def weft(
 app.command("run")(run_command)
 app.command("check")(check_command)
 app.command("plan")(plan_command)
+app.command("why")(why_command)
 app.command("nodes")(nodes_command)
 app.command("schema")(schema_command)
 app.command("draw")(draw_command)
