@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from weft.engine.cache import disk
+
 PER_NODE = 8
 """Records that stay of one node of documents."""
 NODES = 512
@@ -168,15 +170,14 @@ class History:
 
 def _append(path: Path, data: bytes) -> None:
     """One write at the end of the file."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        written = os.write(descriptor, data)
-        size = os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-    if written < len(data):
-        path.unlink()  # a torn record would hide those that follow
-    elif size > FILE_BYTES:
+        with open(path, "ab", buffering=0) as file:
+            disk._write_all(file, data)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        path.unlink(missing_ok=True)  # a torn record would hide those that follow
+        raise
+    if size > FILE_BYTES:
         _halve(path)
 
 
