@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step
-    from weft.nodes.values import Conditioning, Latents
+    from weft.nodes.values.pictures import Latents
+    from weft.nodes.values.prompt import Conditioning
 
 
 AttentionOp = Literal["bias", "capture", "edit", "identity", "add"]

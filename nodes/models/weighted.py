@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from weft.nodes.models.text import Log, _log, encoder_states, expand, word_spans
-from weft.nodes.values import Conditioning
+from weft.nodes.values.prompt import Conditioning
 from weft.nodes.weighting import Blend, Conjunction, Weighted
 
 if TYPE_CHECKING:
