@@ -1,49 +1,12 @@
-"""Words of a prompt by name: in the text before a run, and as token spans of the encoded prompt in it."""
+"""Words of a prompt by name, in the text before a run."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from weft.engine import NodeView, Problem
-from weft.graphs.problems import near
 from weft.nodes.checks import BASE, WRAPS, techniques_wired
-from weft.nodes.values import Conditioning
-
-WORD = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
-"""As CLIP's tokenizers divide a text, before they divide words."""
-LETTER = r"[^\W\d_]"
-
-
-def token_spans(conditioning: Conditioning, subject: str) -> list[tuple[int, int]]:
-    """The tokens of every place where a word, or several in a row, stand in a prompt: (first, one after the last).
-
-    Raises ValueError where there is none, with the words that there are.
-    """
-    wanted = _squeezed(subject)
-    spans = conditioning.spans
-    found = []
-    for first in range(len(spans)):
-        text = ""
-        for last in range(first, len(spans)):
-            text += _squeezed(spans[last][0])
-            if text == wanted:
-                found.append((spans[first][1], spans[last][2]))
-            if not wanted.startswith(text) or len(text) >= len(wanted):
-                break
-    if not found:
-        raise ValueError(unknown_word(subject, [word for word, _, _ in spans]))
-    return found
-
-
-def unknown_word(subject: str, words: Sequence[str]) -> str:
-    """What to say about a word that is not in a prompt."""
-    if not words:
-        return f"{subject!r} cannot be found: the prompt has no words"
-    listed = ", ".join(dict.fromkeys(words))
-    close = near(subject.casefold(), list(words))
-    hint = f"; did you mean {close!r}?" if close else ""
-    return f"{subject!r} is not in the prompt, whose words are: {listed}{hint}"
+from weft.nodes.prompts.words import WORD, has_words, unknown_word
 
 
 def check_words(view: NodeView, input: str, subjects: Iterable[object], texts: Sequence[str]) -> Iterator[Problem]:
@@ -55,7 +18,7 @@ def check_words(view: NodeView, input: str, subjects: Iterable[object], texts: S
             yield Problem(
                 code="bad_value", node=view.id, input=input, message="a word to look for is empty", given=subject
             )
-        elif not any(_within(subject, text) for text in texts):
+        elif not any(has_words(subject, text) for text in texts):
             words = [word for text in texts for word in WORD.findall(text)]
             message = unknown_word(subject, words)
             yield Problem(code="bad_value", node=view.id, input=input, message=message, given=subject, expected=words)
@@ -86,15 +49,3 @@ def prompt_texts(view: NodeView, input: str = "prompt") -> list[str]:
         if isinstance(text, str):
             found.append(text)
     return found
-
-
-def _squeezed(text: str) -> str:
-    return "".join(text.casefold().split())
-
-
-def _within(subject: str, text: str) -> bool:
-    """Whether a text has these words; not in the middle of longer ones."""
-    inner = r"\s*".join(re.escape(letter) for letter in _squeezed(subject))
-    before = rf"(?<!{LETTER})" if re.match(LETTER, subject.strip()) else ""
-    after = rf"(?!{LETTER})" if re.search(rf"{LETTER}$", subject.strip()) else ""
-    return re.search(before + inner + after, text.casefold()) is not None

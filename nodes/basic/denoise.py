@@ -114,7 +114,7 @@ def denoise(
     import torch
 
     from weft.nodes.models.parts import place_of
-    from weft.nodes.models.text import unconditional
+    from weft.nodes.prompts.encode import unconditional
     from weft.nodes.sampling.loop import denoise_loop
     from weft.nodes.sampling.noise import draw, generators
     from weft.nodes.sampling.run import Run

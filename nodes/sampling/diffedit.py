@@ -12,7 +12,7 @@ from torch import Tensor
 
 from weft.nodes.basic.denoise import size_conditioning
 from weft.nodes.models.parts import place_of
-from weft.nodes.models.text import unconditional
+from weft.nodes.prompts.encode import unconditional
 from weft.nodes.sampling.activity import activity, expand, overrides
 from weft.nodes.sampling.attention import processors_in
 from weft.nodes.sampling.noise import draw, generators

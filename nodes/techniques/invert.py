@@ -124,7 +124,7 @@ def invert(
     """
     from weft.nodes.basic.denoise import resuming, size_conditioning
     from weft.nodes.basic.encode_image import clean_latents
-    from weft.nodes.models.text import unconditional
+    from weft.nodes.prompts.encode import unconditional
     from weft.nodes.sampling.invert import Regularize, invert_latents
 
     ctx = ctx or Context()

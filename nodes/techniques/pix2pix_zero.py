@@ -151,7 +151,7 @@ def pix2pix_zero(
         amount: how strongly attention is held to where it was; 0 only moves the prompt. For models that predict v,
             0.01 or less.
     """
-    from weft.nodes.models.text import encode
+    from weft.nodes.prompts.encode import encode
 
     ctx = ctx or Context()
     for side, sentences in (("source", source), ("target", target)):

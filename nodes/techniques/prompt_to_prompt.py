@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from weft.engine import NodeView, Problem, Range, node, value
 from weft.nodes.checks import SOURCE
+from weft.nodes.prompts.words import WORD, token_spans
 from weft.nodes.technique import AttentionRule, Branch, Predictions, Site
 from weft.nodes.values import Conditioning, Guidance
-from weft.nodes.words import WORD, base_views, check_words, prompt_texts, token_spans
+from weft.nodes.words import base_views, check_words, prompt_texts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,7 +109,7 @@ class PromptToPrompt(Guidance):
         """Raises ValueError for words that are not there, or prompts that cannot be matched."""
         import torch
 
-        from weft.nodes.sampling.alignment import refined, replaced
+        from weft.nodes.prompts.alignment import refined, replaced
         from weft.nodes.sampling.companion import Companion, base_branches
 
         target = next(branch for branch in base_branches(step) if branch.role == "cond").conditioning

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.nodes.sampling.oracle import difference, seeded, set_scheduler
-from weft.nodes.models.text import encode
+from weft.nodes.prompts.encode import encode
 from weft.nodes.sampling.loop import Denoised, denoise_loop
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.rows import Rows

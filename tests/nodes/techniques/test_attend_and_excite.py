@@ -30,12 +30,12 @@ from weft.nodes import (
 )
 from weft.nodes.nets.files import describe_controlnet
 from weft.nodes.nets.live import hold
+from weft.nodes.prompts.words import token_spans
 from weft.nodes.sampling.rows import Rows
 from weft.nodes.sampling.run import Step
 from weft.nodes.technique import Residuals
 from weft.nodes.techniques.attend_and_excite import subject_losses
 from weft.nodes.values import Conditioning, Control, Image, Model
-from weft.nodes.words import token_spans
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]

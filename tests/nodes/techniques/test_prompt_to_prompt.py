@@ -17,7 +17,7 @@ from tests.nodes.techniques.measure import counted, relative
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import attend_and_excite, cfg, denoise, encode_prompt, load_model, prompt_to_prompt
-from weft.nodes.sampling.alignment import refined, replaced
+from weft.nodes.prompts.alignment import refined, replaced
 from weft.nodes.sampling.noise import generators
 from weft.nodes.sampling.schedule import build_scheduler
 from weft.nodes.values import Conditioning, Model
