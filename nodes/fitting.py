@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weft.engine import NodeView, Problem
 from weft.nodes.checks import techniques_wired
 from weft.nodes.known import described_model, is_ours, sizes_at, sizes_of
+from weft.nodes.models.description import channel_message
 
 if TYPE_CHECKING:
     from weft.nodes.models.description import Description
@@ -40,18 +41,6 @@ def check_fit(view: NodeView) -> Iterable[Problem]:
             yield from _net(technique, run, fits)
     yield from _channels(run)
     yield from _pictures(run)
-
-
-def channel_message(wanted: int, given: int) -> str:
-    """Why a denoiser's input does not fit, and what to wire."""
-    hints = {
-        9: "an inpainting model: link `mask` and `masked` (from `encode_masked_image`)",
-        8: "an image-editing model: use `instruct_pix2pix` with an image",
-        5: "a depth model: use `depth_control`",
-        4: "a plain model, and something adds channels that it was not trained for",
-    }
-    hint = hints.get(wanted, "techniques that give its other channels are missing")
-    return f"the denoiser takes {wanted} channels and is given {given}: it is {hint}"
 
 
 class _Wired:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from weft.nodes.models.parts import Parts
-    from weft.nodes.sampling.resume import Resume
-    from weft.nodes.sampling.run import Step
+    from weft.nodes.sampling.run import Resume, Step
     from weft.nodes.technique import Technique
 
 SchedulerName = Literal[
@@ -240,7 +239,7 @@ def size_conditioning(model: Model, rows: int, columns: int) -> Tensor | None:
 
 def resuming(model: Model, ctx: Context) -> Resume | None:
     """How a run of this model goes on from earlier ones; None where nothing is kept between runs."""
-    from weft.nodes.sampling.resume import Resume
+    from weft.nodes.sampling.run import Resume
 
     if ctx.trails is None:
         return None

@@ -13,11 +13,10 @@ from torch import Tensor
 from weft.nodes.basic.denoise import size_conditioning
 from weft.nodes.models.parts import place_of
 from weft.nodes.prompts.encode import unconditional
-from weft.nodes.sampling.activity import activity, expand, overrides
 from weft.nodes.sampling.attention import processors_in
+from weft.nodes.sampling.forward import Forward
 from weft.nodes.sampling.noise import draw, generators
-from weft.nodes.sampling.rows import Forward
-from weft.nodes.sampling.run import Run, Step
+from weft.nodes.sampling.run import Run, Step, activity, expand, overrides
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.technique import Branch, Technique
 from weft.nodes.values import Conditioning, Model

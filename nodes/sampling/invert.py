@@ -98,7 +98,7 @@ class Regularize(Guidance):
 
     def snapshot(self, run: Run) -> list[Tensor] | None:
         """The generators' states."""
-        sources: list[torch.Generator] | None = run.kept(self)
+        sources: list[torch.Generator] | None = run.state_of(self)
         return None if sources is None else [source.get_state() for source in sources]
 
     def restore(self, step: Step, snapshot: list[Tensor]) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.technique.layout import Rows
     from weft.nodes.values.pictures import Latents
 
 
@@ -128,6 +128,15 @@ class Technique:
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """The prediction (B, C, H, W) with this technique's term. The base is given its own `cond` to start from."""
+        return prediction
+
+    @staticmethod
+    def combine_together(techniques: Sequence[Any], step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
+        """The prediction with the common term of all active techniques of one class, where that is no sum of terms.
+
+        A class that overrides this is asked once, in the place of the first, in place of `combine` of each.
+        techniques: they, in their order.
+        """
         return prediction
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:

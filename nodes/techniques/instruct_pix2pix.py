@@ -42,20 +42,20 @@ class InstructPix2Pix(Guidance):
 
     def setup(self, run: Run) -> None:
         """An image that does not fit is found before the first step."""
-        run.derived(self, lambda: _Kept(self, run))
+        run.derived(self, lambda: _Prepared(self, run))
 
     def branches(self, step: Step) -> Iterable[Branch]:
         """Text, image and unconditional rows; of the latter two those that are used."""
-        kept = step.run.derived(self, lambda: _Kept(self, step.run))
+        prepared = step.run.derived(self, lambda: _Prepared(self, step.run))
         if self._guides() and self.inside(step.index, step.calls):
-            return (kept.text, *kept.others(step.run))
-        return (kept.text, kept.others(step.run)[1]) if "uncond" in step.wanted else (kept.text,)
+            return (prepared.text, *prepared.others(step.run))
+        return (prepared.text, prepared.others(step.run)[1]) if "uncond" in step.wanted else (prepared.text,)
 
     def channels(self, step: Step, branch: Branch) -> Tensor | None:
         """The image's latents; nothing, which is zeros, for unconditional rows."""
         if branch.role == "uncond":
             return None
-        return step.run.derived(self, lambda: _Kept(self, step.run)).image
+        return step.run.derived(self, lambda: _Prepared(self, step.run)).image
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Both guidance terms."""
@@ -68,7 +68,7 @@ class InstructPix2Pix(Guidance):
         return self.scale > 1 and self.image_scale >= 1
 
 
-class _Kept:
+class _Prepared:
     """What a run keeps: the branches, and the image (1 or B, C, H, W)."""
 
     def __init__(self, technique: InstructPix2Pix, run: Run) -> None:

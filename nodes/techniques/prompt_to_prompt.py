@@ -55,8 +55,8 @@ class PromptToPrompt(Guidance):
 
     def snapshot(self, run: Run) -> Any:
         """The source's trajectory so far."""
-        made: _State | None = run.kept(self)
-        return None if made is None else made.companion.snapshot()
+        state: _State | None = run.state_of(self)
+        return None if state is None else state.companion.snapshot()
 
     def restore(self, step: Step, snapshot: Any) -> None:
         """The source's trajectory so far."""
@@ -110,9 +110,9 @@ class PromptToPrompt(Guidance):
         import torch
 
         from weft.nodes.prompts.alignment import refined, replaced
-        from weft.nodes.sampling.companion import Companion, base_branches
+        from weft.nodes.sampling.companion import Companion
 
-        target = next(branch for branch in base_branches(step) if branch.role == "cond").conditioning
+        target = next(branch for branch in step.base_branches() if branch.role == "cond").conditioning
         if target.text.shape[1:] != self.source.text.shape[1:]:
             raise ValueError("prompt_to_prompt: source and prompt were encoded with different lengths or models")
         if not (target.tokens and self.source.tokens):
@@ -139,12 +139,12 @@ class _State:
     index: int = -1
 
     def carry(self, site: Site, probabilities: Tensor) -> Tensor:
-        """The source's rows as they are, then the prompt's made from them; (2 n, heads, queries, keys)."""
+        """The source's rows as they are, then the prompt's from them; (2 n, heads, queries, keys)."""
         import torch
 
         source, target = probabilities.chunk(2)
-        made = source @ self.matrix.to(source.dtype) + target * self.own.to(source.dtype)
-        return torch.cat([source, made])
+        carried = source @ self.matrix.to(source.dtype) + target * self.own.to(source.dtype)
+        return torch.cat([source, carried])
 
 
 def _cross(site: Site) -> bool:

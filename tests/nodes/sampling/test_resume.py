@@ -325,7 +325,7 @@ class RemembersWell(Remembers):
     """The same, which does."""
 
     def snapshot(self, run: Run) -> list[int]:
-        return list(run.kept(self))
+        return list(run.state_of(self))
 
     def restore(self, step: Step, snapshot: list[int]) -> None:
         step.run.state(self, list[int]).extend(snapshot)
@@ -456,7 +456,7 @@ def every_technique() -> Iterator[type[Technique]]:
             yield child
             yield from below(child)
 
-    return (cls for cls in below(Technique) if cls.__module__.startswith("nodes."))
+    return (cls for cls in below(Technique) if cls.__module__.startswith("weft.nodes."))
 
 
 def test_our_techniques_with_a_state_can_be_gone_on_from() -> None:

@@ -275,7 +275,7 @@ def test_split_forwards_and_other_families(model: Models, monkeypatch: pytest.Mo
     made = model(NAME)
     prompts = ("a red circle", "a large red circle")
     whole = ours(made, prompts, batch=3)
-    monkeypatch.setattr("weft.nodes.sampling.rows.BUDGET", 1)
+    monkeypatch.setattr("weft.nodes.sampling.forward.BUDGET", 1)
     parts = made.parts()
     with counted(parts.unet) as rows:
         split = ours(made, prompts, batch=3)
