@@ -80,7 +80,7 @@ class Forward:
             chosen = range(self.run.batch) if images is None else images
             views: Sequence[View | None] = self.run.views or (None,)
             pairs = [(view, image) for view in views for image in chosen]
-            size = self.max_units or _fitting(self.run)
+            size = self.max_units or _units_that_fit(self.run)
             parts = [pairs[at : at + size] for at in range(0, len(pairs), size)]
             self._chunks[images] = [Units(part, self.run.batch) for part in parts]
         return self._chunks[images]
@@ -257,7 +257,7 @@ class Forward:
         return options
 
 
-def _fitting(run: Run) -> int:
+def _units_that_fit(run: Run) -> int:
     """How many images or views fit `BUDGET`. From sizes alone, so that equal runs are split, and round, equally."""
     height, width = (run.views[0].height, run.views[0].width) if run.views else run.shape[-2:]
     # About 24 feature maps of the first level are alive at once, and four branches are a usual number.

@@ -123,9 +123,7 @@ def instruct_pix2pix(
         scale: how strongly to follow the instruction, 5 to 10 is usual. At 1 or less there is no guidance.
         image_scale: how strongly to keep to the image, 1 to 2.5 is usual. Below 1 there is no guidance.
     """
-    import torch
-
-    from weft.nodes.basic.encode_image import encode_image
+    from weft.nodes.sampling.begin import encoded
 
     ctx = ctx or Context()
     wanted = 2 * model.latent_channels
@@ -134,8 +132,7 @@ def instruct_pix2pix(
             f"instruct_pix2pix needs a model trained for it, with {wanted} channels such as "
             f"timbrooks/instruct-pix2pix; {model.source!r} takes {model.unet_channels}"
         )
-    with torch.no_grad():
-        latents = encode_image(model, image, ctx=ctx).samples / model.scaling_factor
+    latents = encoded(model, image.pixels, None, ctx).samples / model.scaling_factor
     return InstructPix2Pix(
         prompt=prompt, image=Latents(latents), negative=negative, scale=scale, image_scale=image_scale
     )
