@@ -1,6 +1,7 @@
 """What techniques and the denoise loop agree on: the hooks of a technique, and the terms in which both speak.
 
-Nothing here imports torch, nor the loop at run time: a technique is declared without either.
+A term belongs here when techniques and loop both name it; `Run` and `Step`, which hooks are handed, stand in
+`sampling.run`. Importing this loads neither torch nor the loop: a technique is declared without either.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The values that flow between nodes: frozen, and tensors in them are never changed in place.
 
-Nothing here imports torch: a cached value passes through a process that never needs its tensors.
+What an output of a node can be belongs here. Nothing here imports torch: a cached value passes through a process that
+never needs its tensors. What lies below `values.techniques` imports the file that it needs, not all of them.
 """
 
 from __future__ import annotations
