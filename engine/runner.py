@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from weft.engine.cache import Cache
 from weft.engine.catalogue.catalogue import Catalogue, installed
-from weft.engine.checking.axes import GATHER
 from weft.engine.checking.prepare import Prepared, prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT, CancelToken, Context
@@ -37,7 +36,7 @@ from weft.engine.planning.unfold import Bounds
 from weft.engine.running.executor import Executor
 from weft.engine.running.in_process import InProcess
 from weft.engine.running.lanes import LaneSizes
-from weft.engine.running.result import Made, Result, RunFailed, made
+from weft.engine.running.result import Artifact, Result, RunFailed, artifacts
 from weft.engine.running.scheduler import Scheduler, StaleHit
 from weft.engine.values import Outputs
 from weft.graphs.builder import current_graph
@@ -47,7 +46,7 @@ from weft.graphs.problems import WorkflowError
 if TYPE_CHECKING:
     from weft.engine.isolation import Workers
 
-__all__ = ["Made", "Result", "Settings", "run"]
+__all__ = ["Artifact", "Result", "Settings", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,7 @@ class _Run:
         self._texts: dict[str, str] | None = None
         self._reused: list[int] = []
         self._steered: set[str] = set()
-        self._made: list[tuple[tuple[int, ...], Made]] = []
+        self._artifacts: list[tuple[tuple[int, ...], Artifact]] = []
         self.plan: Plan | None = None
         self.stop = CancelToken()
 
@@ -240,7 +239,7 @@ class _Run:
         self.stop = CancelToken()
         self.result.values.clear()
         self.result.outputs.clear()
-        self._made.clear()
+        self._artifacts.clear()
         scheduler = Scheduler(
             plan,
             cache=self.cache,
@@ -263,8 +262,8 @@ class _Run:
             ran |= scheduler.report.ran
             self._steered |= scheduler.report.steered
             order = {target: position for position, target in enumerate(self.targets)}
-            self._made.sort(key=lambda item: (order[item[1].node], item[0]))
-            self.result.outputs[:] = [item for _, item in self._made]
+            self._artifacts.sort(key=lambda item: (order[item[1].node], item[0]))
+            self.result.outputs[:] = [item for _, item in self._artifacts]
         return True
 
     def _find(self, key: bytes) -> Tier | None:
@@ -273,10 +272,10 @@ class _Run:
     def _on_output(self, step: Step, outputs: Outputs) -> None:
         if step.scope.root:
             self.result.values[step.shown] = (step.type, outputs)
-            if GATHER in step.id and step.tier is None:
+            if step.gathers and step.tier is None:
                 return  # its items were told one by one
-        for item in made(step.shown, step.type, outputs):
-            self._made.append((step.rank, item))
+        for item in artifacts(step.shown, step.type, outputs):
+            self._artifacts.append((step.rank, item))
             self.result.outputs.append(item)
             self.emitter.emit(OutputMade, step.shown, kind=item.kind, ref=item.ref)
 

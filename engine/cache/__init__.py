@@ -77,9 +77,9 @@ class Cache:
 
         A result that stands for files counts only while they are in place.
         """
-        held = self.memory.get(key)
-        if held is not None:
-            if files_in_place(files_in(held)):
+        outputs = self.memory.get(key)
+        if outputs is not None:
+            if files_in_place(files_in(outputs)):
                 return "memory"
             self.memory.drop(key)
             return None

@@ -67,7 +67,7 @@ class MemoryTier:
             while self._entries and (self.ram_used > self.ram_bytes or self.device_used > self.device_bytes):
                 self._remove(next(iter(self._entries)))
 
-    def held(self) -> list[bytes]:
+    def oldest_first(self) -> list[bytes]:
         """The keys of all results, the least recently used first."""
         with self._lock:
             return list(self._entries)

@@ -104,7 +104,7 @@ class Trails:
     def _known(self, base: bytes, chain: Sequence[bytes]) -> Iterator[tuple[int, bytes, int]]:
         """(steps shared, key, length) of each trail from `base`; those in memory first, each once."""
         seen = set()
-        for key in self.memory.held():
+        for key in self.memory.oldest_first():
             if key.startswith(base[:HALF]):
                 outputs = self.memory.get(key)
                 if outputs is not None:

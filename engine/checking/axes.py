@@ -20,8 +20,23 @@ from weft.graphs.problems import Problem, near
 Axes = tuple[str, ...]
 """Axes, the outermost first."""
 
-GATHER = ">"
+_GATHER = ">"
 """Stands in the ids of the steps that gather the results of a target that runs once per item."""
+
+
+def is_gathering(id: str) -> bool:
+    """Whether an id is that of a step which gathers a target's items."""
+    return _GATHER in id
+
+
+def target_of(id: str) -> str:
+    """The target whose items a step gathers; the id itself for all other steps."""
+    return id.partition(_GATHER)[0]
+
+
+def own_name(type_name: str) -> str:
+    """The name of a node type as the document has it, also for the steps that gather its items."""
+    return type_name.lstrip(_GATHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +211,8 @@ def gathered(
     more_types: dict[str, NodeType] = {}
     source = target
     for place in range(len(maps.makes.get(target, ()))):
-        id = f"{target}{GATHER}{place}"
-        more[id] = NodeSpec(type=f"{GATHER}{types[target].name}", inputs={"item": Link(source)})
+        id = f"{target}{_GATHER}{place}"
+        more[id] = NodeSpec(type=f"{_GATHER}{types[target].name}", inputs={"item": Link(source)})
         more_types[id] = _gather_type(types[target])
         source = id
     return more, more_types
@@ -211,7 +226,7 @@ def _gather_type(node_type: NodeType) -> NodeType:
         return item
 
     made = NodeType(
-        gather, f"{GATHER}{node_type.name}", node_type.version, "", cache="pure", fingerprint=None, resource="cpu",
+        gather, f"{_GATHER}{node_type.name}", node_type.version, "", cache="pure", fingerprint=None, resource="cpu",
         output=False, side_files=False, tags=(), check=None, migrations={}, flow="collect",
     )  # fmt: skip
     made.__dict__["outputs"] = node_type.outputs

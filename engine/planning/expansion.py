@@ -136,7 +136,7 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-class Given(NodeType):
+class Constant(NodeType):
     """The declaration of what stands for a value that is there: no inputs, and one output by whatever name."""
 
     stands = True
@@ -159,8 +159,8 @@ class _First(dict[str | None, int]):
         return 0
 
 
-def given_type(value: Any, output: str = "value") -> NodeType:
+def constant_type(value: Any, output: str = "value") -> NodeType:
     """The declaration of what stands for `value`."""
     kind = type(value)
     # Of a value in another process only that process knows the class.
-    return Given(Any if getattr(kind, "stands_for_another", False) else kind, output)
+    return Constant(Any if getattr(kind, "stands_for_another", False) else kind, output)

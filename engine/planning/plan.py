@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.engine.catalogue.catalogue import Catalogue
-from weft.engine.checking.axes import GATHER, find_axes, gathered, has_maps
+from weft.engine.checking.axes import find_axes, gathered, has_maps, is_gathering, target_of
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
 from weft.engine.planning.fingerprint import fingerprint
@@ -109,7 +109,7 @@ class Plan:
             try:
                 step = self._step(scope, id, ranks[place], (*after, place))
             except Exception as error:
-                shown = scope.visible or id.partition(GATHER)[0]
+                shown = scope.visible or target_of(id)
                 raise NodeError.of(shown, scope.specs[id].type, error) from error
             made.append(step)
             if step.lazy:
@@ -167,10 +167,10 @@ class Plan:
                 tuple(source for source in sources if (source in eager) is wanted) for wanted in (True, False)
             )
         number = len(steps)
-        shown = scope.visible or (id if region is None else id.partition(GATHER)[0])
+        shown = scope.visible or (id if region is None else target_of(id))
         step = Step(
             number, id, shown, node_type, inputs, key, keeps, sources, scope, rank, order, lazy,
-            keeps and not node_type.flow, None, "unneeded", region, repeated,
+            keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated,
         )  # fmt: skip
         if not repeated:
             same = self.first.setdefault(key, number)
@@ -239,7 +239,7 @@ def make_plan(
         last = map_scope(plan, scope, order, targets)
         for target in targets:
             place = len(order) - 1 - order[::-1].index(target)
-            more = [id for id in scope.types if id.partition(GATHER)[0] == target]
+            more = [id for id in scope.types if target_of(id) == target]
             order[place + 1 : place + 1] = more
             ranks[place + 1 : place + 1] = [ranks[place]] * len(more)
     plan.add(scope, order, ranks)

@@ -8,7 +8,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from weft.engine.checking.axes import GATHER
+from weft.engine.checking.axes import is_gathering
 from weft.engine.planning.plan import Plan
 from weft.graphs.document import Link, Workflow
 
@@ -18,7 +18,7 @@ PACKAGES = ("weft", "torch", "diffusers", "transformers", "safetensors", "numpy"
 def provenance(workflow: Workflow, plan: Plan) -> dict[str, str]:
     """`weft_workflow`: the document with all values. `weft_run`: versions, keys of results, and seeds."""
     # The document's nodes, not what became of them: that may depend on what is cached.
-    steps = [plan.steps[number] for id, number in plan.numbers.items() if GATHER not in id]
+    steps = [plan.steps[number] for id, number in plan.numbers.items() if not is_gathering(id)]
     run = {
         "versions": dict(versions()),
         # A step that runs every time has a key of chance: in the text, it would make each saved file another.

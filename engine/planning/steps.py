@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from weft.engine.checking.axes import Maps, Region
@@ -13,8 +14,25 @@ from weft.graphs.document import NodeSpec
 if TYPE_CHECKING:
     from weft.engine.events import Tier
 
-IDLE, WAITING, READY, RUNNING, UNFOLDED, DONE, DROPPED = range(7)
-"""What became of a step: nobody asked for it; it lacks inputs; ...; its result is held; nobody needs that any more."""
+
+class State(IntEnum):
+    """What became of a step."""
+
+    IDLE = 0
+    """Nobody asked for it."""
+    WAITING = 1
+    """It lacks results of others."""
+    READY = 2
+    RUNNING = 3
+    UNFOLDED = 4
+    """Other steps stand in its place."""
+    DONE = 5
+    """Its result is there."""
+    DROPPED = 6
+    """Nobody needs its result any more."""
+
+
+IDLE, WAITING, READY, RUNNING, UNFOLDED, DONE, DROPPED = State
 
 Rank = tuple[int, ...]
 
@@ -90,6 +108,7 @@ class Step:
         same: number of an earlier step with the same key, which computes for both.
         tier: where the result is, when it need not be computed; "unneeded" until somebody asks for it.
         region: what a `collect` repeats.
+        gathers: it gathers the items of a target, which no node of the document does.
         repeated: it stands for a node that runs per item, elsewhere; never runs itself.
         users: how many steps that run, and targets, may take its result.
         waiting: how many results it still lacks.
@@ -112,9 +131,10 @@ class Step:
     same: int | None = None
     tier: Tier | None = "unneeded"
     region: Region | None = None
+    gathers: bool = False
     repeated: bool = False
     users: int = 0
-    state: int = IDLE
+    state: State = IDLE
     waiting: int = 0
     pinned: bool = False
     seconds: float = 0.0

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from weft.engine.checking.axes import GATHER, has_maps
+from weft.engine.checking.axes import has_maps, is_gathering
 from weft.engine.checking.prepare import prepare
 from weft.engine.declaring.ports import MISSING
-from weft.engine.planning.expansion import Expansion, given_key, given_type
+from weft.engine.planning.expansion import Expansion, constant_type, given_key
 from weft.engine.planning.plan import Plan, map_scope, reachable
 from weft.engine.planning.steps import Scope, Step
 from weft.engine.values import Outputs
@@ -78,7 +78,7 @@ def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: 
         part.depth, part.of = scope.depth, scope.of or step.shown
         for source, items in zip(sources, lists, strict=True):
             key, output = _item_key(plan, source, index, items[index])
-            give(plan.give(part, source.id, given_type(items[index], output), key, source.keeps), items[index])
+            give(plan.give(part, source.id, constant_type(items[index], output), key, source.keeps), items[index])
         rank = (*step.rank, index)
         steps = plan.add(part, region.members, [rank] * len(region.members), step.order)
         part.total = len(steps)
@@ -92,7 +92,7 @@ def _gathered(plan: Plan, step: Step) -> tuple[Link, ...]:
     """The links whose values a region gathers: one, or every output of a target."""
     link = step.inputs["item"]
     assert isinstance(link, Link)
-    if GATHER not in step.id:
+    if not step.gathers:
         return (link,)
     return tuple(Link(link.node, output) for output in step.type.outputs) or (link,)
 
@@ -123,7 +123,7 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     if depth > bounds.depth:
         raise TooMany(f"graphs that return graphs are {depth} deep; at most {bounds.depth} are allowed")
     _bound(plan, len(graph.nodes), bounds)
-    types = {id: given_type(value) for id, value in graph.values.items()}
+    types = {id: constant_type(value) for id, value in graph.values.items()}
     specs = graph.nodes | {id: NodeSpec(type=node_type.name) for id, node_type in types.items()}
     results = graph.results or _last(graph)
     count = len(step.type.outputs)
@@ -153,10 +153,10 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     last = {id: id for id in ends}
     for number, (id, value) in enumerate(graph.values.items()):
         key, output, keeps = _given_key(plan, step, graph, id, value, number)
-        give(plan.give(scope, id, given_type(value, output), key, keeps), value)
+        give(plan.give(scope, id, constant_type(value, output), key, keeps), value)
     if has_maps(plan.type_of(scope, id) for id in order):
         last = map_scope(plan, scope, [*graph.values, *order], list(dict.fromkeys(ends)))
-        order += [id for id in scope.specs if GATHER in id]
+        order += [id for id in scope.specs if is_gathering(id)]
     steps = plan.add(scope, order, [step.rank] * len(order), step.order[:-1] if tail else step.order)
     scope.total = len(steps)
     _no_circle(plan, step, steps)

@@ -8,7 +8,7 @@ import threading
 from weft.engine.errors import Cancelled
 from weft.engine.running.calls import Demand
 from weft.engine.running.executor import Done
-from weft.engine.running.held import Held
+from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import Lane, Lanes
 from weft.engine.running.waiting import Waiting
 
@@ -23,13 +23,13 @@ class Demands:
     def __init__(
         self,
         waiting: Waiting,
-        held: Held,
+        intermediates: Intermediates,
         lanes: Lanes,
         flying: dict[int, Lane | None],
         mail: queue.SimpleQueue[Done | Demand | None],
     ) -> None:
         self._waiting = waiting
-        self._held = held
+        self._intermediates = intermediates
         self._lanes = lanes
         self._flying = flying
         self._mail = mail
@@ -44,7 +44,7 @@ class Demands:
 
     def take(self, demand: Demand) -> None:
         """Have it computed. The node's lane is free for others meanwhile."""
-        if not self._waiting.follow(demand, self._held.originals(demand.sources)):
+        if not self._waiting.follow(demand, self._intermediates.originals(demand.sources)):
             demand.reply(None)
             return
         lane = demand.lane = self._flying[demand.number]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weft.engine.checking.axes import GATHER
+from weft.engine.checking.axes import own_name, target_of
 from weft.engine.errors import NodeError
 from weft.engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
 from weft.engine.planning.plan import Plan
@@ -56,7 +56,7 @@ class Reporter:
         for step in plan.steps:
             if step.region is not None:
                 for id in step.region.members:
-                    self._tallies.setdefault(id.partition(GATHER)[0], Tally()).regions += 1
+                    self._tallies.setdefault(target_of(id), Tally()).regions += 1
 
     def planned(self) -> None:
         """Which nodes are cached, as far as that is settled before anything runs."""
@@ -70,7 +70,7 @@ class Reporter:
 
     def _idle(self) -> None:
         for step in self.plan.steps[:]:
-            if not step.scope.root or step.same is not None or GATHER in step.id:
+            if not step.scope.root or step.same is not None or step.gathers:
                 continue
             if self._tallies[step.id].regions if step.repeated else step.state == IDLE:
                 self.emitter.emit(NodeCached, step.shown, tier="unneeded")
@@ -78,12 +78,12 @@ class Reporter:
     def unfolded(self, steps: list[Step]) -> None:
         """Steps were added for one item."""
         for step in steps:
-            if not step.repeated and GATHER not in step.id and not self._elsewhere(step):
+            if not step.repeated and not step.gathers and not self._elsewhere(step):
                 self._tallies.setdefault(step.shown, Tally()).total += 1
 
     def started(self, step: Step) -> None:
         """A call of a node begins."""
-        if not self._on or GATHER in step.id:
+        if not self._on or step.gathers:
             return
         if step.scope.root:
             self.emitter.emit(NodeStarted, step.shown)
@@ -99,7 +99,7 @@ class Reporter:
             self.steered.add(step.shown)
         elif step.scope.visible is None:
             self.ran.add(step.shown)
-        if GATHER in step.id:
+        if step.gathers:
             return
         if step.scope.visible is None and not step.scope.root:
             tally = self._tallies.setdefault(step.shown, Tally())
@@ -110,7 +110,7 @@ class Reporter:
 
     def cached(self, step: Step, tier: Tier) -> None:
         """A step's result comes from the cache."""
-        if self._on and step.scope.root and GATHER not in step.id:
+        if self._on and step.scope.root and not step.gathers:
             self.emitter.emit(NodeCached, step.shown, tier=tier)
 
     def delivered(self, step: Step) -> None:
@@ -122,7 +122,7 @@ class Reporter:
             if step.region is not None:
                 self._region_ended(step)
         elif scope.visible is None:
-            if GATHER not in step.id:
+            if not step.gathers:
                 self.counted(step)
         else:
             scope.done += 1
@@ -150,7 +150,7 @@ class Reporter:
     def _region_ended(self, step: Step) -> None:
         assert step.region is not None
         for id in step.region.members:
-            shown = id.partition(GATHER)[0]
+            shown = target_of(id)
             tally = self._tallies[shown]
             tally.regions -= 1
             if self._on and not tally.regions and shown == id:
@@ -161,7 +161,7 @@ class Reporter:
 
     def failed(self, step: Step, cause: BaseException) -> NodeError:
         """The error that a run ends with, named after the node of the document."""
-        error = NodeError.of(step.shown, step.type.name.lstrip(GATHER), cause)
+        error = NodeError.of(step.shown, own_name(step.type.name), cause)
         if where := place_of(step):
             inner = error
             error = NodeError(inner.node, inner.type, inner.exception, f"{where}: {inner.message}", inner.traceback)

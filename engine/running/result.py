@@ -14,7 +14,7 @@ from weft.graphs.problems import near
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Artifact:
     """One thing that a target made.
 
     Attributes:
@@ -37,7 +37,7 @@ class Made:
         return self.path if self.path is not None else f"{self.node}.{self.output}"
 
 
-def made(node: str, node_type: NodeType, outputs: Outputs) -> Iterator[Made]:
+def artifacts(node: str, node_type: NodeType, outputs: Outputs) -> Iterator[Artifact]:
     """The things in a target's result, one for each file."""
     for name, value in zip(node_type.outputs, outputs, strict=True):
         found = False
@@ -45,10 +45,10 @@ def made(node: str, node_type: NodeType, outputs: Outputs) -> Iterator[Made]:
             if isinstance(part, Files):
                 found = True
                 for path in part.paths:
-                    yield Made(node, kind_of_file(path), path, None, name)
+                    yield Artifact(node, kind_of_file(path), path, None, name)
         if not found:
             plain = value if isinstance(value, (str, int, float, bool)) else None
-            yield Made(node, type(value).__name__.lower(), None, plain, name)
+            yield Artifact(node, type(value).__name__.lower(), None, plain, name)
 
 
 def kind_of_file(path: str) -> str:
@@ -72,7 +72,7 @@ class Result:
     """
 
     job: str
-    outputs: list[Made] = field(default_factory=list)
+    outputs: list[Artifact] = field(default_factory=list)
     ran: int = 0
     cached: int = 0
     reused: int = 0

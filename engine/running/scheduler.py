@@ -19,11 +19,11 @@ from weft.engine.planning.expansion import Expansion
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
 from weft.engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
-from weft.engine.running.audience import Audience
 from weft.engine.running.calls import Demand, Inputs, as_outputs
+from weft.engine.running.deliveries import Deliveries
 from weft.engine.running.demands import Demands
 from weft.engine.running.executor import Done, Executor, Task, call
-from weft.engine.running.held import Held
+from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
 from weft.engine.running.reporter import Reporter
 from weft.engine.running.waiting import Waiting
@@ -72,19 +72,19 @@ class Scheduler:
         self.bounds = bounds
         self.report = Reporter(emitter, plan)
         self.lanes = Lanes(sizes)
-        self.held = Held(plan)
+        self.intermediates = Intermediates(plan)
         self.mail: queue.SimpleQueue[Done | Demand | None] = queue.SimpleQueue()
         self.flying: dict[int, Lane | None] = {}
         """The lane of each call in flight; None while it waits for a lazy input."""
-        self.waiting = Waiting(plan, self.held, self.lanes, self.report, find)
-        self.demands = Demands(self.waiting, self.held, self.lanes, self.flying, self.mail)
-        self._inputs = Inputs(plan, self.held.results, self.demands.ask)
+        self.waiting = Waiting(plan, self.intermediates, self.lanes, self.report, find)
+        self.demands = Demands(self.waiting, self.intermediates, self.lanes, self.flying, self.mail)
+        self._inputs = Inputs(plan, self.intermediates.results, self.demands.ask)
         self._unfolded: dict[int, Unfolded] = {}
         self._ends: dict[int, list[Scope]] = {}
         """The scopes of single items, by the steps that they are for: then what they were given is let go."""
         self._asked: set[int] = set()  # steps whose `needs` was called
         self._pace = Pace()
-        self._audience = Audience(plan, self.held, self.report, on_output)
+        self._deliveries = Deliveries(plan, self.intermediates, self.report, on_output)
         plan.on_move = self._moved
 
     def run(self) -> None:
@@ -143,10 +143,10 @@ class Scheduler:
         elif step.state == UNFOLDED:
             unfolded = self._unfolded.pop(step.number)
             outputs = gather(step, unfolded, self._inputs.value)
-            for source in self.held.originals(tuple(unfolded.roots)):
-                self.held.release(source)
+            for source in self.intermediates.originals(tuple(unfolded.roots)):
+                self.intermediates.release(source)
             for scope, _ in unfolded.parts:
-                self.held.close(scope)
+                self.intermediates.close(scope)
             self._complete(step, outputs)
         elif step.region is not None:
             self._unfold(step, None)
@@ -163,7 +163,7 @@ class Scheduler:
         except Exception as error:
             self._fail(step, error)
         step.state = WAITING
-        if not self.waiting.follow(step, self.held.originals(numbers)):
+        if not self.waiting.follow(step, self.intermediates.originals(numbers)):
             return False
         self.waiting.need(numbers)
         return True
@@ -254,30 +254,30 @@ class Scheduler:
         plan = self.plan
         try:
             if graph is not None:
-                unfolded = unfold_graph(plan, step, graph, self.held.give, self.bounds)
+                unfolded = unfold_graph(plan, step, graph, self.intermediates.give, self.bounds)
             else:
-                lists = [self.held.results[plan.original(source).number][0] for source in step.sources]
+                lists = [self.intermediates.results[plan.original(source).number][0] for source in step.sources]
                 self.report.started(step)
-                unfolded = unfold_region(plan, step, lists, self.held.give, self.bounds)
+                unfolded = unfold_region(plan, step, lists, self.intermediates.give, self.bounds)
         except Exception as error:
             self._fail(step, error)
         step.waiting = 0
         self._unfolded[step.number] = unfolded
-        roots = self.held.originals(tuple(unfolded.roots))
+        roots = self.intermediates.originals(tuple(unfolded.roots))
         for source in roots:
             source.users += 1
         waits = self.waiting.follow(step, roots)
         for (scope, _), steps in zip(unfolded.parts, unfolded.steps, strict=True):
             if scope.visible is None:
-                self._audience.watch(steps)
+                self._deliveries.watch(steps)
         if step.region is not None:
             for scope, links in unfolded.parts:
-                ends = self.held.originals([scope.number(link.node) for link in links])
+                ends = self.intermediates.originals([scope.number(link.node) for link in links])
                 scope.pending = len(ends)
                 for end in ends:
                     self._ends.setdefault(end.number, []).append(scope)
         self.waiting.need([source.number for source in roots])
-        self.held.release_all(step)
+        self.intermediates.release_all(step)
         step.state = UNFOLDED
         if not waits:
             self.waiting.push(step)
@@ -287,24 +287,24 @@ class Scheduler:
             self.cache.put(step.key, outputs, {"type": step.type.name, "seconds": step.seconds})
         self.report.finished(step, step.seconds)
         if step.state != UNFOLDED:  # else it let go when it unfolded
-            self.held.release_all(step)
+            self.intermediates.release_all(step)
         self._deliver(step, outputs)
 
     def _deliver(self, step: Step, outputs: Outputs) -> None:
-        self.held.put(step, outputs)
+        self.intermediates.put(step, outputs)
         self.report.delivered(step)
-        self._audience.tell(step, outputs)
+        self._deliveries.tell(step, outputs)
         for scope in self._ends.pop(step.number, ()):
             scope.pending -= 1
             if not scope.pending:
-                self.held.close(scope)
+                self.intermediates.close(scope)
         for demand in self.waiting.done(step):
             self.demands.met(demand)
 
     def _moved(self, gone: int, instead: int) -> None:
         """One step computes for those that waited for another."""
         self.waiting.moved(gone, instead)
-        tables: tuple[dict[int, list[Any]], ...] = (self._ends, self._audience.waiting)
+        tables: tuple[dict[int, list[Any]], ...] = (self._ends, self._deliveries.waiting)
         for table in tables:
             if gone in table:
                 table.setdefault(instead, []).extend(table.pop(gone))
@@ -338,4 +338,4 @@ class Scheduler:
                     with contextlib.suppress(TypeError):
                         self.cache.put(step.key, as_outputs(step.type, mail.value), {"type": step.type.name})
             del mail
-        self.held.results.clear()
+        self.intermediates.results.clear()

@@ -12,7 +12,7 @@ from weft.engine.events import Tier
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, READY, UNFOLDED, WAITING, Step
 from weft.engine.running.calls import Demand
-from weft.engine.running.held import Held
+from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import Lanes
 from weft.engine.running.reporter import Reporter
 
@@ -28,10 +28,15 @@ class Waiting:
     """
 
     def __init__(
-        self, plan: Plan, held: Held, lanes: Lanes, report: Reporter, find: Callable[[bytes], Tier | None]
+        self,
+        plan: Plan,
+        intermediates: Intermediates,
+        lanes: Lanes,
+        report: Reporter,
+        find: Callable[[bytes], Tier | None],
     ) -> None:
         self._plan = plan
-        self._held = held
+        self._intermediates = intermediates
         self._lanes = lanes
         self._report = report
         self._find = find
@@ -61,11 +66,11 @@ class Waiting:
                 continue
             step.state = WAITING
             step.waiting = 0
-            sources = self._held.originals(step.sources)
+            sources = self._intermediates.originals(step.sources)
             for source in sources:
                 source.users += 1
             if step.lazy:
-                self._held.hold_lazily(step)
+                self._intermediates.hold_lazily(step)
             if self.follow(step, sources):
                 stack += [source for source in sources if source.state != DONE]
             else:
@@ -82,7 +87,7 @@ class Waiting:
             for number in step.sources:
                 source = self._plan.original(number)
                 if source.users == 1:
-                    freed += self._held.sizes.get(source.number, 1)
+                    freed += self._intermediates.sizes.get(source.number, 1)
         lanes.push(lanes.of(step.type) if computes else lanes.free, (step.rank, -freed, step.order, step.number))
 
     def done(self, step: Step) -> list[Demand]:

@@ -395,7 +395,7 @@ def test_a_sound_entry_with_something_else_in_it_is_not_used(
     concept = sega(prompts("green"), warmup=0)
     first = [base(prompts), concept]
     go(tiny, trails, *first, scheduler="dpmpp_2m")
-    (key,) = trails.memory.held()
+    (key,) = trails.memory.oldest_first()
     _, value = trails.memory.get(key) or ((), {})
     if part == "path":
         value["path"][3] = torch.zeros(1, 4, 9, 9)
@@ -447,7 +447,7 @@ def test_no_room_and_no_trails_change_nothing(tiny: Model, prompts: Prompts) -> 
     outcomes = [go(tiny, where, base(prompts)) for where in (None, nothing, nothing)]
     assert [outcome.calls for outcome in outcomes] == [STEPS] * 3
     assert outcomes[0].equals(outcomes[2])
-    assert not nothing.memory.held()
+    assert not nothing.memory.oldest_first()
 
 
 def every_technique() -> Iterator[type[Technique]]:

@@ -10,7 +10,7 @@ from weft.engine.planning.steps import DONE, DROPPED, Scope, Step
 from weft.engine.values import Outputs, nbytes
 
 
-class Held:
+class Intermediates:
     """Results that somebody still needs.
 
     Attributes:

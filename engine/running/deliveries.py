@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from weft.engine.checking.axes import GATHER
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, Step
-from weft.engine.running.held import Held
+from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.reporter import Reporter
 from weft.engine.values import Outputs
 
 
-class Audience:
+class Deliveries:
     """Hands out results as they come.
 
     Args:
         on_output: takes each target and its result, and each item of a target that runs per item.
     """
 
-    def __init__(self, plan: Plan, held: Held, report: Reporter, on_output: Callable[[Step, Outputs], None]) -> None:
+    def __init__(
+        self, plan: Plan, intermediates: Intermediates, report: Reporter, on_output: Callable[[Step, Outputs], None]
+    ) -> None:
         self._plan = plan
-        self._held = held
+        self._intermediates = intermediates
         self._report = report
         self._on_output = on_output
         targets = [plan.steps[number] for number in plan.targets]
-        self._mapped = {step.shown for step in targets if GATHER in step.id}
+        self._mapped = {step.shown for step in targets if step.gathers}
         self.waiting: dict[int, list[Step]] = {}
         for step in targets:
             self.waiting.setdefault(plan.original(step.number).number, []).append(step)
@@ -34,11 +35,11 @@ class Audience:
         """Steps were added for one item: some are of a target, some have the result of another."""
         self._report.unfolded(steps)
         for step in steps:
-            if step.repeated or GATHER in step.id or (step.same is None and not self._is_target(step)):
+            if step.repeated or step.gathers or (step.same is None and not self._is_target(step)):
                 continue
             original = self._plan.original(step.number)
             if original.state == DONE:
-                self._tell(step, self._held.results[original.number])
+                self._tell(step, self._intermediates.results[original.number])
             else:
                 self.waiting.setdefault(original.number, []).append(step)
 
