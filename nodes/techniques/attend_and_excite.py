@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import base_views, check_words, prompt_texts
 from weft.nodes.prompts.words import token_spans
 from weft.nodes.values import Guidance
-from weft.nodes.words import base_views, check_words, prompt_texts
 
 if TYPE_CHECKING:
     from torch import Tensor

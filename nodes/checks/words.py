@@ -1,11 +1,12 @@
-"""Words of a prompt by name, in the text before a run."""
+"""Words that techniques look for in prompts, as far as the prompts are written out in the document."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from weft.engine import NodeView, Problem
-from weft.nodes.checks import BASE, WRAPS, techniques_wired
+from weft.nodes.checks.tags import BASE, PROMPT, argument, run_input, says
+from weft.nodes.checks.techniques import runs_with, techniques_wired
 from weft.nodes.prompts.words import WORD, has_words, unknown_word
 
 
@@ -26,26 +27,20 @@ def check_words(view: NodeView, input: str, subjects: Iterable[object], texts: S
 
 def base_views(view: NodeView) -> Iterator[NodeView]:
     """The base terms, such as cfg, that a guidance node stands beside wherever it is wired, itself or wrapped."""
-    pending, seen = [view], {view.id}
-    while pending:
-        for user in pending.pop().users():
-            if WRAPS in user.type.tags:
-                if user.id not in seen:
-                    seen.add(user.id)
-                    pending.append(user)
-                continue
-            for id, kind in techniques_wired(user, "guidance"):
-                base = user.other(id) if BASE in kind.tags else None
-                if base is not None:
-                    yield base
+    for run in runs_with(view):
+        for id, kind in techniques_wired(run, run_input(run.type, "guidance")):
+            base = run.other(id) if says(kind, BASE) else None
+            if base is not None:
+                yield base
 
 
 def prompt_texts(view: NodeView, input: str = "prompt") -> list[str]:
     """The texts of the prompts wired to an input, where they are written out in the document."""
-    found = []
+    texts = []
     for id, kind in view.sources(input):
-        encoder = view.other(id) if kind.name == "encode_prompt" else None
-        text = encoder.literals.get("text") if encoder is not None else None
+        source = argument(kind, PROMPT)
+        encoder = view.other(id) if source is not None else None
+        text = encoder.literals.get(source or "") if encoder is not None else None
         if isinstance(text, str):
-            found.append(text)
-    return found
+            texts.append(text)
+    return texts
