@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -149,6 +152,26 @@ def test_the_page_lists_every_tag() -> None:
     listed = set(re.findall(r"`(\w+)[`(]", "".join(rows)))
     assert len(tags) > 15
     assert tags - {"CHANNELS", "START"} <= listed  # those two are said with what goes with them
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_cells_of_the_notebook_page_print_what_it_says(typed: bool, tmp_path: Path) -> None:
+    """As a script, and without a file, as at a prompt."""
+    page = (ROOT / "docs/notebook.md").read_text("utf-8")
+    cells = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(cells) == 3
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(cells), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-" if typed else str(script)],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, input=script.read_text("utf-8"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [
+        text for line in re.findall(r"^It prints (.*)", page, re.MULTILINE) for text in re.findall(r"`(.+?)`", line)
+    ]
+    assert done.stdout.splitlines() == said
 
 
 def test_each_hook_is_where_the_page_says() -> None:
