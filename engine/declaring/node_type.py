@@ -37,7 +37,7 @@ class NodeType:
         resource: the lane it runs on.
         output: a run without targets runs this node and what it needs.
         side_files: it writes files, so the output folder enters its key.
-        tags: words that other nodes' checks look for, such as "guidance:base".
+        tags: words that other nodes' checks look for, such as "guidance:base" or, with an argument, "size:of=image".
         migrations: version n -> function from its inputs to those of version n + 1.
         flow: what it is to the engine itself: "map" and "collect" bound a part that runs per item, "pass" hands on
             one of its inputs, which is not worth a place in the cache.
@@ -87,12 +87,17 @@ class NodeType:
         self._localns = localns
 
     def __repr__(self) -> str:
-        return f"<node {self.name} v{self.version} from {self.origin}>"
+        return f"<node {self.name} v{self.version} from {self.place}>"
 
     @property
     def origin(self) -> str:
         """Where it is declared, as `module.function`."""
         return f"{self.fn.__module__}.{self.fn.__qualname__}"
+
+    @property
+    def place(self) -> str:
+        """Where it is declared, with file and line."""
+        return place(self.fn)
 
     @functools.cached_property
     def _doc(self) -> tuple[str, dict[str, str]]:
@@ -250,6 +255,13 @@ class NodeView(Protocol):
 
     def path(self, text: str) -> Path | None:
         """The file or folder that a literal names, where it is there and may be read."""
+
+
+def place(fn: Callable[..., Any]) -> str:
+    """Where a function is written: `module.function (file:line)`."""
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return f"{fn.__module__}.{fn.__qualname__}{where}"
 
 
 def without_graph(annotation: Any) -> Any:

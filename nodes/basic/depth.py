@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.checks import size_of
 from weft.nodes.values import Image
 
 RULE = "shapes"
@@ -33,7 +34,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
         yield Problem(code="bad_value", node=view.id, input="model", message=str(error), given=model, expected=expected)
 
 
-@node("depth", category="hint", resource="device", fingerprint=_fingerprint, check=_check)
+@node("depth", category="hint", resource="device", fingerprint=_fingerprint, tags=(size_of("image"),), check=_check)
 def depth(
     image: Image,
     model: Annotated[str, Widget("model")],

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.nodes.checks import size_of
 from weft.nodes.values import Image, Mask
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
         yield Problem(code="bad_value", node=view.id, input="model", message=str(error), given=model, expected=expected)
 
 
-@node("pose", category="hint", resource="device", fingerprint=_fingerprint, check=_check)
+@node("pose", category="hint", resource="device", fingerprint=_fingerprint, tags=(size_of("image"),), check=_check)
 def pose(
     image: Image,
     model: Annotated[str, Widget("model")],

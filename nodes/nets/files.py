@@ -15,10 +15,10 @@ from weft.nodes.models import ldm
 from weft.nodes.models.bundled import checked
 from weft.nodes.models.description import Description, Weights, read_json
 from weft.nodes.models.errors import ModelError
+from weft.nodes.models.families import Family
 from weft.nodes.models.folder import PICKLE_REASON, PICKLES, weight_files
 from weft.nodes.models.headers import TensorInfo, read_header
 from weft.nodes.models.single import unet_config
-from weft.nodes.values import Family
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 PathRule = Callable[[str], Path]

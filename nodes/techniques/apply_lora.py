@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import described_model, model_of
 from weft.nodes.models.bundled import LORAS
 from weft.nodes.values import Model, Patch
 
@@ -90,7 +91,6 @@ def _config(module: Any) -> dict[str, Any]:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.known import described_model
     from weft.nodes.weights.files import file_problems
     from weft.nodes.weights.lora import EXPECTED_FILE, described_layers, match, roles
 
@@ -161,7 +161,7 @@ def _patched(
     return dataclasses.replace(model, patches=(*model.patches, patch))
 
 
-@node("apply_lora", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node("apply_lora", category="model", resource="io", fingerprint=_fingerprint, tags=(model_of("model"),), check=_check)
 def apply_lora(
     model: Model,
     path: Annotated[str, Widget("file", names=tuple(LORAS))],
@@ -203,7 +203,9 @@ def apply_lora(
     return _patched(ctx or Context(), model, [(path, 1.0)], "sum", strengths, blocks, strict)
 
 
-@node("merge_loras", category="model", resource="io", fingerprint=_fingerprints, check=_check)
+@node(
+    "merge_loras", category="model", resource="io", fingerprint=_fingerprints, tags=(model_of("model"),), check=_check
+)
 def merge_loras(
     model: Model,
     first: Annotated[str, Widget("file", names=tuple(LORAS))],

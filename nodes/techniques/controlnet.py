@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import CONTROLNETS
 from weft.nodes.nets.handles import ControlNet, other_family, source_problems, window_problems
 from weft.nodes.technique import Residuals, Technique
@@ -20,9 +21,10 @@ from weft.nodes.values import Control, Image
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
-    from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.technique.layout import Rows
 
 
 @value("control.controlnet")
@@ -136,7 +138,14 @@ def _check(view: NodeView) -> Iterator[Problem]:
     yield from source_problems(view, "source", _look, _EXPECTED)
 
 
-@node("load_controlnet", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_controlnet",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(names_net("controlnet", "source"),),
+    check=_check,
+)
 def load_controlnet(source: Annotated[str, Widget("model")], ctx: Context | None = None) -> ControlNet:
     """Find a ControlNet, check it, and hand it on. Its weights load when a denoise uses them.
 
@@ -157,7 +166,20 @@ def load_controlnet(source: Annotated[str, Widget("model")], ctx: Context | None
     return ControlNet(source, str(path), fingerprint(description), description.family)
 
 
-@node("controlnet", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.files import describe_controlnet
+    from weft.nodes.nets.fit import controlnet_misfit
+
+    net = describe_controlnet(path)
+    return controlnet_misfit(source, net.family, net.weights["controlnet"].config, model.weights["unet"].config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "controlnet", _misfit)
+
+
+@node("controlnet", category="control", tags=(same_size("hint"),), check=_check_control)
 def controlnet(
     net: ControlNet,
     hint: Image,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS
 from weft.nodes.nets.handles import ImageAdapter, source_problems, window_problems
 from weft.nodes.technique import AttentionRule, Site, Technique
@@ -20,6 +21,7 @@ from weft.nodes.values import Control, Image, Mask
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
     from weft.nodes.sampling.run import Run, Step
 
@@ -218,7 +220,14 @@ def _check(view: NodeView) -> Iterator[Problem]:
     yield from source_problems(view, "source", _look, _EXPECTED)
 
 
-@node("load_ip_adapter", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_ip_adapter",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(names_net("ip_adapter", "source"),),
+    check=_check,
+)
 def load_ip_adapter(
     source: Annotated[str, Widget("model")],
     image_encoder: Annotated[str, Widget("model")] = "",
@@ -263,7 +272,23 @@ def load_ip_adapter(
     )
 
 
-@node("ip_adapter", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.fit import image_adapter_misfit
+    from weft.nodes.nets.image_prompt import describe_image_adapter
+
+    own = describe_image_adapter(path).weights["ip_adapter"].config
+    unet = model.weights["unet"]
+    # The same in diffusers' and in the original names.
+    count = sum(name.endswith(".attn2.to_k.weight") for name in unet.tensors)
+    return image_adapter_misfit(source, own["sites"], own["width"], count, unet.config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "ip_adapter", _misfit)
+
+
+@node("ip_adapter", category="control", tags=(same_size("mask", or_latents=True),), check=_check_control)
 def ip_adapter(
     net: ImageAdapter,
     image: Image,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.checks import described_model, model_of
 from weft.nodes.models.bundled import CUSTOM, WORDS
 from weft.nodes.techniques.load_textual_inversion import files_fingerprint, word_patches
 from weft.nodes.values import Model, Patch
@@ -88,7 +89,6 @@ def _fingerprint(path: str, embeddings: Sequence[str] = ()) -> str:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.known import described_model
     from weft.nodes.weights.embeddings import EXPECTED_FILE, words
     from weft.nodes.weights.files import file_problems
 
@@ -104,7 +104,14 @@ def _check(view: NodeView) -> Iterator[Problem]:
     yield from file_problems(view, "embeddings", words, EXPECTED_FILE)
 
 
-@node("load_custom_diffusion", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_custom_diffusion",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(model_of("model"),),
+    check=_check,
+)
 def load_custom_diffusion(
     model: Model,
     path: Annotated[str, Widget("file", names=tuple(CUSTOM))],

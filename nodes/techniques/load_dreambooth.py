@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, Widget, node, value
+from weft.nodes.checks import model_named, model_of
 from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -103,7 +104,13 @@ def _fingerprint(source: str) -> str:
     return f"{weights_fingerprint(locate(source))}:{machine_hint('auto')}"
 
 
-@node("load_dreambooth", category="model", resource="io", fingerprint=_fingerprint)
+@node(
+    "load_dreambooth",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(model_of("base"), model_named("source")),
+)
 def load_dreambooth(
     source: Annotated[str, Widget("model")], base: Model | None = None, ctx: Context | None = None
 ) -> Model:

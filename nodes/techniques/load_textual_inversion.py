@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.checks import model_of
 from weft.nodes.models.bundled import WORDS
 from weft.nodes.values import Model, Patch
 
@@ -146,7 +147,14 @@ def _check(view: NodeView) -> Iterator[Problem]:
         )
 
 
-@node("load_textual_inversion", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_textual_inversion",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(model_of("model"),),
+    check=_check,
+)
 def load_textual_inversion(
     model: Model,
     paths: Annotated[list[str], Widget("file", names=tuple(WORDS))],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import ADAPTERS
 from weft.nodes.nets.handles import Adapter, source_problems, window_problems
 from weft.nodes.technique import Residuals, Technique
@@ -19,9 +20,10 @@ from weft.nodes.values import Control, Image
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
-    from weft.nodes.sampling.rows import Rows, Units
     from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.technique.layout import Rows, Units
 
 
 @value("control.t2i_adapter")
@@ -126,7 +128,14 @@ def _check(view: NodeView) -> Iterator[Problem]:
     yield from source_problems(view, "source", _look, _EXPECTED)
 
 
-@node("load_t2i_adapter", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_t2i_adapter",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(names_net("t2i_adapter", "source"),),
+    check=_check,
+)
 def load_t2i_adapter(source: Annotated[str, Widget("model")], ctx: Context | None = None) -> Adapter:
     """Find a T2I-Adapter, check it, and hand it on. Its weights load when a denoise uses them.
 
@@ -149,7 +158,21 @@ def load_t2i_adapter(source: Annotated[str, Widget("model")], ctx: Context | Non
     return Adapter(source, str(path), fingerprint(description), description.family, channels)
 
 
-@node("t2i_adapter", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.files import describe_adapter
+    from weft.nodes.nets.fit import adapter_channels, adapter_misfit
+
+    net = describe_adapter(path)
+    channels = adapter_channels(net.weights["t2i_adapter"].config)
+    return adapter_misfit(source, net.family, channels, model.weights["unet"].config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "t2i_adapter", _misfit)
+
+
+@node("t2i_adapter", category="control", tags=(same_size("hint"),), check=_check_control)
 def t2i_adapter(
     net: Adapter,
     hint: Image,
