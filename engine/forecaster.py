@@ -125,6 +125,7 @@ def forecast(
     prepared = prepare(document, catalogue, targets=names, roots=roots)
     if any(problem.severity == "error" for problem in prepared.problems):
         raise WorkflowError(prepared.problems)
+    catalogue = prepared.catalogue
     plan = make_plan(
         prepared.workflow,
         catalogue,

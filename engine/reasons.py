@@ -108,7 +108,7 @@ def why(
         raise WorkflowError([Problem(code="unknown_link", message=message, given=node, suggestion=hint)])
     places = None if roots is None else [Path(root).absolute() for root in roots]
     folder = str(Path(OUT if out is None else out).absolute())
-    plan = make_plan(prepared.workflow, catalogue, [node], folder, places, definitions=document.definitions)
+    plan = make_plan(prepared.workflow, prepared.catalogue, [node], folder, places, definitions=document.definitions)
     return _Search(plan, cache).why(plan.steps[plan.numbers[node]])
 
 

@@ -92,15 +92,16 @@ class Reporter:
         if not self._on or step.gathers:
             return
         if step.scope.root:
-            self.emitter.emit(NodeStarted, step.shown, why=self._why(step))
+            self.emitter.emit(NodeStarted, step.shown, **self._why(step))
         elif step.scope.visible is None:
             tally = self._tallies.setdefault(step.shown, Tally())
             if not tally.started:
                 tally.started = True
-                self.emitter.emit(NodeStarted, step.shown, why=self._why(step))
+                self.emitter.emit(NodeStarted, step.shown, **self._why(step))
 
-    def _why(self, step: Step) -> list[dict[str, str]] | None:
-        return self._reasons.of(step) if self._reasons is not None and step.stored else None
+    def _why(self, step: Step) -> dict[str, list[dict[str, str]]]:
+        why = self._reasons.of(step) if self._reasons is not None and step.stored else None
+        return {} if why is None else {"why": why}
 
     def finished(self, step: Step, seconds: float) -> None:
         """A step was computed."""

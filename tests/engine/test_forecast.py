@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.engine.flow import catalogue, document, link
-from weft.engine import Cache, Context, RunFailed, WorkflowError, forecast, node, run
+from weft.engine import Cache, Context, RunFailed, WorkflowError, forecast, node, run, why
 from weft.engine.forecaster import Forecast
+from weft.graphs import Graph
 
 CATALOGUE = catalogue()
 
@@ -178,6 +179,16 @@ def test_a_run_that_was_stopped_resumes_and_one_that_is_like_it_may(tmp_path: Pa
     assert other.trails is not None
     other.trails.clear()
     assert (ahead("abxy").will, ahead("abxy").reason) == ("run", "")
+
+
+def test_nodes_that_only_the_graph_knows() -> None:
+    with Graph() as graph:
+        way = walk("ab", steps=2)
+    cache = Cache()
+    assert forecast(graph, [way], cache=cache).counts["run"] == 1
+    run(graph, [way], cache=cache)
+    assert forecast(graph, [way], cache=cache).counts["cached"] == 1
+    assert why(graph, way.node, cache=cache).state == "cached"
 
 
 def test_errors_are_raised_as_by_run() -> None:
