@@ -1,7 +1,8 @@
 """The floors of each package, written down once: an import goes down, or stays in its room.
 
-A room is a subpackage or a file right below the package, named here as the folder or the file is; a part of a subpackage
-that stands on another floor than the rest has its own name. Rooms of one floor do not know each other. `tests/test_house.py` holds the code to this, and the pages in docs/ begin with it.
+A room is a subpackage or a file right below the package, named here as the folder or the file is; a part of a
+subpackage that stands on another floor than the rest has its own name. Rooms of one floor do not know each other.
+`tests/test_house.py` holds the code to this, and the pages in docs/ begin with it.
 """
 
 from __future__ import annotations
