@@ -17,7 +17,11 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "engine": (
-        ("runner",),
+        (
+            "forecaster",
+            "reasons",
+            "runner",
+        ),
         ("isolation",),
         ("running",),
         ("planning",),
