@@ -11,6 +11,7 @@ import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from weft.engine import Node
+from weft.nodes.listing import list_models as list_models
 
 if TYPE_CHECKING:
     # By name, so that type checkers and editors see their signatures; a test keeps the list whole.

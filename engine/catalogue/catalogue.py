@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.engine.catalogue.code import code_fingerprint, folder_package
+from weft.engine.declaring.model_list import ModelEntry, ModelLister
 from weft.engine.declaring.node import Node
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.surroundings import contained
@@ -51,6 +52,7 @@ class Catalogue:
         self._types: dict[str, NodeType] = {}
         self._code: dict[str, str | None] = {}
         self.failures: list[Failure] = []
+        self._listers: list[ModelLister] = []
         for node in nodes:
             self.add(node)
 
@@ -90,10 +92,12 @@ class Catalogue:
         self._types[node_type.name] = node_type
 
     def add_module(self, module: types.ModuleType) -> None:
-        """Add every attribute of a module that is a node."""
+        """Add every attribute of a module that is a node, or lists models."""
         for item in list(vars(module).values()):
             if issubclass(type(item), Node):  # not isinstance, which would wake modules that load lazily
                 self.add(item)
+            elif type(item) is ModelLister and item not in self._listers:
+                self._listers.append(item)
 
     def add_folder(self, folder: str | os.PathLike[str]) -> None:
         """Add the nodes of every `.py` file in a folder; names that start with `_` are taken for helpers.
@@ -127,7 +131,14 @@ class Catalogue:
         more = Catalogue()
         more._types = {**self._types, **{node_type.name: node_type for node_type in types}}
         more._code = self._code
+        more._listers = self._listers
         return more
+
+    def models(self, folders: Iterable[Path]) -> list[ModelEntry]:
+        """The models that nodes can load: those that came with packs, then those in the folders, which are absolute."""
+        places = tuple(folders)
+        found = [entry for lister in self._listers for entry in lister(places)]
+        return sorted(found, key=lambda entry: not entry.bundled)
 
     def __contains__(self, name: object) -> bool:
         return name in self._types

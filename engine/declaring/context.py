@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from weft.engine.declaring.model_folders import model_folders
 from weft.engine.errors import Cancelled, InputPathError
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class Context:
         """The absolute path of a file or folder to read, links followed; it need not exist.
 
         Relative paths start at the working directory, or, where reading is bounded, at the first root that has them.
+        Model folders may be read in any case, by absolute paths.
 
         Raises:
             InputPathError: it lies outside the folders that may be read (code `path_outside_root`).
@@ -227,7 +229,7 @@ def resolve_input_path(path: str | os.PathLike[str], roots: Sequence[Path] | Non
     if roots is None:
         return given.resolve()
     candidates = [given.resolve()] if given.is_absolute() else [(root / given).resolve() for root in roots]
-    open_ = [root.resolve() for root in roots]
+    open_ = [root.resolve() for root in (*roots, *model_folders())]
     inside = [path for path in candidates if any(root == path or root in path.parents for root in open_)]
     if not inside:
         places = ", ".join(map(str, roots)) or "none"
