@@ -84,7 +84,7 @@ def word_patches(ctx: Context, model: Model, sources: Sequence[str], tokens: Seq
     from weft.nodes.weights.files import content, header_of
 
     if tokens and len(tokens) != len(sources):
-        raise ValueError(f"{len(tokens)} tokens are given for {len(sources)} sources: give one each, or none")
+        raise ValueError(f"{len(tokens)} tokens are given for {len(sources)} files: give one each, or none")
     parts = model.parts()
     names = [name for name in parts.components if name.startswith("text_encoder")]
     widths = {name: _width(parts.shell(name)) for name in names}
@@ -153,7 +153,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
             code="bad_value",
             node=view.id,
             input="tokens",
-            message=f"{len(tokens)} tokens are given for {len(sources)} sources: give one each, or none",
+            message=f"{len(tokens)} tokens are given for {len(sources)} files: give one each, or none",
             given=tokens,
         )
 
