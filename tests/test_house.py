@@ -92,6 +92,26 @@ def test_imports_go_down_only() -> None:
     assert not wrong, wrong
 
 
+OLD = re.compile(rf"^\s*(?:from|import) (?:{'|'.join(PACKAGES)})\b(?! as )(?=[. ,]|$)", re.MULTILINE)
+
+
+def test_nothing_imports_the_packages_by_their_old_names() -> None:
+    """Run at the root of a checkout they would still be there. What tests and pages write into files counts too."""
+    assert OLD.search("from engine import run")
+    assert OLD.search("    import nodes.values")
+    assert not OLD.search("from weft.engine import run\nfrom weft import nodes\nimport server_cli")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    wrong = []
+    for name in listed.stdout.split("\0"):
+        if name.endswith((".py", ".md", ".json", ".toml")) and (ROOT / name).is_file():
+            text = (ROOT / name).read_text("utf-8").replace("\\n", "\n").replace('"', "\n").replace("'", "\n")
+            if name != "tests/test_house.py":
+                wrong += [f"{name}: {match[0].strip()}" for match in OLD.finditer(text)]
+    assert not wrong, wrong
+
+
 def test_heavy_modules_are_imported_where_they_are_used() -> None:
     """In graphs, engine, server, and in every node file: the declaration of a node has to be light."""
     light = (

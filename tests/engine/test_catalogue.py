@@ -45,8 +45,8 @@ def test_a_folder_of_nodes(tmp_path: Path) -> None:
         ("import nowhere_at_all", "nowhere_at_all"),
         ("1 +", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit"),
-        ("from engine import node\n@node('lost')\ndef lost(x: 'Nowhere') -> int: ...", "Nowhere"),
-        ("from engine import node\n@node('no name')\ndef f() -> int: ...", "no name"),
+        ("from weft.engine import node\n@node('lost')\ndef lost(x: 'Nowhere') -> int: ...", "Nowhere"),
+        ("from weft.engine import node\n@node('no name')\ndef f() -> int: ...", "no name"),
     ],
 )
 def test_a_file_that_fails_is_left_out_and_named(tmp_path: Path, text: str, words: str) -> None:

@@ -359,7 +359,9 @@ def test_a_node_that_no_worker_can_import_is_refused_in_words(shared: Workers) -
 
 
 def test_nodes_of_a_folder_are_found_and_changed_ones_are_not_taken_for_them(shared: Workers, tmp_path: Path) -> None:
-    text = "from engine import node\nimport os\n\n@node('foldered')\ndef foldered() -> int:\n    return os.getpid()\n"
+    text = (
+        "from weft.engine import node\nimport os\n\n@node('foldered')\ndef foldered() -> int:\n    return os.getpid()\n"
+    )
     folder = tmp_path / "nodes"
     folder.mkdir()
     (folder / "one.py").write_text(text)

@@ -101,7 +101,7 @@ def test_code_enters_for_nodes_outside_this_package(tmp_path: Any, document: Doc
         folder = tmp_path / name
         folder.mkdir()
         (folder / "pack.py").write_text(
-            "from engine import node\nfrom ._help import f\n\n@node('p')\ndef p() -> int:\n    return f()\n"
+            "from weft.engine import node\nfrom ._help import f\n\n@node('p')\ndef p() -> int:\n    return f()\n"
         )
         (folder / "_help.py").write_text(helper)
         catalogue = Catalogue()

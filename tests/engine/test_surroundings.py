@@ -128,7 +128,7 @@ def test_what_a_file_of_nodes_changes_on_import_is_put_back_and_named(
     pack.mkdir()
     (pack / "rude.py").write_text(
         "import os, random, threading, torch\n"
-        "from engine import node\n"
+        "from weft.engine import node\n"
         "print('hello')\n"
         "os.chdir(os.path.dirname(__file__))\n"
         "torch.set_default_dtype(torch.float64)\n"

@@ -56,7 +56,7 @@ def test_a_run_that_failed_is_drawn_as_far_as_it_came(weft: Weft, write: Write, 
     nodes = {"f": ("toy_breaks", {}), "s": ("toy_save", {"text": {"link": "f"}})}
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "failing.py").write_text(
-        "from engine import node\n\n@node('toy_breaks')\ndef toy_breaks() -> str:\n    raise ValueError('no')\n"
+        "from weft.engine import node\n\n@node('toy_breaks')\ndef toy_breaks() -> str:\n    raise ValueError('no')\n"
     )
     file, events = write(**nodes), tmp_path / "e.jsonl"
     more = (*NODES, "--nodes", tmp_path / "more")

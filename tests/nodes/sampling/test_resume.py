@@ -456,7 +456,7 @@ def every_technique() -> Iterator[type[Technique]]:
             yield child
             yield from below(child)
 
-    return (cls for cls in below(Technique) if cls.__module__.startswith("nodes."))
+    return (cls for cls in below(Technique) if cls.__module__.startswith("weft.nodes."))
 
 
 def test_our_techniques_with_a_state_can_be_gone_on_from() -> None:

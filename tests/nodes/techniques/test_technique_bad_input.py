@@ -402,7 +402,7 @@ def test_others_techniques_may_give_channels(folder: Folder, tmp_path: Path) -> 
     from weft.engine import Catalogue
 
     (tmp_path / "theirs.py").write_text(
-        "from engine import node\nfrom nodes.values import Guidance\n\n\n"
+        "from weft.engine import node\nfrom weft.nodes.values import Guidance\n\n\n"
         "@node('theirs', category='guidance')\ndef theirs() -> Guidance:\n"
         '    """Nothing."""\n    return Guidance()\n'
     )
@@ -456,7 +456,7 @@ def test_check_loads_no_torch(folder: Folder, files: Path) -> None:
     controls, more = control(files, "ip_adapter", "ip-sdxl/ip-adapter.safetensors", mask=link("grey"))
     nodes = lora(folder, files / "other.safetensors") | made(folder("sd1"), controls=controls, more=more)
     program = (
-        "import json, sys\nfrom engine import check\n"
+        "import json, sys\nfrom weft.engine import check\n"
         "problems = check(json.load(sys.stdin), targets=['draw', 'lora'])\n"
         "heavy = [name for name in ('torch', 'diffusers', 'cv2', 'PIL') if name in sys.modules]\n"
         "print(sorted({problem.node for problem in problems}), heavy)"
