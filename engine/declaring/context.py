@@ -198,13 +198,17 @@ class Context:
         return dict(self._provenance()) if self._provenance is not None else {}
 
     def settings(self) -> dict[str, Any]:
-        """What it was made with, as plain data for a Context in another process; `listens` for the listener."""
+        """What it was made with, as plain data for a Context in another process; `listens` for the listener.
+
+        `model_folders` are a setting of the process, which the other one may have started with others.
+        """
         return {
             "node_id": self.node_id,
             "out": str(self.out),
             "roots": None if self.roots is None else [str(root) for root in self.roots],
             "preview_interval": self._preview_interval,
             "listens": self._listener is not None,
+            "model_folders": [str(folder) for folder in model_folders()],
         }
 
     def close(self) -> None:

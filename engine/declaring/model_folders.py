@@ -28,6 +28,11 @@ def _absolute(text: str) -> Path:
         return Path(text).absolute()
 
 
+def set_model_folders(folders: Sequence[str | os.PathLike[str]]) -> None:
+    """Have this process, and those that it starts, look into these: absolute paths."""
+    os.environ[VARIABLE] = os.pathsep.join(map(str, folders))
+
+
 @contextlib.contextmanager
 def using_model_folders(folders: Sequence[str | os.PathLike[str]] | None) -> Iterator[None]:
     """Look into these instead of those of the environment, while the block runs; None leaves them.
@@ -43,7 +48,7 @@ def using_model_folders(folders: Sequence[str | os.PathLike[str]] | None) -> Ite
             if os.pathsep in text or not text.strip():
                 raise ValueError(f"{text!r} cannot be a model folder: its name is empty or holds {os.pathsep!r}")
         # Made absolute now, since a node may change the working directory.
-        os.environ[VARIABLE] = os.pathsep.join(str(_absolute(os.fspath(folder))) for folder in folders)
+        set_model_folders([_absolute(os.fspath(folder)) for folder in folders])
     try:
         for path in model_folders():
             if not path.is_dir():

@@ -29,6 +29,7 @@ from typing import Any
 from weft.engine.cache.trails import Trails
 from weft.engine.catalogue.code import code_fingerprint, folder_package
 from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.model_folders import set_model_folders
 from weft.engine.declaring.node import Node
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
@@ -191,6 +192,7 @@ class Server:
         if description is None:
             return None
         listens, trails = description.pop("listens"), description.pop("trails")
+        set_model_folders(description.pop("model_folders"))
 
         def provenance() -> Mapping[str, str]:
             answer, _ = self.ask("provenance", task=number)

@@ -22,16 +22,18 @@ TRAINED = Kind("UNet")
 """What is loaded over a base: a UNet, and text encoders beside it."""
 
 
-@value("patch.weights")
+@value("patch.weights", version=2)
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WeightsPatch(Patch):
     """Whole components, replaced by those of other files.
 
-    files: the safetensors files of each component. digests: of each file, in the same order.
+    files: the safetensors files of each component. digests: of each file, in the same order. source: as given, for
+    files that were moved since.
     """
 
     files: dict[str, tuple[str, ...]]
     digests: dict[str, tuple[str, ...]]
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -55,10 +57,10 @@ class WeightsPatch(Patch):
         from weft.nodes.weights.files import content
 
         tensors: dict[str, TensorInfo] = {}
-        for file, digest in zip(self.files[component], self.digests[component], strict=True):
-            if content(Path(file)) != digest:
+        for file, digest in zip(self._existing(component), self.digests[component], strict=True):
+            if content(file) != digest:
                 raise ModelError(f"{file} changed since it was checked: run again")
-            tensors |= read_header(Path(file)).tensors
+            tensors |= read_header(file).tensors
         description = _over(parts, component, tensors)
         device, dtype = place_of(module)
         source = build.load(description, component, dtype, device).state_dict()
@@ -67,6 +69,15 @@ class WeightsPatch(Patch):
                 # Learned words may have made the table of embeddings longer: they stay.
                 if name in source:
                     tensor[: source[name].shape[0]].copy_(source[name]) if tensor.ndim else tensor.copy_(source[name])
+
+    def _existing(self, component: str) -> list[Path]:
+        """Where the component's files lie now."""
+        files = [Path(file) for file in self.files[component]]
+        if not self.source or all(file.exists() for file in files):
+            return files
+        found = _found(find(self.source, TRAINED)).get(component, {})
+        moved = sorted({info.file for info in found.values()})
+        return moved if len(moved) == len(files) else files
 
 
 def _over(parts: Parts, component: str, tensors: dict[str, TensorInfo]) -> Any:
@@ -156,5 +167,6 @@ def load_dreambooth(
     patch = WeightsPatch(
         files={name: tuple(str(file) for file in own) for name, own in files.items()},
         digests={name: tuple(content(file) for file in own) for name, own in files.items()},
+        source=source,
     )
     return dataclasses.replace(base, patches=(*base.patches, patch))
