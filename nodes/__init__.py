@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.engine import Node
-from weft.nodes.listing import list_models as list_models
+from weft.engine.declaring.model_list import ModelEntry, lists_models
 
 if TYPE_CHECKING:
     # By name, so that type checkers and editors see their signatures; a test keeps the list whole.
@@ -105,6 +107,14 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+
+
+@lists_models
+def list_models(folders: Sequence[Path]) -> Iterator[ModelEntry]:
+    """The models that ship with this package, and what lies in the model folders."""
+    from weft.nodes.listing import entries
+
+    yield from entries(folders)
 
 
 _FOLDERS = ("weft.nodes.basic", "weft.nodes.techniques")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from weft.engine.declaring.model_list import ModelEntry, lists_models
+from weft.engine.declaring.model_list import ModelEntry
 from weft.nodes.models import bundled, ldm, sources
 from weft.nodes.models.description import Description, read_json
 from weft.nodes.models.errors import ModelError
@@ -18,7 +18,7 @@ from weft.nodes.nets.files import describe_adapter, describe_controlnet, family_
 from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
 from weft.nodes.weights import embeddings, lora
 
-Found = tuple[str, str, int]
+Identity = tuple[str, str, int]
 """Kind, family and bytes."""
 
 KINDS = {
@@ -34,8 +34,7 @@ KINDS = {
 _TEXT_KEYS = re.compile(r".*attn2[._].*to_[kv][._].*(?:down|lora_A)\b.*")
 
 
-@lists_models
-def list_models(folders: Sequence[Path]) -> Iterator[ModelEntry]:
+def entries(folders: Sequence[Path]) -> Iterator[ModelEntry]:
     """The bundled models, then what lies in the model folders; what cannot be loaded is listed with its fault."""
     for kind, places in KINDS.items():
         for name, place in places.items():
@@ -77,7 +76,7 @@ def _within(path: Path, root: Path) -> bool:
         return False
 
 
-def look(path: Path) -> Found:
+def look(path: Path) -> Identity:
     """Kind, family and bytes of a file or folder.
 
     Raises:
@@ -90,7 +89,7 @@ def look(path: Path) -> Found:
     return _file(path)
 
 
-def _file(path: Path) -> Found:
+def _file(path: Path) -> Identity:
     header = read_header(path)
     names = header.tensors
 
@@ -147,7 +146,7 @@ def _by_width(shapes: Iterator[tuple[int, ...]]) -> str:
     return next((WIDTHS[shape[1]] for shape in shapes if len(shape) == 2 and shape[1] in WIDTHS), "")
 
 
-def _folder(path: Path) -> Found:
+def _folder(path: Path) -> Identity:
     if (path / "model_index.json").is_file() or (path / "unet" / "config.json").is_file():
         if not (path / "model_index.json").is_file() and bundled.shared_with(path) is None:
             return _trained(path)
@@ -178,14 +177,14 @@ _FOLDERS: dict[str, tuple[str, Callable[[Path], Description]]] = {
 }
 
 
-def _trained(path: Path) -> Found:
+def _trained(path: Path) -> Identity:
     """A folder of trained parts, which goes over a base."""
     names = [name for name in ("unet", "text_encoder", "text_encoder_2") if (path / name).is_dir()]
     files = {info.file for name in names for info in component_tensors(path / name, name).values()}
     return "unet", family_of(read_json(path / "unet" / "config.json")), _size(sorted(files))
 
 
-def _told(kind: str, description: Description) -> Found:
+def _told(kind: str, description: Description) -> Identity:
     return kind, description.family if kind != "image_encoder" else "", _size(description.files)
 
 
