@@ -36,7 +36,7 @@ def model(folder: Path) -> Model:
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     """With the page's technique in a folder of its own, found as --nodes finds it."""
     place = tmp_path_factory.mktemp("my_techniques")
-    (place / "frequency_guidance.py").write_text(block(PAGE, "python", "@node("), "utf-8")
+    (place / "frequency_guidance.py").write_text(block(PAGE, "python", "class FrequencyGuidance"), "utf-8")
     found = Catalogue.load([place])
     assert found.failures == []
     return found
@@ -61,7 +61,7 @@ def _names_of_its_tests() -> Iterator[str]:
 
 
 def test_the_technique_is_short() -> None:
-    lines = [line for line in block(PAGE, "python", "@node(").splitlines() if line.strip()]
+    lines = [line for line in block(PAGE, "python", "class FrequencyGuidance").splitlines() if line.strip()]
     assert len(lines) < 60
 
 
@@ -109,6 +109,46 @@ def test_the_workflow_with_it_runs(folder: Path, catalogue: Catalogue, tmp_path:
     assert (tmp_path / "forms.png").is_file()
     document["nodes"]["forms"]["inputs"]["high"] = 1.5
     assert run(document, **options).ran == 4  # forms, denoise, image, save
+
+
+def test_what_the_pages_node_says_is_heard(tmp_path: Path) -> None:
+    """The picture behind it is known to be too small; without the tag nothing is."""
+    from PIL import Image as Pillow
+
+    Pillow.new("RGB", (64, 96), "white").save(tmp_path / "small.png")
+    nodes: dict[str, Any] = {
+        "model": {"type": "load_model", "inputs": {"source": "shapes"}},
+        "prompt": {"type": "encode_prompt", "inputs": {"model": {"link": "model"}, "text": "a red circle"}},
+        "cfg": {"type": "cfg", "inputs": {"prompt": {"link": "prompt"}}},
+        "small": {"type": "load_image", "inputs": {"path": str(tmp_path / "small.png")}},
+        "mirror": {"type": "mirror", "inputs": {"image": {"link": "small"}}},
+        "net": {"type": "load_controlnet", "inputs": {"source": "shapes-edges"}},
+        "edges": {"type": "controlnet", "inputs": {"net": {"link": "net"}, "hint": {"link": "mirror"}}},
+        "draw": {
+            "type": "denoise",
+            "inputs": {"model": {"link": "model"}, "guidance": [{"link": "cfg"}], "controls": [{"link": "edges"}]},
+        },
+    }
+    code, tag = block(PAGE, "python", '@node("mirror"'), ', tags=(size_of("image"),)'
+    assert tag in code
+    found = []
+    for name, text in (("with", code), ("without", code.replace(tag, ""))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mirror.py").write_text(text, "utf-8")
+        problems = check({"weft": 1, "nodes": nodes}, targets=["draw"], catalogue=Catalogue.load([tmp_path / name]))
+        found.append([(problem.code, problem.node, problem.input, problem.given) for problem in problems])
+    assert found == [[("bad_value", "edges", "hint", "64 x 96")], []]
+
+
+def test_the_page_lists_every_tag() -> None:
+    from weft.nodes import checks
+
+    others = {"misdeclared", "says"}
+    tags = {name for name in dir(checks.tags) if not name.startswith("_")} & set(checks.__all__) - others
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / PAGE).read_text("utf-8"), re.MULTILINE)
+    listed = set(re.findall(r"`(\w+)[`(]", "".join(rows)))
+    assert len(tags) > 15
+    assert tags - {"CHANNELS", "START"} <= listed  # those two are said with what goes with them
 
 
 def test_each_hook_is_where_the_page_says() -> None:

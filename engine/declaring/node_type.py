@@ -38,7 +38,7 @@ class NodeType:
         resource: the lane it runs on.
         output: a run without targets runs this node and what it needs.
         side_files: it writes files, so the output folder enters its key.
-        tags: words that other nodes' checks look for, such as "guidance:base".
+        tags: words that other nodes' checks look for, such as "guidance:base" or, with an argument, "size:of=image".
         migrations: version n -> function from its inputs to those of version n + 1.
         flow: what it is to the engine itself: "map" and "collect" bound a part that runs per item, "pass" hands on
             one of its inputs, which is not worth a place in the cache.

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
-from weft.nodes.checks import check_techniques
-from weft.nodes.fitting import check_fit
+from weft.nodes.checks import SIZE_OF_RUN, check_fit, check_techniques, denoises, same_size
 from weft.nodes.values import Control, Guidance, Latents, Mask, Model, Trajectory
 
 if TYPE_CHECKING:
@@ -70,7 +69,13 @@ def _check(view: NodeView) -> Iterable[Problem]:
             yield Problem(code="too_large", node=view.id, message=_too_large(pixels), given=pixels, expected=MAX_PIXELS)
 
 
-@node("denoise", category="sampling", resource="device", check=_check)
+@node(
+    "denoise",
+    category="sampling",
+    resource="device",
+    tags=(denoises(), SIZE_OF_RUN, same_size("mask", or_latents=True)),
+    check=_check,
+)
 def denoise(
     model: Model,
     guidance: list[Guidance],

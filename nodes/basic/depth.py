@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.checks import size_of
 from weft.nodes.models.sources import problems
 from weft.nodes.values import Image
 
@@ -30,7 +31,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
         yield from problems(view, "model", lambda model: find(model, EXAMPLE, view.resolve), expected)
 
 
-@node("depth", category="hint", resource="device", fingerprint=_fingerprint, check=_check)
+@node("depth", category="hint", resource="device", fingerprint=_fingerprint, tags=(size_of("image"),), check=_check)
 def depth(
     image: Image,
     model: Annotated[str, Widget("model")],

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from weft.engine import Context, Range, Widget, node
+from weft.nodes.checks import size_of
 from weft.nodes.values import Image, Latents, Mask, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@node("encode_image", category="latents", resource="device")
+@node("encode_image", category="latents", resource="device", tags=(size_of("image"),))
 def encode_image(
     model: Model,
     image: Image,
@@ -30,7 +31,7 @@ def encode_image(
     return _encode(model, image.pixels, seed if sample else None, ctx or Context())
 
 
-@node("encode_masked_image", category="latents", resource="device")
+@node("encode_masked_image", category="latents", resource="device", tags=(size_of("image"),))
 def encode_masked_image(
     model: Model,
     image: Image,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from weft.engine import Context, Range, Widget, node
+from weft.nodes.checks import encodes
 from weft.nodes.values import Conditioning, Model
 
 
-@node("encode_prompt", category="prompt", resource="device")
+@node("encode_prompt", category="prompt", resource="device", tags=(encodes("text"),))
 def encode_prompt(
     model: Model,
     text: Annotated[str, Widget("textarea")] = "",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.checks import model_named
 from weft.nodes.models.bundled import MODELS
 from weft.nodes.models.sources import MODEL, problems
 from weft.nodes.values import Model
@@ -51,7 +52,9 @@ def _known_device(device: str) -> bool:
     return device in ("auto", "cpu", "mps", "cuda") or (kind == "cuda" and number.isdecimal())
 
 
-@node("load_model", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_model", category="model", resource="io", fingerprint=_fingerprint, tags=(model_named("source"),), check=_check
+)
 def load_model(
     source: Annotated[str, Widget("model", names=tuple(MODELS))],
     dtype: Dtype = "auto",

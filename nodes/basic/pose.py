@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.nodes.checks import size_of
 from weft.nodes.models.sources import problems
 from weft.nodes.values import Image, Mask
 
@@ -31,7 +32,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
     yield from problems(view, "model", lambda model: find(model, EXAMPLE, view.resolve), expected)
 
 
-@node("pose", category="hint", resource="device", fingerprint=_fingerprint, check=_check)
+@node("pose", category="hint", resource="device", fingerprint=_fingerprint, tags=(size_of("image"),), check=_check)
 def pose(
     image: Image,
     model: Annotated[str, Widget("model")],

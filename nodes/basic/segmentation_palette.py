@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from weft.engine import Range, node
+from weft.nodes.checks import size_of
 from weft.nodes.values import Image
 
 
-@node("segmentation_palette", category="hint")
+@node("segmentation_palette", category="hint", tags=(size_of("image"),))
 def segmentation_palette(
     image: Image,
     palette: Literal["shapes", "own"] = "shapes",

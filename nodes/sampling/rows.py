@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from weft.nodes.fitting import channel_message
+from weft.nodes.models.description import channel_message
 from weft.nodes.technique import AttentionRule, Branch, Predictions, Residuals, Technique, View
 
 if TYPE_CHECKING:

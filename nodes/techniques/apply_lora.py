@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import described_model, model_of
 from weft.nodes.models.bundled import LORAS
 from weft.nodes.models.sources import LORA, existing, find, problems
 from weft.nodes.values import Model, Patch
@@ -91,7 +92,6 @@ def _config(module: Any) -> dict[str, Any]:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.known import described_model
     from weft.nodes.weights.files import header_of
     from weft.nodes.weights.lora import EXPECTED_FILE, described_layers, match, roles
 
@@ -184,6 +184,7 @@ def _path_is_source(inputs: dict[str, Any]) -> dict[str, Any]:
     category="model",
     resource="io",
     fingerprint=_fingerprint,
+    tags=(model_of("model"),),
     check=_check,
     migrations={1: _path_is_source},
 )
@@ -244,6 +245,7 @@ def _pairs_are_lists(inputs: dict[str, Any]) -> dict[str, Any]:
     category="model",
     resource="io",
     fingerprint=_fingerprints,
+    tags=(model_of("model"),),
     check=_check_merge,
     migrations={1: _pairs_are_lists},
 )

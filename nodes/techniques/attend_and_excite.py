@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import base_views, check_words, prompt_texts
 from weft.nodes.values import Guidance
-from weft.nodes.words import base_views, check_words, prompt_texts, token_spans
+from weft.nodes.words import token_spans
 
 if TYPE_CHECKING:
     from torch import Tensor

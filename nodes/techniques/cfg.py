@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import Range, node, value
+from weft.nodes.checks import BASE
 from weft.nodes.technique import Branch, Order, Predictions, Technique
 from weft.nodes.techniques.rescale_guidance import Rescale
 from weft.nodes.values import Conditioning, Guidance
@@ -67,7 +68,7 @@ class ClassifierFree(Guidance):
         return Branch("uncond", "uncond", negative, guidance_scale=1.0), cond
 
 
-@node("cfg", category="guidance", tags=("guidance:base",))
+@node("cfg", category="guidance", tags=(BASE,))
 def cfg(
     prompt: Conditioning,
     negative: Conditioning | None = None,

@@ -6,11 +6,13 @@ not at all outside its window.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from weft.engine import Context, Range, Widget, node, value
+from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import CONTROLNETS
 from weft.nodes.models.sources import CONTROLNET
 from weft.nodes.nets.files import describe_controlnet, family_of, fingerprint
@@ -22,6 +24,7 @@ from weft.nodes.values import Control, Image
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
     from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step
@@ -118,7 +121,14 @@ class _Live:
 SOURCE = NetSource(CONTROLNET, describe_controlnet)
 
 
-@node("load_controlnet", category="model", resource="io", fingerprint=SOURCE.fingerprint, check=SOURCE.check)
+@node(
+    "load_controlnet",
+    category="model",
+    resource="io",
+    fingerprint=SOURCE.fingerprint,
+    tags=(names_net("controlnet", "source"),),
+    check=SOURCE.check,
+)
 def load_controlnet(
     source: Annotated[str, Widget("model", names=tuple(CONTROLNETS))], ctx: Context | None = None
 ) -> ControlNet:
@@ -138,7 +148,19 @@ def load_controlnet(
     return ControlNet(source, str(description.location), fingerprint(description), description.family)
 
 
-@node("controlnet", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.fit import controlnet_misfit
+
+    net = describe_controlnet(path)
+    return controlnet_misfit(source, net.family, net.weights["controlnet"].config, model.weights["unet"].config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "controlnet", _misfit)
+
+
+@node("controlnet", category="control", tags=(same_size("hint"),), check=_check_control)
 def controlnet(
     net: ControlNet,
     hint: Image,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import Context, Range, node, value
-from weft.nodes.checks import BASE, CHANNELS
+from weft.nodes.checks import BASE, adds_channels, same_size
 from weft.nodes.technique import Branch, Order, Predictions
 from weft.nodes.values import Conditioning, Guidance, Image, Latents, Model
 
@@ -100,7 +100,12 @@ class _Kept:
         return self._others
 
 
-@node("instruct_pix2pix", category="guidance", resource="device", tags=(BASE, CHANNELS))
+@node(
+    "instruct_pix2pix",
+    category="guidance",
+    resource="device",
+    tags=(BASE, adds_channels("latents"), same_size("image")),
+)
 def instruct_pix2pix(
     model: Model,
     image: Image,

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
-from weft.nodes.checks import START, check_picture, check_techniques
-from weft.nodes.fitting import check_fit
+from weft.nodes.checks import check_fit, check_picture, check_techniques, denoises, size_of, starts_from
 from weft.nodes.values import Control, Guidance, Image, Latents, Model, Trajectory
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _pixels(shape: Iterable[int], run: Run) -> str:
     return f"{width * run.scale_factor} x {height * run.scale_factor}"
 
 
-@node("from_inversion", category="control", tags=(START,))
+@node("from_inversion", category="control", tags=(starts_from("trajectory"),))
 def from_inversion(trajectory: Trajectory) -> Control:
     """Begin a run with an inverted image in place of noise, to draw the image again under other guidance.
 
@@ -86,7 +85,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
     yield from check_fit(view)
 
 
-@node("invert", category="sampling", resource="device", check=_check)
+@node("invert", category="sampling", resource="device", tags=(denoises(), size_of("image", "latents")), check=_check)
 def invert(
     model: Model,
     guidance: list[Guidance],

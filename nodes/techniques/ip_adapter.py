@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS
 from weft.nodes.models.errors import ModelError
-from weft.nodes.models.sources import IMAGE_ADAPTER, IMAGE_ENCODER, PathRule, existing, problems
+from weft.nodes.models.sources import IMAGE_ADAPTER, IMAGE_ENCODER, PathRule, existing, problems, weights_in
 from weft.nodes.nets.files import fingerprint
 from weft.nodes.nets.handles import ImageAdapter, window_problems
 from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
@@ -223,7 +224,14 @@ def _check(view: NodeView) -> Iterator[Problem]:
         yield from problems(view, "source", look, expected)
 
 
-@node("load_ip_adapter", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_ip_adapter",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(names_net("ip_adapter", "source"),),
+    check=_check,
+)
 def load_ip_adapter(
     source: Annotated[str, Widget("model", names=tuple(IMAGE_PROMPTS))],
     image_encoder: Annotated[str, Widget("model", names=tuple(IMAGE_ENCODERS))] = "",
@@ -267,7 +275,23 @@ def load_ip_adapter(
     )
 
 
-@node("ip_adapter", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.fit import image_adapter_misfit
+
+    file = weights_in(path, IMAGE_ADAPTER) if path.is_dir() else path
+    own = describe_image_adapter(file).weights["ip_adapter"].config
+    unet = model.weights["unet"]
+    # The same in diffusers' and in the original names.
+    count = sum(name.endswith(".attn2.to_k.weight") for name in unet.tensors)
+    return image_adapter_misfit(source, own["sites"], own["width"], count, unet.config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "ip_adapter", _misfit)
+
+
+@node("ip_adapter", category="control", tags=(same_size("mask", or_latents=True),), check=_check_control)
 def ip_adapter(
     net: ImageAdapter,
     image: Image,

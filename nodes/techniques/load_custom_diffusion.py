@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.checks import described_model, model_of
 from weft.nodes.models.bundled import CUSTOM, WORDS
 from weft.nodes.models.sources import CUSTOM_DIFFUSION, existing, find, problems
 from weft.nodes.techniques.load_textual_inversion import word_patches, word_problems, words_fingerprint
@@ -93,7 +94,6 @@ def _fingerprint(source: str, embeddings: Sequence[str], ctx: Context) -> str:
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.known import described_model
     from weft.nodes.weights.files import header_of
 
     model = described_model(view)
@@ -120,6 +120,7 @@ def _path_is_source(inputs: dict[str, Any]) -> dict[str, Any]:
     category="model",
     resource="io",
     fingerprint=_fingerprint,
+    tags=(model_of("model"),),
     check=_check,
     migrations={1: _path_is_source},
 )

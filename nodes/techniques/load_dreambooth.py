@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.checks import model_named, model_of
 from weft.nodes.models.bundled import MODELS
 from weft.nodes.models.sources import MODEL, Kind, files_fingerprint, find, problems
 from weft.nodes.values import Model, Patch
@@ -136,7 +137,14 @@ def _check(view: NodeView) -> Iterator[Problem]:
     yield from problems(view, "source", look, (TRAINED if based else MODEL).expected)
 
 
-@node("load_dreambooth", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_dreambooth",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(model_of("base"), model_named("source")),
+    check=_check,
+)
 def load_dreambooth(
     source: Annotated[str, Widget("model", names=tuple(MODELS))], base: Model | None = None, ctx: Context | None = None
 ) -> Model:

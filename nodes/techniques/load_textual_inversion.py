@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.checks import model_of
 from weft.nodes.models.bundled import WORDS
 from weft.nodes.models.sources import EMBEDDING, existing, find, problems
 from weft.nodes.values import Model, Patch
@@ -168,6 +169,7 @@ def _paths_are_sources(inputs: dict[str, Any]) -> dict[str, Any]:
     category="model",
     resource="io",
     fingerprint=words_fingerprint,
+    tags=(model_of("model"),),
     check=_check,
     migrations={1: _paths_are_sources},
 )

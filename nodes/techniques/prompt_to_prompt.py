@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from weft.engine import NodeView, Problem, Range, node, value
-from weft.nodes.checks import SOURCE
+from weft.nodes.checks import SOURCE, base_views, check_words, prompt_texts
 from weft.nodes.technique import AttentionRule, Branch, Predictions, Site
 from weft.nodes.values import Conditioning, Guidance
-from weft.nodes.words import WORD, base_views, check_words, prompt_texts, token_spans
+from weft.nodes.words import WORD, token_spans
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import same_size
 from weft.nodes.technique import Branch, Order, Predictions, Technique
 from weft.nodes.values import Conditioning, Guidance, Mask
 
@@ -104,7 +105,7 @@ def _uneven(prompts: int, masks: int) -> str:
     return f"{prompts} prompts and {masks} masks: every region needs one of each, in the same order"
 
 
-@node("regions", category="guidance", check=_check)
+@node("regions", category="guidance", tags=(same_size("masks", or_latents=True),), check=_check)
 def regions(
     prompts: list[Conditioning],
     masks: list[Mask],

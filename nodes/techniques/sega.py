@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import runs_with
+from weft.nodes.checks.tags import run_input
 from weft.nodes.technique import Branch, Order, Predictions, Technique
 from weft.nodes.values import Conditioning, Guidance
 
@@ -186,15 +188,15 @@ def _check(view: NodeView) -> Iterable[Problem]:
             given=cooldown,
         )
     if isinstance(warmup, int):
-        for user in view.users():
-            steps = user.literals.get("steps")
-            if isinstance(steps, int) and user.type.name == "denoise" and warmup >= steps:
+        for run in runs_with(view):
+            steps = run.literals.get(run_input(run.type, "steps"))
+            if isinstance(steps, int) and warmup >= steps:
                 yield Problem(
                     severity="warning",
                     code="bad_value",
                     node=view.id,
                     input="warmup",
-                    message=f"the concept warms up at step {warmup} and {user.id} has {steps} steps: it never acts",
+                    message=f"the concept warms up at step {warmup} and {run.id} has {steps} steps: it never acts",
                     given=warmup,
                 )
 

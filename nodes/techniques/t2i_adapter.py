@@ -5,11 +5,13 @@ Cost: no rows; the network runs once a run (once for each view of a panorama), n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from weft.engine import Context, Range, Widget, node, value
+from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import ADAPTERS
 from weft.nodes.models.sources import ADAPTER
 from weft.nodes.nets.files import describe_adapter, fingerprint
@@ -21,6 +23,7 @@ from weft.nodes.values import Control, Image
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
     from weft.nodes.sampling.rows import Rows, Units
     from weft.nodes.sampling.run import Run, Step
@@ -108,7 +111,14 @@ class _Live:
 SOURCE = NetSource(ADAPTER, describe_adapter)
 
 
-@node("load_t2i_adapter", category="model", resource="io", fingerprint=SOURCE.fingerprint, check=SOURCE.check)
+@node(
+    "load_t2i_adapter",
+    category="model",
+    resource="io",
+    fingerprint=SOURCE.fingerprint,
+    tags=(names_net("t2i_adapter", "source"),),
+    check=SOURCE.check,
+)
 def load_t2i_adapter(
     source: Annotated[str, Widget("model", names=tuple(ADAPTERS))], ctx: Context | None = None
 ) -> Adapter:
@@ -130,7 +140,20 @@ def load_t2i_adapter(
     return Adapter(source, str(description.location), fingerprint(description), description.family, channels)
 
 
-@node("t2i_adapter", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.fit import adapter_channels, adapter_misfit
+
+    net = describe_adapter(path)
+    channels = adapter_channels(net.weights["t2i_adapter"].config)
+    return adapter_misfit(source, net.family, channels, model.weights["unet"].config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "t2i_adapter", _misfit)
+
+
+@node("t2i_adapter", category="control", tags=(same_size("hint"),), check=_check_control)
 def t2i_adapter(
     net: Adapter,
     hint: Image,

@@ -397,18 +397,37 @@ def test_a_mask_without_a_start(folder: Folder) -> None:
     assert (problem.code, problem.node, problem.input) == ("missing_input", "draw", "start")
 
 
-def test_others_techniques_may_give_channels(folder: Folder, tmp_path: Path) -> None:
-    """What they do nobody here knows: they are left to the run."""
+def test_others_techniques_say_that_they_give_channels(folder: Folder, tmp_path: Path) -> None:
+    """One that says nothing is taken to give none, and the problem says how to tell."""
     from weft.engine import Catalogue
 
     (tmp_path / "theirs.py").write_text(
-        "from weft.engine import node\nfrom weft.nodes.values import Guidance\n\n\n"
-        "@node('theirs', category='guidance')\ndef theirs() -> Guidance:\n"
-        '    """Nothing."""\n    return Guidance()\n'
+        "from weft.engine import node\nfrom weft.nodes.checks import CHANNELS, adds_channels\n"
+        "from weft.nodes.values import Guidance\n"
+        + "".join(
+            f"\n\n@node('{name}', category='guidance', tags=({tags}))\ndef {name}() -> Guidance:\n"
+            '    """Nothing."""\n    return Guidance()\n'
+            for name, tags in (("silent", ""), ("four", "adds_channels(4),"), ("some", "CHANNELS,"))
+        )
     )
     catalogue = Catalogue.load([tmp_path])
-    nodes = made(folder("sd1_eight"), {"mine": node("theirs")})
-    assert check({"weft": 1, "nodes": nodes}, catalogue, targets=["draw"]) == []
+
+    def said(kind: str, source: str) -> list[Problem]:
+        nodes = made(folder(source), {"mine": node(kind)})
+        return check({"weft": 1, "nodes": nodes}, catalogue, targets=["draw"])
+
+    (problem,) = said("silent", "sd1_eight")
+    assert (problem.code, problem.given, problem.expected) == ("missing_input", 4, 8)
+    assert problem.message.endswith(
+        "Does mine (silent) add channels? Its node has to say so, with the tag of `adds_channels`"
+    )
+    assert said("silent", "sd1") == []
+    assert said("four", "sd1_eight") == []
+    (problem,) = said("four", "sd1")
+    assert (problem.code, problem.given, problem.expected) == ("conflict", 8, 4)
+    assert problem.message.endswith("it was not trained for (mine)")
+    # How many it gives the run finds.
+    assert said("some", "sd1_eight") == said("some", "sd1") == []
 
 
 # Views and windows
