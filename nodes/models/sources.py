@@ -35,14 +35,14 @@ class Kind:
     """What a loader looks for.
 
     Attributes:
-        name: for messages.
+        noun: what a person calls it, for messages.
         bundled: those that ship with Weft: name, and place below the package.
         single: it is one file, so that a folder stands for the file in it.
         inside: what that file is called, as diffusers and PEFT save it; a single .safetensors file will do too.
         advice: what to do where there is none, for the message.
     """
 
-    name: str
+    noun: str
     bundled: Mapping[str, str] = field(default_factory=dict)
     single: bool = False
     inside: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ def find(source: str, kind: Kind, allowed: PathRule | None = None) -> Path:
     name = named(source, kind)
     path = at_hand(name, kind, allowed)
     if path is None and is_hub_id(name):
-        path = hub.cached(name, kind.name)
+        path = hub.cached(name, kind.noun)
     if path is None:
         raise absent(name, kind, allowed)
     return weights_in(path, kind) if kind.single and path.is_dir() else path
@@ -95,9 +95,9 @@ def named(source: str, kind: Kind) -> str:
     name = source.strip()
     if not name:
         more = f"; bundled: {', '.join(kind.bundled)}" if kind.bundled else ""
-        raise ModelError(f"no {kind.name} '': its name is empty{more}{_advice(kind)}")
+        raise ModelError(f"no {kind.noun} '': its name is empty{more}{_advice(kind)}")
     if "\0" in name:
-        raise ModelError(f"{name!r} names no {kind.name}: it holds a zero byte")
+        raise ModelError(f"{name!r} names no {kind.noun}: it holds a zero byte")
     if name not in kind.bundled and name.lower().endswith(PICKLES):
         raise ModelError(f"{name} is not read: {PICKLE_REASON}")
     return name
@@ -115,14 +115,14 @@ def at_hand(name: str, kind: Kind, allowed: PathRule | None = None) -> Path | No
         ModelError: it is altered, not to be read, or its link leads out of the model folder.
     """
     if name in kind.bundled:
-        return bundled.shipped(name, kind.bundled[name], kind.name)
+        return bundled.shipped(name, kind.bundled[name], kind.noun)
     try:
         path = _path(name, allowed)
         there = path.exists()
     except (InputPathError, ModelError):
         there = False  # it may be a name all the same; where it is none, `absent` says what is wrong with the path
     except OSError as error:
-        raise ModelError(f"no {kind.name} {name!r}: {error.strerror}") from error
+        raise ModelError(f"no {kind.noun} {name!r}: {error.strerror}") from error
     if not there:
         found = in_model_folders(name)
         if found is None:
@@ -165,7 +165,7 @@ def absent(name: str, kind: Kind, allowed: PathRule | None = None) -> ModelError
     """
     looked = f"looked for {looked_for(name, allowed)}"
     if kind.bundled:
-        looked = f"looked for a bundled {kind.name} ({', '.join(kind.bundled)}), and for {looked_for(name, allowed)}"
+        looked = f"looked for a bundled {kind.noun} ({', '.join(kind.bundled)}), and for {looked_for(name, allowed)}"
     if is_hub_id(name):
         from huggingface_hub import constants
 
@@ -176,7 +176,7 @@ def absent(name: str, kind: Kind, allowed: PathRule | None = None) -> ModelError
         )
     hint = near(name, [*kind.bundled, *(known for known, _ in names_in(model_folders()))])
     return ModelError(
-        f"no {kind.name} {name!r}: {looked}{_advice(kind)}" + (f". Did you mean {hint!r}?" if hint else "")
+        f"no {kind.noun} {name!r}: {looked}{_advice(kind)}" + (f". Did you mean {hint!r}?" if hint else "")
     )
 
 
@@ -229,12 +229,12 @@ def weights_in(folder: Path, kind: Kind) -> Path:
         return folder / weights[0]
     if weights:
         more = ", ..." if len(weights) > 3 else ""
-        raise ModelError(f"{folder} holds {', '.join(weights[:3])}{more}: give the one that is the {kind.name}")
+        raise ModelError(f"{folder} holds {', '.join(weights[:3])}{more}: give the one that is the {kind.noun}")
     pickles = [name for name in files if name.lower().endswith(PICKLES)]
     if pickles:
         raise ModelError(f"{folder} holds {pickles[0]} and no safetensors file: {PICKLE_REASON}")
     wanted = " or ".join(kind.inside) or f"a {SUFFIX} file"
-    raise ModelError(f"{folder} holds no {kind.name}: {wanted} is not in it")
+    raise ModelError(f"{folder} holds no {kind.noun}: {wanted} is not in it")
 
 
 def existing(location: str, source: str, kind: Kind) -> Path:

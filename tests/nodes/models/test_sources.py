@@ -295,3 +295,23 @@ def test_names(folders: tuple[Path, Path]) -> None:
     for name, path in names_in([one]):
         assert find(name, CONTROLNET) == path
     assert list(names_in([one / "nowhere"])) == []
+
+
+def test_a_network_by_name_for_another_family_is_found_by_the_check(models: Path, tmp_path: Path) -> None:
+    from tests.tiny_nets import tiny_controlnet, tiny_image_adapter
+    from weft.nodes import cfg, controlnet, denoise, encode_prompt, ip_adapter, load_image, load_ip_adapter
+
+    tiny_controlnet(tmp_path / "nets" / "edges", models / "sdxl")
+    tiny_image_adapter(tmp_path / "nets" / "pictures", models / "sdxl")
+    with pytest.MonkeyPatch.context() as patch, Graph() as graph:
+        patch.setenv(VARIABLE, f"{models}{os.pathsep}{tmp_path / 'nets'}")
+        model = load_model("sd1")
+        controls = [
+            controlnet(load_controlnet("edges"), load_image("x.png")),
+            ip_adapter(load_ip_adapter("pictures"), load_image("x.png")),
+        ]
+        denoise(model, guidance=[cfg(encode_prompt(model, "a"))], controls=controls)
+        problems = {problem.node: problem.message for problem in check(graph.workflow(), targets=["denoise"])}
+    assert "is for SDXL and the model is Stable Diffusion 1.x" in problems["controlnet"]
+    assert "cross-attention layers" in problems["ip_adapter"]
+    assert not {"load_model", "load_controlnet", "load_ip_adapter"} & problems.keys()
