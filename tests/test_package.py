@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -114,7 +115,9 @@ def test_the_wheel_has_one_name_at_its_top_and_every_file(wheel: Path) -> None:
 
 
 def run_python(python: Path, folder: Path, *arguments: str) -> str:
-    done = subprocess.run([str(python), *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [str(python), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
