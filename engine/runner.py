@@ -125,6 +125,7 @@ def run(
     prepared = prepare(document, catalogue, targets=names, roots=roots)
     if any(problem.severity == "error" for problem in prepared.problems):
         raise WorkflowError(prepared.problems)
+    catalogue = prepared.catalogue
     cache = Cache.default() if cache is None else cache
     executor: Executor
     if isolate:

@@ -32,8 +32,8 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("definitions",),
         ("document", "reader"),
         ("inputs",),
-        ("jsontext", "png"),
-        ("problems", "limits", "pretty", "files", "order"),
+        ("jsontext", "png", "names"),
+        ("problems", "limits", "pretty", "files", "order", "declarations"),
     ),
 }
 """From the top down."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -151,8 +154,32 @@ def test_the_page_lists_every_tag() -> None:
     assert tags - {"CHANNELS", "START"} <= listed  # those two are said with what goes with them
 
 
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_cells_of_the_notebook_page_print_what_it_says(typed: bool, tmp_path: Path) -> None:
+    """As a script, and without a file, as at a prompt."""
+    page = (ROOT / "docs/notebook.md").read_text("utf-8")
+    cells = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(cells) == 3
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(cells), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-" if typed else str(script)],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, input=script.read_text("utf-8"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [
+        text for line in re.findall(r"^It prints (.*)", page, re.MULTILINE) for text in re.findall(r"`(.+?)`", line)
+    ]
+    assert done.stdout.splitlines() == said
+
+
 def test_each_hook_is_where_the_page_says() -> None:
     rows = re.findall(r"\| `(\w+)` \| `([\w/.]+)` \|", (ROOT / PAGE).read_text("utf-8"))
-    assert len(rows) == 8
-    wrong = [row for row in rows if f"    def {row[0]}(self, " not in (ROOT / row[1]).read_text("utf-8")]
+    assert len(rows) == 9
+
+    def defines(hook: str, name: str) -> bool:
+        return re.search(rf"    def {hook}\(\s*(self|techniques)\b", (ROOT / name).read_text("utf-8")) is not None
+
+    wrong = [row for row in rows if not defines(*row)]
     assert wrong == []

@@ -1,4 +1,8 @@
-"""Results that need not be computed again: memory over disk."""
+"""Results that need not be computed again: memory over disk.
+
+Finding, storing and dropping results by their keys belongs here, and so does the form that values have on disk. What a
+key is made of belongs to `planning`.
+"""
 
 from __future__ import annotations
 

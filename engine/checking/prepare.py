@@ -10,7 +10,7 @@ from typing import Any
 
 from weft.engine.catalogue.catalogue import Catalogue, installed
 from weft.engine.checking.checker import Checker
-from weft.engine.checking.definitions import conflicts, interface_problems, relocated
+from weft.engine.checking.definitions import conflicts, interface_problems, relocated, shadowed
 from weft.engine.checking.migrate import migrate
 from weft.engine.checking.modes import Applied, apply_modes
 from weft.engine.checking.source import read_source
@@ -26,12 +26,14 @@ class Prepared:
 
     Attributes:
         workflow: without definitions, its nodes at their installed versions, without those that are left out.
+        catalogue: the nodes there are for it: those that its graph called go before others of their names.
         targets: what was asked for, in terms of it; None for every output.
         aliases: names of outputs in the document -> in this workflow, where they differ.
     """
 
     workflow: Workflow
     problems: list[Problem]
+    catalogue: Catalogue
     targets: list[str] | None = None
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -67,15 +69,16 @@ def prepare(
 ) -> Prepared:
     """Check a workflow and bring it into the form that is planned."""
     problems = check_form(workflow)
+    installed, catalogue = catalogue, catalogue.knowing(workflow.declarations)
     wrong = any(problem.severity == "error" for problem in problems)
     plain = not workflow.definitions and not any(spec.mode for spec in workflow.nodes.values())
     # What definitions and modes mean can be said of a sound graph alone; of any other, form is what is wrong with it.
     if any(problem.code == "too_large" for problem in problems) or (wrong and not plain):
-        return Prepared(workflow, problems, None if targets is None else list(targets))
+        return Prepared(workflow, problems, catalogue, None if targets is None else list(targets))
     inlined = inline(workflow)
     flat, unmigrated = migrate(inlined.workflow, catalogue)
-    problems += [*inlined.problems, *unmigrated]
-    prepared = Prepared(flat, problems, None if targets is None else list(targets), inlined.aliases)
+    problems += [*inlined.problems, *unmigrated, *shadowed(installed, catalogue, workflow)]
+    prepared = Prepared(flat, problems, catalogue, None if targets is None else list(targets), inlined.aliases)
     applied = Applied(flat)
     if not plain:
         applied = apply_modes(flat, inlined, catalogue)

@@ -42,6 +42,11 @@ class ModelLister:
     def __init__(self, function: Callable[[Sequence[Path]], Iterable[ModelEntry]]) -> None:
         self.function = function
 
+    @property
+    def place(self) -> str:
+        """Where it is declared, as `module.function`."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
     def __call__(self, folders: Sequence[Path]) -> list[ModelEntry]:
         """The pack's own models, then those in the folders, which are absolute. Imports nothing heavy."""
         return list(self.function(folders))

@@ -89,7 +89,7 @@ class Node(Generic[P, R]):
         if missing:
             raise TypeError(f"{node_type.name}() needs {', '.join(map(repr, missing))}")
         inputs = {name: given[name] for name in ports if name in given and not _is_default(ports[name], given[name])}
-        return graph.add(node_type.name, inputs, tuple(node_type.outputs))
+        return graph.add(node_type.name, inputs, tuple(node_type.outputs), declaration=node_type)
 
 
 def _lazily(item: Any) -> Lazy[Any]:

@@ -85,12 +85,17 @@ class NodeType:
         self._localns = localns
 
     def __repr__(self) -> str:
-        return f"<node {self.name} v{self.version} from {self.origin}>"
+        return f"<node {self.name} v{self.version} from {self.place}>"
 
     @property
     def origin(self) -> str:
         """Where it is declared, as `module.function`."""
         return f"{self.fn.__module__}.{self.fn.__qualname__}"
+
+    @property
+    def place(self) -> str:
+        """Where it is declared, with file and line."""
+        return place(self.fn)
 
     @functools.cached_property
     def _doc(self) -> tuple[str, dict[str, str]]:
@@ -243,6 +248,13 @@ class NodeView(Protocol):
 
     def resolve(self, text: str) -> Path:
         """What `Context.resolve_input_path` will give for a literal; it need not be there. Raises InputPathError."""
+
+
+def place(fn: Callable[..., Any]) -> str:
+    """Where a function is written: `module.function (file:line)`."""
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return f"{fn.__module__}.{fn.__qualname__}{where}"
 
 
 def without_graph(annotation: Any) -> Any:

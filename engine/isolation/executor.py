@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weft.engine.cache import Cache, codec
 from weft.engine.cache.memory import MemoryTier
 from weft.engine.catalogue.code import FOLDER_PREFIX, code_fingerprint
+from weft.engine.catalogue.modules import loaded
 from weft.engine.declaring.context import Context
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import Cancelled, Elsewhere
@@ -303,12 +304,17 @@ def _reference(node_type: NodeType) -> dict[str, Any]:
             f"it is declared in {place}, where a worker process cannot find it: for isolated runs, put it into a file "
             "of a pack or of a folder of nodes"
         )
+    if loaded(node_type.name, fn.__module__, fn.__qualname__) is not node_type:
+        raise ValueError(
+            f"it is not at the head of its module {fn.__module__}, where a worker process would look for it"
+        )
     package = fn.__module__.partition(".")[0]
     folder = sys.modules[package].__path__[0] if package.startswith(FOLDER_PREFIX) else None
     known = {
         "id": next_serial(),
         "name": node_type.name,
         "module": fn.__module__,
+        "function": fn.__qualname__,
         "folder": folder,
         "code": code_fingerprint(fn),
     }

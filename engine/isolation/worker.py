@@ -28,9 +28,9 @@ from typing import Any
 
 from weft.engine.cache.trails import Trails
 from weft.engine.catalogue.code import code_fingerprint, folder_package
+from weft.engine.catalogue.modules import loaded
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.model_folders import set_model_folders
-from weft.engine.declaring.node import Node
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
 from weft.engine.errors import Cancelled, NodeError
@@ -324,15 +324,15 @@ def find_type(reference: dict[str, Any]) -> NodeType:
     name, module = reference["name"], reference["module"]
     if reference["folder"] is not None:
         folder_package(reference["folder"])
-    for item in vars(importlib.import_module(module)).values():
-        if issubclass(type(item), Node) and item.node_type.name == name:
-            found: NodeType = item.node_type
-            if code_fingerprint(found.fn) != reference["code"]:
-                raise RuntimeError(
-                    f"the code of {name!r} in {module} changed since this process loaded it: start it anew"
-                )
-            return found
-    raise RuntimeError(f"the node {name!r} is not at the head of the module {module}, so no worker can find it there")
+    importlib.import_module(module)
+    found = loaded(name, module, reference["function"])
+    if found is None:
+        raise RuntimeError(
+            f"the node {name!r} is not at the head of the module {module}, so no worker can find it there"
+        )
+    if code_fingerprint(found.fn) != reference["code"]:
+        raise RuntimeError(f"the code of {name!r} in {module} changed since this process loaded it: start it anew")
+    return found
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Plan:
         self.targets: list[int] = []
         self.size = 0
         self.root = Scope(workflow.nodes, root=True)
-        self._signatures: dict[str, TypeSignature] = {}
+        self._signatures: dict[NodeType, TypeSignature] = {}
         self._twins: dict[int, list[int]] = {}
 
     @property
@@ -133,10 +133,10 @@ class Plan:
             step = steps[scope.number(link.node) if number is None else number]
             return step.key, step.type.first_output if step.type.stands else link.output or step.type.first_output
 
-        signature = self._signatures.get(node_type.name)
+        signature = self._signatures.get(node_type)
         if signature is None:
             code, folder = self.catalogue.code(node_type), self.out if node_type.side_files else None
-            signature = self._signatures[node_type.name] = TypeSignature.of(node_type, code, folder)
+            signature = self._signatures[node_type] = TypeSignature.of(node_type, code, folder)
         inputs: Mapping[str, Any] = spec.inputs
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)

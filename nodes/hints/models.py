@@ -42,7 +42,7 @@ def fingerprint(folder: Path) -> str:
 
 
 @contextmanager
-def held(folder: Path, kind: str, device: str) -> Iterator[Any]:
+def loaded(folder: Path, kind: str, device: str) -> Iterator[Any]:
     """A model of transformers' class `kind` on a device in float32, for as long as the block runs.
 
     Raises:

@@ -9,11 +9,11 @@ from typing import Any
 from weft.nodes.models import ldm
 from weft.nodes.models.description import Description, Weights, read_json
 from weft.nodes.models.errors import ModelError
+from weft.nodes.models.families import Family
 from weft.nodes.models.folder import weight_files
 from weft.nodes.models.headers import TensorInfo, read_header
 from weft.nodes.models.single import unet_config
 from weft.nodes.models.sources import files_fingerprint
-from weft.nodes.values import Family
 
 _WEIGHTS = "diffusion_pytorch_model"
 

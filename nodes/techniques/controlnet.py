@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
-    from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.technique.layout import Rows
 
 
 @value("control.controlnet")

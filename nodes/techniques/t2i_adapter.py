@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
-    from weft.nodes.sampling.rows import Rows, Units
     from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.technique.layout import Rows, Units
 
 
 @value("control.t2i_adapter")

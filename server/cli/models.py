@@ -15,6 +15,7 @@ from weft.server.cli.report import (
     model_folders_of,
     print_json,
     reporting,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ def models_command(
     with the reason.
     """
     with reporting(traceback_wanted=traceback), model_folders_of(models) as folders:
-        entries = load_catalogue(nodes).models(folders)
+        catalogue = load_catalogue(nodes)
+        before = len(catalogue.failures)
+        entries = catalogue.models(folders)
+        for failure in catalogue.failures[before:]:
+            say(f"left out {failure}", "yellow")
         if as_json:
             print_json([_data(entry) for entry in entries], indent=2)
             return

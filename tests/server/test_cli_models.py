@@ -120,5 +120,14 @@ def test_another_packs_models_are_listed_beside_ours(weft: Weft, tmp_path: Path,
         "def models(folders):\n"
         "    yield ModelEntry('mine', 'upscaler', Path('mine.bin'), bytes=2_500_000, bundled=True)\n"
     )
+    (tmp_path / "pack" / "broken.py").write_text(
+        "from weft.engine.declaring.model_list import lists_models\n\n\n"
+        "@lists_models\n"
+        "def models(folders):\n"
+        "    raise OSError('the disk is gone')\n"
+    )
     done = weft("models", "--nodes", tmp_path / "pack")
+    assert done.exit_code == 0
+    assert "left out the list of models of" in done.stderr
+    assert "the disk is gone" in done.stderr
     assert any(line.split()[:5] == ["mine", "upscaler", "-", "2.5", "MB"] for line in done.stdout.splitlines())

@@ -203,7 +203,7 @@ def formula_linear(model: Model, first: Path, second: Path) -> Tensor:
     import copy
     import dataclasses
 
-    from weft.nodes.models.text import encode
+    from weft.nodes.prompts.encode import encode
     from weft.nodes.techniques.cfg import ClassifierFree
 
     a, b = pairs_of(model, 3), pairs_of(model, 4)

@@ -20,8 +20,8 @@ from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion
 from weft.nodes.models.errors import ModelError
+from weft.nodes.prompts.words import token_spans
 from weft.nodes.values import Model
-from weft.nodes.words import token_spans
 
 Folder = Callable[[str], Path]
 Models = Callable[[str], Model]
