@@ -1,7 +1,8 @@
 """The floors of each package, written down once: an import goes down, or stays in its room.
 
-A room is a subpackage or a file right below the package; its name here is that of the folder or the file. Rooms of one
-floor do not know each other. `tests/test_house.py` holds the code to this, and the pages in docs/ begin with it.
+A room is a subpackage or a file right below the package, named here as the folder or the file is; a part of a
+subpackage that stands on another floor than the rest has its own name. Rooms of one floor do not know each other.
+`tests/test_house.py` holds the code to this, and the pages in docs/ begin with it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,27 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("jsontext", "png", "names"),
         ("problems", "limits", "pretty", "files", "order", "declarations"),
     ),
+    "nodes": (
+        ("shapes.measure_variants",),
+        ("shapes.measure", "shapes.training"),
+        ("__init__",),
+        ("techniques",),
+        ("basic",),
+        ("checks",),
+        ("nets",),
+        ("sampling",),
+        ("weights",),
+        ("prompts",),
+        ("values.techniques",),
+        ("technique",),
+        ("hints",),
+        ("values",),
+        ("shapes",),
+        ("models",),
+        ("images",),
+        ("lazy",),
+    ),
+    "server": (("cli",),),
 }
 """From the top down."""
 
@@ -42,6 +64,10 @@ PAIRS: frozenset[frozenset[str]] = frozenset(
     {
         # A document parses itself, and what reads it makes documents.
         frozenset({"weft.graphs.document", "weft.graphs.reader"}),
+        # A hook is given the run, and a run calls the hooks of its techniques.
+        frozenset({"weft.nodes.technique.hooks", "weft.nodes.sampling.run"}),
+        # A model is a description that gives its parts, and parts are made from a description.
+        frozenset({"weft.nodes.values.model", "weft.nodes.models.parts"}),
     }
 )
 """Modules that need each other, each with its reason."""
@@ -76,22 +102,25 @@ def arrows(package: str) -> dict[str, set[str]]:
     return found
 
 
-def room(module: str) -> str:
-    """cache for weft.engine.cache.disk."""
-    return module.split(".")[2] if module.count(".") > 1 else ""
+def room(package: str, module: str) -> str:
+    """cache for weft.engine.cache.disk; of rooms within rooms the inner one."""
+    parts = module.split(".")[2:]
+    named = {name for names in FLOORS[package] for name in names}
+    inner = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((name for name in inner if name in named), parts[0] if parts else "__init__")
 
 
 def upward(package: str) -> list[str]:
-    """Arrows that do not go down."""
+    """Arrows that do not go down. A subpackage may hand on what its own parts on higher floors have."""
     floors = {name: number for number, names in enumerate(FLOORS[package]) for name in names}
-    return [
-        f"{source} imports {target}"
-        for source, targets in arrows(package).items()
-        for target in sorted(targets)
-        if room(source) != room(target)
-        and frozenset({source, target}) not in PAIRS
-        and not floors[room(source)] < floors.get(room(target), -1)
-    ]
+    wrong = []
+    for source, targets in arrows(package).items():
+        for target in sorted(targets):
+            above, below = room(package, source), room(package, target)
+            down = above == below or floors[above] < floors.get(below, -1)
+            if not down and frozenset({source, target}) not in PAIRS and not target.startswith(f"{source}."):
+                wrong.append(f"{source} imports {target}")
+    return wrong
 
 
 def circles(package: str) -> list[list[str]]:
