@@ -42,7 +42,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("__init__",),
         ("techniques",),
         ("basic",),
-        ("checks",),
+        ("checks", "listing"),
         ("nets",),
         ("sampling",),
         ("weights",),
