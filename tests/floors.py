@@ -8,6 +8,8 @@ subpackage that stands on another floor than the rest has its own name. Rooms of
 from __future__ import annotations
 
 import ast
+import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -143,9 +145,48 @@ def circles(package: str) -> list[list[str]]:
     return [list(group) for group in sorted(groups)]
 
 
+def _purpose(package: str, name: str) -> str:
+    """The first sentence of a room's docstring, without its full stop."""
+    path = ROOT / package / name.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    text = " ".join((ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split())
+    return re.split(r"(?<=[^.])\.(?: |$)", text)[0]
+
+
 def picture(package: str) -> str:
-    """The floors as a page shows them, the top first."""
-    rows = []
+    """The floors as a page shows them, the top first; a line between two floors, and what each room is for."""
+    rows: list[str] = []
     for names in FLOORS[package]:
-        rows.append("   ".join(f"{name}/" if (ROOT / package / name).is_dir() else name for name in names))
-    return "\n".join(rows)
+        rooms = [name for name in names if name != "__init__"]
+        for name in rooms:
+            shown = name.replace(".", "/") + ("/" if (ROOT / package / name.replace(".", "/")).is_dir() else ".py")
+            rows += textwrap.wrap(
+                _purpose(package, name), 118, initial_indent=f"{shown:<{WIDTH}}", subsequent_indent=" " * WIDTH
+            )
+        if rooms:
+            rows.append("-" * 118)
+    return "\n".join(rows[:-1])
+
+
+WIDTH = 27
+PAGES = {
+    name: f"docs/{page}.md"
+    for name, page in {"engine": "engine", "graphs": "graphs", "nodes": "inside-nodes", "server": "server"}.items()
+}
+"""The page of each package, which begins with its picture."""
+BEGIN, END = "<!-- floors of {}/ -->\n```\n", "\n```\n<!-- end of floors -->"
+
+
+def page(package: str) -> str:
+    """A package's page with its picture as it is now."""
+    text = (ROOT / PAGES[package]).read_text("utf-8")
+    begin = BEGIN.format(package)
+    before, found, rest = text.partition(begin)
+    if not found or END not in rest:
+        raise ValueError(f"{PAGES[package]} has no place for the floors of {package}: {begin!r} ... {END!r}")
+    return before + begin + picture(package) + rest[rest.index(END) :]
+
+
+if __name__ == "__main__":
+    for package in PAGES:
+        (ROOT / PAGES[package]).write_text(page(package), "utf-8")

@@ -128,6 +128,14 @@ def test_no_modules_need_each_other(package: str) -> None:
     assert not floors.circles(package)
 
 
+@pytest.mark.parametrize("package", floors.PAGES)
+def test_each_packages_page_begins_with_its_floors(package: str) -> None:
+    """Else: python -m tests.floors"""
+    text = (ROOT / floors.PAGES[package]).read_text("utf-8")
+    assert text == floors.page(package)
+    assert text.index(floors.BEGIN.format(package)) < 60, "right below the title"
+
+
 def test_the_justified_pairs_are_pairs() -> None:
     every = {module: targets for package in floors.FLOORS for module, targets in floors.arrows(package).items()}
     for pair in floors.PAIRS:
