@@ -48,7 +48,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("__init__",),
         ("techniques",),
         ("basic",),
-        ("checks",),
+        ("checks", "listing"),
         ("nets",),
         ("sampling",),
         ("weights",),

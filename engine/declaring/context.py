@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from weft.engine.declaring.model_folders import model_folders
 from weft.engine.errors import Cancelled, InputPathError
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ class Context:
         """The absolute path of a file or folder to read, links followed; it need not exist.
 
         Relative paths start at the working directory, or, where reading is bounded, at the first root that has them.
+        Model folders may be read in any case, by absolute paths.
 
         Raises:
             InputPathError: it lies outside the folders that may be read (code `path_outside_root`).
@@ -247,7 +249,10 @@ class Context:
         return dict(self._provenance()) if self._provenance is not None else {}
 
     def settings(self) -> dict[str, Any]:
-        """What it was made with, as plain data for a Context in another process; `listens` for the listener."""
+        """What it was made with, as plain data for a Context in another process; `listens` for the listener.
+
+        `model_folders` are a setting of the process, which the other one may have started with others.
+        """
         return {
             "node_id": self.node_id,
             "out": str(self.out),
@@ -256,6 +261,7 @@ class Context:
             "listens": self._listener is not None,
             "key": self._key,
             "kin": self._kin,
+            "model_folders": [str(folder) for folder in model_folders()],
         }
 
     def close(self) -> None:
@@ -283,7 +289,7 @@ def resolve_input_path(path: str | os.PathLike[str], roots: Sequence[Path] | Non
     if roots is None:
         return given.resolve()
     candidates = [given.resolve()] if given.is_absolute() else [(root / given).resolve() for root in roots]
-    open_ = [root.resolve() for root in roots]
+    open_ = [root.resolve() for root in (*roots, *model_folders())]
     inside = [path for path in candidates if any(root == path or root in path.parents for root in open_)]
     if not inside:
         places = ", ".join(map(str, roots)) or "none"

@@ -127,7 +127,8 @@ def node(
         cache: "never" for what must run each time (clocks, random numbers without a seed).
         fingerprint: `f(**literal_inputs) -> str`, called while planning, for inputs that name something that can
             change; return a hash of what is there. It has to be light. Where an input that it needs is linked, the
-            node runs each time. A node with `Widget("file")` inputs and no fingerprint has their content hashes.
+            node runs each time. One with a parameter `ctx` gets a Context for finding files as the node will. A node
+            with `Widget("file")` inputs and no fingerprint has their content hashes.
         resource: "device" for what needs the accelerator alone, "io" for what waits, else "cpu".
         output: a run without targets runs it.
         side_files: it writes into the output folder.

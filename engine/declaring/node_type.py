@@ -33,7 +33,8 @@ class NodeType:
         name: what a document calls it; `version` rises when its meaning changes.
         fn: the function itself.
         cache: "pure" when equal inputs give equal results, "never" when it has to run every time.
-        fingerprint: called with the literal inputs while planning; what it returns enters the key.
+        fingerprint: called with the literal inputs while planning; what it returns enters the key. A parameter `ctx`
+            gets a Context that reads what the node may read.
         resource: the lane it runs on.
         output: a run without targets runs this node and what it needs.
         side_files: it writes files, so the output folder enters its key.
@@ -255,6 +256,9 @@ class NodeView(Protocol):
 
     def path(self, text: str) -> Path | None:
         """The file or folder that a literal names, where it is there and may be read."""
+
+    def resolve(self, text: str) -> Path:
+        """What `Context.resolve_input_path` will give for a literal; it need not be there. Raises InputPathError."""
 
 
 def place(fn: Callable[..., Any]) -> str:

@@ -31,6 +31,7 @@ from weft.engine.cache.workspaces import Workspaces
 from weft.engine.catalogue.code import code_fingerprint, folder_package
 from weft.engine.catalogue.modules import loaded
 from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.model_folders import set_model_folders
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
 from weft.engine.errors import Cancelled, NodeError
@@ -193,6 +194,7 @@ class Server:
             return None
         listens, trails = description.pop("listens"), description.pop("trails")
         workspaces = description.pop("workspaces")
+        set_model_folders(description.pop("model_folders"))
 
         def provenance() -> Mapping[str, str]:
             answer, _ = self.ask("provenance", task=number)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weft.server.cli.report import JsonOption, NodesOption, TracebackOption, load_catalogue, print_json, reporting
+from weft.server.cli.report import (
+    JsonOption,
+    ModelsOption,
+    NodesOption,
+    TracebackOption,
+    load_catalogue,
+    model_folders_of,
+    print_json,
+    reporting,
+)
 
 if TYPE_CHECKING:
     from weft.engine import Forecast, NodeForecast
@@ -31,10 +40,11 @@ def plan_command(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="As if there were no results of other runs.")] = False,
     as_json: JsonOption = False,
     nodes: NodesOption = None,
+    models: ModelsOption = None,
     traceback: TracebackOption = False,
 ) -> None:
     """Say what a run would do now: what is cached, what runs and what is skipped. Nothing runs."""
-    with reporting(as_json=as_json, traceback_wanted=traceback):
+    with reporting(as_json=as_json, traceback_wanted=traceback), model_folders_of(models):
         from weft.engine import Cache, forecast, with_settings
         from weft.graphs.document import Workflow
 

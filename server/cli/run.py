@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from weft.server.cli.plan import OutOption, SetOption, TargetOption
-from weft.server.cli.report import JsonOption, NodesOption, TracebackOption, load_catalogue, print_json, reporting, say
+from weft.server.cli.report import (
+    JsonOption,
+    ModelsOption,
+    NodesOption,
+    TracebackOption,
+    load_catalogue,
+    model_folders_of,
+    print_json,
+    reporting,
+    say,
+)
 
 if TYPE_CHECKING:
     from weft.engine import CancelToken, Result
@@ -31,10 +41,11 @@ def run_command(
     profile: Annotated[bool, typer.Option("--profile", help="Say in the end where time went.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     nodes: NodesOption = None,
+    models: ModelsOption = None,
     traceback: TracebackOption = False,
 ) -> None:
     """Run a workflow and print the paths of what it made."""
-    with reporting(as_json=as_json, traceback_wanted=traceback):
+    with reporting(as_json=as_json, traceback_wanted=traceback), model_folders_of(models):
         from weft.engine import Cache, CancelToken, Settings, run, with_settings
         from weft.graphs.document import Workflow
         from weft.server.cli.progress import showing_progress

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weft.server.cli.plan import OutOption, SetOption
-from weft.server.cli.report import JsonOption, NodesOption, TracebackOption, load_catalogue, print_json, reporting
+from weft.server.cli.report import (
+    JsonOption,
+    ModelsOption,
+    NodesOption,
+    TracebackOption,
+    load_catalogue,
+    model_folders_of,
+    print_json,
+    reporting,
+)
 
 if TYPE_CHECKING:
     from weft.engine import Why
@@ -21,10 +30,11 @@ def why_command(
     out: OutOption = Path("out"),
     as_json: JsonOption = False,
     nodes: NodesOption = None,
+    models: ModelsOption = None,
     traceback: TracebackOption = False,
 ) -> None:
     """Say what made a node run again, compared with its nearest earlier result. Nothing runs."""
-    with reporting(as_json=as_json, traceback_wanted=traceback):
+    with reporting(as_json=as_json, traceback_wanted=traceback), model_folders_of(models):
         from weft.engine import why, with_settings
         from weft.graphs.document import Workflow
 

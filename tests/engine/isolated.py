@@ -18,6 +18,7 @@ import numpy as np
 
 from tests.engine.toys import Live, Square
 from weft.engine import Catalogue, Context, Files, Lazy, Node, node
+from weft.engine.declaring.model_folders import model_folders
 
 
 class Pair(NamedTuple):
@@ -203,6 +204,12 @@ async def nap(seconds: float = 0.2, mark: str = "") -> float:
     if mark:
         Path(mark).touch()
     return seconds
+
+
+@node("folders_of_models", cache="never")
+def folders_of_models(ctx: Context | None = None) -> str:
+    """The model folders there."""
+    return os.pathsep.join(map(str, model_folders()))
 
 
 @node("stepping")

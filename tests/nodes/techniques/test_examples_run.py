@@ -46,10 +46,10 @@ NAMED = {
     "load_dreambooth": "source",
     **dict.fromkeys(NETS, "source"),
     "load_image": "path",
-    "apply_lora": "path",
-    "merge_loras": "first",
-    "load_textual_inversion": "paths",
-    "load_custom_diffusion": "path",
+    "apply_lora": "source",
+    "merge_loras": "sources",
+    "load_textual_inversion": "sources",
+    "load_custom_diffusion": "source",
     "depth": "model",
 }
 """Inputs that name files."""
@@ -154,8 +154,8 @@ def settings(workflow: Workflow, files: Files) -> Settings:
             yield place, files.picture()
         elif node.type == "apply_lora" and not here(given):
             yield place, files.lora(kind)
-        elif node.type == "merge_loras" and not here([node.inputs["first"], node.inputs["second"]]):
-            yield from ((f"{id}.{which}", files.lora(kind, which)) for which in ("first", "second"))
+        elif node.type == "merge_loras" and not here(given):
+            yield place, [files.lora(kind, str(number)) for number in range(len(given))]
         elif node.type == "load_textual_inversion" and not here(given):
             yield place, files.words(kind, len(given))
             if "tokens" not in node.inputs:

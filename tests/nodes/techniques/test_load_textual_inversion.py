@@ -185,5 +185,5 @@ def test_bad_files(models_of: Models, tmp_path: Path) -> None:
     with Graph() as graph:
         load_textual_inversion(load_model("shapes"), [str(lora), str(pair)], ["<a>"])
     messages = {problem.input: problem.message for problem in check(graph.workflow(), roots=[tmp_path])}
-    assert "no textual inversion" in messages["paths"]
+    assert "no textual inversion" in messages["sources"]
     assert "1 tokens are given for 2 files" in messages["tokens"]
