@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from weft.engine.cache import Cache
     from weft.engine.catalogue.catalogue import Catalogue
     from weft.engine.checking.prepare import check
+    from weft.engine.checking.settings import with_settings
+    from weft.engine.forecaster import Forecast, NodeForecast, forecast
+    from weft.engine.reasons import Why, why
     from weft.engine.runner import Settings, run
     from weft.engine.running.lanes import LaneSizes
     from weft.engine.running.result import Result
@@ -30,12 +33,14 @@ __all__ = [
     "Choices",
     "Context",
     "Files",
+    "Forecast",
     "Help",
     "InputPathError",
     "LaneSizes",
     "Lazy",
     "Node",
     "NodeError",
+    "NodeForecast",
     "NodeType",
     "NodeView",
     "Output",
@@ -45,14 +50,18 @@ __all__ = [
     "Result",
     "RunFailed",
     "Settings",
+    "Why",
     "Widget",
     "WorkflowError",
     "check",
     "definition",
+    "forecast",
     "nbytes",
     "node",
     "run",
     "value",
+    "why",
+    "with_settings",
 ]
 
 # A node file needs declarations only; what runs them is imported when somebody runs something.
@@ -60,10 +69,16 @@ _LATER = {
     "Cache": "cache",
     "Catalogue": "catalogue",
     "check": "checking.prepare",
+    "Forecast": "forecaster",
+    "NodeForecast": "forecaster",
+    "forecast": "forecaster",
+    "Why": "reasons",
     "run": "runner",
+    "why": "reasons",
     "LaneSizes": "running.lanes",
     "Result": "running.result",
     "Settings": "runner",
+    "with_settings": "checking.settings",
 }
 
 

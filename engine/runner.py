@@ -29,6 +29,7 @@ from weft.engine.events import (
     OutputMade,
     Tier,
 )
+from weft.engine.planning.parts import without
 from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
@@ -168,12 +169,9 @@ class _Run:
         settings: Settings,
         roots: Sequence[str | os.PathLike[str]] | None,
     ) -> None:
-        workflow, targets = prepared.workflow, prepared.targets
-        if targets is None:
-            targets = [id for id, spec in workflow.nodes.items() if _is_output(catalogue, spec.type)]
-        self.workflow = workflow
+        self.workflow = prepared.workflow
         self.document = document
-        self.targets = list(dict.fromkeys(target.partition(".")[0] for target in targets))
+        self.targets = prepared.target_nodes(catalogue)
         self.cache = cache
         self.catalogue = catalogue
         self.out = out
@@ -212,6 +210,8 @@ class _Run:
             raise
         finally:
             executor.close()
+            if self.cache.history is not None:
+                self.cache.history.flush()
         self._count(start, ran)
         result = self.result
         self.emitter.emit(
@@ -280,9 +280,10 @@ class _Run:
             self.result.outputs.append(item)
             self.emitter.emit(OutputMade, step.shown, kind=item.kind, ref=item.ref)
 
-    def _context(self, node: str) -> Context:
+    def _context(self, step: Step) -> Context:
+        resumes = step.type.resumes if step.keeps else ()
         return Context(
-            node,
+            step.shown,
             out=self.out,
             roots=self.roots,
             cancel=self.stop,
@@ -291,6 +292,9 @@ class _Run:
             preview_interval=self.settings.preview_interval,
             trails=self.cache.trails,
             on_reused=self._on_reused,
+            key=step.key if step.keeps else None,
+            kin=without(step.parts, resumes) if resumes else None,
+            workspaces=self.cache.workspaces,
         )
 
     def _on_reused(self, node: str, steps: int, total: int) -> None:
@@ -309,8 +313,3 @@ class _Run:
         self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(ran | self._steered))
         self.result.reused = sum(self._reused)
         self.result.seconds = time.perf_counter() - start
-
-
-def _is_output(catalogue: Catalogue, name: str) -> bool:
-    node_type = catalogue.get(name)
-    return node_type is not None and node_type.output

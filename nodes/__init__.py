@@ -7,9 +7,12 @@ declare, and load torch when a node runs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weft.engine.catalogue.modules import declared_in, modules
+from weft.engine.declaring.model_list import ModelEntry, lists_models
 
 if TYPE_CHECKING:
     # By name, so that type checkers and editors see their signatures; a test keeps the list whole.
@@ -103,6 +106,14 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+
+
+@lists_models
+def list_models(folders: Sequence[Path]) -> Iterator[ModelEntry]:
+    """The models that ship with this package, and what lies in the model folders."""
+    from weft.nodes.listing import entries
+
+    yield from entries(folders)
 
 
 NODE_FOLDERS = ("basic", "techniques")

@@ -1,12 +1,15 @@
 """The floors of each package, written down once: an import goes down, or stays in its room.
 
-A room is a subpackage or a file right below the package; its name here is that of the folder or the file. Rooms of one
-floor do not know each other. `tests/test_house.py` holds the code to this, and the pages in docs/ begin with it.
+A room is a subpackage or a file right below the package, named here as the folder or the file is; a part of a
+subpackage that stands on another floor than the rest has its own name. Rooms of one floor do not know each other.
+`tests/test_house.py` holds the code to this, and the pages in docs/ begin with it.
 """
 
 from __future__ import annotations
 
 import ast
+import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,7 +17,11 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "engine": (
-        ("runner",),
+        (
+            "forecaster",
+            "reasons",
+            "runner",
+        ),
         ("isolation",),
         ("running",),
         ("planning",),
@@ -35,6 +42,27 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("jsontext", "png", "names"),
         ("problems", "limits", "pretty", "files", "order", "declarations"),
     ),
+    "nodes": (
+        ("shapes.measure_variants",),
+        ("shapes.measure", "shapes.training"),
+        ("__init__",),
+        ("techniques",),
+        ("basic",),
+        ("checks", "listing"),
+        ("nets",),
+        ("sampling",),
+        ("weights",),
+        ("prompts",),
+        ("values.techniques",),
+        ("technique",),
+        ("hints",),
+        ("values",),
+        ("shapes",),
+        ("models",),
+        ("images",),
+        ("lazy",),
+    ),
+    "server": (("cli",),),
 }
 """From the top down."""
 
@@ -42,6 +70,10 @@ PAIRS: frozenset[frozenset[str]] = frozenset(
     {
         # A document parses itself, and what reads it makes documents.
         frozenset({"weft.graphs.document", "weft.graphs.reader"}),
+        # A hook is given the run, and a run calls the hooks of its techniques.
+        frozenset({"weft.nodes.technique.hooks", "weft.nodes.sampling.run"}),
+        # A model is a description that gives its parts, and parts are made from a description.
+        frozenset({"weft.nodes.values.model", "weft.nodes.models.parts"}),
     }
 )
 """Modules that need each other, each with its reason."""
@@ -76,22 +108,25 @@ def arrows(package: str) -> dict[str, set[str]]:
     return found
 
 
-def room(module: str) -> str:
-    """cache for weft.engine.cache.disk."""
-    return module.split(".")[2] if module.count(".") > 1 else ""
+def room(package: str, module: str) -> str:
+    """cache for weft.engine.cache.disk; of rooms within rooms the inner one."""
+    parts = module.split(".")[2:]
+    named = {name for names in FLOORS[package] for name in names}
+    inner = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((name for name in inner if name in named), parts[0] if parts else "__init__")
 
 
 def upward(package: str) -> list[str]:
-    """Arrows that do not go down."""
+    """Arrows that do not go down. A subpackage may hand on what its own parts on higher floors have."""
     floors = {name: number for number, names in enumerate(FLOORS[package]) for name in names}
-    return [
-        f"{source} imports {target}"
-        for source, targets in arrows(package).items()
-        for target in sorted(targets)
-        if room(source) != room(target)
-        and frozenset({source, target}) not in PAIRS
-        and not floors[room(source)] < floors.get(room(target), -1)
-    ]
+    wrong = []
+    for source, targets in arrows(package).items():
+        for target in sorted(targets):
+            above, below = room(package, source), room(package, target)
+            down = above == below or floors[above] < floors.get(below, -1)
+            if not down and frozenset({source, target}) not in PAIRS and not target.startswith(f"{source}."):
+                wrong.append(f"{source} imports {target}")
+    return wrong
 
 
 def circles(package: str) -> list[list[str]]:
@@ -114,9 +149,48 @@ def circles(package: str) -> list[list[str]]:
     return [list(group) for group in sorted(groups)]
 
 
+def _purpose(package: str, name: str) -> str:
+    """The first sentence of a room's docstring, without its full stop."""
+    path = ROOT / package / name.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    text = " ".join((ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split())
+    return re.split(r"(?<=[^.])\.(?: |$)", text)[0]
+
+
 def picture(package: str) -> str:
-    """The floors as a page shows them, the top first."""
-    rows = []
+    """The floors as a page shows them, the top first; a line between two floors, and what each room is for."""
+    rows: list[str] = []
     for names in FLOORS[package]:
-        rows.append("   ".join(f"{name}/" if (ROOT / package / name).is_dir() else name for name in names))
-    return "\n".join(rows)
+        rooms = [name for name in names if name != "__init__"]
+        for name in rooms:
+            shown = name.replace(".", "/") + ("/" if (ROOT / package / name.replace(".", "/")).is_dir() else ".py")
+            rows += textwrap.wrap(
+                _purpose(package, name), 118, initial_indent=f"{shown:<{WIDTH}}", subsequent_indent=" " * WIDTH
+            )
+        if rooms:
+            rows.append("-" * 118)
+    return "\n".join(rows[:-1])
+
+
+WIDTH = 27
+PAGES = {
+    name: f"docs/{page}.md"
+    for name, page in {"engine": "engine", "graphs": "graphs", "nodes": "inside-nodes", "server": "server"}.items()
+}
+"""The page of each package, which begins with its picture."""
+BEGIN, END = "<!-- floors of {}/ -->\n```\n", "\n```\n<!-- end of floors -->"
+
+
+def page(package: str) -> str:
+    """A package's page with its picture as it is now."""
+    text = (ROOT / PAGES[package]).read_text("utf-8")
+    begin = BEGIN.format(package)
+    before, found, rest = text.partition(begin)
+    if not found or END not in rest:
+        raise ValueError(f"{PAGES[package]} has no place for the floors of {package}: {begin!r} ... {END!r}")
+    return before + begin + picture(package) + rest[rest.index(END) :]
+
+
+if __name__ == "__main__":
+    for package in PAGES:
+        (ROOT / PAGES[package]).write_text(page(package), "utf-8")

@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import Any
 
 from weft.engine.catalogue.code import OWN, code_fingerprint, folder_package
-from weft.engine.catalogue.modules import modules, nodes_in
+from weft.engine.catalogue.modules import listers_in, modules, nodes_in
 from weft.engine.catalogue.packs import OURS, Failure, installed_packs, title
+from weft.engine.declaring.model_list import ModelEntry, ModelLister
 from weft.engine.declaring.node import Node
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.surroundings import contained
@@ -41,6 +42,7 @@ class Catalogue:
         self._left_out: set[NodeType] = set()
         self.failures: list[Failure] = []
         """What `load` and `add_folder` left out, and packs that bring no node, in the order of their finding."""
+        self._listers: list[ModelLister] = []
         for node in nodes:
             self.add(node)
 
@@ -83,9 +85,10 @@ class Catalogue:
         self._types[node_type.name] = node_type
 
     def add_module(self, module: ModuleType) -> None:
-        """Add every attribute of a module that is a node. Raises as `add`."""
+        """Add every attribute of a module that is a node, or lists models. Raises as `add`."""
         for _, node in nodes_in(module):
             self.add(node)
+        self._add_listers(module)
 
     def add_folder(self, folder: str | os.PathLike[str]) -> None:
         """Add the nodes of every `.py` file in a folder; names that start with `_` are taken for helpers.
@@ -152,7 +155,13 @@ class Catalogue:
         nodes = [node for _, node in nodes_in(module) if belongs(node.node_type.fn)]
         for node in nodes:
             self._try(node, origin)
-        return len(nodes)
+        return len(nodes) + self._add_listers(module)
+
+    def _add_listers(self, module: ModuleType) -> int:
+        """How many functions of a module list models; each counts once."""
+        new = [lister for lister in listers_in(module) if lister not in self._listers]
+        self._listers += new
+        return len(new)
 
     def _try(self, node: Node[..., Any] | NodeType, origin: str) -> None:
         node_type = node.node_type if isinstance(node, Node) else node
@@ -195,7 +204,20 @@ class Catalogue:
         more = Catalogue()
         more.failures = self.failures
         more._types = {**self._types, **{node_type.name: node_type for node_type in types}}
+        more._listers = self._listers
         return more
+
+    def models(self, folders: Iterable[Path]) -> list[ModelEntry]:
+        """The models that nodes can load: those that came with packs, then those in the folders, which are absolute.
+
+        A pack whose list fails is left out and noted in `failures`.
+        """
+        places = tuple(folders)
+        found: list[ModelEntry] = []
+        for lister in self._listers:
+            with self._failing(f"the list of models of {lister.place}"):
+                found += lister(places)
+        return sorted(found, key=lambda entry: not entry.bundled)
 
     def knowing(self, declarations: Mapping[str, object]) -> Catalogue:
         """This catalogue with the node types among what a graph called (`Graph.declarations`), in the place of others

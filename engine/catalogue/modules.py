@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+from weft.engine.declaring.model_list import ModelLister
 from weft.engine.declaring.node import Node
 from weft.engine.declaring.node_type import NodeType
 
@@ -59,6 +60,13 @@ def nodes_in(module: ModuleType) -> Iterator[tuple[str, Node[..., Any]]]:
     for name, item in list(vars(module).items()):
         if issubclass(type(item), Node):  # not isinstance, which would wake modules that load lazily
             yield name, item
+
+
+def listers_in(module: ModuleType) -> Iterator[ModelLister]:
+    """What a module declares to list models with."""
+    for item in list(vars(module).values()):
+        if type(item) is ModelLister and item.function.__module__ == module.__name__:
+            yield item
 
 
 def loaded(name: str, module: str, function: str) -> NodeType | None:

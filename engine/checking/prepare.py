@@ -29,6 +29,7 @@ class Prepared:
         catalogue: the nodes there are for it: those that its graph called go before others of their names.
         targets: what was asked for, in terms of it; None for every output.
         aliases: names of outputs in the document -> in this workflow, where they differ.
+        muted: what is left out of this workflow, each with the muted node that it is because of (perhaps itself).
     """
 
     workflow: Workflow
@@ -36,6 +37,14 @@ class Prepared:
     catalogue: Catalogue
     targets: list[str] | None = None
     aliases: dict[str, str] = field(default_factory=dict)
+    muted: dict[str, str] = field(default_factory=dict)
+
+    def target_nodes(self, catalogue: Catalogue) -> list[str]:
+        """The nodes that are to be made, each once: those that were asked for, else every output."""
+        if self.targets is not None:
+            return list(dict.fromkeys(target.partition(".")[0] for target in self.targets))
+        types = {id: catalogue.get(spec.type) for id, spec in self.workflow.nodes.items()}
+        return [id for id, node_type in types.items() if node_type is not None and node_type.output]
 
 
 def check(
@@ -82,7 +91,7 @@ def prepare(
     applied = Applied(flat)
     if not plain:
         applied = apply_modes(flat, inlined, catalogue)
-        prepared.workflow = applied.workflow
+        prepared.workflow, prepared.muted = applied.workflow, applied.muted
         if workflow.definitions:
             problems += conflicts(workflow, catalogue)
             problems += interface_problems(workflow, inlined, catalogue)

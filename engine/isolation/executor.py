@@ -234,15 +234,21 @@ class IsolatedCache(Cache):
         self.memory = inner.memory
         self.disk = inner.disk
         self.trails = inner.trails
+        self.history = inner.history
+        self.workspaces = inner.workspaces
         self._live = live
 
     def find(self, key: bytes) -> Tier | None:
         """See `Cache`."""
-        if self._live.get(key) is not None:
+        return "memory" if self._live.get(key) is not None else super().find(key)
+
+    def peek(self, key: bytes) -> Tier | None:
+        """See `Cache`."""
+        if self._live.peek(key) is not None:
             return "memory"
-        tier = super().find(key)
+        tier = super().peek(key)
         if tier == "memory":
-            outputs = self.memory.get(key)
+            outputs = self.memory.peek(key)
             if outputs is not None and not storable(outputs):
                 return None
         return tier
@@ -328,7 +334,11 @@ def _settings(context: Context | None) -> dict[str, Any] | None:
     trails = context.trails
     folder = None if trails is None or trails.disk is None else str(trails.disk.folder)
     found = None if trails is None else [trails.memory.ram_bytes, folder, trails.disk.max_bytes if trails.disk else 0]
-    return context.settings() | {"trails": found}
+    places = context.workspaces
+    return context.settings() | {
+        "trails": found,
+        "workspaces": None if places is None else [str(places.folder), places.max_bytes],
+    }
 
 
 def _error(data: dict[str, Any]) -> BaseException:

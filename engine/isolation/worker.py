@@ -27,9 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from weft.engine.cache.trails import Trails
+from weft.engine.cache.workspaces import Workspaces
 from weft.engine.catalogue.code import folder_package, source_fingerprint
 from weft.engine.catalogue.modules import loaded
 from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.model_folders import set_model_folders
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
 from weft.engine.errors import Cancelled, NodeError
@@ -191,6 +193,8 @@ class Server:
         if description is None:
             return None
         listens, trails = description.pop("listens"), description.pop("trails")
+        workspaces = description.pop("workspaces")
+        set_model_folders(description.pop("model_folders"))
 
         def provenance() -> Mapping[str, str]:
             answer, _ = self.ask("provenance", task=number)
@@ -206,6 +210,7 @@ class Server:
             provenance=provenance,
             trails=None if trails is None else shared_trails(*trails),
             on_reused=reused,
+            workspaces=None if workspaces is None else Workspaces(*workspaces),
         )
 
     def _announcing(self, number: int, node_type: NodeType) -> NodeType:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from weft.engine.declaring.context import resolve_input_path
+from weft.engine.declaring.context import Context, resolve_input_path
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
 from weft.engine.filehash import content_hash, folder_hash
@@ -43,12 +43,13 @@ def fingerprint(
             # It reads files and says no more: then it depends on what is in them.
             texts = {name: _contents(literals[name]) for name in sorted(node_type.files & literals.keys())}
             return json.dumps({name: text for name, text in texts.items() if text}), not node_type.files & linked
-        parameters = inspect.signature(function).parameters
+        parameters = dict(inspect.signature(function).parameters)
+        context = {"ctx": Context(roots=roots)} if parameters.pop("ctx", None) is not None else {}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             if any(name in linked and parameter.default is parameter.empty for name, parameter in parameters.items()):
                 return None, False
             literals = {name: item for name, item in literals.items() if name in parameters}
-        return str(function(**literals)), True
+        return str(function(**literals, **context)), True
     except Exception:
         return None, False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from weft.engine.checking.axes import find_axes, gathered, has_maps, is_gatherin
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
 from weft.engine.planning.fingerprint import fingerprint
-from weft.engine.planning.keys import TypeSignature, node_key, normal_inputs
+from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from weft.graphs.document import Definition, Link, NodeSpec, Workflow
 from weft.graphs.inputs import links_in
@@ -141,7 +142,8 @@ class Plan:
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
         stamp, known = fingerprint(node_type, inputs, self.roots)
-        key = node_key(signature, inputs, stamp, linked) if known else self.nonce()
+        parts = key_parts(signature, inputs, stamp, linked) if known else b""
+        key = blake2b(parts, digest_size=20).digest() if known else self.nonce()
         maps, region, repeated = scope.maps, None, False
         if maps is not None:
             repeated = maps.repeated(id, scope.bound)
@@ -170,7 +172,7 @@ class Plan:
         shown = scope.visible or (id if region is None else target_of(id))
         step = Step(
             number, id, shown, node_type, inputs, key, keeps, sources, scope, rank, order, lazy,
-            keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated,
+            keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated, parts,
         )  # fmt: skip
         if not repeated:
             same = self.first.setdefault(key, number)

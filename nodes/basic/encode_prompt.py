@@ -25,7 +25,7 @@ def encode_prompt(
         text: the prompt.
         clip_skip: how many of the text encoder's last layers to leave out; some checkpoints were trained with 1.
     """
-    from weft.nodes.models.text import encode
+    from weft.nodes.prompts.encode import encode
 
     ctx = ctx or Context()
     with model.parts() as parts:

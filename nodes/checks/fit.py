@@ -49,6 +49,7 @@ def check_net(view: NodeView, kind: str, misfit: Misfit, input: str = "net") -> 
     """
     from weft.nodes.models.bundled import net_named
     from weft.nodes.models.errors import ModelError
+    from weft.nodes.models.sources import in_model_folders
 
     loaders = view.sources(input)
     loader = view.other(loaders[0][0]) if loaders else None
@@ -56,7 +57,10 @@ def check_net(view: NodeView, kind: str, misfit: Misfit, input: str = "net") -> 
     source = loader.literals.get(named) if loader is not None and named is not None else None
     if loader is None or not isinstance(source, str) or not source:
         return
-    path = net_named(source) or loader.path(source)
+    try:
+        path = net_named(source) or loader.path(source) or in_model_folders(source)
+    except ModelError:  # the loader's own check says so
+        return
     told: set[str] = set()
     for run in runs_with(view) if path is not None else ():
         model = described_model(run, run_input(run.type, "model"))

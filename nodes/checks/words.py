@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from weft.engine import NodeView, Problem
 from weft.nodes.checks.tags import BASE, PROMPT, argument, run_input, says
 from weft.nodes.checks.techniques import runs_with, techniques_wired
-from weft.nodes.words import WORD, has_words, unknown_word
+from weft.nodes.prompts.words import WORD, has_words, unknown_word
 
 
 def check_words(view: NodeView, input: str, subjects: Iterable[object], texts: Sequence[str]) -> Iterator[Problem]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weft.nodes.models.errors import ModelError
+from weft.nodes.models.families import Family, Prediction
 from weft.nodes.models.headers import TensorInfo
-from weft.nodes.values import Family, Prediction
 
 REQUIRED = {
     "sd1": ("unet", "vae", "text_encoder", "tokenizer"),

@@ -44,10 +44,10 @@ class ClassifierFree(Guidance):
         """The unconditional row where it is used, then the conditional one."""
         guides = self._guides(step.run) and self.inside(step.index, step.calls)
         both = guides or "uncond" in step.wanted
-        made = step.run.derived(self, dict[bool, tuple[Branch, ...]])
-        if both not in made:
-            made[both] = self._rows(step.run, both)
-        return made[both]
+        rows = step.run.derived(self, dict[bool, tuple[Branch, ...]])
+        if both not in rows:
+            rows[both] = self._rows(step.run, both)
+        return rows[both]
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Away from the unconditional prediction."""

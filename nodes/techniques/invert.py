@@ -121,9 +121,7 @@ def invert(
         rolls: how many shifts the autocorrelation is taken at in each round.
         seed: of these shifts; image k of a batch has seed + k. Nothing else in an inversion is random.
     """
-    from weft.nodes.basic.denoise import resuming, size_conditioning
-    from weft.nodes.basic.encode_image import clean_latents
-    from weft.nodes.models.text import unconditional
+    from weft.nodes.sampling.begin import clean_latents
     from weft.nodes.sampling.invert import Regularize, invert_latents
 
     ctx = ctx or Context()
@@ -136,22 +134,8 @@ def invert(
             Regularize(times=regularize, autocorrelation=autocorrelation, divergence=divergence, rolls=rolls, seed=seed)
         )
     parts = model.parts()
-    unet = parts.unet
-    result = invert_latents(
-        unet,
-        {**model.scheduler, "prediction_type": model.prediction},
-        clean,
-        [*guidance, *controls, *extra],
-        steps=steps,
-        strength=strength,
-        seed=seed,
-        watch=lambda step, prediction: ctx.progress(step.index + 1, step.calls),
-        time_ids=size_conditioning(model, *clean.shape[-2:]),
-        scale_factor=model.scale_factor,
-        scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
-        empty=lambda: unconditional(model, ctx.log),
-        resume=resuming(model, ctx),
-    )
+    techniques = [*guidance, *controls, *extra]
+    result = invert_latents(model, parts.unet, clean, techniques, ctx, steps=steps, strength=strength, seed=seed)
     if result.done.calls == 0:
         ctx.log.warning("strength %g of %d steps is less than one step: nothing is inverted", strength, steps)
     return Inverted(Latents(result.noise), result.trajectory)

@@ -85,8 +85,7 @@ class _Regions:
     def branches(self, prompts: Iterable[Conditioning], step: Step) -> tuple[Branch, ...]:
         """One for each prompt, the same objects in every step."""
         if not self._branches:
-            base = next(technique for technique in step.run.techniques if technique.base)
-            scale = next((b.guidance_scale for b in base.branches(step) if b.role == "cond"), None)
+            scale = next((b.guidance_scale for b in step.base_branches() if b.role == "cond"), None)
             self._branches = tuple(
                 Branch(f"region {number}", "region", prompt, guidance_scale=scale)
                 for number, prompt in enumerate(prompts, start=1)

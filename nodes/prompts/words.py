@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from weft.graphs.problems import near
-from weft.nodes.values import Conditioning
+from weft.nodes.values.prompt import Conditioning
 
 WORD = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
 """As CLIP's tokenizers divide a text, before they divide words."""
