@@ -32,6 +32,17 @@ MOST = 20_000
 _DEEP = 100
 """Each level takes a few frames of Python's stack."""
 
+_HARMLESS = frozenset({"weft", "PIL", "cv2", "pydantic", "safetensors", "msgpack", "typing_extensions", "builtins"})
+_DRAWING = frozenset(
+    {
+        "manual_seed", "seed", "initial_seed", "set_rng_state", "get_rng_state", "rand", "randn", "randint",
+        "randperm", "normal", "bernoulli", "multinomial", "poisson", "rand_like", "randn_like", "randint_like",
+        "normal_", "uniform_", "random_", "bernoulli_", "exponential_", "geometric_", "cauchy_", "log_normal_",
+        "dropout", "alpha_dropout", "feature_dropout", "nn", "random", "distributions", "init",
+    }
+)  # fmt: skip
+"""What of torch's names has to do with its shared generator."""
+
 _ATOMS = (str, int, float, complex, bool, bytes, type(None), type(...), type(NotImplemented), range)
 
 
@@ -46,6 +57,17 @@ def references(function: Callable[..., Any], own: Callable[[str], bool]) -> str:
     return walk.hash.hexdigest()
 
 
+def may_draw(function: Callable[..., Any], own: Callable[[str], bool]) -> bool:
+    """Whether a function may draw from generators that the whole process shares: Python's, NumPy's or torch's.
+
+    True where its code says so, and where it calls a library whose code is not followed. What it cannot reach by
+    anything that is seen here it does not draw from.
+    """
+    walk = _Walk(function, own)
+    walk.add(function)
+    return walk.draws
+
+
 class _Walk:
     """Feeds a hash with everything that is reached; each thing once, later by its number."""
 
@@ -53,6 +75,7 @@ class _Walk:
         self.hash = hashlib.blake2b(digest_size=20)
         self.own = own
         self.top = _top(function)
+        self.draws = False
         self._numbers: dict[int, int] = {}
         self._alive: list[Any] = []  # so that no number is given to two things
         self._depth = 0
@@ -92,6 +115,9 @@ class _Walk:
             self._function(wrapped)
         elif isinstance(item, types.ModuleType):
             self.say("module", self._name(item.__name__))
+        elif isinstance(item, types.BuiltinMethodType):
+            self._library(getattr(item, "__module__", None) or type(item.__self__).__module__)
+            self.say("builtin", item.__qualname__)
         elif isinstance(item, enum.Enum):
             self.say("enum", type(item).__qualname__, item.name)
         elif isinstance(item, type):
@@ -126,6 +152,7 @@ class _Walk:
         """Arrays by their bytes, an object of the user's own class by its attributes, any other by its class."""
         cls = type(item)
         self.say("object", cls.__qualname__)
+        self._library(cls.__module__)
         if cls.__module__.partition(".")[0] in ("numpy", "torch") and hasattr(item, "dtype"):
             array = item.detach().cpu() if hasattr(item, "detach") else item
             self.say(array.dtype, getattr(array, "shape", ""))
@@ -139,6 +166,7 @@ class _Walk:
     def _class(self, cls: type) -> None:
         self.say("class", cls.__qualname__)
         if not self._follows(cls.__module__):
+            self._library(cls.__module__)
             self.say(self._name(cls.__module__))
             return
         for base in cls.__bases__:
@@ -159,6 +187,7 @@ class _Walk:
 
     def _function(self, function: types.FunctionType) -> None:
         if not self._follows(function.__module__ or ""):
+            self._library(function.__module__ or "")
             self.say("function", self._name(function.__module__ or ""), function.__qualname__)
             return
         code = function.__code__
@@ -189,6 +218,7 @@ class _Walk:
                 continue
             seen.add(module.__name__)
             if not self._follows(module.__name__):
+                self._library(module.__name__, names)
                 continue
             for name in sorted(names & vars(module).keys()):
                 part = vars(module)[name]
@@ -202,6 +232,7 @@ class _Walk:
         if module is not None:
             self._global(module, names)
             return
+        self._library(name, names)
         try:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError, AttributeError):
@@ -222,6 +253,19 @@ class _Walk:
                 self.say("set", *sorted(map(repr, constant)))
             else:
                 self.say(type(constant).__name__, repr(constant))
+
+    def _library(self, module: str, names: frozenset[str] = frozenset()) -> None:
+        """Something of a library is reached; `names` is what the code asks of it, where that is known."""
+        top = module.partition(".")[0]
+        if self.own(module) or top in _HARMLESS:
+            return
+        if top == "numpy":
+            self.draws = self.draws or "random" in names or module.startswith("numpy.random")
+        elif top == "torch":
+            # A module or a function of torch's own may draw (dropout, initialisation), plain operations on tensors not.
+            self.draws = self.draws or not names.isdisjoint(_DRAWING) or module.startswith(("torch.nn", "torch.random"))
+        elif top == "random" or top not in sys.stdlib_module_names:
+            self.draws = True
 
     # -- who is followed
 
