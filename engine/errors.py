@@ -75,7 +75,10 @@ def explain(cause: BaseException) -> str:
         return f"{what}: could not write {cause.filename}" if cause.filename else f"{what}: nothing could be written"
     if isinstance(cause, FileNotFoundError) and cause.filename and cause.strerror:
         return f"no such file or folder: {cause.filename}"
-    text = str(cause).strip()
+    try:
+        text = str(cause).strip()
+    except Exception:
+        return f"{cause.__class__.__name__}, which cannot be put into words"
     if not text:
         return cause.__class__.__name__
     speaks = isinstance(cause, (ValueError, OSError, RuntimeError)) and not isinstance(cause, UnicodeError)

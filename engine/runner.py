@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from weft.engine.cache import Cache
 from weft.engine.catalogue.catalogue import Catalogue, installed
@@ -18,13 +18,11 @@ from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT, CancelToken, Context
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.events import (
-    Emitter,
     ErrorDetail,
     JobCancelled,
     JobFailed,
     JobFinished,
     JobStarted,
-    NodeResumed,
     OnEvent,
     OutputMade,
     Tier,
@@ -33,6 +31,7 @@ from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
 from weft.engine.planning.unfold import Bounds
+from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Executor
 from weft.engine.running.in_process import InProcess
 from weft.engine.running.lanes import LaneSizes
@@ -79,6 +78,7 @@ def run(
     settings: Settings | None = None,
     roots: Sequence[str | os.PathLike[str]] | None = None,
     job: str | None = None,
+    first_seq: int = 0,
     isolate: bool | Workers = False,
 ) -> Result:
     """Check a workflow, plan it, and run what is not in the cache.
@@ -89,62 +89,38 @@ def run(
         cache: where results are kept; by default this user's (`Cache.default()`).
         catalogue: the nodes there are; by default those that are installed.
         out: folder for files that are results; by default `out` in the working directory.
-        on_event: called with each event, from the threads that nodes run on.
+        on_event: called with each event, in order and one at a time, from this thread or one that the run keeps for
+            it; `run` returns after the last one. Where it is slow, nodes on threads and in workers do not wait for it,
+            and of their progress, previews and reports only the newest reach it.
         cancel: stops the run when its `cancel()` is called.
         settings: how it behaves.
         roots: folders that may be read; None allows every path.
         job: the id that events carry; by default a new one.
+        first_seq: the number of the first event, for who has said something about the job before.
         isolate: run nodes in a process of their own, so that one which crashes, hangs or exits fails this run and no
             more; True for the workers of this process, or some `engine.isolation.Workers`.
 
     Raises:
         WorkflowError: the workflow has errors; nothing ran.
-        RunFailed: a node failed. What was finished is in the cache.
+        RunFailed: a node failed, or the engine did. What was finished is in the cache.
         Cancelled: `cancel` was called. What was finished is in the cache.
     """
-    if current_graph() is not None:
-        # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
-        return contextvars.Context().run(
-            lambda: run(
-                source,
-                targets,
-                cache=cache,
-                catalogue=catalogue,
-                out=out,
-                on_event=on_event,
-                cancel=cancel,
-                settings=settings,
-                roots=roots,
-                job=job,
-                isolate=isolate,
-            )
-        )
-    catalogue = catalogue or installed()
-    names = None if targets is None else [_target_name(target) for target in targets]
-    document = read_source(source)
-    prepared = prepare(document, catalogue, targets=names, roots=roots)
-    if any(problem.severity == "error" for problem in prepared.problems):
-        raise WorkflowError(prepared.problems)
-    cache = Cache.default() if cache is None else cache
-    executor: Executor
-    if isolate:
-        from weft.engine.isolation import Workers, default_workers
 
-        workers = isolate if isinstance(isolate, Workers) else default_workers()
-        cache, executor = workers.cache(cache), workers.lease()
-    else:
-        executor = InProcess()
-    return _Run(
-        prepared,
-        document,
-        cache=cache,
-        catalogue=catalogue,
+    work = _Run(
+        cache=Cache.default() if cache is None else cache,
+        catalogue=catalogue or installed(),
         out=Path(OUT if out is None else out).absolute(),
-        emitter=Emitter(job or uuid.uuid4().hex, on_event),
         cancel=cancel or CancelToken(),
         settings=settings or Settings(),
         roots=roots,
-    ).run(executor)
+    )
+    work.emitter = Emitter(work.result.job if job is None else job, on_event, first_seq, work.ending.cancel)
+    work.result.job = work.emitter.job
+    names = None if targets is None else [_target_name(target) for target in targets]
+    # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
+    if current_graph() is not None:
+        return contextvars.Context().run(work.run, source, names, isolate)
+    return work.run(source, names, isolate)
 
 
 def _target_name(target: Any) -> str:
@@ -152,76 +128,117 @@ def _target_name(target: Any) -> str:
 
 
 class _Run:
-    """One job, from plan to result."""
+    """One job, from document to result."""
+
+    prepared: Prepared
+    document: Workflow
+    targets: list[str]
+    emitter: Emitter
 
     def __init__(
         self,
-        prepared: Prepared,
-        document: Workflow,
         *,
         cache: Cache,
         catalogue: Catalogue,
         out: Path,
-        emitter: Emitter,
         cancel: CancelToken,
         settings: Settings,
         roots: Sequence[str | os.PathLike[str]] | None,
     ) -> None:
-        workflow, targets = prepared.workflow, prepared.targets
-        if targets is None:
-            targets = [id for id, spec in workflow.nodes.items() if _is_output(catalogue, spec.type)]
-        self.workflow = workflow
-        self.document = document
-        self.targets = list(dict.fromkeys(target.partition(".")[0] for target in targets))
         self.cache = cache
         self.catalogue = catalogue
         self.out = out
-        self.emitter = emitter
         self.cancel = cancel
         self.settings = settings
         self.roots = None if roots is None else [Path(root).absolute() for root in roots]
-        self.result = Result(emitter.job, aliases=prepared.aliases)
+        self.result = Result(uuid.uuid4().hex)
         self.broken: set[bytes] = set()
         """Keys that a tier said it has and then could not give."""
         self._texts: dict[str, str] | None = None
         self._reused: list[int] = []
+        self._ran: set[str] = set()
         self._steered: set[str] = set()
         self._artifacts: list[tuple[tuple[int, ...], Artifact]] = []
         self.plan: Plan | None = None
+        self.ending = CancelToken()
+        """Cancelled when the run has to end: when `cancel` is, and when the listener brought it down."""
         self.stop = CancelToken()
 
-    def run(self, executor: Executor) -> Result:
-        """Carry the job to its end, whatever that is, and say so."""
+    def run(self, source: Source, targets: list[str] | None, isolate: bool | Workers) -> Result:
+        """Carry the job to its end, whatever that is, and say so in one last event."""
         start = time.perf_counter()
-        ran: set[str] = set()
         try:
-            self.cancel.check()
+            with self.cancel.notifying(self.ending.cancel):
+                self._prepare(source, targets)
+                self.cancel.check()
+                self._carry_out(isolate)
+        except WorkflowError:
+            raise  # nothing ran: no job began
+        except BaseException as raised:
+            self._count(start)
+            self._fail(raised)
+        else:
+            self._count(start)
+            self._finish()
+        finally:
+            self.emitter.close()
+        if self.emitter.failure is not None:
+            raise self.emitter.failure
+        return self.result
+
+    def _prepare(self, source: Source, targets: list[str] | None) -> None:
+        self.document = read_source(source)
+        self.prepared = prepare(self.document, self.catalogue, targets=targets, roots=self.roots)
+        if any(problem.severity == "error" for problem in self.prepared.problems):
+            raise WorkflowError(self.prepared.problems)
+        found = self.prepared.targets
+        if found is None:
+            found = [id for id, spec in self.prepared.workflow.nodes.items() if _is_output(self.catalogue, spec.type)]
+        self.targets = list(dict.fromkeys(target.partition(".")[0] for target in found))
+        self.result.aliases = self.prepared.aliases
+
+    def _carry_out(self, isolate: bool | Workers) -> None:
+        executor: Executor
+        if isolate:
+            from weft.engine.isolation import Workers, default_workers
+
+            workers = isolate if isinstance(isolate, Workers) else default_workers()
+            self.cache, executor = workers.cache(self.cache), workers.lease()
+        else:
+            executor = InProcess()
+        try:
             plan = self._make_plan()
             self.emitter.emit(JobStarted, nodes=plan.size)
-            while not self._attempt(plan, executor, ran):
+            while not self._attempt(plan, executor):
                 plan = self._make_plan()
-        except NodeError as error:
-            if self.emitter.on_event is not None:
-                self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
-            self._count(start, ran)
-            # Its way through the scheduler tells nobody anything, and would hold on to what the run had in hand.
-            raise RunFailed([error], self.result) from error.with_traceback(None)
-        except (Cancelled, KeyboardInterrupt):
-            self.emitter.emit(JobCancelled)
-            raise
         finally:
             executor.close()
-        self._count(start, ran)
+
+    def _finish(self) -> None:
         result = self.result
         self.emitter.emit(
             JobFinished, seconds=result.seconds, ran=result.ran, cached=result.cached, reused=result.reused
         )
-        return result
+
+    def _fail(self, raised: BaseException) -> NoReturn:
+        """Say how the job ended, and raise what ended it."""
+        if isinstance(raised, Cancelled) and self.emitter.failure is not None:
+            raised = self.emitter.failure
+        if isinstance(raised, (Cancelled, KeyboardInterrupt)):
+            self.emitter.emit(JobCancelled)
+            raise raised
+        error = raised if isinstance(raised, NodeError) else NodeError.of("", "", raised)
+        if self.emitter.on_event is not None:
+            self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
+        if not isinstance(raised, Exception):
+            raise raised
+        # Its way through the scheduler tells nobody anything, and would hold on to what the run had in hand.
+        raise RunFailed([error], self.result) from error.with_traceback(None)
 
     def _make_plan(self) -> Plan:
         try:
             self.plan = make_plan(
-                self.workflow,
+                self.prepared.workflow,
                 self.catalogue,
                 self.targets,
                 str(self.out),
@@ -234,7 +251,7 @@ class _Run:
         except Exception as error:
             raise NodeError.of("", "", error) from error
 
-    def _attempt(self, plan: Plan, executor: Executor, ran: set[str]) -> bool:
+    def _attempt(self, plan: Plan, executor: Executor) -> bool:
         """Run the plan with the hits there are now; False when one of them turned out to be none."""
         self.stop = CancelToken()
         self.result.values.clear()
@@ -245,7 +262,7 @@ class _Run:
             cache=self.cache,
             executor=executor,
             emitter=self.emitter,
-            cancel=self.cancel,
+            cancel=self.ending,
             find=self._find,
             stop=self.stop,
             make_context=self._context,
@@ -259,7 +276,7 @@ class _Run:
             self.broken.add(stale.key)
             return False
         finally:
-            ran |= scheduler.report.ran
+            self._ran |= scheduler.report.ran
             self._steered |= scheduler.report.steered
             order = {target: position for position, target in enumerate(self.targets)}
             self._artifacts.sort(key=lambda item: (order[item[1].node], item[0]))
@@ -289,23 +306,18 @@ class _Run:
             provenance=self._provenance,
             preview_interval=self.settings.preview_interval,
             trails=self.cache.trails,
-            on_reused=self._on_reused,
+            on_reused=lambda node, steps, total: self._reused.append(steps),  # a list: from several threads
         )
-
-    def _on_reused(self, node: str, steps: int, total: int) -> None:
-        # A list: nodes may say so from several threads.
-        self._reused.append(steps)
-        self.emitter.emit(NodeResumed, node, steps=steps, total=total)
 
     def _provenance(self) -> dict[str, str]:
         if self._texts is None and self.plan is not None:
             self._texts = provenance(self.document, self.plan)
         return self._texts or {}
 
-    def _count(self, start: float, ran: set[str]) -> None:
-        self.result.ran = len(ran)
+    def _count(self, start: float) -> None:
+        self.result.ran = len(self._ran)
         # What only steers is neither: it takes no time, and is not worth keeping.
-        self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(ran | self._steered))
+        self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(self._ran | self._steered))
         self.result.reused = sum(self._reused)
         self.result.seconds = time.perf_counter() - start
 

@@ -166,14 +166,8 @@ class _Flight:
         context = self.task.context
         if context is None:
             return
-        match message["say"]:
-            case "progress":
-                with contextlib.suppress(Cancelled):
-                    context.progress(message["step"], message["total"], message["message"])
-            case "preview":
-                context.preview(bytes(body), message["mime"], message["width"], message["height"])
-            case "reused":
-                context.reused(message["steps"], message["total"])
+        if message["say"] == "report":
+            context.relay(message["kind"], message["data"], bytes(body))
 
     def on_end(self, message: dict[str, Any] | None, body: Body, error: BaseException | None) -> None:
         """The answer, or why there is none. On the listener's thread."""

@@ -196,16 +196,18 @@ class Server:
             answer, _ = self.ask("provenance", task=number)
             return dict(answer["texts"])
 
+        listener = _Listener(self.channel, number)
+
         def reused(node: str, steps: int, total: int) -> None:
-            self.channel.send({"say": "reused", "number": number, "steps": int(steps), "total": int(total)})
+            listener.report(node, "resumed", {"steps": int(steps), "total": int(total)})
 
         return Context(
             **description,
             cancel=self.cancel,
-            listener=_Listener(self.channel, number) if listens else None,
+            listener=listener if listens else None,
             provenance=provenance,
             trails=None if trails is None else shared_trails(*trails),
-            on_reused=reused,
+            on_reused=None if listens else reused,
         )
 
     def _announcing(self, number: int, node_type: NodeType) -> NodeType:
@@ -270,21 +272,16 @@ class Server:
 
 
 class _Listener:
-    """Sends progress and previews of one call."""
+    """Sends what one call reports."""
 
     def __init__(self, channel: Channel, number: int) -> None:
         self._channel = channel
         self._number = number
 
-    def progress(self, node: str, step: int, total: int, message: str) -> None:
+    def report(self, node: str, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
+        """See `Listener`."""
         self._channel.send(
-            {"say": "progress", "number": self._number, "step": int(step), "total": int(total), "message": str(message)}
-        )
-
-    def preview(self, node: str, image: bytes, mime: str, width: int, height: int) -> None:
-        self._channel.send(
-            {"say": "preview", "number": self._number, "mime": mime, "width": int(width), "height": int(height)},
-            [image],
+            {"say": "report", "number": self._number, "kind": kind, "data": data}, [body] if body else []
         )
 
 

@@ -141,7 +141,13 @@ class Plan:
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
         stamp, known = fingerprint(node_type, inputs, self.roots)
-        key = node_key(signature, inputs, stamp, linked) if known else self.nonce()
+        key = None
+        if known:
+            try:
+                key = node_key(signature, inputs, stamp, linked)
+            except (TypeError, ValueError, OverflowError, RecursionError):  # it has a value that makes no key
+                known = False
+        key = key or self.nonce()
         maps, region, repeated = scope.maps, None, False
         if maps is not None:
             repeated = maps.repeated(id, scope.bound)

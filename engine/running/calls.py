@@ -49,6 +49,8 @@ class Inputs:
         self._plan = plan
         self._results = results
         self._ask = ask
+        self.ended = False
+        """Whether the run has ended: then there is nothing to ask for any more."""
 
     def value(self, scope: Scope, link: Link) -> Any:
         """What a link leads to; its step is done."""
@@ -137,6 +139,8 @@ class Inputs:
             return self.value(scope, item) if type(item) is Link else copy.deepcopy(item)
 
         def there() -> bool:
+            if self.ended:
+                raise RuntimeError(f"the lazy input {name} was asked for after its run had ended")
             return all(plan.original(source).state == DONE for source in sources)
 
         if there():
@@ -159,8 +163,14 @@ class Inputs:
                 answer: asyncio.Future[None] = loop.create_future()
 
                 def settle(error: BaseException | None) -> None:
-                    if not answer.done():
-                        answer.set_result(None) if error is None else answer.cancel()
+                    if answer.done():
+                        return
+                    if error is None:
+                        answer.set_result(None)
+                    elif isinstance(error, Exception):
+                        answer.set_exception(error)
+                    else:
+                        answer.cancel()
 
                 def reply(error: BaseException | None) -> None:
                     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 
@@ -35,15 +36,21 @@ class Demands:
         self._mail = mail
         self._thread = threading.get_ident()
         self._open: set[Demand] = set()
+        self._ended = False
 
     def ask(self, demand: Demand) -> None:
         """A node wants an input; from any thread."""
         if threading.get_ident() == self._thread:
             raise RuntimeError("a lazy input was asked for that `needs` of the node did not name")
         self._mail.put(demand)
+        if self._ended:  # perhaps after `end` had looked
+            self.end()
 
     def take(self, demand: Demand) -> None:
         """Have it computed. The node's lane is free for others meanwhile."""
+        if demand.number not in self._flying:
+            demand.reply(RuntimeError("a lazy input was asked for after its node had ended"))
+            return
         if not self._waiting.follow(demand, self._intermediates.originals(demand.sources)):
             demand.reply(None)
             return
@@ -69,6 +76,19 @@ class Demands:
 
         lane.resumes.append(resume)
         self._lanes.resume()
+
+    def end(self) -> None:
+        """The run has ended, and nobody reads the mail any more: whoever asks from now on is told so."""
+        self._ended = True
+        late = [*self._open]
+        self._open.clear()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                mail = self._mail.get_nowait()
+                if isinstance(mail, Demand):
+                    late.append(mail)
+        for demand in late:
+            demand.reply(RuntimeError("a lazy input was asked for after its run had ended"))
 
     def refuse(self) -> None:
         """The run is over: nobody gets anything any more."""

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from weft.engine.declaring.context import Context
 from weft.engine.declaring.node_type import NodeType
-from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
 from weft.engine.surroundings import Surroundings
 from weft.graphs.builder import Graph
@@ -70,7 +69,9 @@ def call(task: Task, around: Surroundings | None) -> Done:
         value = task.type.fn(**task.inputs)
         if type(value) is Graph:
             value = Expansion.of(value, task.inputs)
-    except (Exception, SystemExit, Cancelled) as raised:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # whatever a node raises is its own failure
         error = raised
     finally:
         if around is not None:

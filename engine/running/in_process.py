@@ -27,6 +27,7 @@ class InProcess:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
         self._flying: set[asyncio.Task[Any]] = set()
+        self._stopped = False
         self._calls: queue.SimpleQueue[tuple[contextvars.Context, Task, Callable[[Done], None]] | None]
         self._calls = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -52,6 +53,7 @@ class InProcess:
 
     def stop(self) -> None:
         """See `Executor`: async nodes are cancelled where they wait."""
+        self._stopped = True
         if self._loop is not None:
             self._call_on_loop(self._cancel_all)
 
@@ -100,7 +102,14 @@ class InProcess:
                 self.around.restore(task.type.name)
             if task.context is not None:
                 task.context.close()
-            value, error = (None, Cancelled("the run was cancelled")) if flight.cancelled() else flight.result()
+            value: Any = None
+            error: BaseException | None
+            if not flight.cancelled():
+                value, error = flight.result()
+            else:
+                error = asyncio.CancelledError("it cancelled itself")
+            if self._stopped and isinstance(error, asyncio.CancelledError):
+                error = Cancelled("the run was cancelled")
             done(Done(task.number, value, error, time.perf_counter() - start))
 
         flight.add_done_callback(landed)
@@ -119,9 +128,10 @@ class InProcess:
 
 
 async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
-    """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it."""
+    """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it, and
+    one that raises a CancelledError of its own was not cancelled."""
     try:
         value = await task.type.fn(**task.inputs)
         return (Expansion.of(value, task.inputs) if type(value) is Graph else value), None
-    except (Exception, SystemExit, Cancelled) as raised:
+    except BaseException as raised:
         return None, raised

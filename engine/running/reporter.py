@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from weft.engine.checking.axes import own_name, target_of
 from weft.engine.errors import NodeError
-from weft.engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
+from weft.engine.events import ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import IDLE, Scope, Step
+from weft.engine.running.emitter import Emitter
 
 if TYPE_CHECKING:
     from weft.engine.events import Tier

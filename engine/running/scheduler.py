@@ -6,6 +6,7 @@ One thread, that which calls `run`, owns all of this; others put what happened i
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import traceback
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from typing import Any, NoReturn
 
 from weft.engine.cache import Cache
 from weft.engine.declaring.context import CancelToken, Context
-from weft.engine.errors import Cancelled
-from weft.engine.events import Emitter, Tier
+from weft.engine.errors import Cancelled, NodeError
+from weft.engine.events import Tier
 from weft.engine.planning.expansion import Expansion
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
@@ -22,6 +23,7 @@ from weft.engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, 
 from weft.engine.running.calls import Demand, Inputs, as_outputs
 from weft.engine.running.deliveries import Deliveries
 from weft.engine.running.demands import Demands
+from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Done, Executor, Task, call
 from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
@@ -29,12 +31,17 @@ from weft.engine.running.reporter import Reporter
 from weft.engine.running.waiting import Waiting
 from weft.engine.values import Outputs
 
+log = logging.getLogger("weft.run")
+
 
 class StaleHit(Exception):  # noqa: N818
     """A result that the plan counted on cannot be read: plan again without it."""
 
     def __init__(self, key: bytes) -> None:
         self.key = key
+
+
+_ENDS = (NodeError, StaleHit)
 
 
 class Scheduler:
@@ -107,6 +114,9 @@ class Scheduler:
             except BaseException:
                 self._abandon()
                 raise
+            finally:
+                self._inputs.ended = True
+                self.demands.end()
         self.report.ended()
 
     def _go_on(self) -> bool:
@@ -119,7 +129,13 @@ class Scheduler:
             number = lanes.take() if lanes.count else None
             if number is None:
                 break
-            self._start(steps[number])
+            step = steps[number]
+            try:
+                self._start(step)
+            except _ENDS:
+                raise
+            except Exception as error:  # not the node's fault, but this is where it came to pass
+                self._fail(step, error)
         if not self.flying:
             if lanes.count:
                 return True
@@ -223,7 +239,12 @@ class Scheduler:
                     lane.running -= 1
                 step = self.plan.steps[mail.number]
                 self._pace.saw(step.type, mail.seconds)
-                self._finish(step, mail)
+                try:
+                    self._finish(step, mail)
+                except _ENDS:
+                    raise
+                except Exception as error:
+                    self._fail(step, error)
             del mail
             self.lanes.resume()
             try:
@@ -236,7 +257,7 @@ class Scheduler:
     def _finish(self, step: Step, done: Done) -> None:
         step.seconds = done.seconds
         if done.error is not None:
-            if isinstance(done.error, Cancelled) or not isinstance(done.error, (Exception, SystemExit)):
+            if isinstance(done.error, (Cancelled, KeyboardInterrupt)):
                 raise done.error
             self._fail(step, done.error)
         if type(done.value) is Expansion:
@@ -284,11 +305,18 @@ class Scheduler:
 
     def _complete(self, step: Step, outputs: Outputs) -> None:
         if step.stored:
-            self.cache.put(step.key, outputs, {"type": step.type.name, "seconds": step.seconds})
+            self._keep(step, outputs, {"type": step.type.name, "seconds": step.seconds})
         self.report.finished(step, step.seconds)
         if step.state != UNFOLDED:  # else it let go when it unfolded
             self.intermediates.release_all(step)
         self._deliver(step, outputs)
+
+    def _keep(self, step: Step, outputs: Outputs, note: dict[str, Any]) -> None:
+        """Put a result into the cache. Where that fails, it is computed again another time, and no more."""
+        try:
+            self.cache.put(step.key, outputs, note)
+        except Exception:
+            log.warning("the result of %s (%s) could not be kept", step.shown, step.type.name, exc_info=True)
 
     def _deliver(self, step: Step, outputs: Outputs) -> None:
         self.intermediates.put(step, outputs)
@@ -336,6 +364,6 @@ class Scheduler:
                 step = self.plan.steps[mail.number]
                 if mail.error is None and step.stored and type(mail.value) is not Expansion:
                     with contextlib.suppress(TypeError):
-                        self.cache.put(step.key, as_outputs(step.type, mail.value), {"type": step.type.name})
+                        self._keep(step, as_outputs(step.type, mail.value), {"type": step.type.name})
             del mail
         self.intermediates.results.clear()
