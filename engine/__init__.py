@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from weft.engine.catalogue.catalogue import Catalogue
     from weft.engine.checking.prepare import check
     from weft.engine.runner import Settings, run
+    from weft.engine.running.devices import Devices
     from weft.engine.running.lanes import LaneSizes
     from weft.engine.running.result import Result
 
@@ -29,6 +30,7 @@ __all__ = [
     "Catalogue",
     "Choices",
     "Context",
+    "Devices",
     "Files",
     "Help",
     "InputPathError",
@@ -61,6 +63,7 @@ _LATER = {
     "Catalogue": "catalogue",
     "check": "checking.prepare",
     "run": "runner",
+    "Devices": "running.devices",
     "LaneSizes": "running.lanes",
     "Result": "running.result",
     "Settings": "runner",

@@ -31,6 +31,7 @@ from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
 from weft.engine.planning.unfold import Bounds
+from weft.engine.running.devices import ON_DEVICE, Devices, shared_devices
 from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Executor
 from weft.engine.running.in_process import InProcess
@@ -56,12 +57,14 @@ class Settings:
         preview_interval: seconds between two previews of one node at least; None for no previews, which saves a node
             the making of pictures that nobody shows.
         lanes: how many nodes of each kind run at once.
+        devices: the slots of the devices that this run shares with others; None for those of the process.
         max_depth: how deep graphs may return graphs.
         max_steps: how many steps may come from mapped lists and from graphs that nodes return, all together.
     """
 
     preview_interval: float | None = 0.25
     lanes: LaneSizes = field(default_factory=LaneSizes)
+    devices: Devices | None = None
     max_depth: int = 32
     max_steps: int = 100_000
 
@@ -150,6 +153,8 @@ class _Run:
         self.out = out
         self.cancel = cancel
         self.settings = settings
+        # A node that has a slot and starts a run waits for it: what that runs must not wait for the slot.
+        self.devices = settings.devices or (Devices(settings.lanes.device) if ON_DEVICE.get() else None)
         self.roots = None if roots is None else [Path(root).absolute() for root in roots]
         self.result = Result(uuid.uuid4().hex)
         self.broken: set[bytes] = set()
@@ -268,6 +273,7 @@ class _Run:
             make_context=self._context,
             on_output=self._on_output,
             sizes=self.settings.lanes,
+            devices=self.devices or executor.devices or shared_devices(self.settings.lanes.device),
             bounds=Bounds(self.settings.max_depth, self.settings.max_steps),
         )
         try:

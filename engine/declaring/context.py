@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -115,6 +116,8 @@ class Context:
         self._trails = trails
         self._on_reused = on_reused
         self._next_preview = 0.0
+        self.on_yield: Callable[[], AbstractContextManager[None]] | None = None
+        """Set by the engine where the node has a device that it can yield."""
         self._scratch: Path | None = None
 
     def progress(self, step: int, total: int, message: str = "") -> None:
@@ -246,6 +249,22 @@ class Context:
         """
         return dict(self._provenance()) if self._provenance is not None else {}
 
+    def yield_device(self) -> AbstractContextManager[None]:
+        """Let other nodes use the device while this one does without: between steps of a training, say.
+
+            with ctx.yield_device():      # `async with` in an async node
+                wait_for_the_next_batch()
+
+        At the end the node waits until it is its turn again. Does nothing for nodes that are not declared with
+        `resource="device"`, and in a plain call. What it has on the device stays there.
+
+        Raises:
+            Cancelled: the run ended meanwhile.
+        """
+        if self.on_yield is None:
+            return contextlib.nullcontext()
+        return self.on_yield()
+
     def settings(self) -> dict[str, Any]:
         """What it was made with, as plain data for a Context in another process; `listens` for the listener."""
         return {
@@ -254,6 +273,7 @@ class Context:
             "roots": None if self.roots is None else [str(root) for root in self.roots],
             "preview_interval": self._preview_interval,
             "listens": self._listener is not None,
+            "yields": self.on_yield is not None,
         }
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from weft.engine.cache import Cache, codec
@@ -19,8 +20,8 @@ from weft.engine.isolation.parcels import Parcel, Resident, holds_resident, next
 from weft.engine.isolation.supervisor import Call, Worker, forget
 from weft.engine.isolation.wire import Body
 from weft.engine.planning.expansion import Expansion
+from weft.engine.running.devices import Devices
 from weft.engine.running.executor import Done, Task
-from weft.engine.surroundings import Surroundings
 from weft.engine.values import Outputs
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ class Isolated:
         give_back: called in the end, when nothing is in flight any more.
     """
 
-    inline = False
-    around: Surroundings | None = None
+    devices: Devices | None = None
 
     def __init__(self, worker: Worker, give_back: Callable[[Worker], object]) -> None:
         self._worker = worker
@@ -45,6 +45,10 @@ class Isolated:
         self._idle = threading.Condition()
         self._stopped = False
         worker.begin()
+
+    def call(self, task: Task) -> Done | None:
+        """See `Executor`: nothing runs here."""
+        return None
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
         """See `Executor`."""
@@ -137,6 +141,7 @@ class _Flight:
         self.serial = serial
         self.ended = ended
         self.keeps = keeps
+        self.yielded: list[AbstractContextManager[None]] = []
         self.inputs = {name: item for name, item in task.inputs.items() if name != task.type.context_parameter}
         self.parcel: Parcel = pack(list(self.inputs.values()))
 
@@ -198,11 +203,22 @@ class _Flight:
                 self.worker.live.add(item.address)
                 weakref.finalize(item, forget, item.address).atexit = False
 
+    def _yield(self, back: bool) -> None:
+        """The node lets others have its device, or wants it back and waits for it."""
+        if back:
+            self.yielded.pop().__exit__(None, None, None)
+        elif self.task.context is not None:
+            pause = self.task.context.yield_device()
+            pause.__enter__()
+            self.yielded.append(pause)
+
     def _answer(self, question: dict[str, Any]) -> None:
         answer: dict[str, Any] = {"do": "answer", "number": question["number"], "error": ""}
         body: list[Any] = []
         try:
-            if question["question"] == "provenance":
+            if question["question"] == "yield":
+                self._yield(question["back"])
+            elif question["question"] == "provenance":
                 answer["texts"] = self.task.context.provenance() if self.task.context is not None else {}
             else:
                 parcel = pack([self.parcel.lazy[question["which"]]()])

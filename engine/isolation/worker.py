@@ -22,7 +22,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +190,7 @@ class Server:
     def _context(self, number: int, description: dict[str, Any] | None, node_type: NodeType) -> Context | None:
         if description is None:
             return None
-        listens, trails = description.pop("listens"), description.pop("trails")
+        listens, trails, yields = (description.pop(name) for name in ("listens", "trails", "yields"))
 
         def provenance() -> Mapping[str, str]:
             answer, _ = self.ask("provenance", task=number)
@@ -201,7 +201,7 @@ class Server:
         def reused(node: str, steps: int, total: int) -> None:
             listener.report(node, "resumed", {"steps": int(steps), "total": int(total)})
 
-        return Context(
+        context = Context(
             **description,
             cancel=self.cancel,
             listener=listener if listens else None,
@@ -209,6 +209,9 @@ class Server:
             trails=None if trails is None else shared_trails(*trails),
             on_reused=None if listens else reused,
         )
+        if yields:
+            context.on_yield = functools.partial(_Yielded, functools.partial(self.ask, "yield", task=number))
+        return context
 
     def _announcing(self, number: int, node_type: NodeType) -> NodeType:
         """The type with a function that first says on which thread it runs, which dates it and blames it."""
@@ -283,6 +286,30 @@ class _Listener:
         self._channel.send(
             {"say": "report", "number": self._number, "kind": kind, "data": data}, [body] if body else []
         )
+
+
+class _Yielded:
+    """See `Context.yield_device`: the parent, who knows who else wants the device, is told and asked."""
+
+    def __init__(self, ask: Callable[..., tuple[Any, Body]]) -> None:
+        self._ask = ask
+
+    def __enter__(self) -> None:
+        self._tell(False)
+
+    def __exit__(self, *raised: object) -> None:
+        self._tell(True)
+
+    async def __aenter__(self) -> None:
+        await asyncio.to_thread(self._tell, False)
+
+    async def __aexit__(self, *raised: object) -> None:
+        await asyncio.to_thread(self._tell, True)
+
+    def _tell(self, back: bool) -> None:
+        answer, _ = self._ask(back=back)
+        if answer["error"]:
+            raise Cancelled(answer["error"])
 
 
 class _LogSender(logging.Handler):

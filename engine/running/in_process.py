@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import queue
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
+from weft.engine.running.devices import ON_DEVICE, Devices
 from weft.engine.running.executor import Done, Task, call
 from weft.engine.surroundings import Surroundings
 from weft.graphs.builder import Graph
@@ -20,10 +22,13 @@ from weft.graphs.builder import Graph
 class InProcess:
     """Runs ordinary nodes on threads of this process, and async ones on an event loop that they never block."""
 
-    inline = True
+    devices: Devices | None = None
 
     def __init__(self) -> None:
-        self.around: Surroundings | None = Surroundings()
+        self._around = Surroundings()
+        # No method of ours: what a node raises keeps the frames it came through, and those the task.
+        self.call: Callable[[Task], Done | None] = functools.partial(call, around=self._around)
+        """See `Executor`."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
         self._flying: set[asyncio.Task[Any]] = set()
@@ -78,7 +83,7 @@ class InProcess:
         while (item := self._calls.get()) is not None:
             context, task, done = item
             try:
-                result = context.run(call, task, self.around)
+                result = context.run(call, task, self._around)
             except BaseException as raised:  # KeyboardInterrupt, which the thread that waits for the run is to see
                 result = Done(task.number, None, raised, 0.0)
             with self._lock:
@@ -90,16 +95,14 @@ class InProcess:
 
     def _launch(self, task: Task, done: Callable[[Done], None]) -> None:
         start = time.perf_counter()
-        if self.around is not None:
-            self.around.enter()
+        self._around.enter()
         flight = asyncio.get_running_loop().create_task(_outcome(task))
         self._flying.add(flight)
 
         def landed(flight: asyncio.Task[Any]) -> None:
             # In a callback, not around the await: a task that is cancelled before its first step runs none of its code.
             self._flying.discard(flight)
-            if self.around is not None:
-                self.around.restore(task.type.name)
+            self._around.restore(task.type.name)
             if task.context is not None:
                 task.context.close()
             value: Any = None
@@ -130,6 +133,8 @@ class InProcess:
 async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
     """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it, and
     one that raises a CancelledError of its own was not cancelled."""
+    if task.type.resource == "device":
+        ON_DEVICE.set(True)  # in this task's own context
     try:
         value = await task.type.fn(**task.inputs)
         return (Expansion.of(value, task.inputs) if type(value) is Graph else value), None

@@ -6,6 +6,7 @@ One thread, that which calls `run`, owns all of this; others put what happened i
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import queue
 import traceback
@@ -20,9 +21,10 @@ from weft.engine.planning.expansion import Expansion
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
 from weft.engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
-from weft.engine.running.calls import Demand, Inputs, as_outputs
+from weft.engine.running.calls import Demand, Inputs, Pause, Yielded, as_outputs
 from weft.engine.running.deliveries import Deliveries
 from weft.engine.running.demands import Demands
+from weft.engine.running.devices import Devices, RunSlots
 from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Done, Executor, Task, call
 from weft.engine.running.intermediates import Intermediates
@@ -68,6 +70,7 @@ class Scheduler:
         make_context: Callable[[str], Context],
         on_output: Callable[[Step, Outputs], None],
         sizes: LaneSizes,
+        devices: Devices,
         bounds: Bounds,
     ) -> None:
         self.plan = plan
@@ -78,9 +81,10 @@ class Scheduler:
         self.make_context = make_context
         self.bounds = bounds
         self.report = Reporter(emitter, plan)
-        self.lanes = Lanes(sizes)
         self.intermediates = Intermediates(plan)
-        self.mail: queue.SimpleQueue[Done | Demand | None] = queue.SimpleQueue()
+        self.mail: queue.SimpleQueue[Done | Demand | Pause | None] = queue.SimpleQueue()
+        self.slots = RunSlots(devices, lambda: self.mail.put(None))
+        self.lanes = Lanes(sizes, self.slots)
         self.flying: dict[int, Lane | None] = {}
         """The lane of each call in flight; None while it waits for a lazy input."""
         self.waiting = Waiting(plan, self.intermediates, self.lanes, self.report, find)
@@ -91,6 +95,7 @@ class Scheduler:
         """The scopes of single items, by the steps that they are for: then what they were given is let go."""
         self._asked: set[int] = set()  # steps whose `needs` was called
         self._pace = Pace()
+        self._elsewhere = False  # whether the executor said that tasks run where the scheduler is not
         self._deliveries = Deliveries(plan, self.intermediates, self.report, on_output)
         plan.on_move = self._moved
 
@@ -117,6 +122,7 @@ class Scheduler:
             finally:
                 self._inputs.ended = True
                 self.demands.end()
+                self.slots.close()
         self.report.ended()
 
     def _go_on(self) -> bool:
@@ -138,11 +144,14 @@ class Scheduler:
                 self._fail(step, error)
         if not self.flying:
             if lanes.count:
+                if self.slots.pending:  # another run has the device
+                    self._collect(None)
                 return True
             if any(self.plan.original(number).state != DONE for number in self.plan.targets):
                 self._stuck()
             return False
-        if all(lane is None for lane in self.flying.values()) and self.mail.empty() and not lanes.waiting:
+        waits = all(lane is None for lane in self.flying.values()) and not self.demands.away
+        if waits and self.mail.empty() and not lanes.waiting and not self.slots.pending:
             # Every node in flight waits for an input, and none of these is on its way.
             self._stuck()
         self._collect(None)
@@ -194,31 +203,42 @@ class Scheduler:
             self._fail(step, error)
         if context is not None and node_type.context_parameter is not None:
             inputs[node_type.context_parameter] = context
+            if node_type.resource == "device":
+                context.on_yield = functools.partial(Yielded, step.number, self.mail.put)
         task = Task(step.number, node_type, inputs, context)
         step.state = RUNNING
         steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
         quick = self._pace.is_quick(node_type)
         alone = not self.flying and not self.lanes.count
-        if not node_type.is_async and not is_open and (steers or (self.executor.inline and (quick or alone))):
-            done = call(task, self.executor.around)
-            del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
-            self._pace.saw(node_type, done.seconds)
-            self._finish(step, done)
-            return
         lane = self.lanes.of(node_type)
-        lane.running += 1
+        on_device = lane is self.lanes.device
+        if not node_type.is_async and not is_open and (steers or quick or alone) and not (on_device and context):
+            done = call(task) if steers else self.executor.call(task)
+            if done is not None:
+                self.slots.put_back()  # others may have asked for it
+                del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
+                self._pace.saw(node_type, done.seconds)
+                self._finish(step, done)
+                return
+            self._elsewhere = True
+        self.lanes.enter(lane, step.number)
         self.flying[step.number] = lane
+        task.slot = self.slots.of(step.number) if on_device else None
         try:
-            self.executor.submit(task, self.mail.put)
+            self.executor.submit(task, self._device_done if on_device else self.mail.put)
         except BaseException:  # nobody will report its end
-            lane.running -= 1
+            self.lanes.leave(lane, step.number)
             del self.flying[step.number]
             raise
-        if quick is None and not node_type.is_async and self.executor.inline:
+        if quick is None and not node_type.is_async and not self._elsewhere:
             del task, inputs, context
             self._collect(PROBE_SECONDS)
             if step.number in self.flying:
                 self._pace.saw(node_type, PROBE_SECONDS)
+
+    def _device_done(self, done: Done) -> None:
+        self.slots.release(done.number)  # at once, also when this run is busy with something else
+        self.mail.put(done)
 
     # -- what others tell
 
@@ -231,12 +251,13 @@ class Scheduler:
         while True:
             if mail is None:
                 self.cancel.check()
-            elif isinstance(mail, Demand):
+            elif not isinstance(mail, Done):
                 self.demands.take(mail)
             else:
                 lane = self.flying.pop(mail.number)
                 if lane is not None:
-                    lane.running -= 1
+                    self.lanes.leave(lane, mail.number)
+                self.demands.away.discard(mail.number)
                 step = self.plan.steps[mail.number]
                 self._pace.saw(step.type, mail.seconds)
                 try:
@@ -357,7 +378,7 @@ class Scheduler:
         self.demands.refuse()
         while self.flying:
             mail = self.mail.get()
-            if isinstance(mail, Demand):
+            if isinstance(mail, (Demand, Pause)):
                 mail.reply(Cancelled("the run was cancelled"))
             elif mail is not None:
                 self.flying.pop(mail.number, None)
