@@ -17,13 +17,15 @@ from weft.graphs.problems import Problem, WorkflowError
 if TYPE_CHECKING:
     from weft.engine.cache import Cache
     from weft.engine.catalogue.catalogue import Catalogue
-    from weft.engine.checking.prepare import check
-    from weft.engine.runner import Settings, run
+    from weft.engine.isolation import Workers
+    from weft.engine.runner import Settings, check, run
+    from weft.engine.running.backend import Backend
     from weft.engine.running.devices import Devices
     from weft.engine.running.lanes import LaneSizes
     from weft.engine.running.result import Result
 
 __all__ = [
+    "Backend",
     "Cache",
     "CancelToken",
     "Cancelled",
@@ -48,6 +50,7 @@ __all__ = [
     "RunFailed",
     "Settings",
     "Widget",
+    "Workers",
     "WorkflowError",
     "check",
     "definition",
@@ -59,9 +62,11 @@ __all__ = [
 
 # A node file needs declarations only; what runs them is imported when somebody runs something.
 _LATER = {
+    "Backend": "running.backend",
     "Cache": "cache",
+    "Workers": "isolation",
     "Catalogue": "catalogue",
-    "check": "checking.prepare",
+    "check": "runner",
     "run": "runner",
     "Devices": "running.devices",
     "LaneSizes": "running.lanes",

@@ -68,6 +68,16 @@ class InputPathError(ValueError):
     """A path that may not be read or written, because it leaves the folders that are open to the run."""
 
 
+def named(cause: BaseException) -> str:
+    """The class of an exception, wherever it was raised, and what it says."""
+    if isinstance(cause, Elsewhere):
+        return f"{cause.exception}: {cause.message.removeprefix(f'{cause.exception}: ')}"
+    try:
+        return f"{cause.__class__.__name__}: {cause}"
+    except Exception:
+        return cause.__class__.__name__
+
+
 def explain(cause: BaseException) -> str:
     """An exception in words: what a person can act on, without the class name where the message stands alone."""
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from weft.engine.cache import Cache
 from weft.engine.catalogue.catalogue import Catalogue, installed
+from weft.engine.checking.functions import Functions
 from weft.engine.checking.prepare import Prepared, prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT, CancelToken, Context
@@ -31,22 +32,19 @@ from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
 from weft.engine.planning.unfold import Bounds
+from weft.engine.running.backend import Backend, ThisProcess
 from weft.engine.running.devices import ON_DEVICE, Devices, shared_devices
 from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Executor
-from weft.engine.running.in_process import InProcess
 from weft.engine.running.lanes import LaneSizes
 from weft.engine.running.result import Artifact, Result, RunFailed, artifacts
 from weft.engine.running.scheduler import Scheduler, StaleHit
 from weft.engine.values import Outputs
 from weft.graphs.builder import current_graph
 from weft.graphs.document import Workflow
-from weft.graphs.problems import WorkflowError
+from weft.graphs.problems import Problem, WorkflowError
 
-if TYPE_CHECKING:
-    from weft.engine.isolation import Workers
-
-__all__ = ["Artifact", "Result", "Settings", "run"]
+__all__ = ["Artifact", "Result", "Settings", "check", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,8 @@ def run(
     roots: Sequence[str | os.PathLike[str]] | None = None,
     job: str | None = None,
     first_seq: int = 0,
-    isolate: bool | Workers = False,
+    on: Backend | None = None,
+    isolate: bool | Backend = False,
 ) -> Result:
     """Check a workflow, plan it, and run what is not in the cache.
 
@@ -100,8 +99,9 @@ def run(
         roots: folders that may be read; None allows every path.
         job: the id that events carry; by default a new one.
         first_seq: the number of the first event, for who has said something about the job before.
-        isolate: run nodes in a process of their own, so that one which crashes, hangs or exits fails this run and no
-            more; True for the workers of this process, or some `engine.isolation.Workers`.
+        on: where nodes are called; by default here. With some `engine.Workers` in processes of their own, so that one
+            which crashes, hangs or exits fails this run and no more.
+        isolate: the same: True for the workers that all runs of this process share, or a backend.
 
     Raises:
         WorkflowError: the workflow has errors; nothing ran.
@@ -116,14 +116,60 @@ def run(
         cancel=cancel or CancelToken(),
         settings=settings or Settings(),
         roots=roots,
+        backend=on or _backend(isolate),
     )
     work.emitter = Emitter(work.result.job if job is None else job, on_event, first_seq, work.ending.cancel)
     work.result.job = work.emitter.job
     names = None if targets is None else [_target_name(target) for target in targets]
     # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
     if current_graph() is not None:
-        return contextvars.Context().run(work.run, source, names, isolate)
-    return work.run(source, names, isolate)
+        return contextvars.Context().run(work.run, source, names)
+    return work.run(source, names)
+
+
+def check(
+    workflow: Any,
+    catalogue: Catalogue | None = None,
+    *,
+    targets: Sequence[str] | None = None,
+    roots: Sequence[str | os.PathLike[str]] | None = None,
+    on: Backend | None = None,
+    cancel: CancelToken | None = None,
+) -> list[Problem]:
+    """Every problem of a workflow at once; when none is an error, it will start.
+
+    Args:
+        workflow: a Workflow, a Graph, a path, or the document as JSON data.
+        catalogue: the nodes there are; by default those that are installed.
+        targets: what would be run, as `node` or `node.output`; by default the nodes that are outputs.
+        roots: folders that may be read; None allows every path.
+        on: where checks and migrations of packs are called; by default here. In some `engine.Workers`, one that
+            crashes or hangs is a problem of its node.
+        cancel: ends the waiting for these.
+    """
+    try:
+        workflow = read_source(workflow)
+    except WorkflowError as error:
+        return error.problems
+    nodes = catalogue or installed()
+    if on is None:
+        return prepare(workflow, nodes, targets=targets, roots=roots).problems
+    executor = on.lease(None, cancel)
+    try:
+        functions = executor.functions(nodes, cancel or CancelToken())
+        return prepare(workflow, nodes, targets=targets, roots=roots, functions=functions).problems
+    finally:
+        executor.close()
+
+
+def _backend(isolate: bool | Backend) -> Backend:
+    if isolate is False:
+        return ThisProcess()
+    if isolate is not True:
+        return isolate
+    from weft.engine.isolation import default_workers
+
+    return default_workers()
 
 
 def _target_name(target: Any) -> str:
@@ -137,6 +183,7 @@ class _Run:
     document: Workflow
     targets: list[str]
     emitter: Emitter
+    functions: Functions
 
     def __init__(
         self,
@@ -147,7 +194,9 @@ class _Run:
         cancel: CancelToken,
         settings: Settings,
         roots: Sequence[str | os.PathLike[str]] | None,
+        backend: Backend,
     ) -> None:
+        self.backend = backend
         self.cache = cache
         self.catalogue = catalogue
         self.out = out
@@ -169,14 +218,12 @@ class _Run:
         """Cancelled when the run has to end: when `cancel` is, and when the listener brought it down."""
         self.stop = CancelToken()
 
-    def run(self, source: Source, targets: list[str] | None, isolate: bool | Workers) -> Result:
+    def run(self, source: Source, targets: list[str] | None) -> Result:
         """Carry the job to its end, whatever that is, and say so in one last event."""
         start = time.perf_counter()
         try:
             with self.cancel.notifying(self.ending.cancel):
-                self._prepare(source, targets)
-                self.cancel.check()
-                self._carry_out(isolate)
+                self._carry_out(source, targets)
         except WorkflowError:
             raise  # nothing ran: no job began
         except BaseException as raised:
@@ -191,9 +238,10 @@ class _Run:
             raise self.emitter.failure
         return self.result
 
-    def _prepare(self, source: Source, targets: list[str] | None) -> None:
-        self.document = read_source(source)
-        self.prepared = prepare(self.document, self.catalogue, targets=targets, roots=self.roots)
+    def _prepare(self, targets: list[str] | None) -> None:
+        self.prepared = prepare(
+            self.document, self.catalogue, targets=targets, roots=self.roots, functions=self.functions
+        )
         if any(problem.severity == "error" for problem in self.prepared.problems):
             raise WorkflowError(self.prepared.problems)
         found = self.prepared.targets
@@ -202,16 +250,14 @@ class _Run:
         self.targets = list(dict.fromkeys(target.partition(".")[0] for target in found))
         self.result.aliases = self.prepared.aliases
 
-    def _carry_out(self, isolate: bool | Workers) -> None:
-        executor: Executor
-        if isolate:
-            from weft.engine.isolation import Workers, default_workers
-
-            workers = isolate if isinstance(isolate, Workers) else default_workers()
-            self.cache, executor = workers.cache(self.cache), workers.lease()
-        else:
-            executor = InProcess()
+    def _carry_out(self, source: Source, targets: list[str] | None) -> None:
+        self.document = read_source(source)
+        executor = self.backend.lease(self.cache, self.ending)
         try:
+            self.functions = executor.functions(self.catalogue, self.ending)
+            self._prepare(targets)
+            self.cancel.check()
+            self.cache = self.backend.cache(self.cache)
             plan = self._make_plan()
             self.emitter.emit(JobStarted, nodes=plan.size)
             while not self._attempt(plan, executor):
@@ -249,6 +295,7 @@ class _Run:
                 str(self.out),
                 self.roots,
                 definitions=self.document.definitions,
+                functions=self.functions,
             )
             return self.plan
         except NodeError:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from weft import engine, graphs, nodes, server
     from weft.engine import (
+        Backend,
         Cache,
         Cancelled,
         CancelToken,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         RunFailed,
         Settings,
         Widget,
+        Workers,
         check,
         definition,
         nbytes,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIMITS",
+    "Backend",
     "Cache",
     "CancelToken",
     "Cancelled",
@@ -96,6 +99,7 @@ __all__ = [
     "RunFailed",
     "Settings",
     "Widget",
+    "Workers",
     "Workflow",
     "WorkflowError",
     "check",

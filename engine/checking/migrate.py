@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
+from weft.engine.errors import named
 from weft.graphs.document import NodeSpec, Workflow
 from weft.graphs.problems import Problem
 
 
-def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Problem]]:
+def migrate(workflow: Workflow, catalogue: Catalogue, functions: Functions = HERE) -> tuple[Workflow, list[Problem]]:
     """The workflow with every node at its installed version, and what could not be brought there (`unknown_version`).
 
     Returns the same object when there is nothing to do, as in most documents.
@@ -23,7 +25,7 @@ def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Pr
         node_type = catalogue.get(spec.type)
         if node_type is None or spec.version == node_type.version:
             continue
-        inputs, why = _inputs(spec, spec.version, node_type)
+        inputs, why = _inputs(spec, spec.version, node_type, functions)
         if why:
             problems.append(
                 Problem(
@@ -41,25 +43,26 @@ def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Pr
     return workflow.model_copy(update={"nodes": {**workflow.nodes, **changed}}), problems
 
 
-def older_version(spec: NodeSpec, node_type: NodeType) -> int | None:
+def older_version(spec: NodeSpec, node_type: NodeType, functions: Functions = HERE) -> int | None:
     """The newest older version that a node's inputs may be written for; None when none of them fits."""
     for version in sorted(node_type.migrations, reverse=True):
-        inputs, why = _inputs(spec, version, node_type)
+        inputs, why = _inputs(spec, version, node_type, functions)
         if not why and inputs.keys() <= node_type.inputs.keys():
             return version
     return None
 
 
-def _inputs(spec: NodeSpec, version: int, node_type: NodeType) -> tuple[Mapping[str, object], str]:
+def _inputs(
+    spec: NodeSpec, version: int, node_type: NodeType, functions: Functions
+) -> tuple[Mapping[str, object], str]:
     if version > node_type.version:
         return {}, f"is newer than the installed version {node_type.version}: install the pack that made this document"
     inputs = dict(spec.inputs)
     for step in range(version, node_type.version):
-        function = node_type.migrations.get(step)
-        if function is None:
+        if step not in node_type.migrations:
             return {}, f"cannot be brought to version {node_type.version}: there is no migration from {step}"
         try:
-            inputs = function(dict(inputs))
+            inputs = dict(functions.migrate(node_type, step, inputs))
         except Exception as error:
-            return {}, f"cannot be brought to version {step + 1}: {error.__class__.__name__}: {error}"
+            return {}, f"cannot be brought to version {step + 1}: {named(error)}"
     return inputs, ""

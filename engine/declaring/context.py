@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -78,6 +78,10 @@ class Listener(Protocol):
         """
 
 
+class Yields(AbstractContextManager[None], AbstractAsyncContextManager[None], Protocol):
+    """For `with` and for `async with`."""
+
+
 class Context:
     """A node's view of its run. A plain call, outside any run, gets one that reports to nobody.
 
@@ -116,7 +120,7 @@ class Context:
         self._trails = trails
         self._on_reused = on_reused
         self._next_preview = 0.0
-        self.on_yield: Callable[[], AbstractContextManager[None]] | None = None
+        self.on_yield: Callable[[], Yields] | None = None
         """Set by the engine where the node has a device that it can yield."""
         self._scratch: Path | None = None
 
@@ -249,7 +253,7 @@ class Context:
         """
         return dict(self._provenance()) if self._provenance is not None else {}
 
-    def yield_device(self) -> AbstractContextManager[None]:
+    def yield_device(self) -> Yields:
         """Let other nodes use the device while this one does without: between steps of a training, say.
 
             with ctx.yield_device():      # `async with` in an async node

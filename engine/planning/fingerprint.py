@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.context import resolve_input_path
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
@@ -16,7 +17,7 @@ from weft.graphs.inputs import links_in
 
 
 def fingerprint(
-    node_type: NodeType, inputs: Mapping[str, Any], roots: Sequence[Path] | None
+    node_type: NodeType, inputs: Mapping[str, Any], roots: Sequence[Path] | None, functions: Functions = HERE
 ) -> tuple[str | None, bool]:
     """What of the world outside the document enters a node's key, and whether it can be known before the node runs.
 
@@ -48,6 +49,6 @@ def fingerprint(
             if any(name in linked and parameter.default is parameter.empty for name, parameter in parameters.items()):
                 return None, False
             literals = {name: item for name, item in literals.items() if name in parameters}
-        return str(function(**literals)), True
+        return functions.fingerprint(node_type, literals), True
     except Exception:
         return None, False

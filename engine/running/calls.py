@@ -169,7 +169,7 @@ class Inputs:
             if node_type.inputs[name].lazy_items and isinstance(step.inputs.get(name), list):
                 eager[name] = range(len(step.inputs[name]))  # how many there are, not what they are
         numbers: list[int] = []
-        for want in node_type.needs(eager):
+        for want in self._plan.functions.needs(node_type, eager):
             name, index = want if isinstance(want, tuple) else (want, None)
             item = step.inputs.get(name)
             if index is not None and isinstance(item, list):

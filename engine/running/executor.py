@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from weft.engine.declaring.context import Context
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.checking.functions import Functions
+from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
@@ -55,6 +57,9 @@ class Executor(Protocol):
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
         """Run a task. Returns at once."""
+
+    def functions(self, catalogue: Catalogue, cancel: CancelToken) -> Functions:
+        """Who calls what node types bring along beside the node; `cancel` ends the waiting for it."""
 
     def stop(self) -> None:
         """Interrupt the tasks in flight as far as that can be done; each still reports through `done`."""

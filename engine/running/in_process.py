@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.checking.functions import HERE, Functions
+from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
@@ -55,6 +58,10 @@ class InProcess:
                 thread.start()
         # What the caller has set for its own context (not whether it records a graph) holds for nodes too.
         self._calls.put((contextvars.copy_context(), task, done))
+
+    def functions(self, catalogue: Catalogue, cancel: CancelToken) -> Functions:
+        """See `Executor`."""
+        return HERE
 
     def stop(self) -> None:
         """See `Executor`: async nodes are cancelled where they wait."""

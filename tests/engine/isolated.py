@@ -205,6 +205,78 @@ def stepping(count: int = 1000, ctx: Context | None = None) -> int:
     return count
 
 
+@node("device_meets", resource="device")
+def device_meets(mine: str, other: str, value: Any = None) -> str:
+    """Ends when its twin is there too, so both have to be on a device at once."""
+    Path(mine).touch()
+    for _ in range(20_000):
+        if Path(other).exists():
+            return type(value).__name__
+        time.sleep(0.001)
+    raise TimeoutError(f"nobody else came: {other}")
+
+
+@node("yields", resource="device")
+def yields(mark: str, other: str, ctx: Context | None = None) -> str:
+    """Lets others have its device until one of them was there."""
+    assert ctx is not None
+    Path(mark).touch()
+    with ctx.yield_device():
+        for _ in range(20_000):
+            if Path(other).exists():
+                break
+            time.sleep(0.001)
+        else:
+            raise TimeoutError(f"nobody else came: {other}")
+    return "went on"
+
+
+@node("yields_async", resource="device")
+async def yields_async(mark: str, other: str, ctx: Context | None = None) -> str:
+    """The same on the event loop."""
+    assert ctx is not None
+    Path(mark).touch()
+    async with ctx.yield_device():
+        for _ in range(20_000):
+            if Path(other).exists():
+                break
+            await asyncio.sleep(0.001)
+        else:
+            raise TimeoutError(f"nobody else came: {other}")
+    return "went on"
+
+
+@node("touch", resource="device")
+def touch(mark: str, after: str = "") -> str:
+    """Leaves a mark."""
+    if after and not Path(after).exists():
+        raise RuntimeError(f"{after} is not there yet")
+    Path(mark).touch()
+    return mark
+
+
+@node("panics")
+async def panics(kind: str = "GeneratorExit") -> int:
+    """Raises what is no Exception."""
+    raise {"GeneratorExit": GeneratorExit, "CancelledError": asyncio.CancelledError}[kind]()
+
+
+@node("environment")
+def environment(name: str, value: Any = None) -> str:
+    """A variable."""
+    return os.environ.get(name, "")
+
+
+@node("reports")
+def reports(count: int = 3, ctx: Context | None = None) -> int:
+    """Says things of its own kind."""
+    assert ctx is not None
+    for step in range(count):
+        ctx.report("tests.loss", {"step": step})
+    ctx.reused(2, 5)
+    return count
+
+
 @node("background")
 def background(value: Any = None) -> int:
     """Leaves a thread that crashes the process while another node runs."""
