@@ -144,13 +144,10 @@ class Plan:
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
         stamp, known = fingerprint(node_type, inputs, self.roots, self.functions)
-        key = None
-        if known:
-            try:
-                key = node_key(signature, inputs, stamp, linked)
-            except (TypeError, ValueError, OverflowError, RecursionError):  # it has a value that makes no key
-                known = False
-        key = key or self.nonce()
+        try:
+            key = node_key(signature, inputs, stamp, linked) if known else self.nonce()
+        except (TypeError, ValueError, OverflowError, RecursionError):  # it has a value that makes no key
+            key, known = self.nonce(), False
         maps, region, repeated = scope.maps, None, False
         if maps is not None:
             repeated = maps.repeated(id, scope.bound)

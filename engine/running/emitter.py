@@ -83,9 +83,9 @@ class Emitter:
         """Say what happened. None of these events is left out; called by the thread that calls `run` alone."""
         if self.on_event is None:
             return
-        if not self._queue and self._turn.acquire(blocking=False):
+        if not self._queue and self._turn.acquire(False):
             try:
-                self._tell(kind, node, fields, time.time(), 0)
+                self._tell(kind, node, fields, time.time())
             finally:
                 self._turn.release()
             return
@@ -102,9 +102,9 @@ class Emitter:
         fields = {**data, "kind": kind} if event is NodeReport else dict(data)
         if event is NodePreview:
             fields["data"] = body
-        if threading.get_ident() == self._owner and not self._queue and self._turn.acquire(blocking=False):
+        if threading.get_ident() == self._owner and not self._queue and self._turn.acquire(False):
             try:
-                self._tell(event, node, fields, time.time(), 0)
+                self._tell(event, node, fields, time.time())
             finally:
                 self._turn.release()
             return
@@ -160,14 +160,17 @@ class Emitter:
                 with self._lock:
                     batch, self._queue, self._bytes = self._queue, [], 0
                     self._room.notify_all()
-                for entry in batch:
-                    self._tell(*entry)
+                for kind, node, fields, when, _ in batch:
+                    self._tell(kind, node, fields, when)
 
-    def _tell(self, kind: type[Event], node: str | None, fields: dict[str, Any], when: float, _: int) -> None:
+    def _tell(self, kind: type[Event], node: str | None, fields: dict[str, Any], when: float) -> None:
         assert self.on_event is not None
-        self._time = max(self._time, when)
+        if when < self._time:
+            when = self._time  # of two threads, or the clock was set back
+        self._time = when
+        fields.update(seq=self._seq, time=when, job=self.job, node=node)
         try:
-            event = kind(seq=self._seq, time=self._time, job=self.job, node=node, **fields)
+            event = kind.__pydantic_validator__.validate_python(fields)  # what `kind(**fields)` does by a longer way
         except ValueError:
             log.exception("node %s of job %s said what makes no %s", node, self.job, kind.__name__)
             return

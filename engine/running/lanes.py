@@ -96,40 +96,40 @@ class Lanes:
         if entry[1]:
             lane.freeing += 1
 
-    def take(self) -> int | None:
+    def take(self, lanes: tuple[Lane, ...] = ()) -> int | None:
         """The number of what is to start now; None when nothing is ready that has room.
 
         For one of the device lane a slot is at hand then.
-        """
-        best = self._best(self._all)
-        if best is self.device and not self.slots.at_hand():
-            best = self._best(self._others)
-        if best is None:
-            self.slots.put_back()
-            return None
-        entry = heapq.heappop(best.heap)
-        self.count -= 1
-        if entry[1]:
-            best.freeing -= 1
-        return entry[3]
 
-    def _best(self, lanes: tuple[Lane, ...]) -> Lane | None:
+        Args:
+            lanes: where to look; by default everywhere.
+        """
         best: Lane | None = None
         held_up = -1
-        for lane in lanes:
-            if not lane.heap or lane.running >= lane.size:
+        for lane in lanes or self._all:
+            heap = lane.heap
+            if not heap or lane.running >= lane.size:
                 continue
-            entry = lane.heap[0]
+            entry = heap[0]
             if best is not None and best.heap[0] < entry:
                 continue
             if not entry[1]:
                 # It frees nothing, so it begins something new. When others fall behind, their inputs would pile up.
                 if held_up < 0:
-                    held_up = sum(other.freeing for other in self._all if self._is_full(other))
+                    held_up = sum(other.freeing for other in self._all if other.freeing and self._is_full(other))
                 if held_up >= self._ahead:
                     continue
             best = lane
-        return best
+        if best is None:
+            self.slots.put_back()
+            return None
+        if best is self.device and not self.slots.at_hand():
+            return self.take(self._others)
+        entry = heapq.heappop(best.heap)
+        self.count -= 1
+        if entry[1]:
+            best.freeing -= 1
+        return entry[3]
 
     def _is_full(self, lane: Lane) -> bool:
         return lane.running >= lane.size or (lane is self.device and self.slots.pending)

@@ -5,7 +5,6 @@ One thread, that which calls `run`, owns all of this; others put what happened i
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import queue
@@ -210,17 +209,18 @@ class Scheduler:
         steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
         quick = self._pace.is_quick(node_type)
         alone = not self.flying and not self.lanes.count
-        lane = self.lanes.of(node_type)
-        on_device = lane is self.lanes.device
+        on_device = node_type.resource == "device"
         if not node_type.is_async and not is_open and (steers or quick or alone) and not (on_device and context):
             done = call(task) if steers else self.executor.call(task)
             if done is not None:
-                self.slots.put_back()  # others may have asked for it
+                if on_device:
+                    self.slots.put_back()  # others may have asked for it
                 del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
                 self._pace.saw(node_type, done.seconds)
                 self._finish(step, done)
                 return
             self._elsewhere = True
+        lane = self.lanes.of(node_type)
         self.lanes.enter(lane, step.number)
         self.flying[step.number] = lane
         task.slot = self.slots.of(step.number) if on_device else None
@@ -326,18 +326,18 @@ class Scheduler:
 
     def _complete(self, step: Step, outputs: Outputs) -> None:
         if step.stored:
-            self._keep(step, outputs, {"type": step.type.name, "seconds": step.seconds})
+            try:
+                self.cache.put(step.key, outputs, {"type": step.type.name, "seconds": step.seconds})
+            except Exception:
+                self._not_kept(step)
         self.report.finished(step, step.seconds)
         if step.state != UNFOLDED:  # else it let go when it unfolded
             self.intermediates.release_all(step)
         self._deliver(step, outputs)
 
-    def _keep(self, step: Step, outputs: Outputs, note: dict[str, Any]) -> None:
-        """Put a result into the cache. Where that fails, it is computed again another time, and no more."""
-        try:
-            self.cache.put(step.key, outputs, note)
-        except Exception:
-            log.warning("the result of %s (%s) could not be kept", step.shown, step.type.name, exc_info=True)
+    def _not_kept(self, step: Step) -> None:
+        """A result could not be put into the cache: it is computed again another time, and no more."""
+        log.warning("the result of %s (%s) could not be kept", step.shown, step.type.name, exc_info=True)
 
     def _deliver(self, step: Step, outputs: Outputs) -> None:
         self.intermediates.put(step, outputs)
@@ -384,7 +384,9 @@ class Scheduler:
                 self.flying.pop(mail.number, None)
                 step = self.plan.steps[mail.number]
                 if mail.error is None and step.stored and type(mail.value) is not Expansion:
-                    with contextlib.suppress(TypeError):
-                        self._keep(step, as_outputs(step.type, mail.value), {"type": step.type.name})
+                    try:
+                        self.cache.put(step.key, as_outputs(step.type, mail.value), {"type": step.type.name})
+                    except Exception:
+                        self._not_kept(step)
             del mail
         self.intermediates.results.clear()
