@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,16 +68,23 @@ class Worker(Transport):
         limits: when it counts as lost; may be changed between runs.
         slot: which of several workers it is.
         env: variables of its environment besides those of this process.
+        clock: what limits are measured by, in seconds.
     """
 
-    def __init__(self, limits: Limits, slot: int = 0, env: Mapping[str, str] | None = None) -> None:
-        super().__init__(slot)
+    def __init__(
+        self,
+        limits: Limits,
+        slot: int = 0,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(slot, clock)
         self.limits = limits
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         """The last lines it wrote to stdout and stderr."""
         self._reason: _Reason | None = None
         self._bytes = 0
-        self._heard = time.monotonic()
+        self._heard = clock()
         self._timer: threading.Timer | None = None
         self._pumped = threading.Event()
         self._scratch = tempfile.TemporaryDirectory(prefix="weft-worker-", ignore_cleanup_errors=True)
@@ -119,7 +126,7 @@ class Worker(Transport):
     def call(self, number: int, call: Call, message: dict[str, Any], body: Sequence[Buffer] = ()) -> None:
         """See `Transport`."""
         with self._lock:
-            self._heard = time.monotonic()
+            self._heard = self.clock()
         super().call(number, call, message, body)
 
     def stop(self) -> None:
@@ -151,9 +158,9 @@ class Worker(Transport):
             while True:
                 if self._readable():
                     message, body = self.channel.receive()
-                    self._heard = time.monotonic()
+                    self._heard = self.clock()
                     self.received(message, body)
-                    self._heard = time.monotonic()  # a slow listener is not the worker's silence
+                    self._heard = self.clock()  # a slow listener is not the worker's silence
                 self._watch()
         except EOFError:
             self._bury()
@@ -170,7 +177,7 @@ class Worker(Transport):
 
     def _watch(self) -> None:
         """End a process that is over its limits."""
-        now, limits = time.monotonic(), self.limits
+        now, limits = self.clock(), self.limits
         with self._lock:
             calls = dict(self.calls)
         if not calls or self._reason is not None:

@@ -36,7 +36,7 @@ class Call:
         on_message: takes what the node says while it runs.
         on_end: called once: with the answer, or with why there is none.
         seconds: how long it may take; None for what the worker's limits say.
-        began: when, by the monotonic clock. thread: where, as the worker numbers its threads.
+        began: when, by the worker's clock. thread: where, as the worker numbers its threads.
     """
 
     node: str
@@ -50,16 +50,20 @@ class Call:
 class Transport(abc.ABC):
     """The way to one worker, which serves one run at a time.
 
+    Args:
+        slot: which of several workers it is.
+        clock: what limits are measured by, in seconds.
+
     Attributes:
         owner: a name for it that no other worker has; what it makes and cannot send is known by that.
         live: addresses of the live values that it holds.
         dropped: addresses that nobody here names any more. A deque: the garbage collector adds to it at any moment.
         calls: those in flight, by number.
         alive: whether it can still be asked.
-        slot: which of several workers it is.
     """
 
-    def __init__(self, slot: int = 0) -> None:
+    def __init__(self, slot: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self.owner = secrets.token_hex(6)
         self.slot = slot
         self.live: set[Address] = set()
@@ -164,7 +168,7 @@ class Transport(abc.ABC):
                         {"do": "answer", "number": message["number"], "error": "its node has ended", "late": True}
                     )
         elif say == "began":
-            call.began, call.thread = time.monotonic(), message["thread"]
+            call.began, call.thread = self.clock(), message["thread"]
         elif say == "done":
             call.on_end(message, body, None)
         else:

@@ -195,6 +195,43 @@ async def nap(seconds: float = 0.2, mark: str = "") -> float:
     return seconds
 
 
+@node("meets")
+def meets(mine: str, others: list[str]) -> int:
+    """Ends when the others are there too, so all have to run at once."""
+    Path(mine).touch()
+    while not all(Path(other).exists() for other in others):
+        time.sleep(0.001)
+    return os.getpid()
+
+
+@node("meets_async")
+async def meets_async(mine: str, others: list[str]) -> int:
+    """The same on the event loop."""
+    Path(mine).touch()
+    while not all(Path(other).exists() for other in others):
+        await asyncio.sleep(0.001)
+    return os.getpid()
+
+
+@node("endless")
+async def endless(begun: str, stopped: str) -> int:
+    """Ends only when it is told to."""
+    Path(begun).touch()
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        Path(stopped).touch()
+    return 1
+
+
+@node("fail_after")
+def fail_after(path: str) -> int:
+    """Fails as soon as a file is there."""
+    while not Path(path).exists():
+        time.sleep(0.001)
+    raise ValueError("it broke")
+
+
 @node("stepping")
 def stepping(count: int = 1000, ctx: Context | None = None) -> int:
     """Looks whether it is to end."""
