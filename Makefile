@@ -19,6 +19,7 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.run
 	$(BIN)/python -m weft.engine.catalogue.reference docs/nodes.md
+	$(BIN)/python -m tests.floors
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py

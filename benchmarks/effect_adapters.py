@@ -35,7 +35,7 @@ def case_merge_loras(studio: Studio) -> list[Measure]:
     others = {"the model alone": studio.model} | {
         f"`shapes-{name}` alone": apply_lora(studio.model, f"shapes-{name}", weight) for name, weight in weights.items()
     }
-    merged = merge_loras(studio.model, "shapes-heart", "shapes-frame", *weights.values())
+    merged = merge_loras(studio.model, ["shapes-heart", "shapes-frame"], list(weights.values()))
     both = {note: Measure("merge_loras", "a heart is seen, and framed", note) for note in others}
     rest = Measure("merge_loras", "colour and background as told", "the model alone, same prompt", "same")
     known = Measure("merge_loras", "known shapes, not framed, as asked for", "the model alone, same prompt", "same")

@@ -55,13 +55,12 @@ MINUTES, TRAINING = "three and a half minutes", "three to eight"
 
 def picture(entry: Entry, shot: Shot, cache: Any) -> Any:
     """(H, W, 3) 0..255."""
-    from weft.engine import run
+    from weft.engine import run, with_settings
     from weft.engine.catalogue.catalogue import installed
     from weft.graphs import examples
     from weft.nodes.shapes.measure import as_pixels
-    from weft.server.cli.values import apply_settings
 
-    workflow = apply_settings(examples.load(entry.example), list(entry.settings(shot)), installed())
+    workflow = with_settings(examples.load(entry.example), list(entry.settings(shot)), installed())
     wanted = f"{entry.draws}.latents"
     decodes = [
         id for id, node in workflow.nodes.items() if node.type == "decode" and str(node.inputs.get("latents")) == wanted

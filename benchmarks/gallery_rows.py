@@ -270,9 +270,9 @@ ENTRIES = (
         "Two LoRAs in one",
         "One knows hearts, the other frames; merged at 1.0 and 1.05.\nThe prompt asks for both each time.",
         (
-            shot("without", "first_weight=0", "second_weight=0"),
-            shot("the heart's", "second_weight=0"),
-            shot("the frame's", "first_weight=0"),
+            shot("without", "weights=[0, 0]"),
+            shot("the heart's", "weights=[1, 0]"),
+            shot("the frame's", "weights=[0, 1.05]"),
             shot("1.0 and 1.05"),
         ),
     ),

@@ -17,7 +17,10 @@ from weft.graphs.problems import Problem, WorkflowError
 if TYPE_CHECKING:
     from weft.engine.cache import Cache
     from weft.engine.catalogue.catalogue import Catalogue
+    from weft.engine.checking.settings import with_settings
+    from weft.engine.forecaster import Forecast, NodeForecast, forecast
     from weft.engine.isolation import Workers
+    from weft.engine.reasons import Why, why
     from weft.engine.runner import Settings, check, run
     from weft.engine.running.backend import Backend
     from weft.engine.running.devices import Devices
@@ -34,12 +37,14 @@ __all__ = [
     "Context",
     "Devices",
     "Files",
+    "Forecast",
     "Help",
     "InputPathError",
     "LaneSizes",
     "Lazy",
     "Node",
     "NodeError",
+    "NodeForecast",
     "NodeType",
     "NodeView",
     "Output",
@@ -49,15 +54,19 @@ __all__ = [
     "Result",
     "RunFailed",
     "Settings",
+    "Why",
     "Widget",
     "Workers",
     "WorkflowError",
     "check",
     "definition",
+    "forecast",
     "nbytes",
     "node",
     "run",
     "value",
+    "why",
+    "with_settings",
 ]
 
 # A node file needs declarations only; what runs them is imported when somebody runs something.
@@ -67,11 +76,17 @@ _LATER = {
     "Workers": "isolation",
     "Catalogue": "catalogue",
     "check": "runner",
-    "run": "runner",
     "Devices": "running.devices",
+    "Forecast": "forecaster",
+    "NodeForecast": "forecaster",
+    "forecast": "forecaster",
+    "Why": "reasons",
+    "run": "runner",
+    "why": "reasons",
     "LaneSizes": "running.lanes",
     "Result": "running.result",
     "Settings": "runner",
+    "with_settings": "checking.settings",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from weft.engine.errors import NodeError
 
@@ -62,6 +62,17 @@ class JobStarted(Event):
 
 class NodeStarted(Event):
     event: Literal["node_started"] = "node_started"
+    why: list[dict[str, str]] | None = Field(
+        None,
+        description="What is other than when the node ran last (see docs/cache.md); absent when that is not known.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if data.get("why") is None:
+            data.pop("why", None)
+        return data
 
 
 class NodeProgress(Event):

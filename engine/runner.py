@@ -28,6 +28,7 @@ from weft.engine.events import (
     OutputMade,
     Tier,
 )
+from weft.engine.planning.parts import without
 from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
@@ -156,7 +157,7 @@ def check(
         return prepare(workflow, nodes, targets=targets, roots=roots).problems
     executor = on.lease(None, cancel)
     try:
-        functions = executor.functions(nodes, cancel or CancelToken())
+        functions = executor.functions(cancel or CancelToken())
         return prepare(workflow, nodes, targets=targets, roots=roots, functions=functions).problems
     finally:
         executor.close()
@@ -244,17 +245,15 @@ class _Run:
         )
         if any(problem.severity == "error" for problem in self.prepared.problems):
             raise WorkflowError(self.prepared.problems)
-        found = self.prepared.targets
-        if found is None:
-            found = [id for id, spec in self.prepared.workflow.nodes.items() if _is_output(self.catalogue, spec.type)]
-        self.targets = list(dict.fromkeys(target.partition(".")[0] for target in found))
+        self.catalogue = self.prepared.catalogue
+        self.targets = self.prepared.target_nodes(self.catalogue)
         self.result.aliases = self.prepared.aliases
 
     def _carry_out(self, source: Source, targets: list[str] | None) -> None:
         self.document = read_source(source)
         executor = self.backend.lease(self.cache, self.ending)
         try:
-            self.functions = executor.functions(self.catalogue, self.ending)
+            self.functions = executor.functions(self.ending)
             self._prepare(targets)
             self.cancel.check()
             self.cache = self.backend.cache(self.cache)
@@ -264,6 +263,8 @@ class _Run:
                 plan = self._make_plan()
         finally:
             executor.close()
+            if self.cache.history is not None:
+                self.cache.history.flush()
 
     def _finish(self) -> None:
         result = self.result
@@ -349,9 +350,10 @@ class _Run:
             self.result.outputs.append(item)
             self.emitter.emit(OutputMade, step.shown, kind=item.kind, ref=item.ref)
 
-    def _context(self, node: str) -> Context:
+    def _context(self, step: Step) -> Context:
+        resumes = step.type.resumes if step.keeps else ()
         return Context(
-            node,
+            step.shown,
             out=self.out,
             roots=self.roots,
             cancel=self.stop,
@@ -360,6 +362,9 @@ class _Run:
             preview_interval=self.settings.preview_interval,
             trails=self.cache.trails,
             on_reused=lambda node, steps, total: self._reused.append(steps),  # a list: from several threads
+            key=step.key if step.keeps else None,
+            kin=without(step.parts, resumes) if resumes else None,
+            workspaces=self.cache.workspaces,
         )
 
     def _provenance(self) -> dict[str, str]:
@@ -373,8 +378,3 @@ class _Run:
         self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(self._ran | self._steered))
         self.result.reused = sum(self._reused)
         self.result.seconds = time.perf_counter() - start
-
-
-def _is_output(catalogue: Catalogue, name: str) -> bool:
-    node_type = catalogue.get(name)
-    return node_type is not None and node_type.output

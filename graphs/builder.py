@@ -21,8 +21,8 @@ from typing import Any, NoReturn, TypeVar, cast
 from weft.graphs.definitions import INPUTS
 from weft.graphs.document import Definition, NodeSpec, Parameter, Workflow
 from weft.graphs.inputs import Link, literal
+from weft.graphs.names import node_id_fault
 from weft.graphs.problems import near
-from weft.graphs.reader import node_id_fault
 
 T = TypeVar("T")
 
@@ -159,6 +159,8 @@ class Graph:
         self._parameters: dict[str, tuple[_Node, str]] = {}
         self._definitions: dict[str, tuple[object, Definition]] = {}
         """By name, with whatever they were made from."""
+        self.declarations: dict[str, object] = {}
+        """What was called, by the name of its type: objects that whoever runs the graph knows to read."""
         self._tokens: list[Token[Graph | None]] = []
         self._counts: dict[str, int] = {}
         self.values: dict[str, Any] = {}
@@ -189,6 +191,7 @@ class Graph:
         outputs: tuple[str, ...] = (),
         version: int | None = None,
         id: str | None = None,
+        declaration: object = None,
     ) -> Handle:
         """Record a node.
 
@@ -199,12 +202,15 @@ class Graph:
             outputs: names of its outputs, the first one first; what the handle offers.
             version: the version of the type; None is the newest.
             id: the node's id; None makes one from the type: `decode`, `decode_2`, ...
+            declaration: what was called, for `declarations`; None where there is only a name.
 
         Raises:
             TypeError: an input holds something that is not JSON.
-            ValueError: an input holds a handle of another graph or a number that is not finite; or the id is not
-                allowed or taken.
+            ValueError: an input holds a handle of another graph or a number that is not finite; the id is not
+                allowed or taken; or something else of that type's name was called before.
         """
+        if declaration is not None:
+            self._check_called(type, declaration)
         if id is None:
             id = self._free_id(type)
         else:
@@ -214,6 +220,8 @@ class Graph:
             node.inputs[name] = self._input(id, name, value)
         self._nodes.append(node)
         self._by_id[id] = node
+        if declaration is not None:
+            self.declarations[type] = declaration
         return Handle(node)
 
     def name(self, value: T, id: str) -> T:
@@ -268,7 +276,7 @@ class Graph:
         Definitions that are recorded inside belong to this graph's document.
         """
         graph = Graph()
-        graph._definitions = self._definitions
+        graph._definitions, graph.declarations = self._definitions, self.declarations
         given = graph._by_id[INPUTS] = _Node(graph, INPUTS, "", None, {}, tuple(inputs))
         return graph, {name: Handle(given, name) for name in given.outputs}
 
@@ -279,13 +287,21 @@ class Graph:
             source: what it is made from, such as a function.
 
         Raises:
-            ValueError: there is one of that name that was made from something else.
+            ValueError: there is one of that name that was made from something else, or a node of that name was called.
         """
         known = self._definitions.get(name)
+        if known is not None and known[0] is not source:
+            raise ValueError(f"the graph has another definition {name!r}: {known[0]!r} and {source!r}")
         if known is None:
-            known = self._definitions[name] = (source, make())
-        elif known[0] is not source:
-            raise ValueError(f"the graph has another definition {name!r}")
+            self._check_called(name, source)
+            before = dict(self.declarations)
+            self.declarations[name] = source  # so that nothing inside can be another thing of this name
+            try:
+                known = self._definitions[name] = (source, make())
+            except BaseException:
+                self.declarations.clear()
+                self.declarations.update(before)
+                raise
         return known[1]
 
     def workflow(self, given: bool = False) -> Workflow:
@@ -301,7 +317,7 @@ class Graph:
             kinds = ", ".join(sorted({type(value).__name__ for value in self.values.values()}))
             raise TypeError(f"the graph was given values ({kinds}), so it is no document: it can only be returned")
         meta = {"title": self.title, "description": self.description}
-        return Workflow(
+        workflow = Workflow(
             meta={key: text for key, text in meta.items() if text},
             nodes={node.id: self._spec(node) for node in self._nodes},
             definitions={name: definition for name, (_, definition) in self._definitions.items()},
@@ -309,6 +325,7 @@ class Graph:
                 name: Parameter(input=f"{node.id}.{input}") for name, (node, input) in self._parameters.items()
             },
         )
+        return workflow.with_declarations(self.declarations)
 
     def _spec(self, node: _Node) -> NodeSpec:
         inputs = {name: _with_links(value) for name, value in node.inputs.items()}
@@ -354,6 +371,11 @@ class Graph:
             raise ValueError(fault)
         if id in self._by_id:
             raise ValueError(f"the graph has a node {id!r} already")
+
+    def _check_called(self, type: str, declaration: object) -> None:
+        known = self.declarations.get(type)
+        if known is not None and known is not declaration:
+            raise ValueError(f"the graph calls two nodes of the name {type!r}: {known!r} and {declaration!r}")
 
     def _free_id(self, type: str) -> str:
         stem = re.sub(r"[^A-Za-z0-9_-]", "_", type)[:56] or "node"

@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from weft.graphs.declarations import Declarations
 from weft.graphs.files import write_atomic
 from weft.graphs.inputs import Link, links_in, literal, write_input
 from weft.graphs.limits import LIMITS, Limits
@@ -176,6 +177,18 @@ class Workflow(_Part):
     definitions: dict[str, Definition] = Field(default_factory=dict)
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     ui: dict[str, Any] = Field(default_factory=dict)
+    _declarations: Declarations = PrivateAttr(default_factory=Declarations)
+
+    @property
+    def declarations(self) -> Mapping[str, object]:
+        """What a graph of this process called, by type name; see `Graph.declarations`. No part of the document."""
+        return self._declarations.by_name
+
+    def with_declarations(self, declarations: Mapping[str, object]) -> Workflow:
+        """A copy that knows what the types of its nodes are."""
+        workflow = self.model_copy()
+        workflow._declarations = Declarations(dict(declarations))
+        return workflow
 
     @property
     def title(self) -> str:

@@ -9,9 +9,9 @@ from weft.graphs.definitions import definition_problems
 from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
 from weft.graphs.inputs import Link, write_input
 from weft.graphs.limits import LIMITS, Limits
+from weft.graphs.names import node_id_fault
 from weft.graphs.order import cycles
 from weft.graphs.problems import Problem, near, shown
-from weft.graphs.reader import node_id_fault
 
 _MOST_SUGGESTIONS = 20  # looking for a near match costs time per node there is, so not for each of 10,000 links
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,12 @@ from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput, 
 from weft.graphs.inputs import Link, TooDeepError, literal, read_input
 from weft.graphs.jsontext import read_json, refuse
 from weft.graphs.limits import Limits
+from weft.graphs.names import DEFINITION_NAME, node_id_fault
 from weft.graphs.png import SIGNATURE, PngError, extract
 from weft.graphs.problems import Code, Problem, WorkflowError, near, shown
 
 FORMAT = 1
-NODE_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-DEFINITION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 MODES = ("mute", "bypass")
-
-
-def node_id_fault(id: str) -> str | None:
-    """Why `id` cannot be the id of a node, or None when it can."""
-    if NODE_ID.fullmatch(id):
-        return None
-    if len(id) > 64:
-        return f"The node id {shown(id)} has {len(id)} characters; at most 64 are allowed."
-    return f"The node id {shown(id)} is not a letter or _ followed by letters, digits, _ or -."
 
 
 def load_workflow(path: Path, limits: Limits) -> Workflow:

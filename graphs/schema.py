@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from weft.graphs.limits import LIMITS
-from weft.graphs.reader import DEFINITION_NAME, FORMAT, MODES, NODE_ID
+from weft.graphs.names import DEFINITION_NAME, NODE_ID
+from weft.graphs.reader import FORMAT, MODES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

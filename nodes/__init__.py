@@ -6,11 +6,13 @@ declare, and load torch when a node runs.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from weft.engine import Node
+from weft.engine.catalogue.modules import declared_in, modules
+from weft.engine.declaring.model_list import ModelEntry, lists_models
 
 if TYPE_CHECKING:
     # By name, so that type checkers and editors see their signatures; a test keeps the list whole.
@@ -106,23 +108,15 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
 
 
-_FOLDERS = ("weft.nodes.basic", "weft.nodes.techniques")
+@lists_models
+def list_models(folders: Sequence[Path]) -> Iterator[ModelEntry]:
+    """The models that ship with this package, and what lies in the model folders."""
+    from weft.nodes.listing import entries
+
+    yield from entries(folders)
 
 
-def _discover() -> dict[str, Any]:
-    """Nodes by attribute name, from every module of the node folders."""
-    found: dict[str, Any] = {}
-    for folder in _FOLDERS:
-        package = importlib.import_module(folder)
-        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-            module = importlib.import_module(f"{folder}.{info.name}")
-            # A module may import another file's node to build on it; only its own are exported from it.
-            found.update(
-                (name, item)
-                for name, item in vars(module).items()
-                if isinstance(item, Node) and item.node_type.fn.__module__ == module.__name__
-            )
-    return found
+NODE_FOLDERS = ("basic", "techniques")
+"""Where the nodes are: the engine looks there, as in any package that says so, and leaves the rest for later."""
 
-
-globals().update(_discover())
+globals().update((name, node) for module in modules(sys.modules[__name__]) for name, node in declared_in(module))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -36,7 +39,7 @@ def model(folder: Path) -> Model:
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     """With the page's technique in a folder of its own, found as --nodes finds it."""
     place = tmp_path_factory.mktemp("my_techniques")
-    (place / "frequency_guidance.py").write_text(block(PAGE, "python", "@node("), "utf-8")
+    (place / "frequency_guidance.py").write_text(block(PAGE, "python", "class FrequencyGuidance"), "utf-8")
     found = Catalogue.load([place])
     assert found.failures == []
     return found
@@ -61,7 +64,7 @@ def _names_of_its_tests() -> Iterator[str]:
 
 
 def test_the_technique_is_short() -> None:
-    lines = [line for line in block(PAGE, "python", "@node(").splitlines() if line.strip()]
+    lines = [line for line in block(PAGE, "python", "class FrequencyGuidance").splitlines() if line.strip()]
     assert len(lines) < 60
 
 
@@ -111,8 +114,72 @@ def test_the_workflow_with_it_runs(folder: Path, catalogue: Catalogue, tmp_path:
     assert run(document, **options).ran == 4  # forms, denoise, image, save
 
 
+def test_what_the_pages_node_says_is_heard(tmp_path: Path) -> None:
+    """The picture behind it is known to be too small; without the tag nothing is."""
+    from PIL import Image as Pillow
+
+    Pillow.new("RGB", (64, 96), "white").save(tmp_path / "small.png")
+    nodes: dict[str, Any] = {
+        "model": {"type": "load_model", "inputs": {"source": "shapes"}},
+        "prompt": {"type": "encode_prompt", "inputs": {"model": {"link": "model"}, "text": "a red circle"}},
+        "cfg": {"type": "cfg", "inputs": {"prompt": {"link": "prompt"}}},
+        "small": {"type": "load_image", "inputs": {"path": str(tmp_path / "small.png")}},
+        "mirror": {"type": "mirror", "inputs": {"image": {"link": "small"}}},
+        "net": {"type": "load_controlnet", "inputs": {"source": "shapes-edges"}},
+        "edges": {"type": "controlnet", "inputs": {"net": {"link": "net"}, "hint": {"link": "mirror"}}},
+        "draw": {
+            "type": "denoise",
+            "inputs": {"model": {"link": "model"}, "guidance": [{"link": "cfg"}], "controls": [{"link": "edges"}]},
+        },
+    }
+    code, tag = block(PAGE, "python", '@node("mirror"'), ', tags=(size_of("image"),)'
+    assert tag in code
+    found = []
+    for name, text in (("with", code), ("without", code.replace(tag, ""))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mirror.py").write_text(text, "utf-8")
+        problems = check({"weft": 1, "nodes": nodes}, targets=["draw"], catalogue=Catalogue.load([tmp_path / name]))
+        found.append([(problem.code, problem.node, problem.input, problem.given) for problem in problems])
+    assert found == [[("bad_value", "edges", "hint", "64 x 96")], []]
+
+
+def test_the_page_lists_every_tag() -> None:
+    from weft.nodes import checks
+
+    others = {"misdeclared", "says"}
+    tags = {name for name in dir(checks.tags) if not name.startswith("_")} & set(checks.__all__) - others
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / PAGE).read_text("utf-8"), re.MULTILINE)
+    listed = set(re.findall(r"`(\w+)[`(]", "".join(rows)))
+    assert len(tags) > 15
+    assert tags - {"CHANNELS", "START"} <= listed  # those two are said with what goes with them
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_cells_of_the_notebook_page_print_what_it_says(typed: bool, tmp_path: Path) -> None:
+    """As a script, and without a file, as at a prompt."""
+    page = (ROOT / "docs/notebook.md").read_text("utf-8")
+    cells = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(cells) == 3
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(cells), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-" if typed else str(script)],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, input=script.read_text("utf-8"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [
+        text for line in re.findall(r"^It prints (.*)", page, re.MULTILINE) for text in re.findall(r"`(.+?)`", line)
+    ]
+    assert done.stdout.splitlines() == said
+
+
 def test_each_hook_is_where_the_page_says() -> None:
     rows = re.findall(r"\| `(\w+)` \| `([\w/.]+)` \|", (ROOT / PAGE).read_text("utf-8"))
-    assert len(rows) == 8
-    wrong = [row for row in rows if f"    def {row[0]}(self, " not in (ROOT / row[1]).read_text("utf-8")]
+    assert len(rows) == 9
+
+    def defines(hook: str, name: str) -> bool:
+        return re.search(rf"    def {hook}\(\s*(self|techniques)\b", (ROOT / name).read_text("utf-8")) is not None
+
+    wrong = [row for row in rows if not defines(*row)]
     assert wrong == []

@@ -7,10 +7,9 @@ from PIL import Image
 
 from benchmarks.gallery import DOCS, FOLDER, GAP, OVERVIEW
 from benchmarks.gallery_rows import ENTRIES, Entry
-from weft.engine import check
+from weft.engine import check, with_settings
 from weft.engine.catalogue.catalogue import installed
 from weft.graphs import examples
-from weft.server.cli.values import apply_settings
 
 ROWS = {entry.example: entry for entry in ENTRIES}
 
@@ -20,7 +19,7 @@ def test_a_row_can_be_made_and_is_there(entry: Entry) -> None:
     catalogue = installed()
     made_here = {"load_dreambooth"} if entry.made_by is not None else set()
     for shot in entry.shots:
-        workflow = apply_settings(examples.load(entry.example), list(entry.settings(shot)), catalogue)
+        workflow = with_settings(examples.load(entry.example), list(entry.settings(shot)), catalogue)
         types = {id: node.type for id, node in workflow.nodes.items()}
         wrong = [found for found in check(workflow) if found.severity == "error"]
         assert [found for found in wrong if types[found.node or ""] not in made_here] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests import floors
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("graphs", "engine", "nodes", "server")
@@ -92,6 +95,66 @@ def test_imports_go_down_only() -> None:
     assert not wrong, wrong
 
 
+OLD = re.compile(rf"^\s*(?:from|import) (?:{'|'.join(PACKAGES)})\b(?! as )(?=[. ,]|$)", re.MULTILINE)
+
+
+def test_nothing_imports_the_packages_by_their_old_names() -> None:
+    """Run at the root of a checkout they would still be there. What tests and pages write into files counts too."""
+    assert OLD.search("from engine import run")
+    assert OLD.search("    import nodes.values")
+    assert not OLD.search("from weft.engine import run\nfrom weft import nodes\nimport server_cli")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    wrong = []
+    for name in listed.stdout.split("\0"):
+        if name.endswith((".py", ".md", ".json", ".toml")) and (ROOT / name).is_file():
+            text = (ROOT / name).read_text("utf-8").replace("\\n", "\n").replace('"', "\n").replace("'", "\n")
+            if name != "tests/test_house.py":
+                wrong += [f"{name}: {match[0].strip()}" for match in OLD.finditer(text)]
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("package", floors.FLOORS)
+def test_every_import_within_a_package_goes_down(package: str) -> None:
+    rooms = {floors.room(package, module) for module in floors.arrows(package)}
+    named = [name for names in floors.FLOORS[package] for name in names if name != "__init__"]
+    assert sorted(rooms) == sorted(named), "each room stands on one floor"
+    assert not floors.upward(package)
+
+
+@pytest.mark.parametrize("package", floors.FLOORS)
+def test_no_modules_need_each_other(package: str) -> None:
+    assert not floors.circles(package)
+
+
+@pytest.mark.parametrize("package", floors.PAGES)
+def test_each_packages_page_begins_with_its_floors(package: str) -> None:
+    """Else: python -m tests.floors"""
+    text = (ROOT / floors.PAGES[package]).read_text("utf-8")
+    assert text == floors.page(package)
+    assert text.index(floors.BEGIN.format(package)) < 60, "right below the title"
+
+
+def test_the_justified_pairs_are_pairs() -> None:
+    every = {module: targets for package in floors.FLOORS for module, targets in floors.arrows(package).items()}
+    for pair in floors.PAIRS:
+        for one, other in itertools.permutations(pair):
+            # By itself, or by the package that hands it on.
+            names = {other, other.rpartition(".")[0]}
+            assert names & every[one], f"{one} needs {other} no more: strike the pair from the list"
+
+
+def test_each_folder_says_what_belongs_there() -> None:
+    silent = [
+        name
+        for name, tree in TREES.items()
+        if name.endswith("__init__.py")
+        and (ast.get_docstring(tree) or "").count(". ") + (ast.get_docstring(tree) or "").count(".\n") < 1
+    ]
+    assert not silent, f"two sentences: what belongs here, and what does not: {silent}"
+
+
 def test_heavy_modules_are_imported_where_they_are_used() -> None:
     """In graphs, engine, server, and in every node file: the declaration of a node has to be light."""
     light = (
@@ -101,7 +164,10 @@ def test_heavy_modules_are_imported_where_they_are_used() -> None:
         "nodes/basic/",
         "nodes/techniques/",
         "nodes/__init__.py",
-        "nodes/values.py",
+        "nodes/technique/__init__.py",
+        "nodes/technique/hooks.py",
+        "nodes/technique/terms.py",
+        "nodes/values/",
     )
     wrong = [
         f"{name}:{line} imports {module} at its head"

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+from tests.packs import install
 from tests.pasted import ROOT, block
 from tests.tiny import tiny_sd1
 from weft.server.cli.app import app
@@ -137,6 +139,16 @@ def test_an_own_node(weft: Weft, tmp_path: Path) -> None:
     assert len(np.unique(pixels)) == 3
     again = json.loads(weft("run", write(3), "--nodes", "my_nodes", "--json", "--quiet").stdout)
     assert (again["ran"], again["cached"]) == (0, 3)
+
+
+def test_an_own_package(tmp_path: Path) -> None:
+    """With the entry point of the page: its node is found, wherever in the package it is."""
+    (entries,) = tomllib.loads(block(PAGE, "toml", "entry-points"))["project"]["entry-points"].items()
+    assert entries == ("weft.nodes", {"my_nodes": "my_nodes"})
+    install(tmp_path / "site", "my_nodes", posterize=block(PAGE, "python", "@node("))
+    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
+    code += "from weft import Catalogue\nfound = Catalogue.load()\nprint(found.failures, 'posterize' in found)"
+    assert python_in(tmp_path, code) == "[] True\n"
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -1,4 +1,8 @@
-"""Results that need not be computed again: memory over disk."""
+"""Results that need not be computed again: memory over disk.
+
+Finding, storing and dropping results by their keys belongs here, and so does the form that values have on disk. What a
+key is made of belongs to `planning`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.engine.cache.disk import DiskTier, files_in, files_in_place
+from weft.engine.cache.history import History
 from weft.engine.cache.memory import MemoryTier
 from weft.engine.cache.trails import Trail, Trails
+from weft.engine.cache.workspaces import Workspaces
 from weft.engine.filehash import remember_in
 from weft.engine.values import Outputs
 
@@ -35,10 +41,12 @@ class Cache:
         folder: where results outlive the process; None keeps them in memory only.
         memory_bytes: budget for results in main memory; by default a quarter of it, at most 4 GiB.
         device_bytes: budget for results whose tensors lie on an accelerator.
-        disk_bytes: budget for the folder; a tenth of it is for trails.
+        disk_bytes: budget for the folder; a tenth of it is for trails. Workspaces may take as much again.
 
     Attributes:
         trails: the steps of runs that went step by step, in tiers of their own; None when nothing is kept.
+        history: what results were made of; None when nothing is kept.
+        workspaces: folders that nodes go on in; None without a folder.
     """
 
     def __init__(
@@ -52,10 +60,14 @@ class Cache:
         self.memory = MemoryTier(_quarter_of_ram() if memory_bytes is None else memory_bytes, device_bytes)
         self.disk: DiskTier | None = None
         self.trails: Trails | None = None
+        self.history: History | None = None
+        self.workspaces: Workspaces | None = None
         if folder is not None:
             self.disk = DiskTier(folder, disk_bytes - disk_bytes // TRAIL_SHARE)
+            self.workspaces = Workspaces(self.disk.folder / "workspaces", disk_bytes)
             remember_in(folder)
         if self.memory.ram_bytes or self.disk is not None:
+            self.history = History(None if self.disk is None else self.disk.folder / "history")
             self.trails = Trails(
                 min(TRAIL_BYTES, self.memory.ram_bytes // 8),
                 None if self.disk is None else self.disk.folder,
@@ -77,12 +89,16 @@ class Cache:
 
         A result that stands for files counts only while they are in place.
         """
-        outputs = self.memory.get(key)
+        tier = self.peek(key)
+        if tier == "memory":
+            self.memory.get(key)  # now the most recently used
+        return tier
+
+    def peek(self, key: bytes) -> Tier | None:
+        """What `find` would say, for a plan that is not carried out: it changes nothing."""
+        outputs = self.memory.peek(key)
         if outputs is not None:
-            if files_in_place(files_in(outputs)):
-                return "memory"
-            self.memory.drop(key)
-            return None
+            return "memory" if files_in_place(files_in(outputs)) else None
         if self.disk is not None and key in self.disk:
             return "disk"
         return None
@@ -118,6 +134,10 @@ class Cache:
         self.memory.clear()
         if self.trails is not None:
             self.trails.clear()
+        if self.history is not None:
+            self.history.clear()
+        if self.workspaces is not None:
+            self.workspaces.clear()
         return self.disk.clear() if self.disk is not None else 0
 
 

@@ -52,6 +52,11 @@ class MemoryTier:
             self._entries.move_to_end(key)
             return entry.outputs
 
+    def peek(self, key: bytes) -> Outputs | None:
+        """The result, or None; it is no more recently used than before."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.outputs
+
     def put(self, key: bytes, outputs: Outputs) -> None:
         """Hold a result, letting go of others where the budgets ask for it; one that alone is over them is not held."""
         small, blocks = measure(outputs)

@@ -9,6 +9,8 @@ They live in tiers of their own, bounded by bytes, so that they never push out r
 
 from __future__ import annotations
 
+import copy
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from weft.engine.cache.disk import DiskTier
 from weft.engine.cache.memory import MemoryTier
 from weft.engine.values import nbytes
 
+PROGRESS_MARKS = 4096
+PROGRESS_BYTES = 16 * 1024 * 1024
 HALF = 10
 """Bytes of a key that tell its base."""
 PER_BASE = 16
@@ -32,6 +36,14 @@ class Trail:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a node came in an earlier run. steps: that need not be made again, at least. of: how many, if known."""
+
+    steps: int
+    of: int | None
+
+
 class Trails:
     """Trails over two tiers.
 
@@ -44,6 +56,46 @@ class Trails:
     def __init__(self, memory_bytes: int, folder: Path | None = None, disk_bytes: int = 0) -> None:
         self.memory = MemoryTier(memory_bytes, 0)
         self.disk = DiskTier(folder, disk_bytes, "trails") if folder is not None else None
+        self._progress: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
+        self._progress_disk = DiskTier(folder, PROGRESS_BYTES, "progress") if folder is not None else None
+        self._marks: tuple[bytes, ...] = ()
+
+    def marked(self, marks: Sequence[bytes]) -> Trails:
+        """The same trails, for a node: what is put there is found by `progress` of each of these marks."""
+        view = copy.copy(self)
+        view._marks = tuple(marks)
+        return view
+
+    def progress(self, mark: bytes) -> Progress | None:
+        """How far the trail is that was put last under a mark, and is there still. Changes nothing."""
+        note = self._progress.get(mark)
+        if note is None and self._progress_disk is not None:
+            note = self._progress_disk.note(mark)
+        try:
+            base, last, count = note["base"], note["last"], note["count"]  # type: ignore[index]
+            if any(len(chain) >= count and chain[count - 1] == last for chain in self._chains(base)):
+                return Progress(note["usable"], note["of"])  # type: ignore[index]
+        except (KeyError, TypeError, IndexError):
+            pass
+        return None
+
+    def _chains(self, base: bytes) -> Iterator[Sequence[bytes]]:
+        """The chains from a base, without a word on their use."""
+        for key in self.memory.oldest_first():
+            if key.startswith(base[:HALF]) and (outputs := self.memory.peek(key)) is not None:
+                yield outputs[0]
+        for key in self.disk.matching(base[:HALF]) if self.disk is not None else ():
+            yield (self.disk.note(key) or {}).get("chain") or () if self.disk is not None else ()
+
+    def _mark(self, note: dict[str, Any]) -> None:
+        for mark in self._marks:
+            self._progress[mark] = note
+            self._progress.move_to_end(mark)
+            while len(self._progress) > PROGRESS_MARKS:
+                self._progress.popitem(last=False)
+            if self._progress_disk is not None:
+                self._progress_disk.drop(mark)
+                self._progress_disk.put(mark, (), note)
 
     @property
     def trail_bytes(self) -> int:
@@ -67,10 +119,16 @@ class Trails:
                 return Trail(shared, outputs[1])
         return None
 
-    def put(self, base: bytes, chain: Sequence[bytes], value: Any) -> None:
+    def put(
+        self, base: bytes, chain: Sequence[bytes], value: Any, *, usable: int | None = None, of: int | None = None
+    ) -> None:
         """Keep what is known after the steps of `chain`, which is not empty; `value` is plain data and tensors.
 
         Trails that are only the beginning of this one are let go of.
+
+        Args:
+            usable: after how many steps a run can go on; by default after all of them.
+            of: how many steps the run has when it is done.
         """
         key = _key(base, chain[-1])
         outputs = (tuple(chain), value)
@@ -78,6 +136,9 @@ class Trails:
             self.memory.put(key, outputs)
         if self.disk is not None:
             self.disk.put(key, outputs, {"chain": list(chain)})
+        count = len(chain)
+        usable = count if usable is None else usable
+        self._mark({"base": base, "last": chain[-1], "count": count, "usable": usable, "of": of})
         for shared, other, length in self._known(base, chain):
             if other != key and shared == length:
                 self.drop(other)
@@ -94,6 +155,9 @@ class Trails:
     def clear(self) -> int:
         """Forget everything; returns how many trails were removed from disk."""
         self.memory.clear()
+        self._progress.clear()
+        if self._progress_disk is not None:
+            self._progress_disk.clear()
         return self.disk.clear() if self.disk is not None else 0
 
     def _candidates(self, base: bytes, chain: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:

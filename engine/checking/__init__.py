@@ -1,1 +1,4 @@
-"""What is wrong with a workflow, and the form in which it is planned."""
+"""What is wrong with a workflow, said all at once, and the form in which it is planned.
+
+What can be known of a document and the declarations of its nodes belongs here; nothing in this folder runs a node.
+"""

@@ -55,10 +55,13 @@ class _View:
 
     def path(self, text: str) -> Path | None:
         try:
-            path = resolve_input_path(text, self._checker.roots)
+            path = self.resolve(text)
         except InputPathError:
             return None
         return path if path.exists() else None
+
+    def resolve(self, text: str) -> Path:
+        return resolve_input_path(text, self._checker.roots)
 
 
 def _has_link(item: Any) -> bool:

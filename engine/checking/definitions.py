@@ -40,6 +40,21 @@ def conflicts(workflow: Workflow, catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(severity="warning", code="conflict", message=message, given=name)
 
 
+def shadowed(installed: Catalogue, catalogue: Catalogue, workflow: Workflow) -> Iterator[Problem]:
+    """Warnings of nodes that the graph called and that have the name of another, installed one: what it called wins.
+
+    Args:
+        catalogue: the installed nodes with those that the graph called.
+    """
+    if catalogue is installed:
+        return
+    for name in workflow.declarations:
+        other, own = installed.get(name), catalogue.get(name)
+        if other is not None and own is not None and other is not own:
+            message = f"The graph calls {own.place} as {shown(name)}, in the place of the installed {other.place}."
+            yield Problem(severity="warning", code="conflict", message=message, given=name)
+
+
 def interface_problems(workflow: Workflow, inlined: Inlined, catalogue: Catalogue) -> Iterator[Problem]:
     """Where the types that definitions declare are unknown, or do not fit.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from weft.engine.declaring.context import Context
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.graphs.document import NodeSpec
 from weft.graphs.problems import Problem
@@ -36,8 +37,8 @@ class Functions(Protocol):
     def check(self, node_type: NodeType, view: NodeView, graph: LookedAt) -> Iterable[Problem]:
         """The problems of a node in its graph (`check`)."""
 
-    def fingerprint(self, node_type: NodeType, literals: Mapping[str, Any]) -> str:
-        """What of the world outside the document a node depends on (`fingerprint`)."""
+    def fingerprint(self, node_type: NodeType, literals: Mapping[str, Any], context: Context | None = None) -> str:
+        """What of the world outside the document a node depends on (`fingerprint`); `context` where it asks for one."""
 
     def needs(self, node_type: NodeType, inputs: Mapping[str, Any]) -> Iterable[Any]:
         """Which lazy inputs a node will ask for (`needs`)."""
@@ -54,10 +55,10 @@ class CalledHere:
         """See `Functions`."""
         return list(node_type.check(view) or ()) if node_type.check is not None else ()
 
-    def fingerprint(self, node_type: NodeType, literals: Mapping[str, Any]) -> str:
+    def fingerprint(self, node_type: NodeType, literals: Mapping[str, Any], context: Context | None = None) -> str:
         """See `Functions`."""
         assert node_type.fingerprint is not None
-        return str(node_type.fingerprint(**literals))
+        return str(node_type.fingerprint(**literals, **({} if context is None else {"ctx": context})))
 
     def needs(self, node_type: NodeType, inputs: Mapping[str, Any]) -> Iterable[Any]:
         """See `Functions`."""

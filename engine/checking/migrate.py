@@ -8,7 +8,7 @@ from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import named
-from weft.graphs.document import NodeSpec, Workflow
+from weft.graphs.document import Link, NodeSpec, Parameter, Workflow
 from weft.graphs.problems import Problem
 
 
@@ -40,7 +40,29 @@ def migrate(workflow: Workflow, catalogue: Catalogue, functions: Functions = HER
             changed[id] = spec.model_copy(update={"version": node_type.version, "inputs": dict(inputs)})
     if not changed:
         return workflow, problems
-    return workflow.model_copy(update={"nodes": {**workflow.nodes, **changed}}), problems
+    parameters = {
+        name: _parameter(parameter, workflow, catalogue, set(changed), functions)
+        for name, parameter in workflow.parameters.items()
+    }
+    updates = {"nodes": {**workflow.nodes, **changed}, "parameters": parameters}
+    return workflow.model_copy(update=updates), problems
+
+
+def _parameter(
+    parameter: Parameter, workflow: Workflow, catalogue: Catalogue, changed: set[str], functions: Functions
+) -> Parameter:
+    """A parameter of an input that got another name, with that name. Where the input became several, as it was."""
+    id, _, name = parameter.input.partition(".")
+    node_type = catalogue.get(workflow.nodes[id].type) if id in changed else None
+    if node_type is None or name in node_type.inputs:
+        return parameter
+    spec = workflow.nodes[id]
+    # Where the migration puts a value that nothing else is equal to, there it puts the parameter's.
+    mark = Link(node=id, output=f"{name} of version {spec.version}")
+    marked = spec.model_copy(update={"inputs": {**spec.inputs, name: mark}})
+    inputs, _ = _inputs(marked, spec.version or 1, node_type, functions)
+    places = [new for new, item in inputs.items() if item == mark]
+    return parameter.model_copy(update={"input": f"{id}.{places[0]}"}) if len(places) == 1 else parameter
 
 
 def older_version(spec: NodeSpec, node_type: NodeType, functions: Functions = HERE) -> int | None:

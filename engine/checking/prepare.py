@@ -9,7 +9,7 @@ from pathlib import Path
 
 from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.checker import Checker
-from weft.engine.checking.definitions import conflicts, interface_problems, relocated
+from weft.engine.checking.definitions import conflicts, interface_problems, relocated, shadowed
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.checking.migrate import migrate
 from weft.engine.checking.modes import Applied, apply_modes
@@ -25,14 +25,25 @@ class Prepared:
 
     Attributes:
         workflow: without definitions, its nodes at their installed versions, without those that are left out.
+        catalogue: the nodes there are for it: those that its graph called go before others of their names.
         targets: what was asked for, in terms of it; None for every output.
         aliases: names of outputs in the document -> in this workflow, where they differ.
+        muted: what is left out of this workflow, each with the muted node that it is because of (perhaps itself).
     """
 
     workflow: Workflow
     problems: list[Problem]
+    catalogue: Catalogue
     targets: list[str] | None = None
     aliases: dict[str, str] = field(default_factory=dict)
+    muted: dict[str, str] = field(default_factory=dict)
+
+    def target_nodes(self, catalogue: Catalogue) -> list[str]:
+        """The nodes that are to be made, each once: those that were asked for, else every output."""
+        if self.targets is not None:
+            return list(dict.fromkeys(target.partition(".")[0] for target in self.targets))
+        types = {id: catalogue.get(spec.type) for id, spec in self.workflow.nodes.items()}
+        return [id for id, node_type in types.items() if node_type is not None and node_type.output]
 
 
 def prepare(
@@ -49,19 +60,20 @@ def prepare(
         functions: calls what node types bring along.
     """
     problems = check_form(workflow)
+    installed, catalogue = catalogue, catalogue.knowing(workflow.declarations)
     wrong = any(problem.severity == "error" for problem in problems)
     plain = not workflow.definitions and not any(spec.mode for spec in workflow.nodes.values())
     # What definitions and modes mean can be said of a sound graph alone; of any other, form is what is wrong with it.
     if any(problem.code == "too_large" for problem in problems) or (wrong and not plain):
-        return Prepared(workflow, problems, None if targets is None else list(targets))
+        return Prepared(workflow, problems, catalogue, None if targets is None else list(targets))
     inlined = inline(workflow)
     flat, unmigrated = migrate(inlined.workflow, catalogue, functions)
-    problems += [*inlined.problems, *unmigrated]
-    prepared = Prepared(flat, problems, None if targets is None else list(targets), inlined.aliases)
+    problems += [*inlined.problems, *unmigrated, *shadowed(installed, catalogue, workflow)]
+    prepared = Prepared(flat, problems, catalogue, None if targets is None else list(targets), inlined.aliases)
     applied = Applied(flat)
     if not plain:
         applied = apply_modes(flat, inlined, catalogue)
-        prepared.workflow = applied.workflow
+        prepared.workflow, prepared.muted = applied.workflow, applied.muted
         if workflow.definitions:
             problems += conflicts(workflow, catalogue)
             problems += interface_problems(workflow, inlined, catalogue)

@@ -16,10 +16,12 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from weft.engine.declaring.model_folders import model_folders
 from weft.engine.errors import Cancelled, InputPathError
 
 if TYPE_CHECKING:
     from weft.engine.cache.trails import Trails
+    from weft.engine.cache.workspaces import Workspace, Workspaces
 
 OWN_REPORTS = frozenset({"progress", "preview", "resumed"})
 """What the methods of a Context report; other kinds are those of nodes."""
@@ -95,6 +97,9 @@ class Context:
         preview_interval: seconds between two previews at least; None when previews are not wanted at all.
         trails: steps of earlier runs; None when nothing is kept between runs.
         on_reused: called with the node's id, the number of steps that it took from an earlier run, and of how many.
+        key: of the node's result; None in a plain call, and for a node that runs each time.
+        kin: what the node shares with earlier runs that it may go on from; None where there is no such thing.
+        workspaces: folders that outlive the run; None where there are none.
     """
 
     def __init__(
@@ -109,6 +114,9 @@ class Context:
         preview_interval: float | None = 0.25,
         trails: Trails | None = None,
         on_reused: Callable[[str, int, int], object] | None = None,
+        key: bytes | None = None,
+        kin: bytes | None = None,
+        workspaces: Workspaces | None = None,
     ) -> None:
         self.node_id = node_id
         self._out = out
@@ -117,7 +125,11 @@ class Context:
         self._listener = listener
         self._provenance = provenance
         self._preview_interval = preview_interval
+        self._key = key
+        self._kin = kin
         self._trails = trails
+        self._workspaces = workspaces
+        self._workspace: Workspace | None = None
         self._on_reused = on_reused
         self._next_preview = 0.0
         self.on_yield: Callable[[], Yields] | None = None
@@ -159,9 +171,15 @@ class Context:
             self._listener.report(self.node_id, kind, {"data": json.loads(text)})
 
     @property
+    def workspaces(self) -> Workspaces | None:
+        """Where `workspace` finds its folder; for the engine."""
+        return self._workspaces
+
+    @property
     def trails(self) -> Trails | None:
         """Steps of earlier runs, for a node that goes step by step and can go on from one; None to keep none."""
-        return self._trails
+        marks = [mark for mark in (self._key, self._kin) if mark is not None]
+        return self._trails.marked(marks) if self._trails is not None and marks else self._trails
 
     def reused(self, steps: int, total: int) -> None:
         """Say that the first `steps` of `total` steps come from an earlier run."""
@@ -207,6 +225,40 @@ class Context:
         return _NodeLog(logging.getLogger("weft.node"), {"node": self.node_id})
 
     @property
+    def key(self) -> str | None:
+        """The key of the node's result in hex: equal keys mean equal results. None in a plain call, and for a node that
+        runs each time."""
+        return None if self._key is None else self._key.hex()
+
+    def workspace(self) -> Path:
+        """A folder that outlives the run, even when it is killed: a later run of a node with this key finds in it what
+        this one left, and can go on from there.
+
+        Nobody else uses it until the node ends: when another run has it, this waits, and is a cancel point meanwhile.
+        Where nothing outlives a run (a plain call, a node that runs each time, a cache in memory only), it is the
+        scratch folder. It lies in the cache's folder: `weft cache clear` removes it, and so may want of room, so
+        results do not belong there.
+
+        Raises:
+            Cancelled: the run was cancelled while it waited.
+            OSError: the folder cannot be made.
+        """
+        if self._key is None or self._workspaces is None:
+            return self.scratch
+        if self._workspace is None:
+            told = False
+
+            def waiting() -> None:
+                nonlocal told
+                if not told:
+                    told = True
+                    self.log.info("another run uses the workspace %s: waiting for its end", self.key)
+                self.check_cancelled()
+
+            self._workspace = self._workspaces.open(self._key, waiting)
+        return self._workspace.path
+
+    @property
     def scratch(self) -> Path:
         """A folder for this node alone, gone when the node ends."""
         if self._scratch is None:
@@ -227,6 +279,7 @@ class Context:
         """The absolute path of a file or folder to read, links followed; it need not exist.
 
         Relative paths start at the working directory, or, where reading is bounded, at the first root that has them.
+        Model folders may be read in any case, by absolute paths.
 
         Raises:
             InputPathError: it lies outside the folders that may be read (code `path_outside_root`).
@@ -270,7 +323,10 @@ class Context:
         return self.on_yield()
 
     def settings(self) -> dict[str, Any]:
-        """What it was made with, as plain data for a Context in another process; `listens` for the listener."""
+        """What it was made with, as plain data for a Context in another process; `listens` for the listener.
+
+        `model_folders` are a setting of the process, which the other one may have started with others.
+        """
         return {
             "node_id": self.node_id,
             "out": str(self.out),
@@ -278,10 +334,16 @@ class Context:
             "preview_interval": self._preview_interval,
             "listens": self._listener is not None,
             "yields": self.on_yield is not None,
+            "key": self._key,
+            "kin": self._kin,
+            "model_folders": [str(folder) for folder in model_folders()],
         }
 
     def close(self) -> None:
-        """Remove the scratch folder. The engine calls it."""
+        """Remove the scratch folder, and let others use the workspace. The engine calls it."""
+        if self._workspace is not None:
+            self._workspace.close()
+            self._workspace = None
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
@@ -302,7 +364,7 @@ def resolve_input_path(path: str | os.PathLike[str], roots: Sequence[Path] | Non
     if roots is None:
         return given.resolve()
     candidates = [given.resolve()] if given.is_absolute() else [(root / given).resolve() for root in roots]
-    open_ = [root.resolve() for root in roots]
+    open_ = [root.resolve() for root in (*roots, *model_folders())]
     inside = [path for path in candidates if any(root == path or root in path.parents for root in open_)]
     if not inside:
         places = ", ".join(map(str, roots)) or "none"

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, cast, get_args, get_origin, overload
 
 from weft.engine.declaring.docstrings import parse_docstring
-from weft.engine.declaring.node_type import default_output_name, is_named_tuple
+from weft.engine.declaring.node_type import default_output_name, is_named_tuple, place
 from weft.engine.declaring.ports import Output, input_port
 from weft.engine.declaring.types import NoneType, describe, has_typevar
 from weft.graphs.builder import Graph, Handle, current_graph
@@ -48,10 +48,10 @@ class Defined(Generic[P, R]):
             return self.fn(*args, **kwargs)
         given = self.signature.bind(*args, **kwargs).arguments
         made = graph.define(self.name, self, lambda: self._record(graph))
-        return cast(R, graph.add(self.name, given, tuple(made.outputs)))
+        return cast(R, graph.add(self.name, given, tuple(made.outputs), declaration=self))
 
     def __repr__(self) -> str:
-        return f"<definition {self.name} from {self.fn.__module__}.{self.fn.__qualname__}>"
+        return f"<definition {self.name} from {place(self.fn)}>"
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:

@@ -89,7 +89,7 @@ class Node(Generic[P, R]):
         if missing:
             raise TypeError(f"{node_type.name}() needs {', '.join(map(repr, missing))}")
         inputs = {name: given[name] for name in ports if name in given and not _is_default(ports[name], given[name])}
-        return graph.add(node_type.name, inputs, tuple(node_type.outputs))
+        return graph.add(node_type.name, inputs, tuple(node_type.outputs), declaration=node_type)
 
 
 def _lazily(item: Any) -> Lazy[Any]:
@@ -116,6 +116,7 @@ def node(
     migrations: Mapping[int, Migration] | None = None,
     flow: Flow = "",
     needs: Needs | None = None,
+    resumes: Iterable[str] = (),
 ) -> Declare:
     """Declare a function as a node.
 
@@ -126,7 +127,8 @@ def node(
         cache: "never" for what must run each time (clocks, random numbers without a seed).
         fingerprint: `f(**literal_inputs) -> str`, called while planning, for inputs that name something that can
             change; return a hash of what is there. It has to be light. Where an input that it needs is linked, the
-            node runs each time. A node with `Widget("file")` inputs and no fingerprint has their content hashes.
+            node runs each time. One with a parameter `ctx` gets a Context for finding files as the node will. A node
+            with `Widget("file")` inputs and no fingerprint has their content hashes.
         resource: "device" for what needs the accelerator alone, "io" for what waits, else "cpu".
         output: a run without targets runs it.
         side_files: it writes into the output folder.
@@ -136,6 +138,8 @@ def node(
         flow: see `NodeType`; for nodes that steer the others.
         needs: `f(other_inputs) -> names of the lazy inputs that it will ask for` (or `(name, index)` for one of a
             `list[Lazy[X]]`). They are computed first, and no thread has to wait for them inside the node.
+        resumes: inputs in which it may differ from an earlier run that it goes on from by `ctx.trails`; a forecast
+            then says that it may.
 
     Raises:
         ValueError: the name is none, or the version is below 1.
@@ -165,6 +169,7 @@ def node(
                 migrations=migrations or {},
                 flow=flow,
                 needs=needs,
+                resumes=tuple(resumes),
                 localns=localns,
             )
         )

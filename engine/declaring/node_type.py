@@ -33,15 +33,17 @@ class NodeType:
         name: what a document calls it; `version` rises when its meaning changes.
         fn: the function itself.
         cache: "pure" when equal inputs give equal results, "never" when it has to run every time.
-        fingerprint: called with the literal inputs while planning; what it returns enters the key.
+        fingerprint: called with the literal inputs while planning; what it returns enters the key. A parameter `ctx`
+            gets a Context that reads what the node may read.
         resource: the lane it runs on.
         output: a run without targets runs this node and what it needs.
         side_files: it writes files, so the output folder enters its key.
-        tags: words that other nodes' checks look for, such as "guidance:base".
+        tags: words that other nodes' checks look for, such as "guidance:base" or, with an argument, "size:of=image".
         migrations: version n -> function from its inputs to those of version n + 1.
         flow: what it is to the engine itself: "map" and "collect" bound a part that runs per item, "pass" hands on
             one of its inputs, which is not worth a place in the cache.
         needs: tells from the other inputs which lazy ones it will ask for, so that they are there when it is called.
+        resumes: inputs in which it may differ from an earlier run that it goes on from.
     """
 
     stands = False
@@ -64,6 +66,7 @@ class NodeType:
         migrations: Mapping[int, Migration],
         flow: Flow = "",
         needs: Needs | None = None,
+        resumes: tuple[str, ...] = (),
         localns: Mapping[str, Any] | None = None,
     ) -> None:
         self.fn = fn
@@ -80,16 +83,22 @@ class NodeType:
         self.migrations = dict(migrations)
         self.flow = flow
         self.needs = needs
+        self.resumes = resumes
         self.is_async = inspect.iscoroutinefunction(fn)
         self._localns = localns
 
     def __repr__(self) -> str:
-        return f"<node {self.name} v{self.version} from {self.origin}>"
+        return f"<node {self.name} v{self.version} from {self.place}>"
 
     @property
     def origin(self) -> str:
         """Where it is declared, as `module.function`."""
         return f"{self.fn.__module__}.{self.fn.__qualname__}"
+
+    @property
+    def place(self) -> str:
+        """Where it is declared, with file and line."""
+        return place(self.fn)
 
     @functools.cached_property
     def _doc(self) -> tuple[str, dict[str, str]]:
@@ -192,6 +201,14 @@ class NodeType:
         return is_named_tuple(without_graph(self._hints.get("return")))
 
     @functools.cached_property
+    def returns_graph(self) -> bool:
+        """Whether the function declares that it may return a graph, so that nobody knows beforehand what will run."""
+        annotation = self._hints.get("return")
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        return Graph in (get_args(annotation) if is_union(annotation) else (annotation,))
+
+    @functools.cached_property
     def context_parameter(self) -> str | None:
         """Name of the parameter that takes the Context, if it has one."""
         for name, parameter in inspect.signature(self.fn).parameters.items():
@@ -239,6 +256,16 @@ class NodeView(Protocol):
 
     def path(self, text: str) -> Path | None:
         """The file or folder that a literal names, where it is there and may be read."""
+
+    def resolve(self, text: str) -> Path:
+        """What `Context.resolve_input_path` will give for a literal; it need not be there. Raises InputPathError."""
+
+
+def place(fn: Callable[..., Any]) -> str:
+    """Where a function is written: `module.function (file:line)`."""
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return f"{fn.__module__}.{fn.__qualname__}{where}"
 
 
 def without_graph(annotation: Any) -> Any:

@@ -4,7 +4,7 @@
     workers = Workers(Limits(node_seconds=600), size=4); run(workflow, on=workers)
 
 A worker serves one run at a time and stays for the next, with the models that it holds. Checking, planning, the cache
-and the events stay with the caller.
+and the events stay with the caller; the checks and fingerprints of packs are called in the worker.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from weft.engine.cache import Cache, codec
 from weft.engine.cache.memory import MemoryTier
-from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.functions import Functions
 from weft.engine.declaring.context import CancelToken
 from weft.engine.declaring.node_type import NodeType
@@ -116,9 +115,9 @@ class Isolated:
             worker.settle()
             give_back(worker)
 
-    def functions(self, catalogue: Catalogue, cancel: CancelToken) -> Functions:
+    def functions(self, cancel: CancelToken) -> Functions:
         """See `Executor`: those of packs are called in the worker."""
-        return CalledThere(catalogue, functools.partial(self._ask, cancel))
+        return CalledThere(functools.partial(self._ask, cancel))
 
     def _ask(
         self,
@@ -171,15 +170,21 @@ class IsolatedCache(Cache):
         self.memory = inner.memory
         self.disk = inner.disk
         self.trails = inner.trails
+        self.history = inner.history
+        self.workspaces = inner.workspaces
         self._live = live
 
     def find(self, key: bytes) -> Tier | None:
         """See `Cache`."""
-        if self._live.get(key) is not None:
+        return "memory" if self._live.get(key) is not None else super().find(key)
+
+    def peek(self, key: bytes) -> Tier | None:
+        """See `Cache`."""
+        if self._live.peek(key) is not None:
             return "memory"
-        tier = super().find(key)
+        tier = super().peek(key)
         if tier == "memory":
-            outputs = self.memory.get(key)
+            outputs = self.memory.peek(key)
             if outputs is not None and not storable(outputs):
                 return None
         return tier

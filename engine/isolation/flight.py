@@ -203,7 +203,11 @@ def _settings(context: Context | None) -> dict[str, Any] | None:
     trails = context.trails
     folder = None if trails is None or trails.disk is None else str(trails.disk.folder)
     found = None if trails is None else [trails.memory.ram_bytes, folder, trails.disk.max_bytes if trails.disk else 0]
-    return context.settings() | {"trails": found}
+    places = context.workspaces
+    return context.settings() | {
+        "trails": found,
+        "workspaces": None if places is None else [str(places.folder), places.max_bytes],
+    }
 
 
 def _error(data: dict[str, Any]) -> BaseException:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.catalogue.code import OWN
 from weft.engine.checking.checker import Checker
 from weft.engine.checking.functions import HERE, LookedAt
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.model_folders import model_folders, set_model_folders
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import MISSING
 from weft.engine.isolation.references import reference
@@ -43,8 +47,7 @@ class Ask(Protocol):
 class CalledThere:
     """Calls those of packs in a worker (`engine.checking.functions.Functions`)."""
 
-    def __init__(self, catalogue: Catalogue, ask: Ask) -> None:
-        self._catalogue = catalogue
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._graph: LookedAt | None = None
         self._message: Message = {}
@@ -66,12 +69,16 @@ class CalledThere:
         function = {"name": "check", "graph": self._message["number"], "node": view.id}
         return [Problem.model_validate(item) for item in self._ask(node_type, function, {}, self._message)]
 
-    def fingerprint(self, node_type: NodeType, literals: Mapping[str, Any]) -> str:
+    def fingerprint(self, node_type: NodeType, literals: Mapping[str, Any], context: Context | None = None) -> str:
         """See `Functions`."""
         if self._is_ours(node_type):
-            return HERE.fingerprint(node_type, literals)
+            return HERE.fingerprint(node_type, literals, context)
         given, defaults = _without_defaults(node_type, literals)
-        return str(self._ask(node_type, {"name": "fingerprint", "defaults": defaults}, given))
+        function: Message = {"name": "fingerprint", "defaults": defaults, "model_folders": _model_folders()}
+        function["context"] = None
+        if context is not None:
+            function["context"] = {"roots": None if context.roots is None else [str(root) for root in context.roots]}
+        return str(self._ask(node_type, function, given))
 
     def needs(self, node_type: NodeType, inputs: Mapping[str, Any]) -> Iterable[Any]:
         """See `Functions`."""
@@ -84,7 +91,7 @@ class CalledThere:
         return found
 
     def _is_ours(self, node_type: NodeType) -> bool:
-        return self._catalogue.code(node_type) is None
+        return node_type.fn.__module__.startswith(OWN)
 
 
 def _without_defaults(node_type: NodeType, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -111,7 +118,13 @@ def graph_message(graph: LookedAt) -> Message:
         ],
         "types": list(types.values()),
         "roots": None if graph.roots is None else [str(root) for root in graph.roots],
+        "model_folders": _model_folders(),
     }
+
+
+def _model_folders() -> list[str]:
+    """A setting of this process, which the other one may have started with others."""
+    return [str(folder) for folder in model_folders()]
 
 
 # -- in the worker
@@ -119,8 +132,7 @@ def graph_message(graph: LookedAt) -> Message:
 
 def read_graph(message: Message, types: Iterable[NodeType]) -> Checker:
     """The graph of such a message, where the types are at hand."""
-    from pathlib import Path
-
+    set_model_folders(message["model_folders"])
     nodes = {
         id: NodeSpec(type=type, inputs={name: read_input(item) for name, item in inputs.items()})
         for id, type, inputs in message["nodes"]
@@ -141,7 +153,9 @@ def perform(node_type: NodeType, function: Message, inputs: dict[str, Any], grap
             found = HERE.migrate(node_type, function["version"], given)
             return {name: write_input(item) for name, item in found.items()}
         case "fingerprint":
-            return HERE.fingerprint(node_type, inputs)
+            set_model_folders(function["model_folders"])
+            context = None if function["context"] is None else Context(**function["context"])
+            return HERE.fingerprint(node_type, inputs, context)
         case "needs":
             inputs |= {name: range(count) for name, count in function["counts"].items()}
             return [want if isinstance(want, str) else tuple(want) for want in HERE.needs(node_type, inputs)]

@@ -8,7 +8,7 @@ import weakref
 from typing import Any
 
 from weft.engine.catalogue.code import FOLDER_PREFIX, code_fingerprint, folder_package
-from weft.engine.declaring.node import Node
+from weft.engine.catalogue.modules import loaded
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.isolation.parcels import next_serial
 
@@ -31,12 +31,17 @@ def reference(node_type: NodeType) -> dict[str, Any]:
             f"it is declared in {place}, where a worker process cannot find it: for isolated runs, put it into a file "
             "of a pack or of a folder of nodes"
         )
+    if loaded(node_type.name, fn.__module__, fn.__qualname__) is not node_type:
+        raise ValueError(
+            f"it is not at the head of its module {fn.__module__}, where a worker process would look for it"
+        )
     package = fn.__module__.partition(".")[0]
     folder = sys.modules[package].__path__[0] if package.startswith(FOLDER_PREFIX) else None
     known = {
         "id": next_serial(),
         "name": node_type.name,
         "module": fn.__module__,
+        "function": fn.__qualname__,
         "folder": folder,
         "code": code_fingerprint(fn),
     }
@@ -53,12 +58,12 @@ def find_type(reference: dict[str, Any]) -> NodeType:
     name, module = reference["name"], reference["module"]
     if reference["folder"] is not None:
         folder_package(reference["folder"])
-    for item in vars(importlib.import_module(module)).values():
-        if issubclass(type(item), Node) and item.node_type.name == name:
-            found: NodeType = item.node_type
-            if code_fingerprint(found.fn) != reference["code"]:
-                raise RuntimeError(
-                    f"the code of {name!r} in {module} changed since this process loaded it: start it anew"
-                )
-            return found
-    raise RuntimeError(f"the node {name!r} is not at the head of the module {module}, so no worker can find it there")
+    importlib.import_module(module)
+    found = loaded(name, module, reference["function"])
+    if found is None:
+        raise RuntimeError(
+            f"the node {name!r} is not at the head of the module {module}, so no worker can find it there"
+        )
+    if code_fingerprint(found.fn) != reference["code"]:
+        raise RuntimeError(f"the code of {name!r} in {module} changed since this process loaded it: start it anew")
+    return found

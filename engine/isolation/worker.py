@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from weft.engine.cache.trails import Trails
+from weft.engine.cache.workspaces import Workspaces
 from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.model_folders import set_model_folders
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
 from weft.engine.errors import Cancelled, NodeError
@@ -232,6 +234,8 @@ class Server:
         if description is None:
             return None
         listens, trails, yields = (description.pop(name) for name in ("listens", "trails", "yields"))
+        workspaces = description.pop("workspaces")
+        set_model_folders(description.pop("model_folders"))
 
         def provenance() -> Mapping[str, str]:
             answer, _ = self.ask("provenance", task=number)
@@ -249,6 +253,7 @@ class Server:
             provenance=provenance,
             trails=None if trails is None else shared_trails(*trails),
             on_reused=None if listens else reused,
+            workspaces=None if workspaces is None else Workspaces(*workspaces),
         )
         if yields:
             context.on_yield = functools.partial(Yielded, functools.partial(self.ask, "yield", task=number))

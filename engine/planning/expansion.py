@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from weft.engine.catalogue.modules import loaded
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import OutputPort
 from weft.engine.plain import canonical, pack
@@ -38,12 +39,14 @@ class Expansion:
         results: per output of the node, what it is; empty when nothing was said.
         values: what the graph was given, by the id that stands for it.
         places: those of them that came in by an input of the node, so that their keys are known.
+        declarations: what the graph called, by type name.
     """
 
     nodes: dict[str, NodeSpec]
     results: tuple[Link, ...]
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
+    declarations: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: Graph, inputs: Mapping[str, Any]) -> Expansion:
@@ -63,8 +66,8 @@ class Expansion:
         places = {id_: known[id(value)] for id_, value in values.items() if id(value) in known}
         workflow = graph.workflow(given=True)
         if not workflow.definitions:
-            return cls(dict(workflow.nodes), graph.results, values, places)
-        return cls(*_plain_nodes(workflow, graph.results), values, places)
+            return cls(dict(workflow.nodes), graph.results, values, places, graph.declarations)
+        return cls(*_plain_nodes(workflow, graph.results), values, places, graph.declarations)
 
     # A graph that was made in another process: the values that are inputs stay here, the others travel.
 
@@ -75,6 +78,11 @@ class Expansion:
             "results": [str(link) for link in self.results],
             "values": list(self.values),
             "places": {id: list(place) for id, place in self.places.items()},
+            "called": {
+                name: [item.fn.__module__, item.fn.__qualname__]
+                for name, item in self.declarations.items()
+                if isinstance(item, NodeType)
+            },
         }
 
     def carried(self) -> list[Any]:
@@ -94,7 +102,10 @@ class Expansion:
             else:
                 values[id] = next(rest)
         workflow = Workflow.parse({"weft": 1, "nodes": message["nodes"]}, replace(LIMITS, max_nodes=1 << 60))
-        return cls(dict(workflow.nodes), tuple(map(Link.parse, message["results"])), values, places)
+        results = tuple(map(Link.parse, message["results"]))
+        # Only what is imported here anyway: the other process is not to say what this one imports.
+        called = {name: found for name, where in message["called"].items() if (found := loaded(name, *where))}
+        return cls(dict(workflow.nodes), results, values, places, called)
 
 
 def _plain_nodes(workflow: Workflow, results: tuple[Link, ...]) -> tuple[dict[str, NodeSpec], tuple[Link, ...]]:

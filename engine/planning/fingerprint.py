@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from weft.engine.checking.functions import HERE, Functions
-from weft.engine.declaring.context import resolve_input_path
+from weft.engine.declaring.context import Context, resolve_input_path
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
 from weft.engine.filehash import content_hash
@@ -44,11 +44,12 @@ def fingerprint(
             paths = {name: literals[name] for name in sorted(node_type.files & literals.keys())}
             texts = {name: content_hash(path) for name, path in paths.items() if isinstance(path, str) and path}
             return json.dumps(texts), not node_type.files & linked
-        parameters = inspect.signature(function).parameters
+        parameters = dict(inspect.signature(function).parameters)
+        asks = parameters.pop("ctx", None) is not None
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             if any(name in linked and parameter.default is parameter.empty for name, parameter in parameters.items()):
                 return None, False
             literals = {name: item for name, item in literals.items() if name in parameters}
-        return functions.fingerprint(node_type, literals), True
+        return functions.fingerprint(node_type, literals, Context(roots=roots) if asks else None), True
     except Exception:
         return None, False

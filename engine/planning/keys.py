@@ -8,7 +8,6 @@ their default. Ids, `ui` and the order in the file do not enter.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,8 @@ from weft.engine.declaring.ports import MISSING, Port, normal
 from weft.engine.plain import canonical, pack
 from weft.graphs.document import Link
 
-_LITERAL, _LINK, _LIST = 0, 1, 2
+LITERAL, LINK, LIST = 0, 1, 2
+"""How an input stands among the parts of a key."""
 
 Linked = Callable[[Link], tuple[bytes, str]]
 """What a link leads to: the key of its node and the name of the output."""
@@ -39,15 +39,15 @@ class TypeSignature:
         """`code` for nodes outside this package, `out` for nodes that write files; else None."""
         names = tuple(sorted(node_type.inputs))
         defaults = {
-            name: pack([name, _LITERAL, canonical(normal(port, port.default))])
+            name: pack([name, LITERAL, canonical(normal(port, port.default))])
             for name, port in node_type.inputs.items()
             if port.default is not MISSING
         }
         return cls(pack([node_type.name, node_type.version, code, out]), names, defaults, converting(node_type.inputs))
 
 
-def node_key(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: str | None, linked: Linked) -> bytes:
-    """The key of one node, 20 bytes.
+def key_parts(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: str | None, linked: Linked) -> bytes:
+    """What the key of one node, its blake2b of 20 bytes, is made of: parts in msgpack, as `planning.parts` reads them.
 
     Args:
         inputs: as the document has them, literals normalised to their ports (`normal_inputs`).
@@ -62,14 +62,14 @@ def node_key(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: s
         item = inputs[name]
         kind = type(item)
         if kind is Link:
-            parts.append(pack([name, _LINK, *linked(item)]))
+            parts.append(pack([name, LINK, *linked(item)]))
         elif kind is list:
-            entries = [[_LINK, *linked(part)] if type(part) is Link else [_LITERAL, canonical(part)] for part in item]
+            entries = [[LINK, *linked(part)] if type(part) is Link else [LITERAL, canonical(part)] for part in item]
             plain = not any(entry[0] for entry in entries)
-            parts.append(pack([name, _LITERAL, canonical(item)] if plain else [name, _LIST, entries]))
+            parts.append(pack([name, LITERAL, canonical(item)] if plain else [name, LIST, entries]))
         else:
-            parts.append(pack([name, _LITERAL, canonical(item)]))
-    return hashlib.blake2b(b"".join(parts), digest_size=20).digest()
+            parts.append(pack([name, LITERAL, canonical(item)]))
+    return b"".join(parts)
 
 
 def converting(ports: Mapping[str, Port]) -> frozenset[str]:

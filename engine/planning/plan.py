@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
 from weft.engine.planning.fingerprint import fingerprint
-from weft.engine.planning.keys import TypeSignature, node_key, normal_inputs
+from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from weft.graphs.document import Definition, Link, NodeSpec, Workflow
 from weft.graphs.inputs import links_in
@@ -59,7 +60,7 @@ class Plan:
         self.targets: list[int] = []
         self.size = 0
         self.root = Scope(workflow.nodes, root=True)
-        self._signatures: dict[str, TypeSignature] = {}
+        self._signatures: dict[NodeType, TypeSignature] = {}
         self._twins: dict[int, list[int]] = {}
 
     @property
@@ -136,18 +137,19 @@ class Plan:
             step = steps[scope.number(link.node) if number is None else number]
             return step.key, step.type.first_output if step.type.stands else link.output or step.type.first_output
 
-        signature = self._signatures.get(node_type.name)
+        signature = self._signatures.get(node_type)
         if signature is None:
             code, folder = self.catalogue.code(node_type), self.out if node_type.side_files else None
-            signature = self._signatures[node_type.name] = TypeSignature.of(node_type, code, folder)
+            signature = self._signatures[node_type] = TypeSignature.of(node_type, code, folder)
         inputs: Mapping[str, Any] = spec.inputs
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
         stamp, known = fingerprint(node_type, inputs, self.roots, self.functions)
         try:
-            key = node_key(signature, inputs, stamp, linked) if known else self.nonce()
+            parts = key_parts(signature, inputs, stamp, linked) if known else b""
         except (TypeError, ValueError, OverflowError, RecursionError):  # it has a value that makes no key
-            key, known = self.nonce(), False
+            parts, known = b"", False
+        key = blake2b(parts, digest_size=20).digest() if known else self.nonce()
         maps, region, repeated = scope.maps, None, False
         if maps is not None:
             repeated = maps.repeated(id, scope.bound)
@@ -176,7 +178,7 @@ class Plan:
         shown = scope.visible or (id if region is None else target_of(id))
         step = Step(
             number, id, shown, node_type, inputs, key, keeps, sources, scope, rank, order, lazy,
-            keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated,
+            keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated, parts,
         )  # fmt: skip
         if not repeated:
             same = self.first.setdefault(key, number)

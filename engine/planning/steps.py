@@ -100,6 +100,7 @@ class Step:
         shown: the node of the document that it belongs to.
         inputs: as the document has them, literals as the node gets them.
         key: names its result; random for a node that has to run each time.
+        parts: what the key is made of (`planning.parts`); empty where it is random.
         keeps: whether equal keys mean equal results.
         stored: whether the result goes to the cache.
         sources: numbers of the steps that it needs, each once; of a `collect` the lists that it goes along.
@@ -133,6 +134,7 @@ class Step:
     region: Region | None = None
     gathers: bool = False
     repeated: bool = False
+    parts: bytes = b""
     users: int = 0
     state: State = IDLE
     waiting: int = 0

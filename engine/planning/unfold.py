@@ -9,6 +9,7 @@ from typing import Any
 
 from weft.engine.checking.axes import has_maps, is_gathering
 from weft.engine.checking.prepare import prepare
+from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
 from weft.engine.planning.expansion import Expansion, constant_type, given_key
 from weft.engine.planning.plan import Plan, map_scope, reachable
@@ -88,6 +89,16 @@ def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: 
     return Unfolded(parts, roots, added)
 
 
+def _called(plan: Plan, graph: Expansion, document: Workflow) -> dict[str, NodeType]:
+    """The types of the nodes of a returned graph that the plan does not know, or knows others of their names, by id."""
+    known = plan.catalogue.knowing(graph.declarations)
+    if known is plan.catalogue:
+        return {}
+    names = {name for name in graph.declarations if known.get(name) is not plan.catalogue.get(name)}
+    found = {id: known.get(spec.type) for id, spec in document.nodes.items() if spec.type in names}
+    return {id: node_type for id, node_type in found.items() if node_type is not None}
+
+
 def _gathered(plan: Plan, step: Step) -> tuple[Link, ...]:
     """The links whose values a region gathers: one, or every output of a target."""
     link = step.inputs["item"]
@@ -132,11 +143,11 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
             f"the graph it returned stands for {len(results)} values instead of {count} "
             f"({', '.join(step.type.outputs)}): name them with returns(...)"
         )
-    document = Workflow(nodes=specs, definitions=plan.definitions)
+    document = Workflow(nodes=specs, definitions=plan.definitions).with_declarations(graph.declarations)
     catalogue = plan.catalogue.extended(types.values())
     targets = list(dict.fromkeys(str(link) for link in results))
     prepared = prepare(document, catalogue, targets=targets or None, roots=plan.roots, functions=plan.functions)
-    document = prepared.workflow
+    document, catalogue = prepared.workflow, prepared.catalogue
     results = tuple(Link.parse(prepared.aliases.get(str(link), str(link))) for link in results)
     errors = [problem for problem in prepared.problems if problem.severity == "error" and problem.code != "no_output"]
     if errors:
@@ -147,6 +158,7 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     ends = [link.node for link in results]
     ends += [id for id, spec in document.nodes.items() if (known := catalogue.get(spec.type)) and known.output]
     tail_id = ends[0] if len(set(ends)) == 1 else ""
+    types |= _called(plan, graph, document)
     scope = Scope(document.nodes, types=types, visible=step.shown, where=outer.where, depth=depth, tail=tail_id)
     order, _ = reachable(scope.specs, list(dict.fromkeys(ends)))
     order = [id for id in order if id not in graph.values]

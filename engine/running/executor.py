@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.functions import Functions
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node_type import NodeType
@@ -58,7 +57,7 @@ class Executor(Protocol):
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
         """Run a task. Returns at once."""
 
-    def functions(self, catalogue: Catalogue, cancel: CancelToken) -> Functions:
+    def functions(self, cancel: CancelToken) -> Functions:
         """Who calls what node types bring along beside the node; `cancel` ends the waiting for it."""
 
     def stop(self) -> None:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
@@ -59,7 +58,7 @@ class InProcess:
         # What the caller has set for its own context (not whether it records a graph) holds for nodes too.
         self._calls.put((contextvars.copy_context(), task, done))
 
-    def functions(self, catalogue: Catalogue, cancel: CancelToken) -> Functions:
+    def functions(self, cancel: CancelToken) -> Functions:
         """See `Executor`."""
         return HERE
 

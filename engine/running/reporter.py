@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from weft.engine.cache.history import History
 from weft.engine.checking.axes import own_name, target_of
 from weft.engine.errors import NodeError
 from weft.engine.events import ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import IDLE, Scope, Step
 from weft.engine.running.emitter import Emitter
+from weft.engine.running.why import Reasons
 
 if TYPE_CHECKING:
     from weft.engine.events import Tier
@@ -41,7 +43,8 @@ class Reporter:
         ran: the nodes that ran. steered: those that only decide what runs.
     """
 
-    def __init__(self, emitter: Emitter, plan: Plan) -> None:
+    def __init__(self, emitter: Emitter, plan: Plan, history: History | None = None) -> None:
+        self._reasons = None if history is None else Reasons(history)
         self.emitter = emitter
         self.plan = plan
         self.ran: set[str] = set()
@@ -73,7 +76,10 @@ class Reporter:
         for step in self.plan.steps[:]:
             if not step.scope.root or step.same is not None or step.gathers:
                 continue
-            if self._tallies[step.id].regions if step.repeated else step.state == IDLE:
+            if step.repeated:
+                if self._tallies[step.id].regions:  # one of its parts was not needed, others may have been
+                    self._items_ended(step.shown)
+            elif step.state == IDLE:
                 self.emitter.emit(NodeCached, step.shown, tier="unneeded")
 
     def unfolded(self, steps: list[Step]) -> None:
@@ -87,12 +93,16 @@ class Reporter:
         if not self._on or step.gathers:
             return
         if step.scope.root:
-            self.emitter.emit(NodeStarted, step.shown)
+            self.emitter.emit(NodeStarted, step.shown, **self._why(step))
         elif step.scope.visible is None:
             tally = self._tallies.setdefault(step.shown, Tally())
             if not tally.started:
                 tally.started = True
-                self.emitter.emit(NodeStarted, step.shown)
+                self.emitter.emit(NodeStarted, step.shown, **self._why(step))
+
+    def _why(self, step: Step) -> dict[str, list[dict[str, str]]]:
+        why = self._reasons.of(step) if self._reasons is not None and step.stored else None
+        return {} if why is None else {"why": why}
 
     def finished(self, step: Step, seconds: float) -> None:
         """A step was computed."""
@@ -154,11 +164,15 @@ class Reporter:
             shown = target_of(id)
             tally = self._tallies[shown]
             tally.regions -= 1
-            if self._on and not tally.regions and shown == id:
-                if tally.ran:
-                    self.emitter.emit(NodeFinished, shown, seconds=tally.seconds)
-                else:
-                    self.emitter.emit(NodeCached, shown, tier="memory" if tally.done else "unneeded")
+            if self._on and not tally.regions:
+                self._items_ended(shown)
+
+    def _items_ended(self, shown: str) -> None:
+        tally = self._tallies[shown]
+        if tally.ran:
+            self.emitter.emit(NodeFinished, shown, seconds=tally.seconds)
+        else:
+            self.emitter.emit(NodeCached, shown, tier="memory" if tally.done else "unneeded")
 
     def failed(self, step: Step, cause: BaseException) -> NodeError:
         """The error that a run ends with, named after the node of the document."""

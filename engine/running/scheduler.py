@@ -17,6 +17,7 @@ from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.events import Tier
 from weft.engine.planning.expansion import Expansion
+from weft.engine.planning.parts import WHOLE_BYTES, bounded
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
 from weft.engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
@@ -51,7 +52,7 @@ class Scheduler:
     Args:
         find: tells where a key's result is, without loading it.
         stop: what nodes look at; cancelled when the run is, and when another node failed.
-        make_context: the Context for a node id.
+        make_context: the Context for a step.
         on_output: called with each target's step and result as soon as it is there, and with each item of a target
             that runs per item.
     """
@@ -66,7 +67,7 @@ class Scheduler:
         emitter: Emitter,
         cancel: CancelToken,
         stop: CancelToken,
-        make_context: Callable[[str], Context],
+        make_context: Callable[[Step], Context],
         on_output: Callable[[Step, Outputs], None],
         sizes: LaneSizes,
         devices: Devices,
@@ -79,7 +80,7 @@ class Scheduler:
         self.stop = stop
         self.make_context = make_context
         self.bounds = bounds
-        self.report = Reporter(emitter, plan)
+        self.report = Reporter(emitter, plan, cache.history)
         self.intermediates = Intermediates(plan)
         self.mail: queue.SimpleQueue[Done | Demand | Pause | None] = queue.SimpleQueue()
         self.slots = RunSlots(devices, lambda: self.mail.put(None))
@@ -195,7 +196,7 @@ class Scheduler:
     def _call(self, step: Step) -> None:
         node_type = step.type
         self.report.started(step)
-        context = self.make_context(step.shown) if node_type.context_parameter else None
+        context = self.make_context(step) if node_type.context_parameter else None
         try:
             inputs, is_open = self._inputs.of(step)
         except Exception as error:
@@ -326,8 +327,12 @@ class Scheduler:
 
     def _complete(self, step: Step, outputs: Outputs) -> None:
         if step.stored:
+            name = step.type.name
             try:
-                self.cache.put(step.key, outputs, {"type": step.type.name, "seconds": step.seconds})
+                self.cache.put(step.key, outputs, {"type": name, "seconds": step.seconds})
+                if self.cache.history is not None:
+                    parts = step.parts if len(step.parts) <= WHOLE_BYTES else bounded(step.parts)
+                    self.cache.history.add((name, step.shown, step.key, parts, step.seconds))
             except Exception:
                 self._not_kept(step)
         self.report.finished(step, step.seconds)

@@ -1,4 +1,7 @@
-"""Workflows that come with weft, by name: `load("text_to_image")`."""
+"""Workflows that come with weft, by name: `load("text_to_image")`.
+
+Each is one JSON file in this folder, and shows one thing that runs with the bundled model; a test runs all of them.
+"""
 
 from __future__ import annotations
 

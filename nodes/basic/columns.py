@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from weft.engine import NodeView, Problem, Range, node
+from weft.nodes.checks import size_given, size_of
 from weft.nodes.images.scaling import MAX_SIDE
 from weft.nodes.values import Image, Mask
 
@@ -23,7 +24,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
         yield Problem(code="bad_value", node=view.id, input="start", message=message, given=start, expected=f"<= {end}")
 
 
-@node("columns_mask", category="mask", check=_check)
+@node("columns_mask", category="mask", tags=(size_given(),), check=_check)
 def columns_mask(width: Side, height: Side, start: Share = 0.0, end: Share = 1.0, invert: bool = False) -> Mask:
     """A mask that is 1 in a range of columns and 0 in the others.
 
@@ -43,7 +44,7 @@ def columns_mask(width: Side, height: Side, start: Share = 0.0, end: Share = 1.0
     return Mask((1 - row if invert else row).repeat(1, height, 1))
 
 
-@node("zero_columns", category="hint", check=_check)
+@node("zero_columns", category="hint", tags=(size_of("image"),), check=_check)
 def zero_columns(image: Image, start: Share = 0.0, end: Share = 1.0, invert: bool = False) -> Image:
     """Images with a range of columns black: a hint that says nothing there.
 

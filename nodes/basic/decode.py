@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from weft.engine import Context, node
+from weft.nodes.checks import size_of
 from weft.nodes.values import Image, Latents, Model
 
 
-@node("decode", category="latents", resource="device")
+@node("decode", category="latents", resource="device", tags=(size_of("latents"),))
 def decode(
     model: Model,
     latents: Latents,

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.checks import size_of
+from weft.nodes.models.sources import problems
 from weft.nodes.values import Image
 
 RULE = "shapes"
 EXAMPLE = "depth-anything/Depth-Anything-V2-Small-hf"
 
 
-def _fingerprint(model: str, device: str = "auto", **_: Any) -> str:
+def _fingerprint(model: str, device: str, ctx: Context) -> str:
     from weft.nodes.hints.models import find, fingerprint
     from weft.nodes.models.device import machine_hint
 
-    return RULE if model == RULE else f"{fingerprint(find(model, EXAMPLE))}:{machine_hint(device)}"
+    if model == RULE:
+        return RULE
+    return f"{fingerprint(find(model, EXAMPLE, ctx.resolve_input_path))}:{machine_hint(device)}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
     from weft.nodes.hints.models import find
-    from weft.nodes.models.errors import ModelError
 
-    model = view.literals.get("model")
-    if not isinstance(model, str) or model == RULE:
-        return
-    try:
-        find(model, EXAMPLE)
-    except ModelError as error:
-        expected = f"{RULE!r}, a folder, or a hub id in the local cache"
-        yield Problem(code="bad_value", node=view.id, input="model", message=str(error), given=model, expected=expected)
+    if view.literals.get("model") != RULE:
+        expected = f"{RULE!r}, a folder, a name in a model folder, or a hub id in the local cache"
+        yield from problems(view, "model", lambda model: find(model, EXAMPLE, view.resolve), expected)
 
 
-@node("depth", category="hint", resource="device", fingerprint=_fingerprint, check=_check)
+@node("depth", category="hint", resource="device", fingerprint=_fingerprint, tags=(size_of("image"),), check=_check)
 def depth(
     image: Image,
     model: Annotated[str, Widget("model")],
@@ -50,8 +48,8 @@ def depth(
 
     Args:
         image: one image or a batch.
-        model: "shapes" for the rule, a folder with config.json, preprocessor_config.json and model.safetensors, or
-            a hub id that is in the hub's local cache; nothing is downloaded.
+        model: "shapes" for the rule, a folder with config.json, preprocessor_config.json and model.safetensors, a
+            name in a model folder, or a hub id that is in the hub's local cache; nothing is downloaded.
         larger: what a larger number of the model means; auto goes by its configuration.
         device: auto, cpu, cuda, cuda:N or mps.
     """

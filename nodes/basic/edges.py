@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from weft.engine import NodeView, Problem, Range, node
+from weft.nodes.checks import size_of
 from weft.nodes.values import Image
 
 Threshold = Annotated[float, Range(0.0, 2040.0)]
@@ -18,7 +19,7 @@ def _check_canny(view: NodeView) -> Iterator[Problem]:
         yield Problem(code="bad_value", node=view.id, input="low", message=message, given=low, expected=f"<= {high}")
 
 
-@node("canny", category="hint", check=_check_canny)
+@node("canny", category="hint", tags=(size_of("image"),), check=_check_canny)
 def canny(
     image: Image, low: Threshold = 100.0, high: Threshold = 200.0, blur: Annotated[float, Range(0.0, 32.0)] = 0.0
 ) -> Image:
@@ -40,7 +41,7 @@ def canny(
     return arrays.each(image, lambda picture: edges.canny(picture, low, high, blur))
 
 
-@node("soft_edge", category="hint")
+@node("soft_edge", category="hint", tags=(size_of("image"),))
 def soft_edge(
     image: Image, scales: Annotated[int, Range(1, 6)] = 3, gain: Annotated[float, Range(0.1, 20.0)] = 2.0
 ) -> Image:
@@ -59,7 +60,7 @@ def soft_edge(
     return arrays.each(image, lambda picture: edges.soft(picture, scales, gain))
 
 
-@node("scribble", category="hint")
+@node("scribble", category="hint", tags=(size_of("image"),))
 def scribble(
     image: Image,
     contrast: Annotated[float, Range(0.01, 1.0)] = 0.15,

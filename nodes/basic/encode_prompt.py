@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from weft.engine import Context, Range, Widget, node
+from weft.nodes.checks import encodes
 from weft.nodes.values import Conditioning, Model
 
 
-@node("encode_prompt", category="prompt", resource="device")
+@node("encode_prompt", category="prompt", resource="device", tags=(encodes("text"),))
 def encode_prompt(
     model: Model,
     text: Annotated[str, Widget("textarea")] = "",
@@ -24,7 +25,7 @@ def encode_prompt(
         text: the prompt.
         clip_skip: how many of the text encoder's last layers to leave out; some checkpoints were trained with 1.
     """
-    from weft.nodes.models.text import encode
+    from weft.nodes.prompts.encode import encode
 
     ctx = ctx or Context()
     with model.parts() as parts:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from weft.engine import Range, node
+from weft.nodes.checks import size_of
 from weft.nodes.values import Latents, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@node("blend", category="latents")
+@node("blend", category="latents", tags=(size_of("a"),))
 def blend(
     a: Latents,
     b: Latents,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.checks import size_of_file
 from weft.nodes.images.colour import colour_problems, parse_colour
 from weft.nodes.values import Image, Mask
 
@@ -32,7 +33,14 @@ def _read(path: str, ctx: Context | None) -> Picture:
     return read_picture((ctx or Context()).resolve_input_path(path))
 
 
-@node("load_image", category="image", resource="io", fingerprint=_fingerprint, check=_check_colour)
+@node(
+    "load_image",
+    category="image",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(size_of_file("path"),),
+    check=_check_colour,
+)
 def load_image(
     path: Annotated[str, Widget("file")],
     background: Annotated[str, Widget("colour")] = "white",
@@ -57,7 +65,7 @@ def load_image(
     return Image(torch.from_numpy(np.ascontiguousarray(colour))[None].clamp_(0, 1))
 
 
-@node("load_mask", category="mask", resource="io", fingerprint=_fingerprint)
+@node("load_mask", category="mask", resource="io", fingerprint=_fingerprint, tags=(size_of_file("path"),))
 def load_mask(
     path: Annotated[str, Widget("file")],
     channel: Channel = "luminance",

@@ -6,23 +6,26 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from weft.engine import Context, NodeView, Problem, Widget, node
+from weft.nodes.checks import model_named
+from weft.nodes.models.bundled import MODELS
+from weft.nodes.models.sources import MODEL, problems
 from weft.nodes.values import Model
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 PredictionChoice = Literal["auto", "epsilon", "v_prediction"]
 
 
-def _fingerprint(source: str, dtype: str = "auto", device: str = "auto", **_: Any) -> str:
+def _fingerprint(source: str, device: str = "auto", ctx: Context | None = None, **_: Any) -> str:
     """The model's content; and what ``auto`` will mean here, since float16 results are not those of float32."""
     from weft.nodes.models.device import machine_hint
     from weft.nodes.models.locate import locate, weights_fingerprint
 
-    return f"{weights_fingerprint(locate(source))}:{machine_hint(device)}"
+    located = locate(source, allowed=(ctx or Context()).resolve_input_path)
+    return f"{weights_fingerprint(located)}:{machine_hint(device)}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.models.errors import ModelError
-    from weft.nodes.models.locate import BUNDLED, describe, locate
+    from weft.nodes.models.locate import describe, locate
 
     literals = view.literals
     device = literals.get("device")
@@ -35,22 +38,13 @@ def _check(view: NodeView) -> Iterator[Problem]:
             given=device,
             expected="auto, cpu, cuda, cuda:N or mps",
         )
-    source = literals.get("source")
-    if not isinstance(source, str):
-        return
-    try:
-        located = locate(source, access="local")
+
+    def look(source: str) -> None:
+        located = locate(source, access="local", allowed=view.resolve)
         if located.path.exists():
             describe(located, str(literals.get("prediction", "auto")))
-    except ModelError as error:
-        yield Problem(
-            code="bad_value",
-            node=view.id,
-            input="source",
-            message=f"{error}." if not str(error).endswith(".") else str(error),
-            given=source,
-            expected=f"{', '.join(BUNDLED)}, a diffusers folder, a .safetensors file or a hub id",
-        )
+
+    yield from problems(view, "source", look, MODEL.expected.replace("a hub id in the local cache", "a hub id"))
 
 
 def _known_device(device: str) -> bool:
@@ -58,9 +52,11 @@ def _known_device(device: str) -> bool:
     return device in ("auto", "cpu", "mps", "cuda") or (kind == "cuda" and number.isdecimal())
 
 
-@node("load_model", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_model", category="model", resource="io", fingerprint=_fingerprint, tags=(model_named("source"),), check=_check
+)
 def load_model(
-    source: Annotated[str, Widget("model")],
+    source: Annotated[str, Widget("model", names=tuple(MODELS))],
     dtype: Dtype = "auto",
     device: str = "auto",
     prediction: PredictionChoice = "auto",
@@ -72,8 +68,8 @@ def load_model(
 
     Args:
         source: "shapes" (ships with Weft, as do "shapes-depth", which reads depth, and "shapes-edit", which edits as it
-            is told), a diffusers folder, a single .safetensors checkpoint, or a hub id such as owner/name or
-            owner/name@revision. A folder called like a bundled model is ./shapes.
+            is told), a diffusers folder, a single .safetensors checkpoint, a name in a model folder, or a hub id such
+            as owner/name or owner/name@revision. A folder called like a bundled model is ./shapes.
         dtype: number format; auto is float32 on the CPU and float16 elsewhere.
         device: auto, cpu, cuda, cuda:N or mps; auto takes the fastest that is there.
         prediction: what the denoiser predicts, where the files are silent or wrong. Single files of SD 2.x do not say:
@@ -84,7 +80,7 @@ def load_model(
     from weft.nodes.models.locate import describe, locate, weights_fingerprint
 
     ctx = ctx or Context()
-    located = locate(source, access="download", allowed=lambda path: ctx.resolve_input_path(path))
+    located = locate(source, access="download", allowed=ctx.resolve_input_path)
     resolve_dtype(dtype, resolve_device(device))  # what cannot be had here is said before anything is read
     description = describe(located, prediction)
     ctx.check_cancelled()

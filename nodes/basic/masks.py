@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from weft.engine import Range, node
+from weft.nodes.checks import size_given, size_of
 from weft.nodes.images.scaling import MAX_SIDE
 from weft.nodes.values import Image, Mask
 
@@ -22,7 +23,7 @@ Start = Annotated[int, Range(-MAX_SIDE, MAX_SIDE)]
 End = Annotated[int, Range(0, 2 * MAX_SIDE)]
 
 
-@node("rectangle_mask", category="mask")
+@node("rectangle_mask", category="mask", tags=(size_given(),))
 def rectangle_mask(
     width: Side, height: Side, left: Start = 0, top: Start = 0, right: End = 0, bottom: End = 0, invert: bool = False
 ) -> Mask:
@@ -45,7 +46,7 @@ def rectangle_mask(
     return Mask(1 - pixels if invert else pixels)
 
 
-@node("ellipse_mask", category="mask")
+@node("ellipse_mask", category="mask", tags=(size_given(),))
 def ellipse_mask(
     width: Side, height: Side, left: Start = 0, top: Start = 0, right: End = 0, bottom: End = 0, invert: bool = False
 ) -> Mask:
@@ -75,7 +76,7 @@ def ellipse_mask(
     return Mask(1 - pixels if invert else pixels)
 
 
-@node("image_to_mask", category="mask")
+@node("image_to_mask", category="mask", tags=(size_of("image"),))
 def image_to_mask(image: Image, channel: Literal["luminance", "red", "green", "blue"] = "luminance") -> Mask:
     """A mask from an image's brightness or one of its colours.
 
@@ -92,7 +93,7 @@ def image_to_mask(image: Image, channel: Literal["luminance", "red", "green", "b
     return Mask(image.pixels[..., ("red", "green", "blue").index(channel)].clone())
 
 
-@node("mask_to_image", category="mask")
+@node("mask_to_image", category="mask", tags=(size_of("mask"),))
 def mask_to_image(mask: Mask) -> Image:
     """A mask as a grey image: white where it is 1.
 
@@ -102,7 +103,7 @@ def mask_to_image(mask: Mask) -> Image:
     return Image(mask.pixels[..., None].repeat(1, 1, 1, 3))
 
 
-@node("invert_mask", category="mask")
+@node("invert_mask", category="mask", tags=(size_of("mask"),))
 def invert_mask(mask: Mask) -> Mask:
     """1 where the mask was 0, and the other way round.
 
@@ -112,7 +113,7 @@ def invert_mask(mask: Mask) -> Mask:
     return Mask(1 - mask.pixels)
 
 
-@node("threshold_mask", category="mask")
+@node("threshold_mask", category="mask", tags=(size_of("mask"),))
 def threshold_mask(mask: Mask, threshold: Annotated[float, Range(0.0, 1.0)] = 0.5) -> Mask:
     """A mask of 0 and 1 alone.
 
@@ -123,7 +124,7 @@ def threshold_mask(mask: Mask, threshold: Annotated[float, Range(0.0, 1.0)] = 0.
     return Mask((mask.pixels >= threshold).float())
 
 
-@node("combine_masks", category="mask")
+@node("combine_masks", category="mask", tags=(size_of("masks"),))
 def combine_masks(
     masks: list[Mask], mode: Literal["union", "intersection", "difference", "product", "exclusive"] = "union"
 ) -> Mask:
@@ -154,7 +155,7 @@ def combine_masks(
     return Mask(first.contiguous())
 
 
-@node("grow_mask", category="mask")
+@node("grow_mask", category="mask", tags=(size_of("mask"),))
 def grow_mask(mask: Mask, pixels: Annotated[int, Range(-256, 256)] = 8) -> Mask:
     """A mask with its edges moved outwards, or inwards, evenly in all directions.
 
@@ -174,7 +175,7 @@ def _radius_is_sigma(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"sigma" if name == "radius" else name: item for name, item in inputs.items()}
 
 
-@node("feather_mask", version=2, category="mask", migrations={1: _radius_is_sigma})
+@node("feather_mask", version=2, category="mask", migrations={1: _radius_is_sigma}, tags=(size_of("mask"),))
 def feather_mask(mask: Mask, sigma: Annotated[float, Range(0.0, 256.0)] = 4.0) -> Mask:
     """A mask with soft edges: blurred by a Gaussian.
 
@@ -190,7 +191,7 @@ def feather_mask(mask: Mask, sigma: Annotated[float, Range(0.0, 256.0)] = 4.0) -
     return Mask(blurred.clamp_(0, 1))
 
 
-@node("composite", category="image")
+@node("composite", category="image", tags=(size_of("base"),))
 def composite(base: Image, top: Image, mask: Mask) -> Image:
     """One image over another, where a mask says so.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.nodes.checks import size_of
+from weft.nodes.models.sources import problems
 from weft.nodes.values import Image, Mask
 
 if TYPE_CHECKING:
@@ -16,28 +18,21 @@ if TYPE_CHECKING:
 EXAMPLE = "usyd-community/vitpose-base-simple"
 
 
-def _fingerprint(model: str, device: str = "auto", **_: Any) -> str:
+def _fingerprint(model: str, device: str, ctx: Context) -> str:
     from weft.nodes.hints.models import find, fingerprint
     from weft.nodes.models.device import machine_hint
 
-    return f"{fingerprint(find(model, EXAMPLE))}:{machine_hint(device)}"
+    return f"{fingerprint(find(model, EXAMPLE, ctx.resolve_input_path))}:{machine_hint(device)}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
     from weft.nodes.hints.models import find
-    from weft.nodes.models.errors import ModelError
 
-    model = view.literals.get("model")
-    if not isinstance(model, str):
-        return
-    try:
-        find(model, EXAMPLE)
-    except ModelError as error:
-        expected = "a folder, or a hub id in the local cache"
-        yield Problem(code="bad_value", node=view.id, input="model", message=str(error), given=model, expected=expected)
+    expected = "a folder, a name in a model folder, or a hub id in the local cache"
+    yield from problems(view, "model", lambda model: find(model, EXAMPLE, view.resolve), expected)
 
 
-@node("pose", category="hint", resource="device", fingerprint=_fingerprint, check=_check)
+@node("pose", category="hint", resource="device", fingerprint=_fingerprint, tags=(size_of("image"),), check=_check)
 def pose(
     image: Image,
     model: Annotated[str, Widget("model")],
@@ -53,8 +48,8 @@ def pose(
 
     Args:
         image: one image or a batch.
-        model: a folder with config.json, preprocessor_config.json and model.safetensors of a ViTPose model, or a hub id
-            that is in the hub's local cache; nothing is downloaded.
+        model: a folder with config.json, preprocessor_config.json and model.safetensors of a ViTPose model, a name
+            in a model folder, or a hub id that is in the hub's local cache; nothing is downloaded.
         people: a mask for each person, 1 where the person is; without any, each image shows one who fills it.
         threshold: points that the model is less sure of are left out.
         device: auto, cpu, cuda, cuda:N or mps.

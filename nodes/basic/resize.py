@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from weft.engine import NodeView, Problem, Range, Widget, node
+from weft.nodes.checks import size_given, size_unknown_if
 from weft.nodes.images.colour import colour_problems, parse_colour
 from weft.nodes.images.scaling import MAX_SIDE, Method, Mode, resize_pixels, target
 from weft.nodes.values import Image, Mask
@@ -17,7 +18,7 @@ def _check_size(view: NodeView) -> Iterator[Problem]:
         yield Problem(code="bad_value", node=view.id, input="width", message=message, given=0)
 
 
-@node("resize", category="image", check=_check_size)
+@node("resize", category="image", tags=(size_given(), size_unknown_if("mode", "fit")), check=_check_size)
 def resize(
     image: Image,
     width: Annotated[int, Range(0, MAX_SIDE)] = 0,
@@ -44,7 +45,7 @@ def resize(
     return Image(resize_pixels(pixels, width, height, method, box))
 
 
-@node("resize_mask", category="mask", check=_check_size)
+@node("resize_mask", category="mask", tags=(size_given(), size_unknown_if("mode", "fit")), check=_check_size)
 def resize_mask(
     mask: Mask,
     width: Annotated[int, Range(0, MAX_SIDE)] = 0,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from weft.engine import Range, node
+from weft.nodes.checks import size_of, size_unknown_if
 from weft.nodes.images.scaling import Method, Mode, resize_pixels, target
 from weft.nodes.values import Image, Latents
 
 
-@node("resize_to", category="image")
+@node("resize_to", category="image", tags=(size_of("like"), size_unknown_if("mode", "fit")))
 def resize_to(
     image: Image,
     like: Image | Latents,

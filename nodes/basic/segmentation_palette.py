@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from weft.engine import Range, node
+from weft.nodes.checks import size_of
 from weft.nodes.values import Image
 
 
-@node("segmentation_palette", category="hint")
+@node("segmentation_palette", category="hint", tags=(size_of("image"),))
 def segmentation_palette(
     image: Image,
     palette: Literal["shapes", "own"] = "shapes",
@@ -28,9 +29,10 @@ def segmentation_palette(
         smallest: connected parts below this share of the image take the colour of the nearest larger one.
     """
     from weft.nodes.hints import arrays, flat
+    from weft.nodes.shapes import world
 
     def change(picture: arrays.Floats) -> arrays.Floats:
-        chosen = flat.world_palette() if palette == "shapes" else flat.own_palette(picture, colours)
+        chosen = world.palette() if palette == "shapes" else flat.own_palette(picture, colours)
         return flat.flatten(picture, chosen, smallest)
 
     return arrays.each(image, change)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from weft.nodes.values import Image
+from weft.nodes.values.pictures import Image
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -23,7 +23,7 @@ def nearness(picture: Tensor, folder: Path, device: str, larger: Literal["auto",
     """
     config = models.read_config(folder)
     far = larger == "far" or (larger == "auto" and _is_metric(config))
-    with models.held(folder, "AutoModelForDepthEstimation", device) as model:
+    with models.loaded(folder, "AutoModelForDepthEstimation", device) as model:
         depth = _predict(model, _processor(folder), picture, str(config.get("model_type")), device)
     if not bool(depth.isfinite().all()):
         raise ModelError(f"the depth model in {folder} gave numbers that are not finite")

@@ -14,13 +14,6 @@ _ROUNDS = 25
 _FOREGROUND = 22.0
 
 
-def world_palette() -> Floats:
-    """The colours of the bundled model's world, objects and backgrounds: (n, 3) sRGB in [0, 1]."""
-    from weft.nodes.shapes.world import BACKGROUNDS, COLORS
-
-    return np.array([*COLORS.values(), *BACKGROUNDS.values()], np.float32) / np.float32(255)
-
-
 def own_palette(picture: Floats, colours: int) -> Floats:
     """The picture's own main colours by k-means in CIELAB: at most `colours`, (n, 3) sRGB in [0, 1].
 

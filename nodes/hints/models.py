@@ -5,25 +5,22 @@ They are transformers folders: config.json, preprocessor_config.json and safeten
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from weft.nodes.lazy import IMPORTING
+from weft.nodes.models import sources
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.folder import PICKLE_REASON, PICKLES
 from weft.nodes.models.headers import read_header
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
-PathRule = Callable[[str], Path]
+from weft.nodes.models.sources import PathRule
 
 
 def find(source: str, example: str, allowed: PathRule | None = None) -> Path:
-    """The folder of the model that `source` names: a path, or a hub id (id@revision) in the hub's local cache.
+    """The folder of the model that `source` names; see `sources.find`.
 
     Args:
         example: a hub id that would do, for messages.
@@ -32,31 +29,20 @@ def find(source: str, example: str, allowed: PathRule | None = None) -> Path:
     Raises:
         ModelError: it is not there or incomplete; the message says what to put where.
     """
-    name = source.strip()
-    if "\0" in name:
-        raise ModelError(f"{name!r} is no path: it holds a zero byte")
-    is_id = _HUB_ID.fullmatch(name) is not None
-    given = Path(name).expanduser()
-    if (name and given.exists()) or not is_id:
-        folder = allowed(name) if allowed is not None and name else given.absolute()
-        if not name or not folder.is_dir():
-            raise ModelError(f"no model {name!r}: {_advice(folder if name else None, example)}")
-    else:
-        folder = _cached(name, example)
+    folder = sources.find(source, sources.Kind("model", advice=_advice(example)), allowed)
+    if not folder.is_dir():
+        raise ModelError(f"no model {source!r}: {folder} is no folder; {_advice(example)}")
     _check_files(folder, example)
     return folder
 
 
 def fingerprint(folder: Path) -> str:
     """Identifies a model by the content of what is read of it."""
-    from weft.engine.filehash import content_hash
-
-    table = sorted((path.name, content_hash(path)) for path in _files(folder))
-    return hashlib.blake2b(json.dumps(table).encode(), digest_size=20).hexdigest()
+    return sources.files_fingerprint(_files(folder), folder)
 
 
 @contextmanager
-def held(folder: Path, kind: str, device: str) -> Iterator[Any]:
+def loaded(folder: Path, kind: str, device: str) -> Iterator[Any]:
     """A model of transformers' class `kind` on a device in float32, for as long as the block runs.
 
     Raises:
@@ -128,39 +114,21 @@ def _load(folder: Path, kind: str, device: str) -> Any:
     return model.eval().requires_grad_(False).to(device)
 
 
-def _cached(name: str, example: str) -> Path:
-    from huggingface_hub import constants, try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    repository, _, revision = name.partition("@")
-    try:
-        found = try_to_load_from_cache(repository, "config.json", revision=revision or None)
-    except HFValidationError as error:
-        raise ModelError(f"no model {name!r}: as a hub id: {error}") from error
-    if not isinstance(found, str):
-        raise ModelError(
-            f"no model {name!r}: there is no folder {Path(name).absolute()}, and it is not in the hub's local cache "
-            f"{constants.HF_HUB_CACHE}; {_advice(None, example)}"
-        )
-    return Path(found).parent
-
-
-def _advice(folder: Path | None, example: str) -> str:
-    absent = f"{folder} is no folder; " if folder is not None else ""
+def _advice(example: str) -> str:
     return (
-        f"{absent}put config.json, preprocessor_config.json and model.safetensors of a model such as {example} into a "
+        f"put config.json, preprocessor_config.json and model.safetensors of a model such as {example} into a "
         f"folder and give its path, or fetch it with `hf download {example}` and give that id"
     )
 
 
 def _check_files(folder: Path, example: str) -> None:
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder / 'config.json'} is missing: {_advice(None, example)}")
+        raise ModelError(f"{folder / 'config.json'} is missing: {_advice(example)}")
     if not _weights(folder):
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         if pickles:
             raise ModelError(f"{folder} holds {pickles[0]} and no safetensors file: {PICKLE_REASON}")
-        raise ModelError(f"{folder / 'model.safetensors'} is missing: {_advice(None, example)}")
+        raise ModelError(f"{folder / 'model.safetensors'} is missing: {_advice(example)}")
     for path in _weights(folder):
         read_header(path)
 

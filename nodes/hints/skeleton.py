@@ -41,7 +41,7 @@ def keypoints(picture: Floats, boxes: list[Box], folder: Path, device: str) -> F
     settings = models.read_config(folder, "preprocessor_config.json")
     mean = np.array(settings.get("image_mean", _MEAN), np.float32)
     std = np.array(settings.get("image_std", _STD), np.float32)
-    with models.held(folder, "VitPoseForPoseEstimation", device) as model:
+    with models.loaded(folder, "VitPoseForPoseEstimation", device) as model:
         height, width = model.config.backbone_config.image_size
         wide = [_widened(box, width / height) for box in boxes]
         crops = np.stack([(_crop(picture, box, width, height) - mean) / std for box in wide])

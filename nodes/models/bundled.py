@@ -11,6 +11,7 @@ from weft.nodes.models.errors import ModelError
 MODEL = "shapes/model"
 VARIANTS = {"shapes-depth": "shapes/variants/depth", "shapes-edit": "shapes/variants/edit"}
 """Models that are the bundled one with another denoiser: folders that hold `unet` alone."""
+MODELS = {"shapes": MODEL, **VARIANTS}
 CONTROLNETS = {"shapes-edges": "shapes/variants/edges"}
 ADAPTERS = {"shapes-regions": "shapes/variants/regions"}
 LORAS = {
@@ -68,6 +69,19 @@ def checked(name: str, place: str, what: str) -> Path:
     return path
 
 
+def shipped(name: str, place: str, what: str) -> Path:
+    """Where a bundled model, network or file lies, checked, with what it takes from the bundled model.
+
+    Raises:
+        ModelError: this installation lacks a file of it, or has another.
+    """
+    if place in VARIANTS.values():
+        checked(name, MODEL, what)
+    elif what == "model" and not (home() / place / "model_index.json").is_file():
+        place += "/model_index.json"
+    return checked(name, place, what)
+
+
 def _again(file: str, told: dict[str, str]) -> str:
     recipe = f", or make it again with `{told['recipe']}`" if told.get("recipe") else ""
     return f"Install the package again; in a clone, `git checkout -- nodes/shapes/{file}`{recipe}"
@@ -97,10 +111,3 @@ def net_named(text: str) -> Path | None:
     """The folder or file of a bundled network; None where the text is no such name. Not checked."""
     place = {**CONTROLNETS, **ADAPTERS, **IMAGE_PROMPTS}.get(text)
     return home() / place if place is not None else None
-
-
-def file_named(text: str) -> Path | None:
-    """The file of a bundled adapter; None where the text is no such name."""
-    if text not in FILES:
-        return None
-    return checked(text, FILES[text], "adapter")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weft.nodes.models.errors import ModelError
+from weft.nodes.models.families import Family, Prediction
 from weft.nodes.models.headers import TensorInfo
-from weft.nodes.values import Family, Prediction
 
 REQUIRED = {
     "sd1": ("unet", "vae", "text_encoder", "tokenizer"),
@@ -76,6 +76,18 @@ class Description:
     @property
     def scaling_factor(self) -> float:
         return float(self.weights["vae"].config.get("scaling_factor", 0.18215))
+
+
+def channel_message(wanted: int, given: int) -> str:
+    """Why a denoiser's input, of so many channels, does not fit, and what to wire."""
+    hints = {
+        9: "an inpainting model: link `mask` and `masked` (from `encode_masked_image`)",
+        8: "an image-editing model: use `instruct_pix2pix` with an image",
+        5: "a depth model: use `depth_control`",
+        4: "a plain model, and something adds channels that it was not trained for",
+    }
+    hint = hints.get(wanted, "techniques that give its other channels are missing")
+    return f"the denoiser takes {wanted} channels and is given {given}: it is {hint}"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from weft.nodes.models.description import CLASSES, REQUIRED, SUPPORTED, Description, Weights, prediction_of, read_json
 from weft.nodes.models.errors import ModelError
+from weft.nodes.models.families import Family
 from weft.nodes.models.headers import TensorInfo, read_header
-from weft.nodes.values import Family
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 PICKLE_REASON = (

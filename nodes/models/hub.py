@@ -19,7 +19,24 @@ _FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "token
 _SMALL = (".json", "merges.txt")
 
 
-def find(repository: str, revision: str | None, *, access: Access, also: Path) -> tuple[Path, str]:
+def cached(name: str, kind: str) -> Path | None:
+    """The folder of a hub id (owner/name or owner/name@revision) in the hub's local cache, or None. Asks nobody.
+
+    kind: what is looked for, for messages. Raises ModelError for what is no hub id.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    repository, _, revision = name.partition("@")
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, local_files_only=True))
+    except HFValidationError as error:
+        raise ModelError(f"no {kind} {name!r}: as a hub id: {error}") from error
+    except (LocalEntryNotFoundError, OSError):
+        return None
+
+
+def find(repository: str, revision: str | None, *, access: Access, also: str) -> tuple[Path, str]:
     """The folder of a hub model on this machine, and the commit it is of.
 
     Unless it may download, a model that is absent here is an error when offline, and otherwise has no folder yet:
@@ -28,7 +45,7 @@ def find(repository: str, revision: str | None, *, access: Access, also: Path) -
     Args:
         repository: ``owner/name``. revision: branch, tag or commit; None is the main branch.
         access: ``local`` asks nobody, ``ask`` asks the hub which commit it is, ``download`` fetches.
-        also: the path that was looked for before, for the message.
+        also: where was looked before, for the message.
 
     Raises:
         ModelError: it is neither here nor can be had; the message says where was looked.
@@ -37,7 +54,7 @@ def find(repository: str, revision: str | None, *, access: Access, also: Path) -
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     cache = Path(constants.HF_HUB_CACHE)
-    looked = f"looked for a folder {also}, and for {repository!r} in the hub's local cache {cache}"
+    looked = f"looked for {also}, and for {repository!r} in the hub's local cache {cache}"
     lacking: ModelError | None = None
     try:
         folder = Path(snapshot_download(repository, revision=revision, local_files_only=True))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-    from weft.nodes.values import Model
+    from weft.nodes.values.model import Model
 
 _TOKENIZER_BYTES = 8 << 20
 

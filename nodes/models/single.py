@@ -9,8 +9,8 @@ from typing import Any
 from weft.nodes.models import ldm
 from weft.nodes.models.description import SUPPORTED, Description, Weights, prediction_of
 from weft.nodes.models.errors import ModelError
+from weft.nodes.models.families import Family, Prediction
 from weft.nodes.models.headers import Header, TensorInfo, read_header
-from weft.nodes.values import Family, Prediction
 
 # What else a .safetensors may be, by a piece of its tensors' names; the first that fits names it.
 _OTHERS = (

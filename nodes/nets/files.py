@@ -1,84 +1,21 @@
-"""From what a person names to the files of a network, read as headers and JSON only. Light: no torch."""
+"""What the files of a network say, read as headers and JSON only. Light: no torch."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from weft.graphs.problems import near
 from weft.nodes.models import ldm
-from weft.nodes.models.bundled import checked
 from weft.nodes.models.description import Description, Weights, read_json
 from weft.nodes.models.errors import ModelError
-from weft.nodes.models.folder import PICKLE_REASON, PICKLES, weight_files
+from weft.nodes.models.families import Family
+from weft.nodes.models.folder import weight_files
 from weft.nodes.models.headers import TensorInfo, read_header
 from weft.nodes.models.single import unet_config
-from weft.nodes.values import Family
+from weft.nodes.models.sources import files_fingerprint
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
-PathRule = Callable[[str], Path]
 _WEIGHTS = "diffusion_pytorch_model"
-
-
-def find(
-    source: str, kind: str, allowed: PathRule | None = None, bundled: Mapping[str, str] = MappingProxyType({})
-) -> Path:
-    """The folder or .safetensors file that `source` names: a path, or a hub id (id@revision) in the hub's local cache.
-
-    Args:
-        kind: what is looked for, for messages.
-        allowed: turns a path as given into an absolute one, or raises when it may not be read.
-        bundled: those that ship with Weft: name, and folder below `nodes`.
-
-    Raises:
-        ModelError: it is not there, or of a kind that is never read.
-    """
-    name = source.strip()
-    if name in bundled:
-        return checked(name, bundled[name], kind)
-    if not name or "\0" in name:
-        raise ModelError(f"{name!r} names no {kind}: give a folder, a .safetensors file, or a hub id")
-    if name.lower().endswith(PICKLES):
-        raise ModelError(f"{name} is not read: {PICKLE_REASON}")
-    is_id = _HUB_ID.fullmatch(name) is not None and not name.lower().endswith(".safetensors")
-    try:
-        given = Path(name).expanduser()
-    except RuntimeError as error:
-        raise ModelError(f"no {kind} {name!r}: {error}") from error
-    if is_id and not given.exists():
-        return _cached(name, kind)
-    path = allowed(name) if allowed is not None else given.absolute()
-    if path.is_file() and path.suffix.lower() != ".safetensors":
-        raise ModelError(f"{path} is no .safetensors file; only those and folders are read")
-    if not path.exists():
-        hint = near(name, bundled)
-        more = f"; bundled: {', '.join(bundled)}" if bundled else ""
-        raise ModelError(
-            f"no {kind} {name!r}: there is no folder or file {path}{more}"
-            + (f". Did you mean {hint!r}?" if hint else "")
-        )
-    return path
-
-
-def _cached(name: str, kind: str) -> Path:
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    repository, _, revision = name.partition("@")
-    try:
-        return Path(snapshot_download(repository, revision=revision or None, local_files_only=True))
-    except HFValidationError as error:
-        raise ModelError(f"no {kind} {name!r}: as a hub id: {error}") from error
-    except (LocalEntryNotFoundError, OSError):
-        raise ModelError(
-            f"no {kind} {name!r}: there is no folder {Path(name).absolute()}, and it is not in the hub's local cache "
-            f"{constants.HF_HUB_CACHE}; fetch it with `hf download {repository}`"
-        ) from None
 
 
 def fingerprint(description: Description) -> str:
@@ -87,15 +24,8 @@ def fingerprint(description: Description) -> str:
     Raises:
         ModelError: a file cannot be read.
     """
-    from weft.engine.filehash import content_hash
-
-    try:
-        table = sorted((path.name, content_hash(path)) for path in description.files)
-    except OSError as error:
-        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from error
-    if len(table) == 1:
-        table = [("", table[0][1])]
-    return hashlib.blake2b(json.dumps(table).encode(), digest_size=20).hexdigest()
+    root = description.location
+    return files_fingerprint(description.files, root if root.is_dir() else root.parent)
 
 
 def describe_controlnet(path: Path) -> Description:

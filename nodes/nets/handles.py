@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weft.engine import NodeView, Problem, value
-from weft.nodes.models.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from weft.nodes.models.description import Description
-
 FAMILIES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
-Describe = Callable[[Path], "Description"]
 
 
 @value("controlnet")
@@ -62,17 +56,6 @@ class ImageAdapter:
     encoder_fingerprint: str
     sites: int
     width: int
-
-
-def source_problems(view: NodeView, input: str, look: Callable[[str], object], expected: str) -> Iterator[Problem]:
-    """Problems of a network that an input names literally: what `look` raises."""
-    source = view.literals.get(input)
-    if not isinstance(source, str):
-        return
-    try:
-        look(source)
-    except ModelError as error:
-        yield Problem(code="bad_value", node=view.id, input=input, message=f"{error}.", given=source, expected=expected)
 
 
 def window_problems(view: NodeView) -> Iterator[Problem]:

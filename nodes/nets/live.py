@@ -14,6 +14,7 @@ from weft.nodes.models import build
 from weft.nodes.models.description import Description
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.residency import Lease, default_residency
+from weft.nodes.models.sources import Kind, existing
 from weft.nodes.nets.files import fingerprint
 
 
@@ -33,14 +34,16 @@ def hold(
     device: torch.device,
     dtype: torch.dtype,
     make: Callable[[Description], Any] | None = None,
+    kind: Kind | None = None,
 ) -> Held:
     """The network that `describe` finds at `location`.
 
     source: as the user named it, for messages. expected: its fingerprint when it was named.
-    make: builds and fills the module on the CPU in float32 where `shell` cannot.
+    make: builds and fills the module on the CPU in float32 where `shell` cannot. kind: with it, a network that is no
+    longer at `location` is looked for again by its source.
     Raises ModelError when its files are gone or changed.
     """
-    path = Path(location)
+    path = Path(location) if kind is None else existing(location, source, kind)
     if not path.exists():
         raise ModelError(f"{source!r} is no longer in {location}: run its loader again")
     description = describe(path)

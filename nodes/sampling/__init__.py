@@ -1,4 +1,5 @@
-"""The one denoise loop: hook points (`technique`), schedules, the batched forward, and the loop itself.
+"""The one denoise loop: how a run begins, schedules, the batched forward, the loop itself, and how runs go on.
 
-Nothing here is imported when nodes are declared: these modules load torch.
+What every technique shares belongs here, and no technique, node or check is known here. Nothing but `sizes` is imported
+when nodes are declared: these modules load torch.
 """

@@ -19,7 +19,7 @@ from torch.nn import functional
 from weft.nodes.technique import AttentionOp, AttentionRule, Site
 
 if TYPE_CHECKING:
-    from weft.nodes.sampling.rows import Rows
+    from weft.nodes.technique.layout import Rows
 
 _ORDER: tuple[AttentionOp, ...] = ("bias", "capture", "edit", "identity", "add")
 

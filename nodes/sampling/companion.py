@@ -9,14 +9,8 @@ import torch
 from torch import Tensor
 
 from weft.nodes.sampling.run import Step
-from weft.nodes.technique import Branch, Order, Predictions
+from weft.nodes.technique import Branch, Predictions
 from weft.nodes.values import Conditioning
-
-
-def base_branches(step: Step) -> list[Branch]:
-    """The branches of the run's base term in this step."""
-    base = next(technique for technique in step.run.techniques if technique.base)
-    return list(base.branches(step))
 
 
 class Companion:
@@ -35,7 +29,7 @@ class Companion:
 
     def pairs(self, step: Step) -> list[tuple[Branch, Branch]]:
         """Each branch of the base with the companion's, at the companion's latents. New ones in each step."""
-        return [(branch, self._own(branch)) for branch in base_branches(step)]
+        return [(branch, self._own(branch)) for branch in step.base_branches()]
 
     def _own(self, branch: Branch) -> Branch:
         conditional = branch.role == "cond"
@@ -49,11 +43,7 @@ class Companion:
 
     def advance(self, step: Step, pairs: Iterable[tuple[Branch, Branch]], predictions: Predictions) -> None:
         """One step of the scheduler with the companion's own predictions. Before the run takes its own."""
-        found = Predictions({branch: predictions[own] for branch, own in pairs})
-        prediction = found.role("cond")
-        for technique in step.active.combine:
-            if technique.base or technique.order == Order.RESCALE:
-                prediction = technique.combine(step, found, prediction)
+        prediction = step.base_prediction(Predictions({branch: predictions[own] for branch, own in pairs}))
         self._schedule.bind(_copies(step.run.generators))
         self.latents = self._schedule.step(prediction, step.index, self.latents)
 
@@ -69,9 +59,9 @@ class Companion:
 
 def _copies(generators: Iterable[torch.Generator]) -> list[torch.Generator]:
     """Generators that draw the same next, without the originals moving on."""
-    made = []
+    copies = []
     for generator in generators:
         copy = torch.Generator(generator.device)
         copy.set_state(generator.get_state())
-        made.append(copy)
-    return made
+        copies.append(copy)
+    return copies

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from weft.nodes.basic.denoise import size_conditioning
+from weft.engine import Context
 from weft.nodes.models.parts import place_of
-from weft.nodes.models.text import unconditional
-from weft.nodes.sampling.activity import activity, expand, overrides
 from weft.nodes.sampling.attention import processors_in
-from weft.nodes.sampling.noise import draw, generators
-from weft.nodes.sampling.rows import Forward
-from weft.nodes.sampling.run import Run, Step
+from weft.nodes.sampling.begin import begin, scheduler_config
+from weft.nodes.sampling.forward import Forward
+from weft.nodes.sampling.noise import generators
+from weft.nodes.sampling.run import Run, Step, activity, expand, overrides
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.technique import Branch, Technique
 from weft.nodes.values import Conditioning, Model
@@ -37,7 +35,7 @@ def difference_mask(
     threshold: float,
     steps: int,
     seed: int,
-    log: Any,
+    ctx: Context,
 ) -> Tensor:
     """A mask (B, H, W) of 0 and 1, float32 on the CPU, from clean latents (B, C, H, W). See `diffedit_mask`.
 
@@ -47,30 +45,16 @@ def difference_mask(
     """
     parts = model.parts()
     unet = parts.unet
-    device, dtype = place_of(unet)
+    device, _ = place_of(unet)
     images, (height, width) = clean.shape[0], clean.shape[-2:]
     shape = (images * maps, clean.shape[1], height, width)
-    config = {**model.scheduler, "prediction_type": model.prediction}
-    schedule = Schedule(build_scheduler("ddim", config), steps, strength=strength, device=device)
+    schedule = Schedule(build_scheduler("ddim", scheduler_config(model)), steps, strength=strength, device=device)
     if schedule.calls == 0:
         raise ValueError(f"strength {strength:g} of {steps} steps is less than one step: there is no noise to look at")
     # Each image has `maps` rows in a row, whose noises come one after the other from its generator.
     sources = [source for source in generators(seed, images) for _ in range(maps)]
-    run = Run(
-        unet=unet,
-        schedule=schedule,
-        shape=shape,
-        generators=sources,
-        noise=draw(shape, sources, device),
-        device=device,
-        dtype=dtype,
-        clean=clean.to(device, torch.float32).repeat_interleave(maps, dim=0),
-        time_ids=size_conditioning(model, height, width),
-        scale_factor=model.scale_factor,
-        scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
-        empty=lambda: unconditional(model, log),
-        techniques=expand(controls),
-    )
+    repeated = clean.repeat_interleave(maps, dim=0)
+    run = begin(model, unet, schedule, shape, sources, expand(controls), ctx, clean=repeated)
     prompts = (_repeated(prompts[0], maps), _repeated(prompts[1], maps))
     if negatives is not None:
         first = negatives[0] if negatives[0] is not None else run.empty_conditioning()
@@ -87,10 +71,10 @@ def difference_mask(
         branches = [branch for branch in (without_source, source, without_target, target) if branch is not None]
         step.branches = tuple(branches)
         rules = [rule for technique in step.active.attention for rule in technique.attention(step)]
-        found = forward(step, branches, latents, rules)
-    difference = found[target] - found[source]
+        predictions = forward(step, branches, latents, rules)
+    difference = predictions[target] - predictions[source]
     if without_source is not None and without_target is not None:
-        uncond = found[without_target] - found[without_source]
+        uncond = predictions[without_target] - predictions[without_source]
         difference = uncond + scale * (difference - uncond)
     size = difference.abs().reshape(images, maps, *shape[1:]).mean(dim=(1, 2)).cpu()
     # The limit is each image's own, so that a batch gives what single images give.

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from weft.nodes.sampling.begin import repeated
 from weft.nodes.sampling.run import Run, Step
-from weft.nodes.technique import Branch
-from weft.nodes.values import Control, Mask
+from weft.nodes.technique import Branch, Technique
+from weft.nodes.values import Control, Latents, Mask, Model
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,3 +69,39 @@ def latent_mask(mask: Mask, height: int, width: int, scale: int, *, binary: bool
     if binary:
         pixels = (pixels >= 0.5).float()
     return functional.interpolate(pixels, size=(height, width))
+
+
+def inpainting(
+    model: Model,
+    mask: Mask | None,
+    masked: Latents | None,
+    start: Latents | None,
+    shape: tuple[int, int, int, int],
+    device: torch.device,
+) -> list[Technique]:
+    """The technique that a mask asks for on this model, for latents of `shape`; none without a mask.
+
+    masked: latents of the image with the masked part blanked, which models with channels for them need.
+    Raises ValueError for what does not fit the model or the size.
+    """
+    channels = model.unet_channels == 2 * model.latent_channels + 1
+    if masked is not None and not channels:
+        raise ValueError(f"`masked` is for inpainting models with 9 channels; this one has {model.unet_channels}")
+    if mask is None:
+        if masked is not None:
+            raise ValueError("`masked` needs `mask`")
+        return []
+    small = latent_mask(mask, shape[2], shape[3], model.scale_factor, binary=channels).to(device)
+    if shape[0] % small.shape[0]:
+        raise ValueError(f"{small.shape[0]} masks do not fit a batch of {shape[0]}")
+    if small.shape[0] > 1:
+        small = repeated(small, shape[0])
+    if not channels:
+        if start is None:
+            raise ValueError("`mask` keeps a part of an image: link `start` to that image's latents")
+        return [KeepUnmasked(mask=small)]
+    if masked is None:
+        raise ValueError("this inpainting model needs `masked`: link it to `encode_masked_image`")
+    if masked.samples.shape[-2:] != small.shape[-2:] or shape[0] % masked.samples.shape[0]:
+        raise ValueError("`masked` has another size than the image, or its count does not fit the batch")
+    return [MaskChannels(mask=small, masked=repeated(masked.samples, shape[0]).to(device))]

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from weft.engine import Context
 from weft.nodes.models.parts import place_of
-from weft.nodes.sampling.loop import Denoised, Watch, denoise_loop
-from weft.nodes.sampling.noise import draw, generators
+from weft.nodes.sampling.begin import begin, scheduler_config
+from weft.nodes.sampling.loop import Denoised, denoise_loop
+from weft.nodes.sampling.noise import generators
 from weft.nodes.sampling.run import Run, Step
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.technique import Order, Predictions, Technique
-from weft.nodes.values import Guidance, Trajectory
+from weft.nodes.values import Guidance, Model, Trajectory
 
 
 class InverseSchedule(Schedule):
@@ -98,7 +100,7 @@ class Regularize(Guidance):
 
     def snapshot(self, run: Run) -> list[Tensor] | None:
         """The generators' states."""
-        sources: list[torch.Generator] | None = run.kept(self)
+        sources: list[torch.Generator] | None = run.state_of(self)
         return None if sources is None else [source.get_state() for source in sources]
 
     def restore(self, step: Step, snapshot: list[Tensor]) -> None:
@@ -162,40 +164,28 @@ class Inverted:
 
 
 def invert_latents(
+    model: Model,
     unet: Any,
-    config: Mapping[str, Any],
     clean: Tensor,
     techniques: Sequence[Technique],
+    ctx: Context,
     *,
     steps: int,
     strength: float = 1.0,
     seed: int = 0,
-    watch: Watch | None = None,
-    **run: Any,
 ) -> Inverted:
     """Invert clean latents (B, C, H, W) under any techniques.
 
-    config: the scheduler's, with the model's `prediction_type`. seed: of the noise that techniques may draw; the
-    inversion itself draws none. run: further fields of `Run` (time_ids, scale_factor, scale_embedding, empty).
+    unet: the model's, of parts that the caller holds. ctx: is told the progress. seed: of the noise that techniques may
+    draw; the inversion itself draws none.
     """
-    device, dtype = place_of(unet)
-    schedule = InverseSchedule(config, steps, strength=strength, device=device)
+    device, _ = place_of(unet)
+    schedule = InverseSchedule(scheduler_config(model), steps, strength=strength, device=device)
     clean = clean.to(device, torch.float32)
     shape = (clean.shape[0], clean.shape[1], clean.shape[2], clean.shape[3])
     sources = generators(seed, shape[0])
-    made = Run(
-        unet=unet,
-        schedule=schedule,
-        shape=shape,
-        generators=sources,
-        noise=draw(shape, sources, device),
-        device=device,
-        dtype=dtype,
-        clean=clean,
-        techniques=[*techniques, Begin(latents=clean)],
-        **run,
-    )
-    done = denoise_loop(made, watch=watch)
+    run = begin(model, unet, schedule, shape, sources, [*techniques, Begin(latents=clean)], ctx, clean=clean)
+    done = denoise_loop(run, watch=lambda step, prediction: ctx.progress(step.index + 1, step.calls))
     levels = [float(sigma / alpha) for sigma, alpha in zip(schedule.sigmas, schedule.alphas, strict=True)]
     trajectory = Trajectory(
         scheduler="ddim_inverse",

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from weft.nodes.sampling.activity import Active, activity, expand, overrides
 from weft.nodes.sampling.attention import processors_in
+from weft.nodes.sampling.forward import Forward
 from weft.nodes.sampling.resume import recording
-from weft.nodes.sampling.rows import Forward
-from weft.nodes.sampling.run import Run, Step
+from weft.nodes.sampling.run import Active, Run, Step, activity, expand, overrides
 from weft.nodes.technique import AttentionRule, Branch, Technique, View
 
 
@@ -74,6 +73,7 @@ def denoise_loop(run: Run, *, watch: Watch | None = None, max_units: int | None 
             for index in range(reused, run.schedule.calls):
                 active = timeline[index]
                 step = Step(run, index, latents, active, forward)
+                forward.new_step()
                 prediction = _predict(step)
                 latents = run.schedule.step(prediction, index, step.latents)
                 for technique in active.after_step:
@@ -100,7 +100,6 @@ def denoise_loop(run: Run, *, watch: Watch | None = None, max_units: int | None 
 def _predict(step: Step) -> Tensor:
     """The prediction of one step, after every technique's term."""
     active = step.active
-    step.forward.new_step()
     for technique in active.guide:
         moved = technique.guide(step)
         if moved is not None:
@@ -117,8 +116,8 @@ def _predict(step: Step) -> Tensor:
             predictions.update(step.forward(step, more, step.latents, _rules(step, active)))
             step.branches = branches
     prediction = predictions.role("cond")
-    for technique in active.combine:
-        prediction = technique.combine(step, predictions, prediction)
+    for combine in active.combine:
+        prediction = combine(step, predictions, prediction)
     return prediction
 
 

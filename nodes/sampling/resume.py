@@ -10,42 +10,25 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from weft.engine.cache.trails import Trail, Trails
+from weft.engine.cache.trails import Trail
 from weft.engine.values import nbytes
-from weft.nodes.sampling.activity import HOOKS, Active, overrides
 from weft.nodes.sampling.content import Contents, NoContent, class_name, code, machine
 from weft.nodes.sampling.history import Freezer, NoHistory
-from weft.nodes.sampling.run import Run, Step
+from weft.nodes.sampling.run import HOOKS, Active, Forward, Resume, Run, Step, overrides
 from weft.nodes.technique import Technique
-
-if TYPE_CHECKING:
-    from weft.nodes.sampling.rows import Forward
 
 log = logging.getLogger("weft.sampling")
 
 FORMAT = 1
 SAVE_SECONDS = 20.0
 """A run that takes longer is kept in between as well, for when its process is killed."""
-
-
-@dataclass(frozen=True, eq=False)
-class Resume:
-    """Where steps of earlier runs are found.
-
-    recipe: everything that the denoiser and the empty prompt are made of, as `Contents.key` takes it.
-    said: called with the number of steps taken from an earlier run, and of all.
-    """
-
-    trails: Trails
-    recipe: Any
-    said: Callable[[int, int], object] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +192,7 @@ class Recorder:
         run = self._run
         found = {}
         for slot, technique in self._chain.slots.items():
-            if run.kept(technique) is None:
+            if run.state_of(technique) is None:
                 continue
             if not overrides(technique, "snapshot"):
                 raise NoHistory(f"{type(technique).__name__} has a state and no snapshot")
@@ -226,4 +209,6 @@ class Recorder:
             return
         states = {number: self._freezer.store(part) for number, part in self._states.items() if number <= count}
         value = {"path": [latents.cpu() for latents in self.path[1 : count + 1]], "states": states}
-        self._resume.trails.put(self._chain.base, self._chain.keys[:count], value)
+        calls = self._run.schedule.calls
+        usable = count if count == calls else max(states, default=0)
+        self._resume.trails.put(self._chain.base, self._chain.keys[:count], value, usable=usable, of=calls)

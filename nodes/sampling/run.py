@@ -1,25 +1,39 @@
-"""What techniques see: the run (fixed before the first step) and the step (the present state)."""
+"""What techniques see: the run (fixed before the first step), the step (the present state), and which of them act."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from weft.nodes.sampling.noise import draw
-from weft.nodes.technique import AttentionRule, Branch, Predictions, Technique, View
+from weft.nodes.technique import AttentionRule, Branch, Order, Predictions, Technique, View
+from weft.nodes.technique.layout import coverage, merged
 
 if TYPE_CHECKING:
-    from weft.nodes.sampling.activity import Active
-    from weft.nodes.sampling.resume import Resume
-    from weft.nodes.sampling.rows import Forward, Rows
+    from weft.engine.cache.trails import Trails
     from weft.nodes.sampling.schedule import Schedule
+    from weft.nodes.technique.layout import Rows
     from weft.nodes.values import Conditioning
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Resume:
+    """Where steps of earlier runs are found.
+
+    recipe: everything that the denoiser and the empty prompt are made of, as `Contents.key` takes it.
+    said: called with the number of steps taken from an earlier run, and of all.
+    """
+
+    trails: Trails
+    recipe: Any
+    said: Callable[[int, int], object] | None = None
 
 
 @dataclass(eq=False)
@@ -65,6 +79,19 @@ class Run:
         """B, the number of images."""
         return self.shape[0]
 
+    @property
+    def base(self) -> Technique:
+        """The one term that makes the prediction to start from."""
+        return next(technique for technique in self.techniques if technique.base)
+
+    def coverage(self) -> Tensor:
+        """How many views see each pixel of the canvas, (1, 1, H, W) on the CPU: ones where there are no views."""
+        return coverage(self.views, *self.shape[-2:])
+
+    def merged(self, parts: Tensor) -> Tensor:
+        """The mean over all views at each pixel, (images, c, H, W), of what views have: rows view after view."""
+        return merged(parts, self.views, *self.shape[-2:])
+
     def state(self, technique: Technique, factory: Callable[[], T]) -> T:
         """What `technique` remembers of this run's steps: made by `factory` at the first call, the same object after.
 
@@ -81,12 +108,12 @@ class Run:
             self._derived[id(technique)] = factory()
         return self._derived[id(technique)]
 
-    def kept(self, technique: Technique) -> Any:
-        """The `state` of `technique`; None when it has not asked for it so far."""
+    def state_of(self, technique: Technique) -> Any:
+        """The `state` that `technique` has; None when it has not asked for it so far."""
         return self._states.get(id(technique))
 
     def forget(self) -> None:
-        """Drop what techniques keep, as before the first step."""
+        """Drop all that belongs to techniques, as before the first step."""
         self._states.clear()
         self._derived.clear()
 
@@ -101,6 +128,49 @@ class Run:
                 raise ValueError("this run cannot encode an empty prompt: give the negative prompt")
             self._empty = self.empty()
         return self._empty
+
+
+_LISTED = ("guide", "branches", "channels", "residuals", "attention", "second", "after_step")
+HOOKS = (*_LISTED, "combine", "combine_together")
+"""What a technique is called for in each step that it acts in."""
+
+Combine = Callable[["Step", Predictions, Tensor], Tensor]
+"""One term of the prediction: `Technique.combine`, or what several techniques of one kind add together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Active:
+    """The techniques active at one call: by hook, only those that override it, in their order.
+
+    wanted: roles that active techniques read from the base. combine: the terms, those of one kind in one.
+    base_combine: of these what a run of the base alone has too, its own term and what rescales it.
+    """
+
+    wanted: frozenset[str]
+    guide: tuple[Technique, ...]
+    branches: tuple[Technique, ...]
+    channels: tuple[Technique, ...]
+    residuals: tuple[Technique, ...]
+    attention: tuple[Technique, ...]
+    second: tuple[Technique, ...]
+    combine: tuple[Combine, ...]
+    base_combine: tuple[Combine, ...]
+    after_step: tuple[Technique, ...]
+
+
+class Forward(Protocol):
+    """Evaluates branches in one forward of the denoiser, or as few as memory allows."""
+
+    def __call__(
+        self,
+        step: Step,
+        branches: Iterable[Branch],
+        latents: Tensor,
+        rules: Sequence[AttentionRule] = (),
+        images: Sequence[int] | None = None,
+    ) -> Predictions:
+        """The predictions of `branches`, each (B, C, H, W) float32; of some `images` alone, a row for each of these."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -142,6 +212,17 @@ class Step:
     def wanted(self) -> frozenset[str]:
         """Roles that active techniques read; the base has to give them."""
         return self.active.wanted
+
+    def base_branches(self) -> list[Branch]:
+        """The branches of the run's base in this step."""
+        return list(self.run.base.branches(self))
+
+    def base_prediction(self, predictions: Predictions) -> Tensor:
+        """What the base, and what rescales it, make of predictions for branches with its roles."""
+        prediction = predictions.role("cond")
+        for combine in self.active.base_combine:
+            prediction = combine(self, predictions, prediction)
+        return prediction
 
     def predict(
         self,
@@ -188,3 +269,47 @@ class Step:
     def renoise(self, clean: Tensor, noise: Tensor) -> Tensor:
         """Clean latents with `noise` at this level. For the level reached, see `Schedule.renoise`."""
         return self.run.schedule.renoise(clean, noise, self.index)
+
+
+def overrides(technique: Technique, hook: str) -> bool:
+    """Whether a technique's class has its own form of a hook."""
+    return getattr(type(technique), hook) is not getattr(Technique, hook)
+
+
+def expand(techniques: Iterable[Technique]) -> list[Technique]:
+    """All parts of the techniques, sorted by `order`; equal places keep the order given."""
+    parts = [part.narrowed(technique.window) for technique in techniques for part in technique.expand()]
+    return sorted(parts, key=lambda part: part.order)
+
+
+def activity(ordered: Sequence[Technique], calls: int) -> list[Active]:
+    """For each call what is active. Equal sets share one object."""
+    known: dict[tuple[bool, ...], Active] = {}
+    timeline = []
+    for index in range(calls):
+        mask = tuple(technique.inside(index, calls) for technique in ordered)
+        if mask not in known:
+            present = [technique for technique, on in zip(ordered, mask, strict=True) if on]
+            rows = [technique for technique, on in zip(ordered, mask, strict=True) if on or technique.base]
+            hooks: dict[str, Any] = {hook: tuple(t for t in rows if overrides(t, hook)) for hook in _LISTED}
+            hooks["combine"] = _terms(present)
+            hooks["base_combine"] = _terms(t for t in present if t.base or t.order == Order.RESCALE)
+            known[mask] = Active(frozenset().union(*(technique.needs for technique in present)), **hooks)
+        timeline.append(known[mask])
+    return timeline
+
+
+def _terms(techniques: Iterable[Technique]) -> tuple[Combine, ...]:
+    """What these add to the prediction, in their order; a kind that acts together has the place of its first."""
+    kinds: dict[Any, list[Technique]] = {}
+    terms: list[Combine] = []
+    for technique in techniques:
+        if overrides(technique, "combine_together"):
+            together = type(technique).combine_together
+            if together not in kinds:
+                kinds[together] = []
+                terms.append(partial(together, kinds[together]))
+            kinds[together].append(technique)
+        elif overrides(technique, "combine"):
+            terms.append(technique.combine)
+    return tuple(terms)

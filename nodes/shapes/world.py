@@ -59,6 +59,11 @@ PAIRED = (38, 50)
 _SUPERSAMPLE = 4
 
 
+def palette() -> NDArray[np.float32]:
+    """All colours, of objects and then of backgrounds: (n, 3) sRGB in [0, 1]."""
+    return np.array([*COLORS.values(), *BACKGROUNDS.values()], np.float32) / np.float32(255)
+
+
 @dataclass(frozen=True)
 class Thing:
     """One shape: its colour name and its bounding box, centre and side in pixels."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import base_views, check_words, prompt_texts
+from weft.nodes.prompts.words import token_spans
 from weft.nodes.values import Guidance
-from weft.nodes.words import base_views, check_words, prompt_texts, token_spans
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,9 +87,8 @@ class AttendAndExcite(Guidance):
 
     def _focus(self, step: Step) -> _Focus:
         """What to look at: found once a run. Raises ValueError for unknown words or a resolution without maps."""
-        from weft.nodes.sampling.companion import base_branches
 
-        branch = next(branch for branch in base_branches(step) if branch.role == "cond")
+        branch = next(branch for branch in step.base_branches() if branch.role == "cond")
         tokens: dict[int, None] = {}
         for subject in self.subjects:
             for first, end in token_spans(branch.conditioning, subject):
@@ -115,7 +115,6 @@ class _Focus:
         import torch
 
         from weft.nodes.sampling.maps import Maps
-        from weft.nodes.sampling.rows import coverage
 
         run = step.run
         maps = Maps(self.branch, lambda site: site.kind == "cross" and site.resolution == self.size)
@@ -129,7 +128,7 @@ class _Focus:
             losses = subject_losses([maps for _, maps in ordered], self.size, self.tokens)
             (gradient,) = torch.autograd.grad(losses.sum(), leaf)
         if run.views:
-            gradient = gradient / coverage(run).to(gradient.device)
+            gradient = gradient / run.coverage().to(gradient.device)
         if others is not None:
             asked = torch.zeros(run.batch, 1, 1, 1, dtype=torch.bool)
             asked[list(images)] = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import Range, node, value
+from weft.nodes.checks import BASE
 from weft.nodes.technique import Branch, Order, Predictions, Technique
 from weft.nodes.techniques.rescale_guidance import Rescale
 from weft.nodes.values import Conditioning, Guidance
@@ -43,10 +44,10 @@ class ClassifierFree(Guidance):
         """The unconditional row where it is used, then the conditional one."""
         guides = self._guides(step.run) and self.inside(step.index, step.calls)
         both = guides or "uncond" in step.wanted
-        made = step.run.derived(self, dict[bool, tuple[Branch, ...]])
-        if both not in made:
-            made[both] = self._rows(step.run, both)
-        return made[both]
+        rows = step.run.derived(self, dict[bool, tuple[Branch, ...]])
+        if both not in rows:
+            rows[both] = self._rows(step.run, both)
+        return rows[both]
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Away from the unconditional prediction."""
@@ -67,7 +68,7 @@ class ClassifierFree(Guidance):
         return Branch("uncond", "uncond", negative, guidance_scale=1.0), cond
 
 
-@node("cfg", category="guidance", tags=("guidance:base",))
+@node("cfg", category="guidance", tags=(BASE,))
 def cfg(
     prompt: Conditioning,
     negative: Conditioning | None = None,

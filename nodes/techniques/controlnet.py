@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import CONTROLNETS
-from weft.nodes.nets.handles import ControlNet, other_family, source_problems, window_problems
+from weft.nodes.models.sources import CONTROLNET
+from weft.nodes.nets.files import describe_controlnet, family_of, fingerprint
+from weft.nodes.nets.handles import ControlNet, other_family, window_problems
+from weft.nodes.nets.source import NetSource
 from weft.nodes.technique import Residuals, Technique
 from weft.nodes.values import Control, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
-    from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.technique.layout import Rows
 
 
 @value("control.controlnet")
@@ -93,7 +98,6 @@ class _Live:
     """What a run keeps: the net, and the hint (1 or B, 3, H*8, W*8)."""
 
     def __init__(self, control: ControlNetControl, run: Run) -> None:
-        from weft.nodes.nets.files import describe_controlnet, family_of
         from weft.nodes.nets.fit import controlnet_misfit
         from weft.nodes.nets.hints import hint_tensor
         from weft.nodes.nets.live import hold
@@ -102,7 +106,9 @@ class _Live:
         if family != net.family:  # before anything is loaded
             raise ValueError(other_family("ControlNet", net.source, net.family, family))
         self.hint = hint_tensor(control.hint.pixels, run, "controlnet")
-        self._held: Held = hold(net.source, net.location, net.fingerprint, describe_controlnet, run.device, run.dtype)
+        self._held: Held = hold(
+            net.source, net.location, net.fingerprint, describe_controlnet, run.device, run.dtype, kind=CONTROLNET
+        )
         self.net: Any = self._held.item
         own = self.net.config
         misfit = controlnet_misfit(net.source, net.family, own, run.unet.config)
@@ -112,52 +118,49 @@ class _Live:
             raise ValueError(f"the ControlNet {net.source!r} reads {own.conditioning_channels} channels, not 3")
 
 
-_EXPECTED = f"{', '.join(CONTROLNETS)}, a diffusers folder, a .safetensors file, or a hub id in the local cache"
+SOURCE = NetSource(CONTROLNET, describe_controlnet)
 
 
-def _look(source: str) -> None:
-    from weft.nodes.nets.files import describe_controlnet, find
-
-    if (
-        source in CONTROLNETS
-        or Path(source).expanduser().exists()
-        or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))
-    ):
-        describe_controlnet(find(source, "ControlNet", bundled=CONTROLNETS))
-
-
-def _fingerprint(source: str, **_: Any) -> str:
-    from weft.nodes.nets.files import describe_controlnet, find, fingerprint
-
-    return fingerprint(describe_controlnet(find(source, "ControlNet", bundled=CONTROLNETS)))
-
-
-def _check(view: NodeView) -> Iterator[Problem]:
-    yield from source_problems(view, "source", _look, _EXPECTED)
-
-
-@node("load_controlnet", category="model", resource="io", fingerprint=_fingerprint, check=_check)
-def load_controlnet(source: Annotated[str, Widget("model")], ctx: Context | None = None) -> ControlNet:
+@node(
+    "load_controlnet",
+    category="model",
+    resource="io",
+    fingerprint=SOURCE.fingerprint,
+    tags=(names_net("controlnet", "source"),),
+    check=SOURCE.check,
+)
+def load_controlnet(
+    source: Annotated[str, Widget("model", names=tuple(CONTROLNETS))], ctx: Context | None = None
+) -> ControlNet:
     """Find a ControlNet, check it, and hand it on. Its weights load when a denoise uses them.
 
     For Stable Diffusion 1.x, 2.x and SDXL; safetensors only. It takes the number format and the device of the model.
 
     Args:
         source: "shapes-edges" (ships with Weft, for the model "shapes"), a diffusers folder, a single .safetensors
-            file (diffusers' names or the original ones), or a hub id such as owner/name that is in the hub's local
-            cache; nothing is downloaded.
+            file (diffusers' names or the original ones), a name in a model folder, or a hub id such as owner/name that
+            is in the hub's local cache; nothing is downloaded.
     """
-    from weft.nodes.nets.files import describe_controlnet, find, fingerprint
     from weft.nodes.nets.live import verify
 
-    ctx = ctx or Context()
-    path = find(source, "ControlNet", ctx.resolve_input_path, CONTROLNETS)
-    description = describe_controlnet(path)
+    description = SOURCE.look(source, (ctx or Context()).resolve_input_path)
     verify(description)
-    return ControlNet(source, str(path), fingerprint(description), description.family)
+    return ControlNet(source, str(description.location), fingerprint(description), description.family)
 
 
-@node("controlnet", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.fit import controlnet_misfit
+
+    net = describe_controlnet(path)
+    return controlnet_misfit(source, net.family, net.weights["controlnet"].config, model.weights["unet"].config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "controlnet", _misfit)
+
+
+@node("controlnet", category="control", tags=(same_size("hint"),), check=_check_control)
 def controlnet(
     net: ControlNet,
     hint: Image,

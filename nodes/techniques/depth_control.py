@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from weft.engine import node, value
-from weft.nodes.checks import CHANNELS
+from weft.nodes.checks import adds_channels, same_size
 from weft.nodes.technique import Branch
 from weft.nodes.values import Control, Image
 
@@ -73,7 +73,7 @@ class DepthControl(Control):
         return per_image(stretched.to(run.device, run.dtype), run, "depth maps")
 
 
-@node("depth_control", category="control", tags=(CHANNELS,))
+@node("depth_control", category="control", tags=(adds_channels(1), same_size("depth", or_latents=True)))
 def depth_control(depth: Image) -> Control:
     """Give depth to a model that was trained to read it (5 channels, such as sd2-community/stable-diffusion-2-depth).
 

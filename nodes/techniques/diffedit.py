@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from weft.engine import node, value
-from weft.nodes.checks import START
+from weft.nodes.checks import same_size, starts_from
 from weft.nodes.techniques.invert import FromInversion
 from weft.nodes.values import Control, Mask, Trajectory
 
@@ -52,7 +52,7 @@ class DiffEdit(FromInversion):
         return mask.repeat(run.batch // mask.shape[0], 1, 1, 1).to(run.device)
 
 
-@node("diffedit", category="control", tags=(START,))
+@node("diffedit", category="control", tags=(starts_from("trajectory"), same_size("mask", or_latents=True)))
 def diffedit(trajectory: Trajectory, mask: Mask) -> Control:
     """Draw a part of an image anew and keep the rest, on the image's own inversion (DiffEdit, arXiv 2210.11427).
 

@@ -58,7 +58,7 @@ def diffedit_mask(
         steps: number of steps of the schedule in which `strength` is looked up.
         seed: of the noises; image k of a batch has seed + k.
     """
-    from weft.nodes.basic.encode_image import clean_latents
+    from weft.nodes.sampling.begin import clean_latents
     from weft.nodes.sampling.diffedit import difference_mask
 
     ctx = ctx or Context()
@@ -80,7 +80,7 @@ def diffedit_mask(
         threshold=threshold,
         steps=steps,
         seed=seed,
-        log=ctx.log,
+        ctx=ctx,
     )
     return Mask(_enlarged(found, model.scale_factor))
 

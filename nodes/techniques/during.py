@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, TypeVar
 
 from weft.engine import NodeView, Output, Problem, Range, node
-from weft.nodes.checks import BASE, CHANNELS, VIEWS, WRAPS, techniques_wired
+from weft.nodes.checks import BASE, CHANNELS, VIEWS, WRAPS, says, techniques_wired
 from weft.nodes.values import Control, Guidance
 
 T = TypeVar("T", Guidance, Control)
@@ -25,9 +25,9 @@ def _check(view: NodeView) -> Iterable[Problem]:
         return
     for id, kind in techniques_wired(view, "technique"):
         reason = None
-        if VIEWS in kind.tags and start != end:
+        if says(kind, VIEWS) and start != end:
             reason = "divides the canvas for the whole run"
-        elif CHANNELS in kind.tags and BASE not in kind.tags:
+        elif says(kind, CHANNELS) and not says(kind, BASE):
             reason = "gives the denoiser a part of its input, which it needs in every step"
         if reason is not None:
             message = f"{id} ({kind.name}) {reason}: {view.id} ({view.type.name}) cannot limit it to a part"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import model_of
 from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
             yield Problem(code="bad_value", node=view.id, input="keep", message=f"keep[{number}] is empty.", given=text)
 
 
-@node("edit_model", category="model", resource="cpu", check=_check)
+@node("edit_model", category="model", resource="cpu", tags=(model_of("model"),), check=_check)
 def edit_model(
     model: Model,
     source: str,
@@ -114,7 +115,7 @@ def edit_model(
             spreads to what resembles the source. Each joins the closed form as a text that stays what it is
             (UCE, arXiv 2308.14761).
     """
-    from weft.nodes.models.text import expand
+    from weft.nodes.prompts.encode import expand
     from weft.nodes.weights.editing import alignment
     from weft.nodes.weights.files import digest_of
 

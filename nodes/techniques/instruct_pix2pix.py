@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import Context, Range, node, value
-from weft.nodes.checks import BASE, CHANNELS
+from weft.nodes.checks import BASE, adds_channels, same_size
 from weft.nodes.technique import Branch, Order, Predictions
 from weft.nodes.values import Conditioning, Guidance, Image, Latents, Model
 
@@ -42,20 +42,20 @@ class InstructPix2Pix(Guidance):
 
     def setup(self, run: Run) -> None:
         """An image that does not fit is found before the first step."""
-        run.derived(self, lambda: _Kept(self, run))
+        run.derived(self, lambda: _Prepared(self, run))
 
     def branches(self, step: Step) -> Iterable[Branch]:
         """Text, image and unconditional rows; of the latter two those that are used."""
-        kept = step.run.derived(self, lambda: _Kept(self, step.run))
+        prepared = step.run.derived(self, lambda: _Prepared(self, step.run))
         if self._guides() and self.inside(step.index, step.calls):
-            return (kept.text, *kept.others(step.run))
-        return (kept.text, kept.others(step.run)[1]) if "uncond" in step.wanted else (kept.text,)
+            return (prepared.text, *prepared.others(step.run))
+        return (prepared.text, prepared.others(step.run)[1]) if "uncond" in step.wanted else (prepared.text,)
 
     def channels(self, step: Step, branch: Branch) -> Tensor | None:
         """The image's latents; nothing, which is zeros, for unconditional rows."""
         if branch.role == "uncond":
             return None
-        return step.run.derived(self, lambda: _Kept(self, step.run)).image
+        return step.run.derived(self, lambda: _Prepared(self, step.run)).image
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Both guidance terms."""
@@ -68,7 +68,7 @@ class InstructPix2Pix(Guidance):
         return self.scale > 1 and self.image_scale >= 1
 
 
-class _Kept:
+class _Prepared:
     """What a run keeps: the branches, and the image (1 or B, C, H, W)."""
 
     def __init__(self, technique: InstructPix2Pix, run: Run) -> None:
@@ -100,7 +100,12 @@ class _Kept:
         return self._others
 
 
-@node("instruct_pix2pix", category="guidance", resource="device", tags=(BASE, CHANNELS))
+@node(
+    "instruct_pix2pix",
+    category="guidance",
+    resource="device",
+    tags=(BASE, adds_channels("latents"), same_size("image")),
+)
 def instruct_pix2pix(
     model: Model,
     image: Image,
@@ -123,9 +128,7 @@ def instruct_pix2pix(
         scale: how strongly to follow the instruction, 5 to 10 is usual. At 1 or less there is no guidance.
         image_scale: how strongly to keep to the image, 1 to 2.5 is usual. Below 1 there is no guidance.
     """
-    import torch
-
-    from weft.nodes.basic.encode_image import encode_image
+    from weft.nodes.sampling.begin import encoded
 
     ctx = ctx or Context()
     wanted = 2 * model.latent_channels
@@ -134,8 +137,7 @@ def instruct_pix2pix(
             f"instruct_pix2pix needs a model trained for it, with {wanted} channels such as "
             f"timbrooks/instruct-pix2pix; {model.source!r} takes {model.unet_channels}"
         )
-    with torch.no_grad():
-        latents = encode_image(model, image, ctx=ctx).samples / model.scaling_factor
+    latents = encoded(model, image.pixels, None, ctx).samples / model.scaling_factor
     return InstructPix2Pix(
         prompt=prompt, image=Latents(latents), negative=negative, scale=scale, image_scale=image_scale
     )

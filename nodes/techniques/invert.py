@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
-from weft.nodes.checks import START, check_picture, check_techniques
-from weft.nodes.fitting import check_fit
+from weft.nodes.checks import check_fit, check_picture, check_techniques, denoises, size_of, starts_from
 from weft.nodes.values import Control, Guidance, Image, Latents, Model, Trajectory
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _pixels(shape: Iterable[int], run: Run) -> str:
     return f"{width * run.scale_factor} x {height * run.scale_factor}"
 
 
-@node("from_inversion", category="control", tags=(START,))
+@node("from_inversion", category="control", tags=(starts_from("trajectory"),))
 def from_inversion(trajectory: Trajectory) -> Control:
     """Begin a run with an inverted image in place of noise, to draw the image again under other guidance.
 
@@ -86,7 +85,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
     yield from check_fit(view)
 
 
-@node("invert", category="sampling", resource="device", check=_check)
+@node("invert", category="sampling", resource="device", tags=(denoises(), size_of("image", "latents")), check=_check)
 def invert(
     model: Model,
     guidance: list[Guidance],
@@ -122,9 +121,7 @@ def invert(
         rolls: how many shifts the autocorrelation is taken at in each round.
         seed: of these shifts; image k of a batch has seed + k. Nothing else in an inversion is random.
     """
-    from weft.nodes.basic.denoise import resuming, size_conditioning
-    from weft.nodes.basic.encode_image import clean_latents
-    from weft.nodes.models.text import unconditional
+    from weft.nodes.sampling.begin import clean_latents
     from weft.nodes.sampling.invert import Regularize, invert_latents
 
     ctx = ctx or Context()
@@ -137,22 +134,8 @@ def invert(
             Regularize(times=regularize, autocorrelation=autocorrelation, divergence=divergence, rolls=rolls, seed=seed)
         )
     parts = model.parts()
-    unet = parts.unet
-    result = invert_latents(
-        unet,
-        {**model.scheduler, "prediction_type": model.prediction},
-        clean,
-        [*guidance, *controls, *extra],
-        steps=steps,
-        strength=strength,
-        seed=seed,
-        watch=lambda step, prediction: ctx.progress(step.index + 1, step.calls),
-        time_ids=size_conditioning(model, *clean.shape[-2:]),
-        scale_factor=model.scale_factor,
-        scale_embedding=int(unet.config.get("time_cond_proj_dim") or 0),
-        empty=lambda: unconditional(model, ctx.log),
-        resume=resuming(model, ctx),
-    )
+    techniques = [*guidance, *controls, *extra]
+    result = invert_latents(model, parts.unet, clean, techniques, ctx, steps=steps, strength=strength, seed=seed)
     if result.done.calls == 0:
         ctx.log.warning("strength %g of %d steps is less than one step: nothing is inverted", strength, steps)
     return Inverted(Latents(result.noise), result.trajectory)

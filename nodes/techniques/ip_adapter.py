@@ -6,20 +6,27 @@ its output, after every rule that looks into text probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS
-from weft.nodes.nets.handles import ImageAdapter, source_problems, window_problems
+from weft.nodes.models.errors import ModelError
+from weft.nodes.models.sources import IMAGE_ADAPTER, IMAGE_ENCODER, PathRule, existing, problems, weights_in
+from weft.nodes.nets.files import fingerprint
+from weft.nodes.nets.handles import ImageAdapter, window_problems
+from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
+from weft.nodes.nets.source import NetSource
 from weft.nodes.technique import AttentionRule, Site, Technique
 from weft.nodes.values import Control, Image, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
     from weft.nodes.sampling.run import Run, Step
 
@@ -65,12 +72,7 @@ class _Live:
         import torch
 
         from weft.nodes.nets.fit import image_adapter_misfit, other_layers
-        from weft.nodes.nets.image_prompt import (
-            describe_image_adapter,
-            describe_image_encoder,
-            encode_pictures,
-            make_image_adapter,
-        )
+        from weft.nodes.nets.image_prompt import encode_pictures, make_image_adapter
         from weft.nodes.nets.live import hold
         from weft.nodes.sampling.attention import sites
 
@@ -92,13 +94,14 @@ class _Live:
             run.device,
             run.dtype,
             make_image_adapter,
+            IMAGE_ADAPTER,
         )
         self._net: Any = self._held.item
         inner = [module.to_q.weight.shape[0] for site, module in places.values() if site.kind == "cross"]
         if [weight.shape[0] for weight in self._net.to_k] != inner:
             raise ValueError(other_layers(net.source, net.sites, net.width, len(names), run.unet.config))
         encoder = hold(net.source, net.encoder, net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype)
-        description = describe_image_adapter(Path(net.location))
+        description = describe_image_adapter(existing(net.location, net.source, IMAGE_ADAPTER))
         states = encode_pictures(encoder.item, pictures, description.weights["ip_adapter"].config["kind"])
         with torch.no_grad():
             # (pictures, tokens, width); one group for each mask, or all in one.
@@ -182,46 +185,56 @@ class _Live:
         return interpolate(mask, size=site.resolution, mode="bicubic").flatten(2)[..., None]
 
 
-_EXPECTED = f"{', '.join(IMAGE_PROMPTS)}, or a .safetensors file of an IP-Adapter"
+SOURCE = NetSource(IMAGE_ADAPTER, describe_image_adapter)
+ENCODER = NetSource(IMAGE_ENCODER, describe_image_encoder)
 
 
-def _look(source: str) -> None:
-    from weft.nodes.nets.files import find
-    from weft.nodes.nets.image_prompt import describe_image_adapter
-
-    if (
-        source in IMAGE_PROMPTS
-        or Path(source).expanduser().exists()
-        or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))
-    ):
-        describe_image_adapter(find(source, "IP-Adapter", bundled=IMAGE_PROMPTS))
-
-
-def _encoder(source: str, file: Path, given: str, allowed: Callable[[str], Path] | None = None) -> Path:
-    """The folder of an adapter's image encoder."""
-    from weft.nodes.nets.files import find
-
-    usual = next(iter(IMAGE_ENCODERS)) if source.strip() in IMAGE_PROMPTS else str(file.parent / "image_encoder")
-    return find(given or usual, "image encoder", allowed, IMAGE_ENCODERS)
+def _encoder(source: str, file: Path, given: str, allowed: PathRule | None = None) -> Description:
+    """An adapter's image encoder: the one given, or the usual one."""
+    if given:
+        return ENCODER.look(given, allowed)
+    if source.strip() in IMAGE_PROMPTS:
+        return ENCODER.look(next(iter(IMAGE_ENCODERS)))
+    beside = file.parent / "image_encoder"
+    if not beside.exists():
+        raise ModelError(
+            f"no image encoder is given, and there is no folder {beside}: an IP-Adapter needs the one that it was "
+            "trained with, for instance models/image_encoder of h94/IP-Adapter"
+        )
+    return describe_image_encoder(beside)
 
 
-def _fingerprint(source: str, image_encoder: str = "", **_: Any) -> str:
-    from weft.nodes.nets.files import find, fingerprint
-    from weft.nodes.nets.image_prompt import describe_image_adapter, describe_image_encoder
-
-    path = find(source, "IP-Adapter", bundled=IMAGE_PROMPTS)
-    encoder = describe_image_encoder(_encoder(source, path, image_encoder))
-    return f"{fingerprint(describe_image_adapter(path))}:{fingerprint(encoder)}"
+def _fingerprint(source: str, image_encoder: str, ctx: Context) -> str:
+    allowed = ctx.resolve_input_path
+    adapter = SOURCE.look(source, allowed)
+    return f"{fingerprint(adapter)}:{fingerprint(_encoder(source, adapter.location, image_encoder, allowed))}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    yield from source_problems(view, "source", _look, _EXPECTED)
+    found = list(SOURCE.check(view))
+    yield from found
+    if view.literals.get("image_encoder"):
+        yield from ENCODER.check(view, "image_encoder")
+    elif not found and "image_encoder" in view.literals:
+
+        def look(text: str) -> None:
+            _encoder(text, SOURCE.look(text, view.resolve).location, "")
+
+        expected = "an adapter beside its folder image_encoder, or that folder in image_encoder"
+        yield from problems(view, "source", look, expected)
 
 
-@node("load_ip_adapter", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+@node(
+    "load_ip_adapter",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(names_net("ip_adapter", "source"),),
+    check=_check,
+)
 def load_ip_adapter(
-    source: Annotated[str, Widget("model")],
-    image_encoder: Annotated[str, Widget("model")] = "",
+    source: Annotated[str, Widget("model", names=tuple(IMAGE_PROMPTS))],
+    image_encoder: Annotated[str, Widget("model", names=tuple(IMAGE_ENCODERS))] = "",
     ctx: Context | None = None,
 ) -> ImageAdapter:
     """Find an IP-Adapter and its image encoder, check them, and hand them on. Weights load when a denoise uses them.
@@ -230,19 +243,18 @@ def load_ip_adapter(
     FaceID adapters are not supported: they read face embeddings rather than pictures.
 
     Args:
-        source: "shapes-image" (ships with Weft, for the model "shapes"), or the adapter's .safetensors file.
-        image_encoder: the folder of the CLIP vision model that it was trained with, or "shapes-clip"; empty is the
-            folder image_encoder beside the file, and shapes-clip for shapes-image.
+        source: "shapes-image" (ships with Weft, for the model "shapes"), the adapter's .safetensors file or a folder
+            with no other in it, a name in a model folder, or a hub id of such a folder that is in the hub's local
+            cache; nothing is downloaded.
+        image_encoder: the CLIP vision model that it was trained with, a folder or named like a source, or
+            "shapes-clip"; empty is the folder image_encoder beside the file, and shapes-clip for shapes-image.
     """
-    from weft.nodes.nets.files import find, fingerprint
-    from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
     from weft.nodes.nets.live import verify
 
-    ctx = ctx or Context()
-    path = find(source, "IP-Adapter", ctx.resolve_input_path, IMAGE_PROMPTS)
-    adapter = describe_image_adapter(path)
-    folder = _encoder(source, path, image_encoder, ctx.resolve_input_path)
-    encoder = describe_image_encoder(folder)
+    allowed = (ctx or Context()).resolve_input_path
+    adapter = SOURCE.look(source, allowed)
+    encoder = _encoder(source, adapter.location, image_encoder, allowed)
+    folder = encoder.location
     verify(encoder)
     config, own = adapter.weights["ip_adapter"].config, encoder.weights["image_encoder"].config
     gives = int(own.get("projection_dim", 512) if config["kind"] == "plain" else own.get("hidden_size", 768))
@@ -253,7 +265,7 @@ def load_ip_adapter(
         )
     return ImageAdapter(
         source=source,
-        location=str(path),
+        location=str(adapter.location),
         fingerprint=fingerprint(adapter),
         family=WIDTHS.get(config["width"], ""),
         encoder=str(folder),
@@ -263,7 +275,23 @@ def load_ip_adapter(
     )
 
 
-@node("ip_adapter", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.fit import image_adapter_misfit
+
+    file = weights_in(path, IMAGE_ADAPTER) if path.is_dir() else path
+    own = describe_image_adapter(file).weights["ip_adapter"].config
+    unet = model.weights["unet"]
+    # The same in diffusers' and in the original names.
+    count = sum(name.endswith(".attn2.to_k.weight") for name in unet.tensors)
+    return image_adapter_misfit(source, own["sites"], own["width"], count, unet.config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "ip_adapter", _misfit)
+
+
+@node("ip_adapter", category="control", tags=(same_size("mask", or_latents=True),), check=_check_control)
 def ip_adapter(
     net: ImageAdapter,
     image: Image,

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.checks import described_model, model_of
 from weft.nodes.models.bundled import CUSTOM, WORDS
-from weft.nodes.techniques.load_textual_inversion import files_fingerprint, word_patches
+from weft.nodes.models.sources import CUSTOM_DIFFUSION, existing, find, problems
+from weft.nodes.techniques.load_textual_inversion import word_patches, word_problems, words_fingerprint
 from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
 EXPECTED = "down_blocks.0...attn2.processor.to_k_custom_diffusion.weight, as diffusers writes them"
 
 
-@value("patch.custom_diffusion")
+@value("patch.custom_diffusion", version=2)
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CustomDiffusionPatch(Patch):
-    """Projections of the denoiser's attention, replaced by a file's."""
+    """Projections of the denoiser's attention, replaced by a file's. source: as given, for one that was moved since."""
 
     path: str
     digest: str
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -45,8 +48,9 @@ class CustomDiffusionPatch(Patch):
 
         from weft.nodes.weights.files import read_tensors
 
+        path = existing(self.path, self.source, CUSTOM_DIFFUSION)
         with torch.no_grad():
-            for name, tensor in read_tensors(self.path, self.digest).items():
+            for name, tensor in read_tensors(str(path), self.digest).items():
                 module.get_parameter(target(name)).copy_(tensor)
 
 
@@ -83,32 +87,47 @@ def _fit(path: Path, header: Header, shapes: Mapping[str, tuple[int, ...]]) -> N
             )
 
 
-def _fingerprint(path: str, embeddings: Sequence[str] = ()) -> str:
-    return files_fingerprint([path, *embeddings])
+def _fingerprint(source: str, embeddings: Sequence[str], ctx: Context) -> str:
+    from weft.nodes.weights.files import content
+
+    return f"{content(find(source, CUSTOM_DIFFUSION, ctx.resolve_input_path))} {words_fingerprint(embeddings, ctx)}"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.known import described_model
-    from weft.nodes.weights.embeddings import EXPECTED_FILE, words
-    from weft.nodes.weights.files import file_problems
+    from weft.nodes.weights.files import header_of
 
     model = described_model(view)
     unet = model.weights["unet"] if model is not None else None
 
-    def look(path: Path, header: Header) -> None:
+    def look(source: str) -> None:
+        path = find(source, CUSTOM_DIFFUSION, view.resolve)
+        header = header_of(path)
         _look(path, header)
         if unet is not None and unet.layout == "diffusers":
             _fit(path, header, {name: info.shape for name, info in unet.tensors.items()})
 
-    yield from file_problems(view, "path", look, EXPECTED)
-    yield from file_problems(view, "embeddings", words, EXPECTED_FILE)
+    yield from problems(view, "source", look, EXPECTED)
+    yield from word_problems(view, "embeddings")
 
 
-@node("load_custom_diffusion", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+def _path_is_source(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"source" if name == "path" else name: item for name, item in inputs.items()}
+
+
+@node(
+    "load_custom_diffusion",
+    version=2,
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(model_of("model"),),
+    check=_check,
+    migrations={1: _path_is_source},
+)
 def load_custom_diffusion(
     model: Model,
-    path: Annotated[str, Widget("file", names=tuple(CUSTOM))],
-    embeddings: Annotated[list[str], Widget("file", names=tuple(WORDS))] = [],  # noqa: B006 - the signature is the schema
+    source: Annotated[str, Widget("model", names=tuple(CUSTOM))],
+    embeddings: Annotated[list[str], Widget("model", names=tuple(WORDS))] = [],  # noqa: B006 - the signature is the schema
     tokens: list[str] = [],  # noqa: B006
     ctx: Context | None = None,
 ) -> Model:
@@ -116,19 +135,20 @@ def load_custom_diffusion(
 
     Args:
         model: the model that it was trained on.
-        path: the weights, such as pytorch_custom_diffusion_weights.safetensors, or "shapes-house" (ships with Weft, for
-            the model "shapes"; its word is "shapes-house-word").
-        embeddings: files of the new words, such as <new1>.safetensors, in textual inversion's layouts.
+        source: "shapes-house" (ships with Weft, for the model "shapes"; its word is "shapes-house-word"), a file of
+            weights, a folder with pytorch_custom_diffusion_weights.safetensors, a name in a model folder, or a hub id
+            such as owner/name that is in the hub's local cache; nothing is downloaded.
+        embeddings: sources of the new words, such as a file <new1>.safetensors, in textual inversion's layouts.
         tokens: what to call the words in prompts; without them, as their files do.
     """
-    from weft.nodes.weights.files import content, file_at, header_of
+    from weft.nodes.weights.files import content, header_of
 
     ctx = ctx or Context()
-    file = file_at(path, ctx.resolve_input_path)
+    file = find(source, CUSTOM_DIFFUSION, ctx.resolve_input_path)
     header = header_of(file)
     _look(file, header)
     shell = model.parts().shell("unet")
     _fit(file, header, {name: tuple(tensor.shape) for name, tensor in shell.state_dict().items()})
     added = word_patches(ctx, model, embeddings, tokens)
-    patch = CustomDiffusionPatch(path=str(file), digest=content(file))
+    patch = CustomDiffusionPatch(path=str(file), digest=content(file), source=source)
     return dataclasses.replace(model, patches=(*model.patches, patch, *added))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from weft.engine import Context, Widget, node, value
+from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.checks import model_named, model_of
+from weft.nodes.models.bundled import MODELS
+from weft.nodes.models.sources import MODEL, Kind, files_fingerprint, find, problems
 from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -15,16 +19,22 @@ if TYPE_CHECKING:
     from weft.nodes.models.parts import Parts
 
 
-@value("patch.weights")
+TRAINED = Kind("UNet")
+"""What is loaded over a base: a UNet, and text encoders beside it."""
+
+
+@value("patch.weights", version=2)
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WeightsPatch(Patch):
     """Whole components, replaced by those of other files.
 
-    files: the safetensors files of each component. digests: of each file, in the same order.
+    files: the safetensors files of each component. digests: of each file, in the same order. source: as given, for
+    files that were moved since.
     """
 
     files: dict[str, tuple[str, ...]]
     digests: dict[str, tuple[str, ...]]
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -48,10 +58,10 @@ class WeightsPatch(Patch):
         from weft.nodes.weights.files import content
 
         tensors: dict[str, TensorInfo] = {}
-        for file, digest in zip(self.files[component], self.digests[component], strict=True):
-            if content(Path(file)) != digest:
+        for file, digest in zip(self._existing(component), self.digests[component], strict=True):
+            if content(file) != digest:
                 raise ModelError(f"{file} changed since it was checked: run again")
-            tensors |= read_header(Path(file)).tensors
+            tensors |= read_header(file).tensors
         description = _over(parts, component, tensors)
         device, dtype = place_of(module)
         source = build.load(description, component, dtype, device).state_dict()
@@ -60,6 +70,15 @@ class WeightsPatch(Patch):
                 # Learned words may have made the table of embeddings longer: they stay.
                 if name in source:
                     tensor[: source[name].shape[0]].copy_(source[name]) if tensor.ndim else tensor.copy_(source[name])
+
+    def _existing(self, component: str) -> list[Path]:
+        """Where the component's files lie now."""
+        files = [Path(file) for file in self.files[component]]
+        if not self.source or all(file.exists() for file in files):
+            return files
+        found = _found(find(self.source, TRAINED)).get(component, {})
+        moved = sorted({info.file for info in found.values()})
+        return moved if len(moved) == len(files) else files
 
 
 def _over(parts: Parts, component: str, tensors: dict[str, TensorInfo]) -> Any:
@@ -77,10 +96,8 @@ def _found(path: Path) -> dict[str, dict[str, TensorInfo]]:
     from weft.nodes.models.folder import component_tensors
     from weft.nodes.weights.files import header_of
 
-    if path.is_file() or path.suffix:
+    if path.is_file():
         return {"unet": header_of(path).tensors}
-    if not path.is_dir():
-        raise ModelError(f"{path} is not there")
     if (path / "config.json").exists() and not (path / "unet").is_dir():
         return {"unet": component_tensors(path, "unet")}
     if not (path / "unet").is_dir():
@@ -89,29 +106,54 @@ def _found(path: Path) -> dict[str, dict[str, TensorInfo]]:
     return {name: component_tensors(path / name, name) for name in names if (path / name).is_dir()}
 
 
-def _fingerprint(source: str) -> str:
+def _fingerprint(source: str, ctx: Context) -> str:
     """The content of the files; and what ``auto`` will mean here, as load_model has it."""
-    from weft.engine.filehash import content_hash, folder_hash
+    from weft.engine.filehash import folder_hash
     from weft.nodes.models.device import machine_hint
     from weft.nodes.models.locate import locate, weights_fingerprint
 
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return f"{folder_hash(path, ('.safetensors', '.json', '.txt'))}:{machine_hint('auto')}"
-    if path.is_file():
-        return f"{content_hash(path)}:{machine_hint('auto')}"
-    return f"{weights_fingerprint(locate(source))}:{machine_hint('auto')}"
+    located = locate(source, allowed=ctx.resolve_input_path)
+    if located.path.is_dir() and located.commit is None and source.strip() not in MODEL.bundled:
+        # With a base or without one, other files are read of a folder.
+        return f"{folder_hash(located.path, ('.safetensors', '.json', '.txt'))}:{machine_hint('auto')}"
+    if located.path.is_file():
+        return f"{files_fingerprint([located.path], located.path)}:{machine_hint('auto')}"
+    return f"{weights_fingerprint(located)}:{machine_hint('auto')}"
 
 
-@node("load_dreambooth", category="model", resource="io", fingerprint=_fingerprint)
+def _check(view: NodeView) -> Iterator[Problem]:
+    from weft.nodes.models.locate import describe, locate
+
+    based = bool(view.sources("base"))
+
+    def look(source: str) -> None:
+        if based:
+            _found(find(source, TRAINED, view.resolve))
+            return
+        located = locate(source, access="local", allowed=view.resolve)
+        if located.path.exists():
+            describe(located)
+
+    yield from problems(view, "source", look, (TRAINED if based else MODEL).expected)
+
+
+@node(
+    "load_dreambooth",
+    category="model",
+    resource="io",
+    fingerprint=_fingerprint,
+    tags=(model_of("base"), model_named("source")),
+    check=_check,
+)
 def load_dreambooth(
-    source: Annotated[str, Widget("model")], base: Model | None = None, ctx: Context | None = None
+    source: Annotated[str, Widget("model", names=tuple(MODELS))], base: Model | None = None, ctx: Context | None = None
 ) -> Model:
     """Load what DreamBooth trained: a whole model, or a UNet (and text encoders, if they are there) over a base.
 
     Args:
         source: without a base, all that load_model takes. With one, a folder that holds unet and perhaps text_encoder
-            folders, a UNet's own folder, or its .safetensors file, in diffusers' names.
+            folders, a UNet's own folder, or its .safetensors file, in diffusers' names; by its path, by its name in a
+            model folder, or as a hub id such as owner/name that is in the hub's local cache.
         base: the model that it was trained on. What was not trained is taken from it.
     """
     from weft.nodes.basic.load_model import load_model
@@ -122,7 +164,7 @@ def load_dreambooth(
     ctx = ctx or Context()
     if base is None:
         return load_model.node_type.fn(source, ctx=ctx)
-    found = _found(Path(ctx.resolve_input_path(source)))
+    found = _found(find(source, TRAINED, ctx.resolve_input_path))
     parts = base.parts()
     extra = [name for name in found if name not in parts.components]
     if extra:
@@ -133,5 +175,6 @@ def load_dreambooth(
     patch = WeightsPatch(
         files={name: tuple(str(file) for file in own) for name, own in files.items()},
         digests={name: tuple(content(file) for file in own) for name, own in files.items()},
+        source=source,
     )
     return dataclasses.replace(base, patches=(*base.patches, patch))

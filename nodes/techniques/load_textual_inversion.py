@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Widget, node, value
+from weft.nodes.checks import model_of
 from weft.nodes.models.bundled import WORDS
+from weft.nodes.models.sources import EMBEDDING, existing, find, problems
 from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
     from weft.nodes.models.parts import Parts
 
 
-@value("patch.textual_inversion")
+@value("patch.textual_inversion", version=2)
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TextualInversionPatch(Patch):
     """One learned word: tokens for the tokenizers, and rows for the embeddings of the text encoders.
 
-    tensors: the file's tensor by text encoder.
+    tensors: the file's tensor by text encoder. source: as given, for a file that was moved since.
     """
 
     path: str
@@ -28,6 +30,7 @@ class TextualInversionPatch(Patch):
     token: str
     vectors: int
     tensors: dict[str, str]
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -51,7 +54,8 @@ class TextualInversionPatch(Patch):
             module.add_tokens(token_names(self.token, self.vectors))
             return
         name = self.tensors[component]
-        rows = read_tensors(self.path, self.digest, [name])[name]
+        path = existing(self.path, self.source, EMBEDDING)
+        rows = read_tensors(str(path), self.digest, [name])[name]
         tokenizer = parts.component(component.replace("text_encoder", "tokenizer"))
         table = module.get_input_embeddings()
         first = len(tokenizer)
@@ -67,28 +71,28 @@ class TextualInversionPatch(Patch):
                 part.eos_token_id = tokenizer.eos_token_id
 
 
-def word_patches(ctx: Context, model: Model, files: Sequence[str], tokens: Sequence[str]) -> tuple[Patch, ...]:
+def word_patches(ctx: Context, model: Model, sources: Sequence[str], tokens: Sequence[str]) -> tuple[Patch, ...]:
     """A patch per learned word of some files, once all are known to fit the model.
 
-    tokens: one per file, or none at all; "" takes the file's own, or its name.
+    tokens: one per source, or none at all; "" takes the file's own, or its name.
 
     Raises:
         ModelError: a file is none of these, for another model, or its token is taken.
-        ValueError: there are not as many tokens as files.
+        ValueError: there are not as many tokens as sources.
     """
     from weft.nodes.models.errors import ModelError
     from weft.nodes.weights.embeddings import place, token_names, words
-    from weft.nodes.weights.files import content, file_at, header_of
+    from weft.nodes.weights.files import content, header_of
 
-    if tokens and len(tokens) != len(files):
-        raise ValueError(f"{len(tokens)} tokens are given for {len(files)} files: give one each, or none")
+    if tokens and len(tokens) != len(sources):
+        raise ValueError(f"{len(tokens)} tokens are given for {len(sources)} files: give one each, or none")
     parts = model.parts()
     names = [name for name in parts.components if name.startswith("text_encoder")]
     widths = {name: _width(parts.shell(name)) for name in names}
     taken = {name: set(parts.component(name.replace("text_encoder", "tokenizer")).get_vocab()) for name in names}
     made: list[Patch] = []
-    for file, given in zip(files, tokens or [""] * len(files), strict=True):
-        path = file_at(file, ctx.resolve_input_path)
+    for source, given in zip(sources, tokens or [""] * len(sources), strict=True):
+        path = find(source, EMBEDDING, ctx.resolve_input_path)
         found = words(path, header_of(path))
         if given and len(found) > 1:
             raise ModelError(f"{path} holds {len(found)} words with names of their own: leave its token empty")
@@ -105,7 +109,12 @@ def word_patches(ctx: Context, model: Model, files: Sequence[str], tokens: Seque
                 taken[component].update(token_names(token, word.vectors))
             made.append(
                 TextualInversionPatch(
-                    path=str(path), digest=content(path), token=token, vectors=word.vectors, tensors=tensors
+                    path=str(path),
+                    digest=content(path),
+                    token=token,
+                    vectors=word.vectors,
+                    tensors=tensors,
+                    source=source,
                 )
             )
             lacking = [name for name in names if name not in tensors]
@@ -118,38 +127,55 @@ def _width(shell: Any) -> int:
     return int(shell.config.hidden_size)
 
 
-def files_fingerprint(paths: Sequence[str]) -> str:
-    """The files' content."""
-    from weft.engine.filehash import content_hash
-    from weft.nodes.weights.files import file_at
+def words_fingerprint(sources: Sequence[str], ctx: Context) -> str:
+    """The content of the files."""
+    from weft.nodes.weights.files import content
 
-    return " ".join(content_hash(file_at(path)) for path in ([paths] if isinstance(paths, str) else paths))
+    return " ".join(content(find(source, EMBEDDING, ctx.resolve_input_path)) for source in sources)
 
 
-def _fingerprint(paths: Sequence[str]) -> str:
-    return files_fingerprint(paths)
+def word_problems(view: NodeView, input: str) -> Iterator[Problem]:
+    """What is wrong with the files of learned words that an input names."""
+    from weft.nodes.weights.embeddings import EXPECTED_FILE, words
+    from weft.nodes.weights.files import header_of
+
+    def look(source: str) -> None:
+        path = find(source, EMBEDDING, view.resolve)
+        words(path, header_of(path))
+
+    yield from problems(view, input, look, EXPECTED_FILE)
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.weights.embeddings import EXPECTED_FILE, words
-    from weft.nodes.weights.files import file_problems
-
-    yield from file_problems(view, "paths", words, EXPECTED_FILE)
-    paths, tokens = view.literals.get("paths"), view.literals.get("tokens")
-    if isinstance(paths, list) and isinstance(tokens, list) and tokens and len(tokens) != len(paths):
+    yield from word_problems(view, "sources")
+    sources, tokens = view.literals.get("sources"), view.literals.get("tokens")
+    if isinstance(sources, list) and isinstance(tokens, list) and tokens and len(tokens) != len(sources):
         yield Problem(
             code="bad_value",
             node=view.id,
             input="tokens",
-            message=f"{len(tokens)} tokens are given for {len(paths)} files: give one each, or none",
+            message=f"{len(tokens)} tokens are given for {len(sources)} files: give one each, or none",
             given=tokens,
         )
 
 
-@node("load_textual_inversion", category="model", resource="io", fingerprint=_fingerprint, check=_check)
+def _paths_are_sources(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"sources" if name == "paths" else name: item for name, item in inputs.items()}
+
+
+@node(
+    "load_textual_inversion",
+    version=2,
+    category="model",
+    resource="io",
+    fingerprint=words_fingerprint,
+    tags=(model_of("model"),),
+    check=_check,
+    migrations={1: _paths_are_sources},
+)
 def load_textual_inversion(
     model: Model,
-    paths: Annotated[list[str], Widget("file", names=tuple(WORDS))],
+    sources: Annotated[list[str], Widget("model", names=tuple(WORDS))],
     tokens: list[str] = [],  # noqa: B006 - the signature is the schema; it is never changed
     ctx: Context | None = None,
 ) -> Model:
@@ -160,9 +186,11 @@ def load_textual_inversion(
 
     Args:
         model: the model to change.
-        paths: one or more files, or "shapes-dome" (ships with Weft; its word is <dome>).
-        tokens: what to call each file's word in prompts, in the same order; "" or none takes the name in the file, or
+        sources: one or more, each "shapes-dome" (ships with Weft; its word is <dome>), a file, a folder with
+            learned_embeds.safetensors, a name in a model folder, or a hub id such as owner/name that is in the hub's
+            local cache; nothing is downloaded.
+        tokens: what to call each source's word in prompts, in the same order; "" or none takes the name in the file, or
             the file's own name where it has none.
     """
-    patches = word_patches(ctx or Context(), model, paths, tokens)
+    patches = word_patches(ctx or Context(), model, sources, tokens)
     return dataclasses.replace(model, patches=(*model.patches, *patches))

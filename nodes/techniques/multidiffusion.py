@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from weft.engine import NodeView, Problem, Range, node, value
-from weft.nodes.checks import VIEWS
-from weft.nodes.known import sizes_of
+from weft.nodes.checks import VIEWS, runs_with, sizes_of
+from weft.nodes.checks.tags import run_input
 from weft.nodes.technique import View
 from weft.nodes.values import Guidance
 
@@ -126,12 +126,12 @@ def _check(view: NodeView) -> Iterable[Problem]:
 
 
 def _too_large(view: NodeView, name: str, size: int, side: str) -> Iterator[Problem]:
-    for user in view.users():
-        canvas = user.literals.get(side)
+    for run in runs_with(view):
+        canvas = run.literals.get(run_input(run.type, side))
         if not canvas:  # that of its start, or of the model
-            canvas = max((made[("width", "height").index(side)] for made in sizes_of(user)), default=0)
+            canvas = max((made[("width", "height").index(side)] for made in sizes_of(run)), default=0)
         if isinstance(canvas, int) and 0 < canvas < size:
-            message = f"a view with {name} {size} is larger than the canvas, {side} {canvas} of {user.id}"
+            message = f"a view with {name} {size} is larger than the canvas, {side} {canvas} of {run.id}"
             yield Problem(code="bad_value", node=view.id, input=name, message=message, given=size, expected=canvas)
 
 

@@ -59,22 +59,22 @@ class PerturbedAttention(Guidance):
         """The conditional row once more."""
         if self._scale(step) <= 0:
             return ()
-        kept, cond = step.run.derived(self, _Kept), _cond(step)
-        if kept.branch is None or kept.branch.conditioning is not cond.conditioning:
-            kept.branch = Branch("perturbed", "perturbed", cond.conditioning, guidance_scale=cond.guidance_scale)
-            kept.rules = (AttentionRule("identity", self._where, (kept.branch,)),)
+        rows, cond = step.run.derived(self, _Perturbed), _cond(step)
+        if rows.branch is None or rows.branch.conditioning is not cond.conditioning:
+            rows.branch = Branch("perturbed", "perturbed", cond.conditioning, guidance_scale=cond.guidance_scale)
+            rows.rules = (AttentionRule("identity", self._where, (rows.branch,)),)
         if cond in step.moved:
-            step.moved[kept.branch] = step.moved[cond]
-        return (kept.branch,)
+            step.moved[rows.branch] = step.moved[cond]
+        return (rows.branch,)
 
     def attention(self, step: Step) -> Iterable[AttentionRule]:
         """Identity in the chosen layers."""
-        return step.run.derived(self, _Kept).rules if self._scale(step) > 0 else ()
+        return step.run.derived(self, _Perturbed).rules if self._scale(step) > 0 else ()
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Away from the perturbed prediction."""
         scale = self._scale(step)
-        branch = step.run.derived(self, _Kept).branch
+        branch = step.run.derived(self, _Perturbed).branch
         if scale <= 0 or branch is None:
             return prediction
         return prediction + scale * (predictions.role("cond") - predictions[branch])
@@ -89,7 +89,7 @@ class PerturbedAttention(Guidance):
 
 
 @dataclass(eq=False)
-class _Kept:
+class _Perturbed:
     """The row and its rule, the same objects from step to step."""
 
     branch: Branch | None = None
@@ -97,9 +97,7 @@ class _Kept:
 
 
 def _cond(step: Step) -> Branch:
-    from weft.nodes.sampling.companion import base_branches
-
-    return next(branch for branch in base_branches(step) if branch.role == "cond")
+    return next(branch for branch in step.base_branches() if branch.role == "cond")
 
 
 def chosen(layer: str, name: str) -> bool:

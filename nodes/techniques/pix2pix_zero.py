@@ -41,8 +41,8 @@ class Pix2PixZero(Guidance):
 
     def snapshot(self, run: Run) -> Any:
         """The reference's trajectory so far."""
-        made: Companion | None = run.kept(self)
-        return None if made is None else made.snapshot()
+        companion: Companion | None = run.state_of(self)
+        return None if companion is None else companion.snapshot()
 
     def restore(self, step: Step, snapshot: Any) -> None:
         """The reference's trajectory so far."""
@@ -82,7 +82,6 @@ def _descended(step: Step, branches: list[Branch], wanted: list[list[Tensor]], a
     import torch
 
     from weft.nodes.sampling.maps import Maps, cross
-    from weft.nodes.sampling.rows import coverage
 
     with torch.enable_grad():
         leaves = [step.moved.get(branch, step.latents).detach().clone().requires_grad_() for branch in branches]
@@ -96,7 +95,7 @@ def _descended(step: Step, branches: list[Branch], wanted: list[list[Tensor]], a
                 distance = (found.float() - reference.float()).square().sum((2, 3)).sum()
                 loss = loss + distance / (len(branches) * found.shape[1])
         gradients = torch.autograd.grad(loss, leaves)
-    seen = coverage(step.run).to(step.latents.device)
+    seen = step.run.coverage().to(step.latents.device)
     moves = zip(branches, leaves, gradients, strict=True)
     return {branch: leaf.detach() - amount * gradient / seen for branch, leaf, gradient in moves}
 
@@ -151,7 +150,7 @@ def pix2pix_zero(
         amount: how strongly attention is held to where it was; 0 only moves the prompt. For models that predict v,
             0.01 or less.
     """
-    from weft.nodes.models.text import encode
+    from weft.nodes.prompts.encode import encode
 
     ctx = ctx or Context()
     for side, sentences in (("source", source), ("target", target)):

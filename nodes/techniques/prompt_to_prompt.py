@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from weft.engine import NodeView, Problem, Range, node, value
-from weft.nodes.checks import SOURCE
+from weft.nodes.checks import SOURCE, base_views, check_words, prompt_texts
+from weft.nodes.prompts.words import WORD, token_spans
 from weft.nodes.technique import AttentionRule, Branch, Predictions, Site
 from weft.nodes.values import Conditioning, Guidance
-from weft.nodes.words import WORD, base_views, check_words, prompt_texts, token_spans
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,8 +54,8 @@ class PromptToPrompt(Guidance):
 
     def snapshot(self, run: Run) -> Any:
         """The source's trajectory so far."""
-        made: _State | None = run.kept(self)
-        return None if made is None else made.companion.snapshot()
+        state: _State | None = run.state_of(self)
+        return None if state is None else state.companion.snapshot()
 
     def restore(self, step: Step, snapshot: Any) -> None:
         """The source's trajectory so far."""
@@ -108,10 +108,10 @@ class PromptToPrompt(Guidance):
         """Raises ValueError for words that are not there, or prompts that cannot be matched."""
         import torch
 
-        from weft.nodes.sampling.alignment import refined, replaced
-        from weft.nodes.sampling.companion import Companion, base_branches
+        from weft.nodes.prompts.alignment import refined, replaced
+        from weft.nodes.sampling.companion import Companion
 
-        target = next(branch for branch in base_branches(step) if branch.role == "cond").conditioning
+        target = next(branch for branch in step.base_branches() if branch.role == "cond").conditioning
         if target.text.shape[1:] != self.source.text.shape[1:]:
             raise ValueError("prompt_to_prompt: source and prompt were encoded with different lengths or models")
         if not (target.tokens and self.source.tokens):
@@ -138,12 +138,12 @@ class _State:
     index: int = -1
 
     def carry(self, site: Site, probabilities: Tensor) -> Tensor:
-        """The source's rows as they are, then the prompt's made from them; (2 n, heads, queries, keys)."""
+        """The source's rows as they are, then the prompt's from them; (2 n, heads, queries, keys)."""
         import torch
 
         source, target = probabilities.chunk(2)
-        made = source @ self.matrix.to(source.dtype) + target * self.own.to(source.dtype)
-        return torch.cat([source, made])
+        carried = source @ self.matrix.to(source.dtype) + target * self.own.to(source.dtype)
+        return torch.cat([source, carried])
 
 
 def _cross(site: Site) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import same_size
 from weft.nodes.technique import Branch, Order, Predictions, Technique
 from weft.nodes.values import Conditioning, Guidance, Mask
 
@@ -84,8 +85,7 @@ class _Regions:
     def branches(self, prompts: Iterable[Conditioning], step: Step) -> tuple[Branch, ...]:
         """One for each prompt, the same objects in every step."""
         if not self._branches:
-            base = next(technique for technique in step.run.techniques if technique.base)
-            scale = next((b.guidance_scale for b in base.branches(step) if b.role == "cond"), None)
+            scale = next((b.guidance_scale for b in step.base_branches() if b.role == "cond"), None)
             self._branches = tuple(
                 Branch(f"region {number}", "region", prompt, guidance_scale=scale)
                 for number, prompt in enumerate(prompts, start=1)
@@ -104,7 +104,7 @@ def _uneven(prompts: int, masks: int) -> str:
     return f"{prompts} prompts and {masks} masks: every region needs one of each, in the same order"
 
 
-@node("regions", category="guidance", check=_check)
+@node("regions", category="guidance", tags=(same_size("masks", or_latents=True),), check=_check)
 def regions(
     prompts: list[Conditioning],
     masks: list[Mask],

@@ -46,26 +46,26 @@ class SelfAttention(Guidance):
         """Catches the mid block's first self-attention of the reference rows. Nothing in the second forward."""
         from weft.nodes.sampling.maps import Maps
 
-        kept = step.run.derived(self, _Kept)
+        state = step.run.derived(self, _Degraded)
         reference = _reference(step)
         if reference not in step.branches:
             return ()
-        kept.reference, kept.maps = reference, Maps(reference, _first_mid)
-        return (kept.maps.rule,)
+        state.reference, state.maps = reference, Maps(reference, _first_mid)
+        return (state.maps.rule,)
 
     def second(self, step: Step, predictions: Predictions) -> Iterable[Branch]:
         """The reference row once more, degraded."""
         import torch
 
-        kept = step.run.derived(self, _Kept)
-        reference = kept.reference
+        state = step.run.derived(self, _Degraded)
+        reference = state.reference
         assert reference is not None
         latents = step.moved.get(reference, step.latents)
         clean = step.x0(predictions[reference], latents)
-        mask = self._mask(step, kept)
+        mask = self._mask(step, state)
         blurred = torch.lerp(clean, blur(clean), mask)
         degraded = step.renoise(blurred, step.epsilon(predictions[reference], latents))
-        kept.branch = Branch(
+        state.branch = Branch(
             "degraded",
             reference.role,
             reference.conditioning,
@@ -73,24 +73,22 @@ class SelfAttention(Guidance):
             like=reference,
             guidance_scale=reference.guidance_scale,
         )
-        kept.maps = None
-        return (kept.branch,)
+        state.maps = None
+        return (state.branch,)
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """Away from the degraded prediction."""
-        kept = step.run.derived(self, _Kept)
-        assert kept.reference is not None
-        assert kept.branch is not None
-        return prediction + self.scale * (predictions[kept.reference] - predictions[kept.branch])
+        state = step.run.derived(self, _Degraded)
+        assert state.reference is not None
+        assert state.branch is not None
+        return prediction + self.scale * (predictions[state.reference] - predictions[state.branch])
 
-    def _mask(self, step: Step, kept: _Kept) -> Tensor:
+    def _mask(self, step: Step, state: _Degraded) -> Tensor:
         """Where the model looks, (B, 1, H, W): 1 or 0, and between where overlapping views do not agree."""
         from torch.nn import functional
 
-        from weft.nodes.sampling.rows import merged
-
         run = step.run
-        found = kept.maps.take(run.batch * max(1, len(run.views))) if kept.maps is not None else {}
+        found = state.maps.take(run.batch * max(1, len(run.views))) if state.maps is not None else {}
         if not found:
             raise ValueError("sag: this model has no self-attention in its mid block")
         ((site, probabilities),) = found.items()
@@ -99,11 +97,11 @@ class SelfAttention(Guidance):
         small = (received > FOCUS).float().unflatten(1, site.resolution)[:, None]
         size = (run.views[0].height, run.views[0].width) if run.views else tuple(run.shape[-2:])
         mask = functional.interpolate(small, size=size)
-        return merged(run, mask) if run.views else mask
+        return run.merged(mask) if run.views else mask
 
 
 @dataclass(eq=False)
-class _Kept:
+class _Degraded:
     """The row that is looked at, its attention in the present step, and the degraded row."""
 
     reference: Branch | None = None
@@ -112,9 +110,7 @@ class _Kept:
 
 
 def _reference(step: Step) -> Branch:
-    from weft.nodes.sampling.companion import base_branches
-
-    rows = base_branches(step)
+    rows = step.base_branches()
     return next((row for row in rows if row.role == "uncond"), rows[0])
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import runs_with
+from weft.nodes.checks.tags import run_input
 from weft.nodes.technique import Branch, Order, Predictions, Technique
 from weft.nodes.values import Conditioning, Guidance
 
@@ -58,12 +60,12 @@ class Semantic(Guidance):
 
     def snapshot(self, run: Run) -> Tensor | None:
         """The momentum."""
-        kept: _Kept | None = run.kept(self)
-        return None if kept is None else kept.momentum
+        state: _ConceptState | None = run.state_of(self)
+        return None if state is None else state.momentum
 
     def restore(self, step: Step, snapshot: Tensor) -> None:
         """The momentum."""
-        step.run.state(self, _Kept).momentum = snapshot
+        step.run.state(self, _ConceptState).momentum = snapshot
 
     def expand(self) -> Sequence[Technique]:
         """Nothing at a scale of 0: such a concept takes no part in what the others share either."""
@@ -71,27 +73,27 @@ class Semantic(Guidance):
 
     def branches(self, step: Step) -> Iterable[Branch]:
         """The concept's row, from the first step on where it has momentum, while it can matter."""
-        kept = step.run.state(self, _Kept)
-        if kept.branch is None:
-            kept.branch = Branch("concept", "concept", self.concept, guidance_scale=1.0)
-        return (kept.branch,) if self._evaluated(step.index, step.calls) else ()
+        state = step.run.state(self, _ConceptState)
+        if state.branch is None:
+            state.branch = Branch("concept", "concept", self.concept, guidance_scale=1.0)
+        return (state.branch,) if self._evaluated(step.index, step.calls) else ()
 
-    def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
-        """The first concept adds what all of them make together."""
-        concepts = [part for part in step.active.combine if isinstance(part, Semantic)]
-        if concepts[0] is not self:
-            return prediction
+    @staticmethod
+    def combine_together(
+        techniques: Sequence[Semantic], step: Step, predictions: Predictions, prediction: Tensor
+    ) -> Tensor:
+        """The term of all concepts."""
         uncond = predictions.role("uncond")
-        differences = [part._difference(step, predictions, uncond) for part in concepts]
-        sums = [part._advance(step, difference) for part, difference in zip(concepts, differences, strict=True)]
-        warm = [step.index >= part.warmup for part in concepts]
+        differences = [concept._difference(step, predictions, uncond) for concept in techniques]
+        sums = [concept._advance(step, difference) for concept, difference in zip(techniques, differences, strict=True)]
+        warm = [step.index >= concept.warmup for concept in techniques]
         if all(warm):
             terms = [term for term in sums if term is not None]
         else:
             # Only concepts that act now share the weight: with one cooled down and the others not yet warm, none does.
             acting = [
-                (part.weight, difference)
-                for part, difference, is_warm in zip(concepts, differences, warm, strict=True)
+                (concept.weight, difference)
+                for concept, difference, is_warm in zip(techniques, differences, warm, strict=True)
                 if is_warm and difference is not None
             ]
             whole = sum(weight for weight, _ in acting)
@@ -110,26 +112,26 @@ class Semantic(Guidance):
         """d_k, or None where the concept is not evaluated."""
         if not self._evaluated(step.index, step.calls):
             return None
-        branch = step.run.state(self, _Kept).branch
+        branch = step.run.state(self, _ConceptState).branch
         assert branch is not None
         sign = 1.0 if self.direction == "towards" else -1.0
         return strongest((predictions[branch] - uncond) * (sign * self.scale), self.threshold)
 
     def _advance(self, step: Step, difference: Tensor | None) -> Tensor | None:
         """This concept's part of the common term t; keeps its part of v."""
-        kept = step.run.state(self, _Kept)
+        state = step.run.state(self, _ConceptState)
         total = None if difference is None else difference if self.weight == 1 else difference * self.weight
-        if kept.momentum is not None:
-            carried = kept.momentum * self.momentum
+        if state.momentum is not None:
+            carried = state.momentum * self.momentum
             total = carried if total is None else total + carried
         if total is not None:
             grown = total * (1 - self.beta)
-            kept.momentum = grown if kept.momentum is None else grown + kept.momentum * self.beta
+            state.momentum = grown if state.momentum is None else grown + state.momentum * self.beta
         return total
 
 
 @dataclass(eq=False)
-class _Kept:
+class _ConceptState:
     """A concept's row, and its part of the momentum v (B, C, H, W); None is 0."""
 
     branch: Branch | None = None
@@ -186,15 +188,15 @@ def _check(view: NodeView) -> Iterable[Problem]:
             given=cooldown,
         )
     if isinstance(warmup, int):
-        for user in view.users():
-            steps = user.literals.get("steps")
-            if isinstance(steps, int) and user.type.name == "denoise" and warmup >= steps:
+        for run in runs_with(view):
+            steps = run.literals.get(run_input(run.type, "steps"))
+            if isinstance(steps, int) and warmup >= steps:
                 yield Problem(
                     severity="warning",
                     code="bad_value",
                     node=view.id,
                     input="warmup",
-                    message=f"the concept warms up at step {warmup} and {user.id} has {steps} steps: it never acts",
+                    message=f"the concept warms up at step {warmup} and {run.id} has {steps} steps: it never acts",
                     given=warmup,
                 )
 

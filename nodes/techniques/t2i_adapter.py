@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import ADAPTERS
-from weft.nodes.nets.handles import Adapter, source_problems, window_problems
+from weft.nodes.models.sources import ADAPTER
+from weft.nodes.nets.files import describe_adapter, fingerprint
+from weft.nodes.nets.handles import Adapter, window_problems
+from weft.nodes.nets.source import NetSource
 from weft.nodes.technique import Residuals, Technique
 from weft.nodes.values import Control, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.nodes.models.description import Description
     from weft.nodes.nets.live import Held
-    from weft.nodes.sampling.rows import Rows, Units
     from weft.nodes.sampling.run import Run, Step
+    from weft.nodes.technique.layout import Rows, Units
 
 
 @value("control.t2i_adapter")
@@ -55,7 +60,6 @@ class _Live:
     """What a run keeps: the net until its features are known, and these."""
 
     def __init__(self, control: AdapterControl, run: Run) -> None:
-        from weft.nodes.nets.files import describe_adapter
         from weft.nodes.nets.fit import adapter_misfit
         from weft.nodes.nets.hints import hint_tensor
         from weft.nodes.nets.live import hold
@@ -66,7 +70,9 @@ class _Live:
         self._scale, self._run, self._source, self._family = control.scale, run, net.source, net.family
         hint = hint_tensor(control.hint.pixels, run, "t2i_adapter")
         self._hint = hint.mean(dim=1, keepdim=True) if net.channels == 1 else hint
-        self._held: Held = hold(net.source, net.location, net.fingerprint, describe_adapter, run.device, run.dtype)
+        self._held: Held = hold(
+            net.source, net.location, net.fingerprint, describe_adapter, run.device, run.dtype, kind=ADAPTER
+        )
         # One row for each image, or a single one for all; views have rows of their own.
         self._whole: list[Tensor] = [] if run.views else self._evaluate(self._hint)
         self._by_units: dict[Units, list[Tensor]] = {}
@@ -102,54 +108,52 @@ class _Live:
         return features
 
 
-_EXPECTED = f"{', '.join(ADAPTERS)}, a diffusers folder, or a hub id in the local cache"
+SOURCE = NetSource(ADAPTER, describe_adapter)
 
 
-def _look(source: str) -> None:
-    from weft.nodes.nets.files import describe_adapter, find
-
-    if (
-        source in ADAPTERS
-        or Path(source).expanduser().exists()
-        or source.lower().endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))
-    ):
-        describe_adapter(find(source, "T2I-Adapter", bundled=ADAPTERS))
-
-
-def _fingerprint(source: str, **_: Any) -> str:
-    from weft.nodes.nets.files import describe_adapter, find, fingerprint
-
-    return fingerprint(describe_adapter(find(source, "T2I-Adapter", bundled=ADAPTERS)))
-
-
-def _check(view: NodeView) -> Iterator[Problem]:
-    yield from source_problems(view, "source", _look, _EXPECTED)
-
-
-@node("load_t2i_adapter", category="model", resource="io", fingerprint=_fingerprint, check=_check)
-def load_t2i_adapter(source: Annotated[str, Widget("model")], ctx: Context | None = None) -> Adapter:
+@node(
+    "load_t2i_adapter",
+    category="model",
+    resource="io",
+    fingerprint=SOURCE.fingerprint,
+    tags=(names_net("t2i_adapter", "source"),),
+    check=SOURCE.check,
+)
+def load_t2i_adapter(
+    source: Annotated[str, Widget("model", names=tuple(ADAPTERS))], ctx: Context | None = None
+) -> Adapter:
     """Find a T2I-Adapter, check it, and hand it on. Its weights load when a denoise uses them.
 
     For Stable Diffusion 1.x and SDXL; safetensors only. It takes the number format and the device of the model.
 
     Args:
-        source: "shapes-regions" (ships with Weft, for the model "shapes"), a diffusers folder, or a hub id such as
-            owner/name that is in the hub's local cache; nothing is downloaded.
+        source: "shapes-regions" (ships with Weft, for the model "shapes"), a diffusers folder, a name in a
+            model folder, or a hub id such as owner/name that is in the hub's local cache; nothing is downloaded.
     """
-    from weft.nodes.nets.files import describe_adapter, find, fingerprint
     from weft.nodes.nets.live import verify
 
-    ctx = ctx or Context()
-    path = find(source, "T2I-Adapter", ctx.resolve_input_path, ADAPTERS)
-    description = describe_adapter(path)
+    description = SOURCE.look(source, (ctx or Context()).resolve_input_path)
     verify(description)
     channels = int(description.weights["t2i_adapter"].config.get("in_channels", 3))
     if channels not in (1, 3):
         raise ValueError(f"the T2I-Adapter {source!r} reads {channels} channels; 1 and 3 are supported")
-    return Adapter(source, str(path), fingerprint(description), description.family, channels)
+    return Adapter(source, str(description.location), fingerprint(description), description.family, channels)
 
 
-@node("t2i_adapter", category="control", check=window_problems)
+def _misfit(source: str, path: Path, model: Description) -> str | None:
+    from weft.nodes.nets.fit import adapter_channels, adapter_misfit
+
+    net = describe_adapter(path)
+    channels = adapter_channels(net.weights["t2i_adapter"].config)
+    return adapter_misfit(source, net.family, channels, model.weights["unet"].config)
+
+
+def _check_control(view: NodeView) -> Iterator[Problem]:
+    yield from window_problems(view)
+    yield from check_net(view, "t2i_adapter", _misfit)
+
+
+@node("t2i_adapter", category="control", tags=(same_size("hint"),), check=_check_control)
 def t2i_adapter(
     net: Adapter,
     hint: Image,

@@ -10,7 +10,7 @@ from weft.nodes.values import Conditioning, Model
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.weighting import WeightingError, parse
+    from weft.nodes.prompts.weighting import WeightingError, parse
 
     text = view.literals.get("text")
     try:
@@ -39,8 +39,8 @@ def weighted_prompt(
         text: the prompt. Weights are 0 or more; near 0 a word is as good as not there.
         clip_skip: how many of the text encoder's last layers to leave out; some checkpoints were trained with 1.
     """
-    from weft.nodes.models.weighted import encode_weighted
-    from weft.nodes.weighting import parse
+    from weft.nodes.prompts.weighted import encode_weighted
+    from weft.nodes.prompts.weighting import parse
 
     ctx = ctx or Context()
     with model.parts() as parts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from weft.nodes.models.text import encode, expand
+from weft.nodes.prompts.encode import encode, expand
 
 if TYPE_CHECKING:
     from weft.nodes.models.parts import Parts

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weft.engine import NodeView, Problem
-from weft.nodes.models.bundled import file_named
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.folder import PICKLE_REASON, PICKLES
 from weft.nodes.models.headers import Header, read_header
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def file_at(text: str, resolve: Callable[[str], Path] = Path) -> Path:
-    """The file that a person names: one that ships with Weft, or a path, as `resolve` reads it.
-
-    Raises:
-        ModelError: a file that ships with Weft is missing or altered.
-    """
-    return file_named(text) or Path(resolve(text))
 
 
 def header_of(path: Path) -> Header:
@@ -37,30 +26,7 @@ def header_of(path: Path) -> Header:
         raise ModelError(f"{path} is not read: {PICKLE_REASON}")
     if not path.is_file():
         raise ModelError(f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}")
-    if path.suffix.lower() != ".safetensors":
-        raise ModelError(f"{path} is no .safetensors file; only those are read")
     return read_header(path)
-
-
-def file_problems(
-    view: NodeView, input: str, look: Callable[[Path, Header], object], expected: str
-) -> Iterator[Problem]:
-    """Problems of the files that an input names as literals: those of `header_of`, and what `look` raises.
-
-    A file that is not there yet is left to the run, which may start elsewhere.
-    """
-    given = view.literals.get(input)
-    for text in given if isinstance(given, list) else [given]:
-        if not isinstance(text, str) or not text or "\0" in text:
-            continue
-        try:
-            path = file_at(text, lambda given: Path(given).expanduser())
-            if path.exists() or text.lower().endswith(PICKLES):
-                look(path, header_of(path))
-        except (ModelError, RuntimeError, OSError) as error:
-            yield Problem(
-                code="bad_value", node=view.id, input=input, message=f"{error}.", given=text, expected=expected
-            )
 
 
 def digest_of(*things: object) -> str:

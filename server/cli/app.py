@@ -10,9 +10,12 @@ from weft.server.cli.cache import cache_app
 from weft.server.cli.check import check_command
 from weft.server.cli.draw import draw_command
 from weft.server.cli.examples import examples_command
+from weft.server.cli.models import models_command
 from weft.server.cli.nodes import nodes_command
+from weft.server.cli.plan import plan_command
 from weft.server.cli.run import run_command
 from weft.server.cli.schema import schema_command
+from weft.server.cli.why import why_command
 
 app = typer.Typer(
     name="weft",
@@ -47,7 +50,10 @@ def weft(
 
 app.command("run")(run_command)
 app.command("check")(check_command)
+app.command("plan")(plan_command)
+app.command("why")(why_command)
 app.command("nodes")(nodes_command)
+app.command("models")(models_command)
 app.command("schema")(schema_command)
 app.command("draw")(draw_command)
 app.command("examples")(examples_command)

@@ -10,10 +10,12 @@ import typer
 from weft.server.cli.report import (
     WRONG,
     JsonOption,
+    ModelsOption,
     NodesOption,
     TracebackOption,
     leave,
     load_catalogue,
+    model_folders_of,
     print_json,
     problem_lines,
     reporting,
@@ -24,10 +26,11 @@ def check_command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Workflows, or images that weft saved.")],
     as_json: JsonOption = False,
     nodes: NodesOption = None,
+    models: ModelsOption = None,
     traceback: TracebackOption = False,
 ) -> None:
     """Say everything that is wrong with workflows, without running them."""
-    with reporting(traceback_wanted=traceback):
+    with reporting(traceback_wanted=traceback), model_folders_of(models):
         from weft.engine import check
 
         catalogue = load_catalogue(nodes)

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -19,6 +20,12 @@ DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 NodesOption = Annotated[
     list[str] | None, typer.Option("--nodes", metavar="DIR", help="Also use the nodes in this folder's .py files.")
+]
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models", metavar="DIR", help="Find models by name in this folder; instead of those that WEFT_MODELS names."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TracebackOption = Annotated[bool, typer.Option("--traceback", help="Show where in the code an error was raised.")]
@@ -47,6 +54,20 @@ def load_catalogue(folders: Iterable[str] | None) -> Catalogue:
     for failure in catalogue.failures:
         say(f"left out {failure}", "yellow")
     return catalogue
+
+
+@contextlib.contextmanager
+def model_folders_of(folders: list[str] | None) -> Iterator[tuple[Path, ...]]:
+    """The model folders of `--models` or `WEFT_MODELS` while the block runs; one that is not there ends the command."""
+    from weft.engine.declaring.model_folders import model_folders, using_model_folders
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(using_model_folders(folders))
+        except ValueError as error:
+            say(f"error: {error}", "red")
+            leave(WRONG)
+        yield model_folders()
 
 
 def problem_lines(problems: Iterable[Problem], file: str = "") -> Iterator[tuple[str, str]]:

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from weft.server.cli.report import JsonOption, NodesOption, TracebackOption, load_catalogue, print_json, reporting, say
+from weft.server.cli.plan import OutOption, SetOption, TargetOption
+from weft.server.cli.report import (
+    JsonOption,
+    ModelsOption,
+    NodesOption,
+    TracebackOption,
+    load_catalogue,
+    model_folders_of,
+    print_json,
+    reporting,
+    say,
+)
 
 if TYPE_CHECKING:
     from weft.engine import CancelToken, Result
@@ -19,14 +30,9 @@ if TYPE_CHECKING:
 
 def run_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or an image that weft saved.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter, or an input as node.input=value."),
-    ] = None,
-    targets: Annotated[
-        list[str] | None, typer.Option("--target", metavar="NODE", help="Make this node, or node.output, alone.")
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for what is made.")] = Path("out"),
+    settings: SetOption = None,
+    targets: TargetOption = None,
+    out: OutOption = Path("out"),
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Use and keep no results of other runs.")] = False,
     as_json: JsonOption = False,
     events: Annotated[
@@ -35,23 +41,18 @@ def run_command(
     profile: Annotated[bool, typer.Option("--profile", help="Say in the end where time went.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     nodes: NodesOption = None,
+    models: ModelsOption = None,
     traceback: TracebackOption = False,
 ) -> None:
     """Run a workflow and print the paths of what it made."""
-    with reporting(as_json=as_json, traceback_wanted=traceback):
-        from weft.engine import Cache, CancelToken, Settings, run
-        from weft.engine.checking.migrate import migrate
+    with reporting(as_json=as_json, traceback_wanted=traceback), model_folders_of(models):
+        from weft.engine import Cache, CancelToken, Settings, run, with_settings
         from weft.graphs.document import Workflow
         from weft.server.cli.progress import showing_progress
         from weft.server.cli.record import recording
-        from weft.server.cli.values import apply_settings
 
         catalogue = load_catalogue(nodes)
-        workflow, _ = migrate(Workflow.load(file), catalogue)
-        try:
-            workflow = apply_settings(workflow, settings or [], catalogue)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--set") from None
+        workflow = with_settings(Workflow.load(file), settings or [], catalogue)
         cancel = CancelToken()
         # A node that prints must not spoil the results on stdout.
         with (

@@ -18,6 +18,7 @@ import numpy as np
 
 from tests.engine.toys import Live, Square
 from weft.engine import Catalogue, Context, Files, Lazy, Node, node
+from weft.engine.declaring.model_folders import model_folders
 
 
 class Pair(NamedTuple):
@@ -31,6 +32,16 @@ class Pair(NamedTuple):
 def pid(value: Any = None) -> int:
     """The process that it runs in."""
     return os.getpid()
+
+
+@node("settle")
+def settle(ctx: Context | None = None) -> str:
+    """Leaves a file in its workspace, and a trail."""
+    assert ctx is not None
+    assert ctx.trails is not None
+    (ctx.workspace() / "here").write_text(str(os.getpid()))
+    ctx.trails.put(b"base".ljust(20), [b"step".ljust(20)], 1, of=2)
+    return f"{ctx.key} {ctx.workspace()}"
 
 
 @node("segfault")
@@ -193,6 +204,12 @@ async def nap(seconds: float = 0.2, mark: str = "") -> float:
     if mark:
         Path(mark).touch()
     return seconds
+
+
+@node("folders_of_models", cache="never")
+def folders_of_models(ctx: Context | None = None) -> str:
+    """The model folders there."""
+    return os.pathsep.join(map(str, model_folders()))
 
 
 @node("meets")

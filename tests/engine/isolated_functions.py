@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engine.toys import Live
-from weft.engine import Catalogue, Lazy, Node, NodeView, node
+from weft.engine import Catalogue, Context, Lazy, Node, NodeView, node
 from weft.graphs import Problem
 
 
@@ -51,6 +51,17 @@ def stamp(how: str = "", log: str = "") -> str:
 @node("fn_stamp", fingerprint=stamp)
 def fn_stamp(how: str = "", log: str = "", odd: tuple[int, ...] = (1, 2)) -> int:
     """Has a fingerprint of its own."""
+    return os.getpid()
+
+
+def seen(text: str, ctx: Context) -> str:
+    """What a fingerprint sees of the folders that may be read."""
+    return f"{ctx.resolve_input_path('here.txt').exists()} {text}"
+
+
+@node("fn_sees", fingerprint=seen)
+def fn_sees(text: str = "") -> int:
+    """Its fingerprint asks for a context."""
     return os.getpid()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -63,11 +64,36 @@ def test_a_pack_that_prints_does_not_touch_stdout(tmp_path: Path, capsys: pytest
     assert capsys.readouterr() == ("", "hello\n")
 
 
-def test_two_nodes_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> None:
+def test_two_nodes_of_one_name_are_an_error_that_names_both() -> None:
+    @node("good")
+    def first() -> int: ...
+
+    @node("good")
+    def second() -> int: ...
+
+    with pytest.raises(CatalogueError, match=r"first.*second"):
+        Catalogue([first, second])
+
+
+def test_of_two_folders_with_one_node_name_the_first_has_it(tmp_path: Path) -> None:
     catalogue = Catalogue()
     catalogue.add_folder(folder(tmp_path, "a", one=GOOD))
-    with pytest.raises(CatalogueError, match=r"one\.good.*two\.good"):
-        catalogue.add_folder(folder(tmp_path, "b", two=GOOD))
+    catalogue.add_folder(folder(tmp_path, "b", two=GOOD, three=GOOD.replace('"good"', '"other"')))
+    assert [node_type.name for node_type in catalogue] == ["good", "other"]
+    good = catalogue.get("good")
+    assert good is not None
+    assert good.origin.endswith("one.good")
+    (failure,) = catalogue.failures
+    assert "two.py" in failure.origin
+    assert re.search(r"one\.good.*two\.good", failure.message)
+
+
+def test_a_folder_without_nodes_is_said(tmp_path: Path) -> None:
+    catalogue = Catalogue()
+    catalogue.add_folder(folder(tmp_path, "a", one="x = 1", _two=GOOD))
+    (failure,) = catalogue.failures
+    assert "no node" in failure.message
+    assert "one.py" in failure.message
 
 
 def test_the_same_node_twice_is_no_conflict() -> None:

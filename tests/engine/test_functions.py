@@ -102,6 +102,16 @@ def test_a_fingerprint_that_misbehaves_costs_its_node_the_cache(workers: Workers
     assert runs[0]["good"] != os.getpid()
 
 
+def test_a_fingerprint_there_may_ask_for_a_context(workers: Workers, tmp_path: Path) -> None:
+    isolated_functions.here(tmp_path)
+    cache = Cache()
+    ran = [
+        run(document({"n": ("fn_sees", {})}), ["n"], catalogue=CATALOGUE, cache=cache, on=workers, roots=roots).ran
+        for roots in ([tmp_path], [tmp_path], [tmp_path / "other"])
+    ]
+    assert ran == [1, 0, 1], "where the file is not there, the key is another"
+
+
 def test_a_migration_is_called_there(workers: Workers) -> None:
     doc = document({"a": ("fn_moved", {"old": ""}), "b": ("fn_moved", {"old": "", "after": link("a")})})
     for spec in doc["nodes"].values():

@@ -16,6 +16,7 @@ import pytest
 
 from tests.engine import isolated, toys
 from weft.engine import Cache, Cancelled, CancelToken, Catalogue, Result, RunFailed, node, run
+from weft.engine.declaring.model_folders import VARIABLE
 from weft.engine.isolation import Limits, Resident, Worker, Workers
 
 Run = Callable[..., Result]
@@ -101,6 +102,17 @@ def test_values_cross_both_ways_small_and_large(isolate: Run) -> None:
         made = isolate("b", a=("array", {"count": count}), b=("scale", {"array": link("a")}))
         assert (made.dtype, made.shape, made.min(), made.max()) == (np.float64, (count,), 2, 2)
     assert isolate("b", a=("square", {"side": 2.5}), b=("side", {"square": link("a")})) == 2.5
+
+
+def test_model_folders_are_those_of_the_parent_now(
+    isolate: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not those of the time when the worker started."""
+    pid = isolate("a", a=("pid", {}))
+    for name in ("one", "two"):
+        monkeypatch.setenv(VARIABLE, str(tmp_path / name))
+        assert isolate("a", a=("folders_of_models", {})) == str(tmp_path / name)
+    assert isolate("a", a=("pid", {"value": 1})) == pid
 
 
 def test_a_node_that_changes_its_input_changes_its_own_copy(isolate: Run) -> None:
@@ -450,3 +462,16 @@ def test_nothing_stays_behind(isolate: Run) -> None:
     gc.collect()
     assert becomes(lambda: len(os.listdir("/proc/self/fd")) <= before)
     assert becomes(lambda: not [thread for thread in threading.enumerate() if "weft-answer" in thread.name])
+
+
+def test_the_key_the_workspace_and_trails_of_a_node_in_a_worker(isolate: Run, tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    key, folder = isolate("s", cache=cache, s=("settle", {})).split()
+    assert Path(folder) == tmp_path / "workspaces" / key
+    assert int((Path(folder) / "here").read_text()) != os.getpid()
+    assert cache.trails is not None
+    progress = cache.trails.progress(bytes.fromhex(key))
+    assert progress is not None
+    assert (progress.steps, progress.of) == (1, 2)
+    assert cache.workspaces is not None
+    assert cache.workspaces.clear() == 1, "the worker has let go of it"

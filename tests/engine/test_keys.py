@@ -188,3 +188,28 @@ def test_chance_stays_out_of_the_provenance(document: Doc) -> None:
     texts = [provenance(workflow, make_plan(workflow, CATALOGUE, ["a", "n"], "out")) for _ in range(2)]
     assert texts[0] == texts[1]
     assert list(json.loads(texts[0]["weft_run"])["keys"]) == ["n"]
+
+
+def test_keys_stay_what_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache is worth nothing when another version of the engine finds nothing in it."""
+    nodes = {
+        "n": {"type": "number", "inputs": {"value": 7}},
+        "r": {"type": "real", "inputs": {"value": 7}},
+        "t": {"type": "text", "inputs": {"value": "é" * 300}},
+        "d": {"type": "divide", "inputs": {"a": {"link": "n"}}},
+        "s": {"type": "total", "inputs": {"items": [{"link": "d.rest"}, 3, {"link": "n"}]}},
+        "l": {"type": "total", "inputs": {"items": [1, 2, 3]}},
+        "o": {"type": "any", "inputs": {"value": {"value": {"b": [1, 2.0, None, True], "a": {}}}}},
+    }
+    known = {
+        "n": "93f6d4cb4baf669b776392019da495d12c336e30",
+        "r": "6d62457dc9360bcd2eec6f4b9a7e5d1f463f941c",
+        "t": "f66b07994edfa2ad267112ea5554a451e77fd570",
+        "d": "aab5deb5441216c21e9728b886cfbec9ac07b3a9",
+        "s": "464fbc007b3feb24c65a7a708dc550674193845b",
+        "l": "2993a8838939db6946713839983ba2b0ebdf2bd9",
+        "o": "a5d008a268e5e8daa08ffc053ff013fc695219b8",
+    }
+    catalogue = toys.catalogue()
+    monkeypatch.setattr(catalogue, "code", lambda node_type: None)  # that of the toys changes with each test
+    assert {id: key({"weft": 1, "nodes": nodes}, id, catalogue).hex() for id in nodes} == known

@@ -22,7 +22,7 @@ HEAVY = ("torch", "diffusers", "transformers", "cv2", "PIL", "matplotlib")
 def test_help_names_every_command(weft: Weft) -> None:
     done = weft("--help")
     assert done.exit_code == 0
-    for command in ("run", "check", "nodes", "schema", "draw", "cache", "examples"):
+    for command in ("run", "check", "nodes", "models", "schema", "draw", "cache", "examples"):
         assert f"  {command} " in done.stdout
         assert weft(command, "--help").exit_code == 0
 
@@ -36,7 +36,16 @@ def test_a_call_that_makes_no_sense(arguments: tuple[str, ...], weft: Weft) -> N
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["check", "FILE"], ["nodes"], ["nodes", "denoise"], ["schema"], ["draw", "FILE"], ["examples"]],
+    [
+        ["--help"],
+        ["check", "FILE"],
+        ["nodes"],
+        ["nodes", "denoise"],
+        ["schema"],
+        ["draw", "FILE"],
+        ["examples"],
+        ["models"],
+    ],
     ids=" ".join,
 )
 def test_what_computes_nothing_loads_nothing_heavy(arguments: list[str]) -> None:

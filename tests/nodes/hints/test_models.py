@@ -187,7 +187,9 @@ def test_masks_of_people_that_do_not_fit(pose_folder: Path) -> None:
 @pytest.mark.parametrize("make", [depth, pose])
 def test_a_missing_model_says_what_to_put_where(make: object, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    with pytest.raises(ModelError, match=r"no folder; put config.json, .* and model.safetensors .*`hf download"):
+    with pytest.raises(
+        ModelError, match=r"a folder or file .*; put config.json, .* and model.safetensors .*`hf download"
+    ):
         make(picture(), str(gone))  # type: ignore[operator]
     with pytest.raises(ModelError, match=r"hub's local cache .*; put config.json"):
         make(picture(), "nobody/no-such-model-here")  # type: ignore[operator]

@@ -12,7 +12,7 @@ from weft.engine.filehash import content_hash
 from weft.nodes import load_controlnet, load_model
 from weft.nodes.models import bundled
 from weft.nodes.models.errors import ModelError
-from weft.nodes.weights.files import file_at
+from weft.nodes.models.sources import EMBEDDING, find
 
 DOME = "variants/dome/learned_embeds.safetensors"
 
@@ -30,14 +30,15 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_found_by_name(installed: Path) -> None:
-    assert file_at("shapes-dome") == installed
-    assert file_at("./shapes-dome") == Path("shapes-dome"), "a path stays one"
+    assert find("shapes-dome", EMBEDDING) == installed
+    with pytest.raises(ModelError, match="a folder or file"):  # a path stays one
+        find("./shapes-dome", EMBEDDING)
 
 
 def test_an_altered_file_is_named_with_what_restores_it(installed: Path) -> None:
     installed.write_bytes(b"vectorz")
     with pytest.raises(ModelError) as caught:
-        file_at("shapes-dome")
+        find("shapes-dome", EMBEDDING)
     for part in (
         str(installed),
         "altered",
@@ -50,7 +51,7 @@ def test_an_altered_file_is_named_with_what_restores_it(installed: Path) -> None
 def test_a_missing_file_is_named_with_what_restores_it(installed: Path) -> None:
     installed.unlink()
     with pytest.raises(ModelError, match=f"is not there.*git checkout -- nodes/shapes/{DOME}"):
-        file_at("shapes-dome")
+        find("shapes-dome", EMBEDDING)
     with pytest.raises(ModelError, match="variants/edges is not there"):
         load_controlnet("shapes-edges")
 
@@ -68,5 +69,5 @@ def test_a_variant_with_an_altered_part_of_the_base(tmp_path: Path, monkeypatch:
 
 
 def test_a_near_name() -> None:
-    with pytest.raises(ModelError, match=r"bundled: shapes-edges\. Did you mean 'shapes-edges'"):
+    with pytest.raises(ModelError, match=r"a bundled ControlNet \(shapes-edges\), .* Did you mean 'shapes-edges'"):
         load_controlnet("shapes-edge")

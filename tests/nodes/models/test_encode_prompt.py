@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
 from tests.tiny import tiny_sdxl
 from weft.nodes import encode_prompt, load_model
-from weft.nodes.models.text import unconditional
+from weft.nodes.prompts.encode import unconditional
 
 PROMPTS = ["a red circle left of a blue square", "", "zebra-crossing, (CAFÉ) 12", "red " * 200]
 

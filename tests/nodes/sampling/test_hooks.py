@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from tests.nodes.sampling.oracle import difference, seeded, set_scheduler
-from weft.nodes.models.text import encode
+from weft.nodes.prompts.encode import encode
 from weft.nodes.sampling.loop import Denoised, denoise_loop
 from weft.nodes.sampling.noise import draw, generators
-from weft.nodes.sampling.rows import Rows
 from weft.nodes.sampling.run import Run, Step
 from weft.nodes.sampling.schedule import Schedule, build_scheduler
 from weft.nodes.technique import AttentionRule, Branch, Order, Predictions, Residuals, Site, Technique, View
+from weft.nodes.technique.layout import Rows
 from weft.nodes.techniques.cfg import ClassifierFree
 from weft.nodes.values import Control, Guidance, Model
 
@@ -505,3 +505,67 @@ def test_state_belongs_to_a_run(prepare: Prepare) -> None:
     technique = Momentum()
     assert torch.equal(result(prepare(technique)), result(prepare(technique)))
     assert difference(result(prepare(technique)), result(prepare())) > 1e-3
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Share(Guidance):
+    """Adds the mean over all of its kind, and notes who was asked together."""
+
+    amount: float
+    asked: list[tuple[float, ...]]
+
+    @staticmethod
+    def combine_together(
+        techniques: Sequence[Share], step: Step, predictions: Predictions, prediction: Tensor
+    ) -> Tensor:
+        techniques[0].asked.append(tuple(one.amount for one in techniques))
+        return prediction + sum(one.amount for one in techniques) / len(techniques)
+
+    def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
+        raise AssertionError("asked alone")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShareToo(Share):
+    """Of the same kind, since it adds the same term."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Double(Guidance):
+    """Shows where in the order it is asked."""
+
+    def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
+        return prediction * 2
+
+
+def test_techniques_of_one_kind_combine_together_in_the_place_of_the_first(prepare: Prepare) -> None:
+    """Those that are active, each once; of a subclass too; what stands between them comes after."""
+    asked: list[tuple[float, ...]] = []
+    first = Share(amount=1.0, asked=asked)
+    late = ShareToo(amount=3.0, asked=asked, window=(0.5, 1.0))
+    seen: list[Tensor] = []
+    run = prepare(first, Double(), late, steps=4, scale=1.0)
+    denoise_loop(run, watch=lambda step, prediction: seen.append(prediction))
+    assert asked == [(1.0,), (1.0,), (1.0, 3.0), (1.0, 3.0)]
+    alone: list[Tensor] = []
+    plain = prepare(steps=4, scale=1.0)
+    denoise_loop(plain, watch=lambda step, prediction: alone.append(prediction))
+    torch.testing.assert_close(seen[0], (alone[0] + 1.0) * 2)
+
+
+def test_the_base_of_a_run_makes_predictions_of_its_own(prepare: Prepare) -> None:
+    """`base_prediction` has the base's term and what rescales it, and no other technique's."""
+    found: list[tuple[Tensor, Tensor]] = []
+
+    @dataclass(frozen=True, eq=False, kw_only=True)
+    class Look(Guidance):
+        def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
+            assert step.run.base in step.run.techniques
+            assert [branch.role for branch in step.base_branches()] == ["uncond", "cond"]
+            uncond, cond = predictions.role("uncond"), predictions.role("cond")
+            found.append((step.base_prediction(predictions), uncond + 3.0 * (cond - uncond)))
+            return prediction
+
+    denoise_loop(prepare(Double(), Look(), steps=2, scale=3.0))
+    assert len(found) == 2
+    assert all(made.equal(expected) for made, expected in found)

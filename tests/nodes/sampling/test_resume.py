@@ -325,7 +325,7 @@ class RemembersWell(Remembers):
     """The same, which does."""
 
     def snapshot(self, run: Run) -> list[int]:
-        return list(run.kept(self))
+        return list(run.state_of(self))
 
     def restore(self, step: Step, snapshot: list[int]) -> None:
         step.run.state(self, list[int]).extend(snapshot)

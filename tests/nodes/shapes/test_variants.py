@@ -123,7 +123,7 @@ def test_a_style_comes_with_its_word_alone(plain: Model) -> None:
 
 
 def test_two_adapters_do_what_each_does(plain: Model) -> None:
-    model = merge_loras(plain, "shapes-heart", "shapes-frame", 1.0, 1.05)
+    model = merge_loras(plain, ["shapes-heart", "shapes-frame"], [1.0, 1.05])
     text = encode_prompt(model, "a large red heart on a mint background, framed")
     pictures = made(model, cfg(text, scale=3.0), 0, steps=12, batch=4)
     assert np.mean([frame_share(one) >= FRAMED for one in pictures]) >= 0.5

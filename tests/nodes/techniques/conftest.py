@@ -14,7 +14,7 @@ from tests.tiny import _liven, _seeded, tiny_sd1, tiny_sd2, tiny_sdxl
 __all__ = ["folder", "model", "one_thread", "pipe"]
 
 
-def _calm(folder: Path) -> Path:
+def _calm(folder: Path, by: float = 0.3) -> Path:
     """The model of a folder with its queries and keys made smaller."""
     from safetensors.torch import load_file, save_file
 
@@ -22,7 +22,7 @@ def _calm(folder: Path) -> Path:
     weights = load_file(path)
     for name in weights:
         if name.endswith(("to_q.weight", "to_k.weight")):
-            weights[name] *= 0.3
+            weights[name] *= by
     save_file(weights, path, metadata={"format": "pt"})
     return folder
 
@@ -52,4 +52,5 @@ BUILDERS["lcm"] = _distilled
 BUILDERS["sd1_calm"] = lambda folder: _calm(tiny_sd1(folder))
 BUILDERS["sd2_calm"] = lambda folder: _calm(tiny_sd2(folder))
 BUILDERS["sd1_four_calm"] = lambda folder: _calm(tiny_sd1(folder, levels=4, sample_size=32))
-BUILDERS["sdxl_calm"] = lambda folder: _calm(tiny_sdxl(folder))
+# More attention than the others have: at 0.3 the rounding of some processors, and not of others, grows past 1e-4.
+BUILDERS["sdxl_calm"] = lambda folder: _calm(tiny_sdxl(folder), by=0.2)

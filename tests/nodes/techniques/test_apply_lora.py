@@ -186,9 +186,9 @@ def test_several_and_merges(models_of: Models, folder: Folder, tmp_path: Path) -
     twice = apply_lora(once, str(second), strength=0.4)
     expected = theirs(folder("sd1"), chained)
     assert relative(ours(twice), expected) <= 1e-4
-    merged = merge_loras(model, str(first), str(second), 0.7, 0.4)
+    merged = merge_loras(model, [str(first), str(second)], [0.7, 0.4])
     assert relative(ours(merged), expected) <= 1e-4
-    mixed = ours(merge_loras(model, str(first), str(second), 0.7, 0.4, merge="linear"))
+    mixed = ours(merge_loras(model, [str(first), str(second)], [0.7, 0.4], merge="linear"))
     assert relative(mixed, expected) > 1e-3
     assert relative(mixed, formula_linear(model, first, second)) <= 1e-4
     assert twice.patches[:-1] == once.patches
@@ -203,7 +203,7 @@ def formula_linear(model: Model, first: Path, second: Path) -> Tensor:
     import copy
     import dataclasses
 
-    from weft.nodes.models.text import encode
+    from weft.nodes.prompts.encode import encode
     from weft.nodes.techniques.cfg import ClassifierFree
 
     a, b = pairs_of(model, 3), pairs_of(model, 4)
@@ -354,7 +354,7 @@ def test_files_that_are_none(models_of: Models, tmp_path: Path) -> None:
     cut.write_bytes(whole.read_bytes()[:-100])
     with pytest.raises(ModelError, match="is truncated"):
         apply_lora(model, str(cut))
-    with pytest.raises(ModelError, match="not there"):
+    with pytest.raises(ModelError, match=r"looked for a bundled LoRA .*none\.safetensors"):
         apply_lora(model, str(tmp_path / "none.safetensors"))
     (tmp_path / "a.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(ModelError, match="pickles"):
@@ -375,7 +375,7 @@ def test_check_looks_at_the_file(tmp_path: Path) -> None:
     for name in ("a.safetensors", "b.safetensors"):
         with Graph() as graph:
             apply_lora(load_model("shapes"), str(tmp_path / name))
-        found += [p for p in check(graph.workflow(), roots=[tmp_path]) if p.input == "path"]
+        found += [p for p in check(graph.workflow(), roots=[tmp_path]) if p.input == "source"]
     assert "textual inversion" in found[0].message
     assert "no sound safetensors" in found[-1].message
 

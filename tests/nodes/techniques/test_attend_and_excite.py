@@ -30,12 +30,12 @@ from weft.nodes import (
 )
 from weft.nodes.nets.files import describe_controlnet
 from weft.nodes.nets.live import hold
-from weft.nodes.sampling.rows import Rows
+from weft.nodes.prompts.words import token_spans
 from weft.nodes.sampling.run import Step
 from weft.nodes.technique import Residuals
+from weft.nodes.technique.layout import Rows
 from weft.nodes.techniques.attend_and_excite import subject_losses
 from weft.nodes.values import Conditioning, Control, Image, Model
-from weft.nodes.words import token_spans
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]
@@ -384,7 +384,7 @@ def test_split_forwards_and_other_families(model: Models, monkeypatch: pytest.Mo
     made = model(NAME)
     options: dict[str, Any] = {"thresholds": {"0": 0.0108}, "max_iter": 1, "scale": 100, "refinements": 4, "steps": 2}
     whole = ours(made, batch=3, **options)
-    monkeypatch.setattr("weft.nodes.sampling.rows.BUDGET", 1)
+    monkeypatch.setattr("weft.nodes.sampling.forward.BUDGET", 1)
     parts = made.parts()
     with counted(parts.unet) as rows:
         split = ours(made, batch=3, **options)

@@ -36,7 +36,7 @@ from weft.nodes import (
 )
 from weft.nodes.nets.files import describe_controlnet
 from weft.nodes.nets.live import hold
-from weft.nodes.sampling import rows as rows_module
+from weft.nodes.sampling import forward as forward_module
 from weft.nodes.sampling.run import Step
 from weft.nodes.technique import Branch
 from weft.nodes.values import Control, Guidance, Image, Mask, Model
@@ -130,7 +130,7 @@ def test_split_forwards_give_the_same(model: Models, nets: Path, monkeypatch: py
     options: dict[str, Any] = {"width": 192, "batch": 2, "steps": 2, "controls": [control]}
     together = ours(made, views, **options)
     assert cost(made, views, **options) == [12, 12]
-    monkeypatch.setattr(rows_module, "BUDGET", 1)
+    monkeypatch.setattr(forward_module, "BUDGET", 1)
     assert cost(made, views, **options) == [2] * 12
     assert relative(ours(made, views, **options), together) <= 1e-4
 

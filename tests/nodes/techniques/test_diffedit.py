@@ -25,7 +25,7 @@ from weft.nodes import (
     multidiffusion,
     noise,
 )
-from weft.nodes.models.text import unconditional
+from weft.nodes.prompts.encode import unconditional
 from weft.nodes.sampling.invert import along
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.schedule import Schedule, build_scheduler

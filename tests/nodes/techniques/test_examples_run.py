@@ -16,11 +16,10 @@ from PIL import Image as Pillow
 
 from tests.nodes.techniques.wiring import HIDDEN
 from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
-from weft.engine import Cache, Problem, check, run
+from weft.engine import Cache, Problem, check, run, with_settings
 from weft.engine.catalogue.catalogue import installed
 from weft.graphs import Workflow, examples
 from weft.nodes.models import bundled
-from weft.server.cli.values import apply_settings
 
 Folder = Callable[[str], Path]
 Settings = Iterator[tuple[str, Any]]
@@ -47,10 +46,10 @@ NAMED = {
     "load_dreambooth": "source",
     **dict.fromkeys(NETS, "source"),
     "load_image": "path",
-    "apply_lora": "path",
-    "merge_loras": "first",
-    "load_textual_inversion": "paths",
-    "load_custom_diffusion": "path",
+    "apply_lora": "source",
+    "merge_loras": "sources",
+    "load_textual_inversion": "sources",
+    "load_custom_diffusion": "source",
     "depth": "model",
 }
 """Inputs that name files."""
@@ -155,8 +154,8 @@ def settings(workflow: Workflow, files: Files) -> Settings:
             yield place, files.picture()
         elif node.type == "apply_lora" and not here(given):
             yield place, files.lora(kind)
-        elif node.type == "merge_loras" and not here([node.inputs["first"], node.inputs["second"]]):
-            yield from ((f"{id}.{which}", files.lora(kind, which)) for which in ("first", "second"))
+        elif node.type == "merge_loras" and not here(given):
+            yield place, [files.lora(kind, str(number)) for number in range(len(given))]
         elif node.type == "load_textual_inversion" and not here(given):
             yield place, files.words(kind, len(given))
             if "tokens" not in node.inputs:
@@ -185,7 +184,7 @@ def test_an_example_runs(name: str, files: Files, cache: Cache, tmp_path: Path) 
         f"{place}={value if isinstance(value, str) else json.dumps(value)}"
         for place, value in settings(original, files)
     ]
-    workflow = apply_settings(original, changes, installed())
+    workflow = with_settings(original, changes, installed())
     assert errors(workflow) == []
     result = run(workflow, cache=cache, out=tmp_path)
     saved = [id for id, node in workflow.nodes.items() if node.type == "save_image"]

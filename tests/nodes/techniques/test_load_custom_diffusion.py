@@ -123,4 +123,4 @@ def test_bad_files(models_of: Models, tmp_path: Path) -> None:
         load_custom_diffusion(model, str(tmp_path / "lora.safetensors"))
     with Graph() as graph:
         load_custom_diffusion(load_model("shapes"), str(tmp_path / "lora.safetensors"))
-    assert any(problem.input == "path" for problem in check(graph.workflow(), roots=[tmp_path]))
+    assert any(problem.input == "source" for problem in check(graph.workflow(), roots=[tmp_path]))

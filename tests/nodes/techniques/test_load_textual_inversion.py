@@ -20,8 +20,8 @@ from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion
 from weft.nodes.models.errors import ModelError
+from weft.nodes.prompts.words import token_spans
 from weft.nodes.values import Model
-from weft.nodes.words import token_spans
 
 Folder = Callable[[str], Path]
 Models = Callable[[str], Model]
@@ -185,5 +185,5 @@ def test_bad_files(models_of: Models, tmp_path: Path) -> None:
     with Graph() as graph:
         load_textual_inversion(load_model("shapes"), [str(lora), str(pair)], ["<a>"])
     messages = {problem.input: problem.message for problem in check(graph.workflow(), roots=[tmp_path])}
-    assert "no textual inversion" in messages["paths"]
+    assert "no textual inversion" in messages["sources"]
     assert "1 tokens are given for 2 files" in messages["tokens"]

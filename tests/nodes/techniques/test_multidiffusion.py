@@ -148,7 +148,7 @@ def test_memory_splits_the_forward(model: Models, monkeypatch: pytest.MonkeyPatc
     """The limit follows from sizes alone: here two views of 16 x 16 with four branches each."""
     made = model("sd1_calm")
     whole = panorama(made, width=256, steps=2)
-    monkeypatch.setattr("weft.nodes.sampling.rows.BUDGET", 2 * 4 * 24 * 16 * 16 * 16 * 4)
+    monkeypatch.setattr("weft.nodes.sampling.forward.BUDGET", 2 * 4 * 24 * 16 * 16 * 16 * 4)
     parts = made.parts()
     with counted(parts.unet) as rows:
         split = panorama(made, width=256, steps=2)

@@ -238,5 +238,5 @@ def test_beside_prompt_to_prompt(model: Models) -> None:
 def test_split_forwards(model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     made = model(NAME)
     whole = ours(made, 1.0, batch=3)
-    monkeypatch.setattr("weft.nodes.sampling.rows.BUDGET", 1)
+    monkeypatch.setattr("weft.nodes.sampling.forward.BUDGET", 1)
     assert relative(ours(made, 1.0, batch=3), whole) <= 1e-4

@@ -17,7 +17,7 @@ from tests.nodes.techniques.measure import counted, relative
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import attend_and_excite, cfg, denoise, encode_prompt, load_model, prompt_to_prompt
-from weft.nodes.sampling.alignment import refined, replaced
+from weft.nodes.prompts.alignment import refined, replaced
 from weft.nodes.sampling.noise import generators
 from weft.nodes.sampling.schedule import build_scheduler
 from weft.nodes.values import Conditioning, Model
@@ -275,7 +275,7 @@ def test_split_forwards_and_other_families(model: Models, monkeypatch: pytest.Mo
     made = model(NAME)
     prompts = ("a red circle", "a large red circle")
     whole = ours(made, prompts, batch=3)
-    monkeypatch.setattr("weft.nodes.sampling.rows.BUDGET", 1)
+    monkeypatch.setattr("weft.nodes.sampling.forward.BUDGET", 1)
     parts = made.parts()
     with counted(parts.unet) as rows:
         split = ours(made, prompts, batch=3)

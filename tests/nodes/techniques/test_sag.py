@@ -16,9 +16,9 @@ from tests.nodes.techniques.guided import NEGATIVE, PROMPT, base, cost, ours, th
 from tests.nodes.techniques.measure import relative
 from weft.nodes import denoise, encode_prompt, multidiffusion, sag, sega
 from weft.nodes.sampling.noise import draw, generators
-from weft.nodes.sampling.rows import Rows
 from weft.nodes.sampling.run import Run, Step
 from weft.nodes.technique import Residuals, View
+from weft.nodes.technique.layout import Rows
 from weft.nodes.techniques.sag import blur
 from weft.nodes.values import Control, Guidance, Latents, Model
 

@@ -252,7 +252,7 @@ def test_a_network_for_another_family(
     controls, more = control(files, kind, source)
     nodes = made(folder("sd1"), controls=controls, more=more)
     if behind:
-        nodes |= {"lora": node("apply_lora", model=link("model"), path=str(files / "good.safetensors"))}
+        nodes |= {"lora": node("apply_lora", model=link("model"), source=str(files / "good.safetensors"))}
         nodes |= {"early": node("during", technique=link("control"), end=0.5)}
         nodes["draw"]["inputs"] |= {"model": link("lora"), "controls": [link("early")]}
     problem = only(nodes)
@@ -291,13 +291,13 @@ def test_files_outside_the_roots_are_not_looked_into(folder: Folder, files: Path
 
 def lora(folder: Folder, path: Path, **inputs: Any) -> Nodes:
     nodes = made(folder("sd1"))
-    nodes["lora"] = node("apply_lora", model=link("model"), path=str(path), **inputs)
+    nodes["lora"] = node("apply_lora", model=link("model"), source=str(path), **inputs)
     return nodes
 
 
 def test_an_adapter_whose_keys_match_nothing(folder: Folder, files: Path) -> None:
     problem = only(lora(folder, files / "other.safetensors"), "lora")
-    assert (problem.code, problem.node, problem.input) == ("bad_value", "lora", "path")
+    assert (problem.code, problem.node, problem.input) == ("bad_value", "lora", "source")
     assert "1 of 1 layers match nothing in this model, first unet.middle.attentions.0" in problem.message
     assert "kohya names (lora_unet_down_blocks_0_..._to_q.lora_down.weight)" in problem.message
     # Not being strict passes over some, not over all.
@@ -321,15 +321,15 @@ def test_an_adapter_whose_keys_a_run_finds(folder: Folder, files: Path) -> None:
 
 def test_a_truncated_adapter(folder: Folder, files: Path) -> None:
     problem = only(lora(folder, files / "cut.safetensors"), "lora")
-    assert (problem.code, problem.node, problem.input) == ("bad_value", "lora", "path")
+    assert (problem.code, problem.node, problem.input) == ("bad_value", "lora", "source")
     assert "truncated" in problem.message
 
 
 def test_custom_diffusion_that_matches_nothing(folder: Folder, files: Path) -> None:
     nodes = made(folder("sd1"))
-    nodes["custom"] = node("load_custom_diffusion", model=link("model"), path=str(files / "custom.safetensors"))
+    nodes["custom"] = node("load_custom_diffusion", model=link("model"), source=str(files / "custom.safetensors"))
     problem = only(nodes, "custom")
-    assert (problem.node, problem.input) == ("custom", "path")
+    assert (problem.node, problem.input) == ("custom", "source")
     assert "1 of 1 tensors match nothing in this model, first down_blocks.9.attn2" in problem.message
 
 
@@ -397,18 +397,37 @@ def test_a_mask_without_a_start(folder: Folder) -> None:
     assert (problem.code, problem.node, problem.input) == ("missing_input", "draw", "start")
 
 
-def test_others_techniques_may_give_channels(folder: Folder, tmp_path: Path) -> None:
-    """What they do nobody here knows: they are left to the run."""
+def test_others_techniques_say_that_they_give_channels(folder: Folder, tmp_path: Path) -> None:
+    """One that says nothing is taken to give none, and the problem says how to tell."""
     from weft.engine import Catalogue
 
     (tmp_path / "theirs.py").write_text(
-        "from weft.engine import node\nfrom weft.nodes.values import Guidance\n\n\n"
-        "@node('theirs', category='guidance')\ndef theirs() -> Guidance:\n"
-        '    """Nothing."""\n    return Guidance()\n'
+        "from weft.engine import node\nfrom weft.nodes.checks import CHANNELS, adds_channels\n"
+        "from weft.nodes.values import Guidance\n"
+        + "".join(
+            f"\n\n@node('{name}', category='guidance', tags=({tags}))\ndef {name}() -> Guidance:\n"
+            '    """Nothing."""\n    return Guidance()\n'
+            for name, tags in (("silent", ""), ("four", "adds_channels(4),"), ("some", "CHANNELS,"))
+        )
     )
     catalogue = Catalogue.load([tmp_path])
-    nodes = made(folder("sd1_eight"), {"mine": node("theirs")})
-    assert check({"weft": 1, "nodes": nodes}, catalogue, targets=["draw"]) == []
+
+    def said(kind: str, source: str) -> list[Problem]:
+        nodes = made(folder(source), {"mine": node(kind)})
+        return check({"weft": 1, "nodes": nodes}, catalogue, targets=["draw"])
+
+    (problem,) = said("silent", "sd1_eight")
+    assert (problem.code, problem.given, problem.expected) == ("missing_input", 4, 8)
+    assert problem.message.endswith(
+        "Does mine (silent) add channels? Its node has to say so, with the tag of `adds_channels`"
+    )
+    assert said("silent", "sd1") == []
+    assert said("four", "sd1_eight") == []
+    (problem,) = said("four", "sd1")
+    assert (problem.code, problem.given, problem.expected) == ("conflict", 8, 4)
+    assert problem.message.endswith("it was not trained for (mine)")
+    # How many it gives the run finds.
+    assert said("some", "sd1_eight") == said("some", "sd1") == []
 
 
 # Views and windows

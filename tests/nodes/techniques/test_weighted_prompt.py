@@ -20,9 +20,9 @@ from tests.tiny import tiny_sd1, tiny_sdxl
 from weft.engine import check
 from weft.graphs import Graph
 from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion, weighted_prompt
+from weft.nodes.prompts.weighting import Blend, Conjunction, Weighted, WeightingError, parse
+from weft.nodes.prompts.words import token_spans
 from weft.nodes.values import Conditioning, Model
-from weft.nodes.weighting import Blend, Conjunction, Weighted, WeightingError, parse
-from weft.nodes.words import token_spans
 
 Models = Callable[[str], Model]
 Folder = Callable[[str], Path]

@@ -1,134 +1,27 @@
-"""What a technique declares: the hook points of the one denoise loop.
+"""The hook points of the one denoise loop.
 
 A technique says which extra evaluations of the denoiser it needs (`branches`, `second`), which attention it captures
 or changes (`attention`), what it adds to the denoiser's input (`channels`, `residuals`), and a pure function that
 combines predictions (`combine`). The loop (`nodes.sampling`) owns the batching, the scheduler and the order, so that
 techniques never have to know of each other.
-
-Notation: B images, C latent channels, H x W latent size, V views; a branch is B rows of the one batched forward.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from weft.nodes.technique.terms import AttentionRule, Branch, Order, Predictions, Residuals, View
 
 if TYPE_CHECKING:
     from typing import Self
 
     from torch import Tensor
 
-    from weft.nodes.sampling.rows import Rows
     from weft.nodes.sampling.run import Run, Step
-    from weft.nodes.values import Conditioning, Latents
-
-
-AttentionOp = Literal["bias", "capture", "edit", "identity", "add"]
-
-
-class Order:
-    """Places in the order of `guide`, `combine` and `after_step`; equal places keep the order of the wires."""
-
-    BASE: ClassVar[int] = 0
-    SEMANTIC: ClassVar[int] = 10
-    PERTURBED: ClassVar[int] = 20
-    SELF_ATTENTION: ClassVar[int] = 30
-    DEFAULT: ClassVar[int] = 50
-    RESCALE: ClassVar[int] = 90
-    NOISE: ClassVar[int] = 95
-
-
-@dataclass(frozen=True, eq=False)
-class Branch:
-    """One evaluation of the denoiser per image, joined with all others in one forward. Its object is its identity.
-
-    name: for messages.
-    role: `cond` and `uncond` are the base's; an added branch has its technique's own word, or `uncond` where it must
-        be treated as one (zero image channels in InstructPix2Pix).
-    conditioning: text (1 or B, L, D) and what belongs to it. Keep the object from step to step: the loop remembers
-        the concatenated states by it.
-    latents: (B, C, H, W), unscaled, in place of the loop's; None takes the loop's.
-    like: a branch of the first round whose residuals this one, of the second round, shares.
-    guidance_scale: for models that take the scale as an embedding (distilled ones); others ignore it.
-    """
-
-    name: str
-    role: str
-    conditioning: Conditioning
-    latents: Tensor | None = None
-    like: Branch | None = None
-    guidance_scale: float | None = None
-
-
-class Predictions(dict[Branch, "Tensor"]):
-    """The model's outputs (B, C, H, W), float32, by branch; views are merged to the whole canvas.
-
-    They are in the model's own form (noise, v): `Step.x0` and `Step.epsilon` convert.
-    """
-
-    def role(self, role: str) -> Tensor:
-        """The prediction of the first branch with this role; the base's branches come first."""
-        for branch, prediction in self.items():
-            if branch.role == role:
-                return prediction
-        raise KeyError(f"no branch with role {role!r} in this step, only {sorted({b.role for b in self})}")
-
-
-@dataclass(frozen=True)
-class Site:
-    """One attention layer: its module path, kind, place, resolution of its queries (rows, columns) and heads."""
-
-    name: str
-    kind: Literal["self", "cross"]
-    place: Literal["down", "mid", "up"]
-    resolution: tuple[int, int]
-    heads: int
-
-
-@dataclass(frozen=True, eq=False)
-class AttentionRule:
-    """What to do at some attention sites for the rows of some branches; all other rows are left alone.
-
-    op, with n rows, h heads, q queries, k keys, d channels a head, and `function(site, x)`:
-
-    - `bias`: x are the logits (n, h, q, k); returns new logits
-    - `capture`: x are the probabilities (n, h, q, k), to look at; the result is ignored
-    - `edit`: x are the probabilities; returns new probabilities
-    - `identity`: no function; every query's output is its own value
-    - `add`: x are the queries (n, h, q, d); returns what to add to the output (n, h, q, d) (image prompts)
-
-    They apply in this order, so that a capture never sees an edit. branches: rows come concatenated in this order;
-    branches that are not in a forward are passed over, and a rule without any left does nothing there.
-    """
-
-    op: AttentionOp
-    where: Callable[[Site], bool]
-    branches: tuple[Branch, ...]
-    function: Callable[[Site, Tensor], Any] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Residuals:
-    """Additions inside the denoiser, for every row of one forward. The loop sums those of several techniques.
-
-    down: one per skip connection, mid: of the mid block, as ControlNet returns them.
-    intra: one per down block, as T2I-Adapter returns them.
-    """
-
-    down: Sequence[Tensor] = ()
-    mid: Tensor | None = None
-    intra: Sequence[Tensor] = ()
-
-
-@dataclass(frozen=True)
-class View:
-    """A window of the canvas in latent pixels. One that passes the right or the lower edge wraps around."""
-
-    top: int
-    left: int
-    height: int
-    width: int
+    from weft.nodes.technique.layout import Rows
+    from weft.nodes.values.pictures import Latents
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -235,6 +128,15 @@ class Technique:
 
     def combine(self, step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
         """The prediction (B, C, H, W) with this technique's term. The base is given its own `cond` to start from."""
+        return prediction
+
+    @staticmethod
+    def combine_together(techniques: Sequence[Any], step: Step, predictions: Predictions, prediction: Tensor) -> Tensor:
+        """The prediction with the common term of all active techniques of one class, where that is no sum of terms.
+
+        A class that overrides this is asked once, in the place of the first, in place of `combine` of each.
+        techniques: they, in their order.
+        """
         return prediction
 
     def after_step(self, step: Step, latents: Tensor) -> Tensor:

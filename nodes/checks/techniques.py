@@ -1,4 +1,4 @@
-"""What can be said about techniques before anything runs: checks that every node with the denoise loop shares."""
+"""Techniques at a node with the denoise loop: which there are, and whether they go together."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from weft.engine import NodeView, Problem
 from weft.engine.declaring.node_type import NodeType
+from weft.nodes.checks.tags import BASE, CHANNELS, RUN, SOURCE, START, VIEWS, WRAPS, run_input, says
 
-BASE = "guidance:base"
-WRAPS = "guidance:wraps"
-"""Tag of nodes that hand on what is wired to their input `technique`, changed; checks look through them."""
-VIEWS = "one:views"
-START = "one:start"
-SOURCE = "one:source"
-CHANNELS = "one:channels"
-"""Tag of techniques that give the denoiser channels beside the latents, which every step of the run needs."""
 _ONE = {
     VIEWS: "divide the canvas into views",
     START: "give the latents to start from",
@@ -26,21 +19,22 @@ _ONE = {
 
 def check_techniques(view: NodeView) -> Iterable[Problem]:
     """One base term among `guidance`, and at most one technique of each kind that excludes others of its kind."""
-    sources = techniques_wired(view, "guidance")
-    bases = [(id, kind) for id, kind in sources if BASE in kind.tags]
-    if sources and not bases and not any(WRAPS in kind.tags for _, kind in sources):
+    guidance = run_input(view.type, "guidance")
+    sources = techniques_wired(view, guidance)
+    bases = [(id, kind) for id, kind in sources if says(kind, BASE)]
+    if sources and not bases and not any(says(kind, WRAPS) for _, kind in sources):
         given = ", ".join(f"{id} ({kind.name})" for id, kind in sources)
         yield Problem(
             code="missing_input",
             node=view.id,
-            input="guidance",
+            input=guidance,
             message=f"guidance needs one base term, such as cfg; {given} only add to one",
         )
     if len(bases) > 1:
         yield Problem(
             code="conflict",
             node=view.id,
-            input="guidance",
+            input=guidance,
             message=f"{_named(bases)} are both a base term, which makes the first prediction; "
             f"{view.type.name} takes exactly one",
         )
@@ -59,18 +53,44 @@ def check_picture(view: NodeView) -> Iterable[Problem]:
 
 
 def _exclusive(view: NodeView) -> Iterator[Problem]:
-    wired = [(input, id, kind) for input in ("guidance", "controls") for id, kind in techniques_wired(view, input)]
-    inputs = {CHANNELS: ["masked"]}
-    if not view.sources("mask"):
+    own = view.type
+    wired = [(input, id, kind) for input in _inputs(view) for id, kind in techniques_wired(view, input)]
+    inputs = {CHANNELS: [run_input(own, "masked")]}
+    if not view.sources(run_input(own, "mask")):
         # With a mask, `start` is what is kept, and the run may begin with something else.
-        inputs[START] = ["start"]
+        inputs[START] = [run_input(own, "start")]
     for tag, what in _ONE.items():
-        found = [(input, id, kind) for input, id, kind in wired if tag in kind.tags]
+        found = [(input, id, kind) for input, id, kind in wired if says(kind, tag)]
         found += [(input, id, kind) for input in inputs.get(tag, ()) for id, kind in view.sources(input)]
-        if len(found) > 1 and not all(BASE in kind.tags for _, _, kind in found):
+        if len(found) > 1 and not all(says(kind, BASE) for _, _, kind in found):
             named = _named([(id, kind) for _, id, kind in found])
             message = f"{named} both {what}; there can be one"
             yield Problem(code="conflict", node=view.id, input=found[-1][0], message=message)
+
+
+def _inputs(view: NodeView) -> list[str]:
+    """Where techniques come in at a node with the denoise loop."""
+    return [run_input(view.type, name) for name in ("guidance", "controls")]
+
+
+def techniques_of(view: NodeView) -> list[NodeView]:
+    """The techniques at a node with the denoise loop, also those that others wrap."""
+    pairs = [pair for input in _inputs(view) for pair in techniques_wired(view, input)]
+    return [technique for id, _ in pairs if (technique := view.other(id)) is not None]
+
+
+def runs_with(view: NodeView) -> Iterator[NodeView]:
+    """The nodes with the denoise loop that a technique is wired to, itself or wrapped."""
+    pending, seen = [view], {view.id}
+    while pending:
+        for user in pending.pop().users():
+            if user.id in seen:
+                continue
+            seen.add(user.id)
+            if says(user.type, WRAPS):
+                pending.append(user)
+            elif says(user.type, RUN):
+                yield user
 
 
 def techniques_wired(view: NodeView, input: str) -> list[tuple[str, NodeType]]:
@@ -80,7 +100,7 @@ def techniques_wired(view: NodeView, input: str) -> list[tuple[str, NodeType]]:
     seen = set()
     while pending:
         id, kind = pending.pop()
-        wrapper = view.other(id) if WRAPS in kind.tags else None
+        wrapper = view.other(id) if says(kind, WRAPS) else None
         inner = wrapper.sources("technique") if wrapper is not None else []
         if inner and id not in seen:
             seen.add(id)

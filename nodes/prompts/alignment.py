@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from weft.nodes.values import Conditioning
+from weft.nodes.values.prompt import Conditioning
 
 
 def replaced(source: Conditioning, target: Conditioning) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from weft.nodes.models.text import Log, _log, encoder_states, expand, word_spans
-from weft.nodes.values import Conditioning
-from weft.nodes.weighting import Blend, Conjunction, Weighted
+from weft.nodes.prompts.encode import Log, encoder_states, expand, word_spans
+from weft.nodes.prompts.weighting import Blend, Conjunction, Weighted
+from weft.nodes.values.prompt import Conditioning
 
 if TYPE_CHECKING:
     from weft.nodes.models.parts import Parts
 
+_log = logging.getLogger("weft.models")
 _NEARLY_NONE = 1e-5
 
 

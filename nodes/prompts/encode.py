@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from weft.nodes.values import Conditioning
+from weft.nodes.values.prompt import Conditioning
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
     from weft.nodes.models.parts import Parts
-    from weft.nodes.values import Model
+    from weft.nodes.values.model import Model
 
 Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 _log = logging.getLogger("weft.models")

@@ -1,16 +1,16 @@
-"""The batched forward: the rows of all branches, images and views laid out, evaluated, and taken apart again."""
+"""The batched forward: the rows of all branches, images and views evaluated together, and taken apart again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from weft.nodes.fitting import channel_message
+from weft.nodes.models.description import channel_message
 from weft.nodes.technique import AttentionRule, Branch, Predictions, Residuals, Technique, View
+from weft.nodes.technique.layout import Rows, Units
 
 if TYPE_CHECKING:
     from weft.nodes.sampling.attention import Processors
@@ -20,74 +20,6 @@ if TYPE_CHECKING:
 
 BUDGET = 2**33
 """Bytes that the inner states of one forward may take, roughly: what is wider goes in several forwards."""
-
-
-class Units:
-    """What a branch has one row for: the images, or each view of each image; or a part of these.
-
-    pairs: (view or None for the whole canvas, number of the image). batch: B.
-    """
-
-    def __init__(self, pairs: Sequence[tuple[View | None, int]], batch: int) -> None:
-        self.pairs = pairs
-        self.images = [image for _, image in pairs]
-        self.views = any(view is not None for view, _ in pairs)
-        self.whole = not self.views and self.images == list(range(batch))
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def take(self, canvas: Tensor, factor: int = 1) -> Tensor:
-        """One row per unit of something that belongs to the canvas, (1 or B, c, H*factor, W*factor)."""
-        many = canvas.shape[0] > 1
-        if self.views:
-            return torch.cat([_window(canvas[image if many else 0][None], v, factor) for v, image in self.pairs])
-        if not many:
-            return canvas if len(self) == 1 else canvas.expand(len(self), *canvas.shape[1:])
-        return canvas if self.whole else canvas[self.images]
-
-
-@dataclass(slots=True, eq=False)
-class Rows:
-    """One forward. Its R rows are branch after branch, and within a branch one row per unit.
-
-    sample: (R, C, h, w), scaled, without extra channels, in the denoiser's dtype. text: (R, L, D).
-    added: SDXL's `text_embeds` (R, P) and `time_ids` (R, 6), or None.
-    """
-
-    branches: tuple[Branch, ...]
-    units: Units
-    sample: Tensor
-    timestep: Tensor
-    text: Tensor
-    added: dict[str, Tensor] | None
-    guidance: Tensor | None
-
-    def span(self, branch: Branch) -> slice:
-        """The rows of a branch."""
-        place = self.branches.index(branch) * len(self.units)
-        return slice(place, place + len(self.units))
-
-    def spread(self, canvas: Tensor, factor: int = 1) -> Tensor:
-        """One row per row of the forward from something that belongs to the canvas, such as a hint.
-
-        canvas: (1 or B, c, H*factor, W*factor); views take their part of it.
-        """
-        return torch.cat([self.units.take(canvas, factor)] * len(self.branches))
-
-
-def _window(canvas: Tensor, view: View | None, factor: int) -> Tensor:
-    if view is None:
-        return canvas
-    rows, columns = _indices(view, canvas.shape[-2] // factor, canvas.shape[-1] // factor, factor, canvas.device)
-    return canvas.index_select(-2, rows).index_select(-1, columns)
-
-
-def _indices(view: View, height: int, width: int, factor: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The rows and columns of a view, wrapped around the canvas."""
-    rows = torch.arange(view.top * factor, (view.top + view.height) * factor, device=device) % (height * factor)
-    columns = torch.arange(view.left * factor, (view.left + view.width) * factor, device=device) % (width * factor)
-    return rows, columns
 
 
 class Forward:
@@ -148,7 +80,7 @@ class Forward:
             chosen = range(self.run.batch) if images is None else images
             views: Sequence[View | None] = self.run.views or (None,)
             pairs = [(view, image) for view in views for image in chosen]
-            size = self.max_units or _fitting(self.run)
+            size = self.max_units or _units_that_fit(self.run)
             parts = [pairs[at : at + size] for at in range(0, len(pairs), size)]
             self._chunks[images] = [Units(part, self.run.batch) for part in parts]
         return self._chunks[images]
@@ -175,7 +107,7 @@ class Forward:
                 for branch, part in zip(group, output.chunk(len(group)), strict=True):
                     parts[branch].append(part)
         if self.run.views:
-            return Predictions((branch, merged(self.run, torch.cat(pieces))) for branch, pieces in parts.items())
+            return Predictions((branch, self.run.merged(torch.cat(pieces))) for branch, pieces in parts.items())
         return Predictions({b: pieces[0] if len(pieces) == 1 else torch.cat(pieces) for b, pieces in parts.items()})
 
     @staticmethod
@@ -325,29 +257,7 @@ class Forward:
         return options
 
 
-def merged(run: Run, parts: Tensor) -> Tensor:
-    """The mean over all views at each pixel, (images, c, H, W), of what views have: rows view after view."""
-    count = parts.shape[0] // len(run.views)
-    canvas = parts.new_zeros(count, parts.shape[1], *run.shape[-2:])
-    for number, view in enumerate(run.views):
-        rows, columns = _indices(view, run.shape[-2], run.shape[-1], 1, canvas.device)
-        canvas[:, :, rows[:, None], columns] += parts[number * count : (number + 1) * count]
-    return canvas / coverage(run).to(canvas.device)
-
-
-def coverage(run: Run) -> Tensor:
-    """How many views see each pixel of the canvas, (1, 1, H, W) on the CPU: ones where there are no views."""
-    height, width = run.shape[-2:]
-    if not run.views:
-        return torch.ones(1, 1, height, width)
-    counts = torch.zeros(1, 1, height, width)
-    for view in run.views:
-        rows, columns = _indices(view, height, width, 1, counts.device)
-        counts[:, :, rows[:, None], columns] += 1
-    return counts
-
-
-def _fitting(run: Run) -> int:
+def _units_that_fit(run: Run) -> int:
     """How many images or views fit `BUDGET`. From sizes alone, so that equal runs are split, and round, equally."""
     height, width = (run.views[0].height, run.views[0].width) if run.views else run.shape[-2:]
     # About 24 feature maps of the first level are alive at once, and four branches are a usual number.

@@ -1,23 +1,15 @@
-"""The values that flow between nodes. Frozen; tensors in them are never changed in place.
-
-Nothing here imports torch: a cached value passes through a process that never needs its tensors.
-"""
+"""A diffusion model as a value, and changes to its weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from weft.engine import value
-from weft.nodes.technique import Technique
+from weft.nodes.models.families import Family, Prediction
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from weft.nodes.models.parts import Parts
-
-Family = Literal["sd1", "sd2", "sdxl"]
-Prediction = Literal["epsilon", "v_prediction"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,74 +85,3 @@ class Model:
         from weft.nodes.models.parts import Parts
 
         return Parts(self)
-
-
-@value("conditioning")
-@dataclass(frozen=True, eq=False)
-class Conditioning:
-    """An encoded prompt.
-
-    text: (B, L, D) states, in the text encoder's dtype. pooled: (B, P) or None.
-    prompt: the text. tokens: the L tokens as strings, start, end and padding included.
-    spans: (word, start, end) of each word in ``tokens``, end exclusive.
-    """
-
-    text: Tensor
-    pooled: Tensor | None = None
-    prompt: str = ""
-    tokens: tuple[str, ...] = ()
-    spans: tuple[tuple[str, int, int], ...] = ()
-
-
-@value("latents")
-@dataclass(frozen=True, eq=False)
-class Latents:
-    """Latents as the denoiser sees them (VAE latents times the scaling factor).
-
-    samples: (B, C, H, W) float32 on the CPU.
-    """
-
-    samples: Tensor
-
-
-@value("image")
-@dataclass(frozen=True, eq=False)
-class Image:
-    """Images. pixels: (B, H, W, 3) float32 in [0, 1] on the CPU."""
-
-    pixels: Tensor
-
-
-@value("mask")
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """Where to change: 1 = change here, 0 = keep. pixels: (B, H, W) float32 in [0, 1] on the CPU."""
-
-    pixels: Tensor
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Guidance(Technique):
-    """A technique that shapes the prediction: goes into ``denoise.guidance``."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Control(Technique):
-    """A technique that adds to the denoiser's input or inner states: goes into ``denoise.controls``."""
-
-
-@value("trajectory")
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """The way a denoise went.
-
-    scheduler: its name. seeds: one per image. timesteps: one per step taken.
-    sigmas: noise level (sigma / alpha) at each step's start, and the level reached at the end: one more than steps.
-    latents: the start latents, then those after each step, (B, C, H, W) float32 on the CPU.
-    """
-
-    scheduler: str
-    seeds: tuple[int, ...]
-    timesteps: tuple[float, ...]
-    sigmas: tuple[float, ...] = ()
-    latents: tuple[Tensor, ...] = ()

@@ -1,0 +1,71 @@
+"""`weft why`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from weft.server.cli.plan import OutOption, SetOption
+from weft.server.cli.report import (
+    JsonOption,
+    ModelsOption,
+    NodesOption,
+    TracebackOption,
+    load_catalogue,
+    model_folders_of,
+    print_json,
+    reporting,
+)
+
+if TYPE_CHECKING:
+    from weft.engine import Why
+
+
+def why_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or an image that weft saved.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The id of a node in it.")],
+    settings: SetOption = None,
+    out: OutOption = Path("out"),
+    as_json: JsonOption = False,
+    nodes: NodesOption = None,
+    models: ModelsOption = None,
+    traceback: TracebackOption = False,
+) -> None:
+    """Say what made a node run again, compared with its nearest earlier result. Nothing runs."""
+    with reporting(as_json=as_json, traceback_wanted=traceback), model_folders_of(models):
+        from weft.engine import why, with_settings
+        from weft.graphs.document import Workflow
+
+        catalogue = load_catalogue(nodes)
+        workflow = with_settings(Workflow.load(file), settings or [], catalogue)
+        found = why(workflow, node, catalogue=catalogue, out=out)
+        if as_json:
+            print_json(found.to_dict())
+            return
+        for line in lines(found):
+            typer.echo(line)
+
+
+def lines(found: Why) -> list[str]:
+    """The answer in words."""
+    first = {
+        "cached": "is cached, so it does not run.",
+        "changed": "has to run:",
+        "gone": "has to run: its result was evicted or cleared.",
+        "new": "has to run: as far as is known it never ran before.",
+        "always": "runs each time:",
+        "unknown": "may have to run: nothing is kept between runs.",
+    }[found.state]
+    if found.files:
+        first = "has to run: its result stands for files that are gone or changed: " + ", ".join(found.files)
+    told = [f"{found.node} {first}"]
+    if found.state == "cached" and found.causes:
+        told.append("When it ran, this was other than before:")
+    for cause in found.causes:
+        way = f" (through {', '.join(cause.through)})" if cause.through else ""
+        told.append(f"  {cause.node}: {cause.change}{way}")
+    if found.compared not in (None, found.node):
+        told.append(f"This compares it with a result of the node {found.compared}.")
+    return told
