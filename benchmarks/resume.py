@@ -82,12 +82,9 @@ class Studio:
         cancel, reused = CancelToken(), [0]
 
         class Stopper:
-            def progress(self, node: str, step: int, total: int, message: str) -> None:
-                if stop is not None and step >= stop * total:
+            def report(self, node: str, kind: str, data: Any, body: bytes = b"") -> None:
+                if kind == "progress" and stop is not None and data["step"] >= stop * data["total"]:
                     cancel.cancel()
-
-            def preview(self, *args: Any) -> None:
-                pass
 
         def said(node: str, steps: int, total: int) -> None:
             reused[0] = steps

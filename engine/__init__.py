@@ -17,21 +17,25 @@ from weft.graphs.problems import Problem, WorkflowError
 if TYPE_CHECKING:
     from weft.engine.cache import Cache
     from weft.engine.catalogue.catalogue import Catalogue
-    from weft.engine.checking.prepare import check
     from weft.engine.checking.settings import with_settings
     from weft.engine.forecaster import Forecast, NodeForecast, forecast
+    from weft.engine.isolation import Workers
     from weft.engine.reasons import Why, why
-    from weft.engine.runner import Settings, run
+    from weft.engine.runner import Settings, check, run
+    from weft.engine.running.backend import Backend
+    from weft.engine.running.devices import Devices
     from weft.engine.running.lanes import LaneSizes
     from weft.engine.running.result import Result
 
 __all__ = [
+    "Backend",
     "Cache",
     "CancelToken",
     "Cancelled",
     "Catalogue",
     "Choices",
     "Context",
+    "Devices",
     "Files",
     "Forecast",
     "Help",
@@ -52,6 +56,7 @@ __all__ = [
     "Settings",
     "Why",
     "Widget",
+    "Workers",
     "WorkflowError",
     "check",
     "definition",
@@ -66,9 +71,12 @@ __all__ = [
 
 # A node file needs declarations only; what runs them is imported when somebody runs something.
 _LATER = {
+    "Backend": "running.backend",
     "Cache": "cache",
+    "Workers": "isolation",
     "Catalogue": "catalogue",
-    "check": "checking.prepare",
+    "check": "runner",
+    "Devices": "running.devices",
     "Forecast": "forecaster",
     "NodeForecast": "forecaster",
     "forecast": "forecaster",

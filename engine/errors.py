@@ -68,6 +68,16 @@ class InputPathError(ValueError):
     """A path that may not be read or written, because it leaves the folders that are open to the run."""
 
 
+def named(cause: BaseException) -> str:
+    """The class of an exception, wherever it was raised, and what it says."""
+    if isinstance(cause, Elsewhere):
+        return f"{cause.exception}: {cause.message.removeprefix(f'{cause.exception}: ')}"
+    try:
+        return f"{cause.__class__.__name__}: {cause}"
+    except Exception:
+        return cause.__class__.__name__
+
+
 def explain(cause: BaseException) -> str:
     """An exception in words: what a person can act on, without the class name where the message stands alone."""
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -75,7 +85,10 @@ def explain(cause: BaseException) -> str:
         return f"{what}: could not write {cause.filename}" if cause.filename else f"{what}: nothing could be written"
     if isinstance(cause, FileNotFoundError) and cause.filename and cause.strerror:
         return f"no such file or folder: {cause.filename}"
-    text = str(cause).strip()
+    try:
+        text = str(cause).strip()
+    except Exception:
+        return f"{cause.__class__.__name__}, which cannot be put into words"
     if not text:
         return cause.__class__.__name__
     speaks = isinstance(cause, (ValueError, OSError, RuntimeError)) and not isinstance(cause, UnicodeError)

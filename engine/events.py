@@ -5,9 +5,6 @@ An event is small and about one node: its size does not grow with the graph.
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,15 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from weft.engine.errors import NodeError
 
-log = logging.getLogger("weft.events")
-
 Tier = Literal["memory", "disk", "unneeded"]
 """Where a node's result was: in a tier of the cache; equal to one of this run ("memory"); or nobody needed it, since
 everything that uses it was there ("unneeded")."""
 
 
 class Event(BaseModel):
-    """What every event has: `seq` counts from 0 within the job, `time` is seconds since 1970."""
+    """What every event has: `seq` counts without a gap within the job, `time` is seconds since 1970."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -103,6 +98,14 @@ class NodePreview(Event):
     data: bytes = Field(exclude=True, repr=False, description="The encoded picture; not part of the JSON form.")
 
 
+class NodeReport(Event):
+    """What a node says in words of its own (`Context.report`)."""
+
+    event: Literal["node_report"] = "node_report"
+    kind: str
+    data: Any = None
+
+
 class NodeCached(Event):
     event: Literal["node_cached"] = "node_cached"
     tier: Tier
@@ -148,6 +151,7 @@ AnyEvent = Annotated[
     | NodeProgress
     | NodeResumed
     | NodePreview
+    | NodeReport
     | NodeCached
     | NodeFinished
     | NodeFailed
@@ -160,37 +164,6 @@ AnyEvent = Annotated[
 """Any event, for reading one back: `TypeAdapter(AnyEvent).validate_json(line)`."""
 
 OnEvent = Callable[[Event], None]
-
-
-class Emitter:
-    """Numbers a job's events and hands them to the listener; does nothing, cheaply, when there is none."""
-
-    def __init__(self, job: str, on_event: OnEvent | None) -> None:
-        self.job = job
-        self.on_event = on_event
-        self._seq = 0
-        self._lock = threading.RLock()
-        """Events come from several threads and arrive in the order of their numbers."""
-
-    def emit(self, kind: type[Event], node: str | None = None, /, **fields: Any) -> None:
-        """Make and deliver one event. A listener that raises is its own trouble, not the run's."""
-        if self.on_event is None:
-            return
-        with self._lock:
-            event = kind(seq=self._seq, time=time.time(), job=self.job, node=node, **fields)
-            self._seq += 1
-            try:
-                self.on_event(event)
-            except Exception:
-                log.exception("the listener of job %s failed at event %d", self.job, event.seq)
-
-    # What nodes say through their Context.
-
-    def progress(self, node: str, step: int, total: int, message: str) -> None:
-        self.emit(NodeProgress, node, step=step, total=total, message=message)
-
-    def preview(self, node: str, image: bytes, mime: str, width: int, height: int) -> None:
-        self.emit(NodePreview, node, mime=mime, width=width, height=height, data=image)
 
 
 def to_json(event: Event) -> Mapping[str, Any]:

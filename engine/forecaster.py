@@ -14,12 +14,13 @@ from weft.engine.catalogue.catalogue import Catalogue, installed
 from weft.engine.checking.prepare import prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT
-from weft.engine.events import Emitter, Tier
+from weft.engine.events import Tier
 from weft.engine.planning.parts import without
 from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.steps import DONE, IDLE, UNFOLDED, Step
 from weft.engine.planning.unfold import Bounds, unfold_region
 from weft.engine.running.calls import Demand, Inputs
+from weft.engine.running.emitter import Emitter
 from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import Lanes, LaneSizes
 from weft.engine.running.reporter import Reporter

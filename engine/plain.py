@@ -10,7 +10,8 @@ from typing import Any
 
 import msgpack
 
-_pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True).pack
+# Names of files that are no UTF-8 come as half a pair of surrogates.
+_pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass").pack
 
 
 def pack(item: Any) -> bytes:
@@ -43,12 +44,19 @@ def canonical(item: Any) -> Any:
     return msgpack.ExtType(2, repr(item).encode())
 
 
+def int_text(number: int) -> str:
+    """An int as text that `int(text, 0)` reads: in decimals where Python is willing to write them."""
+    return str(number) if number.bit_length() < _DECIMAL_BITS else hex(number)
+
+
+_DECIMAL_BITS = 14_000
+"""Python refuses numbers of more than 4,300 digits, which have 14,284 bits."""
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 def _boxed(item: Any) -> Any:
     if isinstance(item, int) and not isinstance(item, bool) and item.bit_length() > 63:
-        return msgpack.ExtType(1, str(item).encode())
+        return msgpack.ExtType(1, int_text(item).encode())
     if isinstance(item, list):
         return [_boxed(part) for part in item]
     if isinstance(item, dict):

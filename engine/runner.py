@@ -9,22 +9,21 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 from weft.engine.cache import Cache
 from weft.engine.catalogue.catalogue import Catalogue, installed
+from weft.engine.checking.functions import Functions
 from weft.engine.checking.prepare import Prepared, prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT, CancelToken, Context
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.events import (
-    Emitter,
     ErrorDetail,
     JobCancelled,
     JobFailed,
     JobFinished,
     JobStarted,
-    NodeResumed,
     OnEvent,
     OutputMade,
     Tier,
@@ -34,20 +33,19 @@ from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
 from weft.engine.planning.unfold import Bounds
+from weft.engine.running.backend import Backend, ThisProcess
+from weft.engine.running.devices import ON_DEVICE, Devices, shared_devices
+from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Executor
-from weft.engine.running.in_process import InProcess
 from weft.engine.running.lanes import LaneSizes
 from weft.engine.running.result import Artifact, Result, RunFailed, artifacts
 from weft.engine.running.scheduler import Scheduler, StaleHit
 from weft.engine.values import Outputs
 from weft.graphs.builder import current_graph
 from weft.graphs.document import Workflow
-from weft.graphs.problems import WorkflowError
+from weft.graphs.problems import Problem, WorkflowError
 
-if TYPE_CHECKING:
-    from weft.engine.isolation import Workers
-
-__all__ = ["Artifact", "Result", "Settings", "run"]
+__all__ = ["Artifact", "Result", "Settings", "check", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +56,14 @@ class Settings:
         preview_interval: seconds between two previews of one node at least; None for no previews, which saves a node
             the making of pictures that nobody shows.
         lanes: how many nodes of each kind run at once.
+        devices: the slots of the devices that this run shares with others; None for those of the process.
         max_depth: how deep graphs may return graphs.
         max_steps: how many steps may come from mapped lists and from graphs that nodes return, all together.
     """
 
     preview_interval: float | None = 0.25
     lanes: LaneSizes = field(default_factory=LaneSizes)
+    devices: Devices | None = None
     max_depth: int = 32
     max_steps: int = 100_000
 
@@ -80,7 +80,9 @@ def run(
     settings: Settings | None = None,
     roots: Sequence[str | os.PathLike[str]] | None = None,
     job: str | None = None,
-    isolate: bool | Workers = False,
+    first_seq: int = 0,
+    on: Backend | None = None,
+    isolate: bool | Backend = False,
 ) -> Result:
     """Check a workflow, plan it, and run what is not in the cache.
 
@@ -90,63 +92,85 @@ def run(
         cache: where results are kept; by default this user's (`Cache.default()`).
         catalogue: the nodes there are; by default those that are installed.
         out: folder for files that are results; by default `out` in the working directory.
-        on_event: called with each event, from the threads that nodes run on.
+        on_event: called with each event, in order and one at a time, from this thread or one that the run keeps for
+            it; `run` returns after the last one. Where it is slow, nodes on threads and in workers do not wait for it,
+            and of their progress, previews and reports only the newest reach it.
         cancel: stops the run when its `cancel()` is called.
         settings: how it behaves.
         roots: folders that may be read; None allows every path.
         job: the id that events carry; by default a new one.
-        isolate: run nodes in a process of their own, so that one which crashes, hangs or exits fails this run and no
-            more; True for the workers of this process, or some `engine.isolation.Workers`.
+        first_seq: the number of the first event, for who has said something about the job before.
+        on: where nodes are called; by default here. With some `engine.Workers` in processes of their own, so that one
+            which crashes, hangs or exits fails this run and no more.
+        isolate: the same: True for the workers that all runs of this process share, or a backend.
 
     Raises:
         WorkflowError: the workflow has errors; nothing ran.
-        RunFailed: a node failed. What was finished is in the cache.
+        RunFailed: a node failed, or the engine did. What was finished is in the cache.
         Cancelled: `cancel` was called. What was finished is in the cache.
     """
-    if current_graph() is not None:
-        # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
-        return contextvars.Context().run(
-            lambda: run(
-                source,
-                targets,
-                cache=cache,
-                catalogue=catalogue,
-                out=out,
-                on_event=on_event,
-                cancel=cancel,
-                settings=settings,
-                roots=roots,
-                job=job,
-                isolate=isolate,
-            )
-        )
-    catalogue = catalogue or installed()
-    names = None if targets is None else [_target_name(target) for target in targets]
-    document = read_source(source)
-    prepared = prepare(document, catalogue, targets=names, roots=roots)
-    if any(problem.severity == "error" for problem in prepared.problems):
-        raise WorkflowError(prepared.problems)
-    catalogue = prepared.catalogue
-    cache = Cache.default() if cache is None else cache
-    executor: Executor
-    if isolate:
-        from weft.engine.isolation import Workers, default_workers
 
-        workers = isolate if isinstance(isolate, Workers) else default_workers()
-        cache, executor = workers.cache(cache), workers.lease()
-    else:
-        executor = InProcess()
-    return _Run(
-        prepared,
-        document,
-        cache=cache,
-        catalogue=catalogue,
+    work = _Run(
+        cache=Cache.default() if cache is None else cache,
+        catalogue=catalogue or installed(),
         out=Path(OUT if out is None else out).absolute(),
-        emitter=Emitter(job or uuid.uuid4().hex, on_event),
         cancel=cancel or CancelToken(),
         settings=settings or Settings(),
         roots=roots,
-    ).run(executor)
+        backend=on or _backend(isolate),
+    )
+    work.emitter = Emitter(work.result.job if job is None else job, on_event, first_seq, work.ending.cancel)
+    work.result.job = work.emitter.job
+    names = None if targets is None else [_target_name(target) for target in targets]
+    # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
+    if current_graph() is not None:
+        return contextvars.Context().run(work.run, source, names)
+    return work.run(source, names)
+
+
+def check(
+    workflow: Any,
+    catalogue: Catalogue | None = None,
+    *,
+    targets: Sequence[str] | None = None,
+    roots: Sequence[str | os.PathLike[str]] | None = None,
+    on: Backend | None = None,
+    cancel: CancelToken | None = None,
+) -> list[Problem]:
+    """Every problem of a workflow at once; when none is an error, it will start.
+
+    Args:
+        workflow: a Workflow, a Graph, a path, or the document as JSON data.
+        catalogue: the nodes there are; by default those that are installed.
+        targets: what would be run, as `node` or `node.output`; by default the nodes that are outputs.
+        roots: folders that may be read; None allows every path.
+        on: where checks and migrations of packs are called; by default here. In some `engine.Workers`, one that
+            crashes or hangs is a problem of its node.
+        cancel: ends the waiting for these.
+    """
+    try:
+        workflow = read_source(workflow)
+    except WorkflowError as error:
+        return error.problems
+    nodes = catalogue or installed()
+    if on is None:
+        return prepare(workflow, nodes, targets=targets, roots=roots).problems
+    executor = on.lease(None, cancel)
+    try:
+        functions = executor.functions(cancel or CancelToken())
+        return prepare(workflow, nodes, targets=targets, roots=roots, functions=functions).problems
+    finally:
+        executor.close()
+
+
+def _backend(isolate: bool | Backend) -> Backend:
+    if isolate is False:
+        return ThisProcess()
+    if isolate is not True:
+        return isolate
+    from weft.engine.isolation import default_workers
+
+    return default_workers()
 
 
 def _target_name(target: Any) -> str:
@@ -154,80 +178,125 @@ def _target_name(target: Any) -> str:
 
 
 class _Run:
-    """One job, from plan to result."""
+    """One job, from document to result."""
+
+    prepared: Prepared
+    document: Workflow
+    targets: list[str]
+    emitter: Emitter
+    functions: Functions
 
     def __init__(
         self,
-        prepared: Prepared,
-        document: Workflow,
         *,
         cache: Cache,
         catalogue: Catalogue,
         out: Path,
-        emitter: Emitter,
         cancel: CancelToken,
         settings: Settings,
         roots: Sequence[str | os.PathLike[str]] | None,
+        backend: Backend,
     ) -> None:
-        self.workflow = prepared.workflow
-        self.document = document
-        self.targets = prepared.target_nodes(catalogue)
+        self.backend = backend
         self.cache = cache
         self.catalogue = catalogue
         self.out = out
-        self.emitter = emitter
         self.cancel = cancel
         self.settings = settings
+        # A node that has a slot and starts a run waits for it: what that runs must not wait for the slot.
+        self.devices = settings.devices or (Devices(settings.lanes.device) if ON_DEVICE.get() else None)
         self.roots = None if roots is None else [Path(root).absolute() for root in roots]
-        self.result = Result(emitter.job, aliases=prepared.aliases)
+        self.result = Result(uuid.uuid4().hex)
         self.broken: set[bytes] = set()
         """Keys that a tier said it has and then could not give."""
         self._texts: dict[str, str] | None = None
         self._reused: list[int] = []
+        self._ran: set[str] = set()
         self._steered: set[str] = set()
         self._artifacts: list[tuple[tuple[int, ...], Artifact]] = []
         self.plan: Plan | None = None
+        self.ending = CancelToken()
+        """Cancelled when the run has to end: when `cancel` is, and when the listener brought it down."""
         self.stop = CancelToken()
 
-    def run(self, executor: Executor) -> Result:
-        """Carry the job to its end, whatever that is, and say so."""
+    def run(self, source: Source, targets: list[str] | None) -> Result:
+        """Carry the job to its end, whatever that is, and say so in one last event."""
         start = time.perf_counter()
-        ran: set[str] = set()
         try:
+            with self.cancel.notifying(self.ending.cancel):
+                self._carry_out(source, targets)
+        except WorkflowError:
+            raise  # nothing ran: no job began
+        except BaseException as raised:
+            self._count(start)
+            self._fail(raised)
+        else:
+            self._count(start)
+            self._finish()
+        finally:
+            self.emitter.close()
+        if self.emitter.failure is not None:
+            raise self.emitter.failure
+        return self.result
+
+    def _prepare(self, targets: list[str] | None) -> None:
+        self.prepared = prepare(
+            self.document, self.catalogue, targets=targets, roots=self.roots, functions=self.functions
+        )
+        if any(problem.severity == "error" for problem in self.prepared.problems):
+            raise WorkflowError(self.prepared.problems)
+        self.catalogue = self.prepared.catalogue
+        self.targets = self.prepared.target_nodes(self.catalogue)
+        self.result.aliases = self.prepared.aliases
+
+    def _carry_out(self, source: Source, targets: list[str] | None) -> None:
+        self.document = read_source(source)
+        executor = self.backend.lease(self.cache, self.ending)
+        try:
+            self.functions = executor.functions(self.ending)
+            self._prepare(targets)
             self.cancel.check()
+            self.cache = self.backend.cache(self.cache)
             plan = self._make_plan()
             self.emitter.emit(JobStarted, nodes=plan.size)
-            while not self._attempt(plan, executor, ran):
+            while not self._attempt(plan, executor):
                 plan = self._make_plan()
-        except NodeError as error:
-            if self.emitter.on_event is not None:
-                self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
-            self._count(start, ran)
-            # Its way through the scheduler tells nobody anything, and would hold on to what the run had in hand.
-            raise RunFailed([error], self.result) from error.with_traceback(None)
-        except (Cancelled, KeyboardInterrupt):
-            self.emitter.emit(JobCancelled)
-            raise
         finally:
             executor.close()
             if self.cache.history is not None:
                 self.cache.history.flush()
-        self._count(start, ran)
+
+    def _finish(self) -> None:
         result = self.result
         self.emitter.emit(
             JobFinished, seconds=result.seconds, ran=result.ran, cached=result.cached, reused=result.reused
         )
-        return result
+
+    def _fail(self, raised: BaseException) -> NoReturn:
+        """Say how the job ended, and raise what ended it."""
+        if isinstance(raised, Cancelled) and self.emitter.failure is not None:
+            raised = self.emitter.failure
+        if isinstance(raised, (Cancelled, KeyboardInterrupt)):
+            self.emitter.emit(JobCancelled)
+            raise raised
+        error = raised if isinstance(raised, NodeError) else NodeError.of("", "", raised)
+        if self.emitter.on_event is not None:
+            self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
+        if not isinstance(raised, Exception):
+            raise raised
+        # Its way through the scheduler tells nobody anything, and would hold on to what the run had in hand.
+        raise RunFailed([error], self.result) from error.with_traceback(None)
 
     def _make_plan(self) -> Plan:
         try:
             self.plan = make_plan(
-                self.workflow,
+                self.prepared.workflow,
                 self.catalogue,
                 self.targets,
                 str(self.out),
                 self.roots,
                 definitions=self.document.definitions,
+                functions=self.functions,
             )
             return self.plan
         except NodeError:
@@ -235,7 +304,7 @@ class _Run:
         except Exception as error:
             raise NodeError.of("", "", error) from error
 
-    def _attempt(self, plan: Plan, executor: Executor, ran: set[str]) -> bool:
+    def _attempt(self, plan: Plan, executor: Executor) -> bool:
         """Run the plan with the hits there are now; False when one of them turned out to be none."""
         self.stop = CancelToken()
         self.result.values.clear()
@@ -246,12 +315,13 @@ class _Run:
             cache=self.cache,
             executor=executor,
             emitter=self.emitter,
-            cancel=self.cancel,
+            cancel=self.ending,
             find=self._find,
             stop=self.stop,
             make_context=self._context,
             on_output=self._on_output,
             sizes=self.settings.lanes,
+            devices=self.devices or executor.devices or shared_devices(self.settings.lanes.device),
             bounds=Bounds(self.settings.max_depth, self.settings.max_steps),
         )
         try:
@@ -260,7 +330,7 @@ class _Run:
             self.broken.add(stale.key)
             return False
         finally:
-            ran |= scheduler.report.ran
+            self._ran |= scheduler.report.ran
             self._steered |= scheduler.report.steered
             order = {target: position for position, target in enumerate(self.targets)}
             self._artifacts.sort(key=lambda item: (order[item[1].node], item[0]))
@@ -291,25 +361,20 @@ class _Run:
             provenance=self._provenance,
             preview_interval=self.settings.preview_interval,
             trails=self.cache.trails,
-            on_reused=self._on_reused,
+            on_reused=lambda node, steps, total: self._reused.append(steps),  # a list: from several threads
             key=step.key if step.keeps else None,
             kin=without(step.parts, resumes) if resumes else None,
             workspaces=self.cache.workspaces,
         )
-
-    def _on_reused(self, node: str, steps: int, total: int) -> None:
-        # A list: nodes may say so from several threads.
-        self._reused.append(steps)
-        self.emitter.emit(NodeResumed, node, steps=steps, total=total)
 
     def _provenance(self) -> dict[str, str]:
         if self._texts is None and self.plan is not None:
             self._texts = provenance(self.document, self.plan)
         return self._texts or {}
 
-    def _count(self, start: float, ran: set[str]) -> None:
-        self.result.ran = len(ran)
+    def _count(self, start: float) -> None:
+        self.result.ran = len(self._ran)
         # What only steers is neither: it takes no time, and is not worth keeping.
-        self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(ran | self._steered))
+        self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(self._ran | self._steered))
         self.result.reused = sum(self._reused)
         self.result.seconds = time.perf_counter() - start

@@ -136,7 +136,7 @@ def measure(item: Any) -> tuple[int, Mapping[int, Storage]]:
         elif isinstance(item, (tuple, list)):
             stack.extend(item)
         elif cls in _by_class:
-            stack.extend(getattr(item, name) for name in _by_class[cls].fields)
+            stack.extend(getattr(item, name, None) for name in _by_class[cls].fields)
     return total, blocks
 
 
@@ -162,8 +162,25 @@ def _storage(tensor: Any) -> Storage | None:
     if hasattr(tensor, "untyped_storage"):
         if tensor.device.type == "meta":
             return None
-        storage = tensor.untyped_storage()
+        try:
+            storage = tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):  # a sparse or nested tensor: it stands on several
+            return Storage(id(tensor), _rough_bytes(tensor), tensor.device.type)
         return Storage(storage.data_ptr(), storage.nbytes(), tensor.device.type)
     while getattr(tensor.base, "__array_interface__", None) is not None:
         tensor = tensor.base
     return Storage(tensor.__array_interface__["data"][0], tensor.nbytes, "cpu")
+
+
+def _rough_bytes(tensor: Any) -> int:
+    """Bytes of a tensor that has no memory of its own but that of its parts, as far as it shows them."""
+    total = 0
+    for name in ("_indices", "_values", "crow_indices", "col_indices", "ccol_indices", "row_indices", "values"):
+        try:
+            part = getattr(tensor, name)()
+            total += part.numel() * part.element_size()
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+            continue
+        if name == "_values":
+            break
+    return total or 64

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from weft import engine, graphs, nodes, server
     from weft.engine import (
+        Backend,
         Cache,
         Cancelled,
         CancelToken,
         Catalogue,
         Choices,
         Context,
+        Devices,
         Files,
         Forecast,
         Help,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         Settings,
         Why,
         Widget,
+        Workers,
         check,
         definition,
         forecast,
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIMITS",
+    "Backend",
     "Cache",
     "CancelToken",
     "Cancelled",
@@ -77,6 +81,7 @@ __all__ = [
     "Choices",
     "Context",
     "Definition",
+    "Devices",
     "Files",
     "Forecast",
     "Graph",
@@ -103,6 +108,7 @@ __all__ = [
     "Settings",
     "Why",
     "Widget",
+    "Workers",
     "Workflow",
     "WorkflowError",
     "check",

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgpack
 
+from weft.engine.errors import explain
+from weft.engine.plain import int_text
 from weft.engine.values import ValueType, type_named, type_of
 
 Buffer = bytes | memoryview
@@ -64,6 +66,12 @@ def encode(value: Any) -> Encoded:
         structure = encoder.take(value)
     except RecursionError as error:
         raise NotStorable("it nests too deep, or contains itself") from error
+    except NotStorable:
+        raise
+    except Exception as error:  # a value with a field that was never set, a tensor that does not show its memory
+        kind = type(value)
+        reason = f"{error.__class__.__name__}: {explain(error)}"
+        raise NotStorable(f"{kind.__module__}.{kind.__qualname__} ({reason}) cannot be written to disk") from error
     return Encoded(structure, list(encoder.classes), encoder.body())
 
 
@@ -101,7 +109,7 @@ class _Encoder:
         if cls in (str, bytes, bool, float, type(None)):
             return item
         if cls is int:
-            return item if -(1 << 63) <= item < 1 << 63 else [_INT, str(item)]
+            return item if -(1 << 63) <= item < 1 << 63 else [_INT, int_text(item)]
         if cls is tuple or cls is list:
             return [_TUPLE if cls is tuple else _LIST, *map(self.take, item)]
         if cls is dict:
@@ -190,7 +198,7 @@ class _Decoder:
         if kind == _VALUE:
             return self._value(rest[0], rest[1:])
         if kind == _INT:
-            return int(rest[0])
+            return int(rest[0], 0)
         if kind in (_TENSOR, _ARRAY):
             number = rest[0]
             if (kind, number) not in self.made:

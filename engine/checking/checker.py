@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.axes import find_axes, has_maps
+from weft.engine.checking.functions import HERE, Functions
 from weft.engine.checking.migrate import older_version
 from weft.engine.declaring.context import resolve_input_path
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import MISSING, OutputPort, Port, validate
 from weft.engine.declaring.types import accepts, bind, describe, substitute
-from weft.engine.errors import InputPathError
+from weft.engine.errors import InputPathError, named
 from weft.graphs.document import Link, NodeSpec, Workflow
 from weft.graphs.order import topological
 from weft.graphs.problems import Problem, near, shown
@@ -70,7 +71,10 @@ def _has_link(item: Any) -> bool:
 class Checker:
     """Looks at the nodes of a workflow without definitions."""
 
-    def __init__(self, workflow: Workflow, catalogue: Catalogue, roots: list[Path] | None) -> None:
+    def __init__(
+        self, workflow: Workflow, catalogue: Catalogue, roots: list[Path] | None, functions: Functions = HERE
+    ) -> None:
+        self.functions = functions
         self.specs = workflow.nodes
         self.catalogue = catalogue
         self.roots = roots
@@ -99,7 +103,7 @@ class Checker:
                 self._inputs(id, spec, node_type)
                 # A node's own check may count on inputs that are right by themselves.
                 if node_type.check is not None and len(self.problems) == before:
-                    self._own_check(id, spec, node_type, node_type.check)
+                    self._own_check(id, node_type)
         if not self.problems and len(order) == len(self.specs) and has_maps(set(self.types.values())):
             self.problems += find_axes(self.specs, self.types, order)[1]
         return self.problems
@@ -238,11 +242,11 @@ class Checker:
     def _output_type(self, node: str, output: OutputPort) -> Any:
         return substitute(output.type, self.bound.get(node, {})) if output.generic else output.type
 
-    def _own_check(self, id: str, spec: NodeSpec, node_type: NodeType, own: Callable[[Any], Any]) -> None:
+    def _own_check(self, id: str, node_type: NodeType) -> None:
         try:
-            self.problems.extend(own(self.view(id)) or ())
+            self.problems.extend(self.functions.check(node_type, self.view(id), self))
         except Exception as error:
-            message = f"The check of {node_type.name} itself failed: {error.__class__.__name__}: {error}."
+            message = f"The check of {node_type.name} itself failed: {named(error)}."
             self.problems.append(Problem(severity="warning", code="bad_value", node=id, message=message))
 
     # -- what is to be made
@@ -281,7 +285,7 @@ class Checker:
     def _unknown_input(self, id: str, name: str, node_type: NodeType, spec: NodeSpec) -> None:
         names = list(node_type.inputs)
         message = f"{node_type.name} has no input {shown(name)}; it has {', '.join(names) or 'none'}."
-        if (version := older_version(spec, node_type)) is not None:
+        if (version := older_version(spec, node_type, self.functions)) is not None:
             message += f' Version {version} had: with "version": {version} the node is brought up to date.'
         self._add("unknown_input", id, name, message, name, names, near(name, names))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
+from weft.engine.errors import named
 from weft.graphs.document import Link, NodeSpec, Parameter, Workflow
 from weft.graphs.problems import Problem
 
 
-def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Problem]]:
+def migrate(workflow: Workflow, catalogue: Catalogue, functions: Functions = HERE) -> tuple[Workflow, list[Problem]]:
     """The workflow with every node at its installed version, and what could not be brought there (`unknown_version`).
 
     Returns the same object when there is nothing to do, as in most documents.
@@ -23,7 +25,7 @@ def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Pr
         node_type = catalogue.get(spec.type)
         if node_type is None or spec.version == node_type.version:
             continue
-        inputs, why = _inputs(spec, spec.version, node_type)
+        inputs, why = _inputs(spec, spec.version, node_type, functions)
         if why:
             problems.append(
                 Problem(
@@ -39,14 +41,16 @@ def migrate(workflow: Workflow, catalogue: Catalogue) -> tuple[Workflow, list[Pr
     if not changed:
         return workflow, problems
     parameters = {
-        name: _parameter(parameter, workflow, catalogue, set(changed))
+        name: _parameter(parameter, workflow, catalogue, set(changed), functions)
         for name, parameter in workflow.parameters.items()
     }
     updates = {"nodes": {**workflow.nodes, **changed}, "parameters": parameters}
     return workflow.model_copy(update=updates), problems
 
 
-def _parameter(parameter: Parameter, workflow: Workflow, catalogue: Catalogue, changed: set[str]) -> Parameter:
+def _parameter(
+    parameter: Parameter, workflow: Workflow, catalogue: Catalogue, changed: set[str], functions: Functions
+) -> Parameter:
     """A parameter of an input that got another name, with that name. Where the input became several, as it was."""
     id, _, name = parameter.input.partition(".")
     node_type = catalogue.get(workflow.nodes[id].type) if id in changed else None
@@ -55,30 +59,32 @@ def _parameter(parameter: Parameter, workflow: Workflow, catalogue: Catalogue, c
     spec = workflow.nodes[id]
     # Where the migration puts a value that nothing else is equal to, there it puts the parameter's.
     mark = Link(node=id, output=f"{name} of version {spec.version}")
-    inputs, _ = _inputs(spec.model_copy(update={"inputs": {**spec.inputs, name: mark}}), spec.version or 1, node_type)
+    marked = spec.model_copy(update={"inputs": {**spec.inputs, name: mark}})
+    inputs, _ = _inputs(marked, spec.version or 1, node_type, functions)
     places = [new for new, item in inputs.items() if item == mark]
     return parameter.model_copy(update={"input": f"{id}.{places[0]}"}) if len(places) == 1 else parameter
 
 
-def older_version(spec: NodeSpec, node_type: NodeType) -> int | None:
+def older_version(spec: NodeSpec, node_type: NodeType, functions: Functions = HERE) -> int | None:
     """The newest older version that a node's inputs may be written for; None when none of them fits."""
     for version in sorted(node_type.migrations, reverse=True):
-        inputs, why = _inputs(spec, version, node_type)
+        inputs, why = _inputs(spec, version, node_type, functions)
         if not why and inputs.keys() <= node_type.inputs.keys():
             return version
     return None
 
 
-def _inputs(spec: NodeSpec, version: int, node_type: NodeType) -> tuple[Mapping[str, object], str]:
+def _inputs(
+    spec: NodeSpec, version: int, node_type: NodeType, functions: Functions
+) -> tuple[Mapping[str, object], str]:
     if version > node_type.version:
         return {}, f"is newer than the installed version {node_type.version}: install the pack that made this document"
     inputs = dict(spec.inputs)
     for step in range(version, node_type.version):
-        function = node_type.migrations.get(step)
-        if function is None:
+        if step not in node_type.migrations:
             return {}, f"cannot be brought to version {node_type.version}: there is no migration from {step}"
         try:
-            inputs = function(dict(inputs))
+            inputs = dict(functions.migrate(node_type, step, inputs))
         except Exception as error:
-            return {}, f"cannot be brought to version {step + 1}: {error.__class__.__name__}: {error}"
+            return {}, f"cannot be brought to version {step + 1}: {named(error)}"
     return inputs, ""

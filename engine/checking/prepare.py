@@ -6,18 +6,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from weft.engine.catalogue.catalogue import Catalogue, installed
+from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.checker import Checker
 from weft.engine.checking.definitions import conflicts, interface_problems, relocated, shadowed
+from weft.engine.checking.functions import HERE, Functions
 from weft.engine.checking.migrate import migrate
 from weft.engine.checking.modes import Applied, apply_modes
-from weft.engine.checking.source import read_source
 from weft.graphs.definitions import inline
 from weft.graphs.document import Workflow
 from weft.graphs.form import check_form
-from weft.graphs.problems import Problem, WorkflowError, shown
+from weft.graphs.problems import Problem, shown
 
 
 @dataclass(slots=True)
@@ -47,36 +46,19 @@ class Prepared:
         return [id for id, node_type in types.items() if node_type is not None and node_type.output]
 
 
-def check(
-    workflow: Any,
-    catalogue: Catalogue | None = None,
-    *,
-    targets: Sequence[str] | None = None,
-    roots: Sequence[str | os.PathLike[str]] | None = None,
-) -> list[Problem]:
-    """Every problem of a workflow at once; when none is an error, it will start.
-
-    Args:
-        workflow: a Workflow, a Graph, a path, or the document as JSON data.
-        catalogue: the nodes there are; by default those that are installed.
-        targets: what would be run, as `node` or `node.output`; by default the nodes that are outputs.
-        roots: folders that may be read; None allows every path.
-    """
-    try:
-        workflow = read_source(workflow)
-    except WorkflowError as error:
-        return error.problems
-    return prepare(workflow, catalogue or installed(), targets=targets, roots=roots).problems
-
-
 def prepare(
     workflow: Workflow,
     catalogue: Catalogue,
     *,
     targets: Sequence[str] | None = None,
     roots: Sequence[str | os.PathLike[str]] | None = None,
+    functions: Functions = HERE,
 ) -> Prepared:
-    """Check a workflow and bring it into the form that is planned."""
+    """Check a workflow and bring it into the form that is planned.
+
+    Args:
+        functions: calls what node types bring along.
+    """
     problems = check_form(workflow)
     installed, catalogue = catalogue, catalogue.knowing(workflow.declarations)
     wrong = any(problem.severity == "error" for problem in problems)
@@ -85,7 +67,7 @@ def prepare(
     if any(problem.code == "too_large" for problem in problems) or (wrong and not plain):
         return Prepared(workflow, problems, catalogue, None if targets is None else list(targets))
     inlined = inline(workflow)
-    flat, unmigrated = migrate(inlined.workflow, catalogue)
+    flat, unmigrated = migrate(inlined.workflow, catalogue, functions)
     problems += [*inlined.problems, *unmigrated, *shadowed(installed, catalogue, workflow)]
     prepared = Prepared(flat, problems, catalogue, None if targets is None else list(targets), inlined.aliases)
     applied = Applied(flat)
@@ -101,7 +83,7 @@ def prepare(
             prepared.aliases |= {text: parts[0] for text, parts in found.items() if parts != [text]}
             prepared.targets = list(dict.fromkeys(part for parts in found.values() for part in parts))
     open_roots = None if roots is None else [Path(root).absolute() for root in roots]
-    checker = Checker(applied.workflow, catalogue, open_roots)
+    checker = Checker(applied.workflow, catalogue, open_roots, functions)
     told = {(problem.node, problem.input) for problem in problems}
     for problem in checker.nodes({problem.node for problem in unmigrated}):
         if problem.code == "missing_input" and (problem.node, problem.input) in applied.cut:

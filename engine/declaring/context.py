@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import operator
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +22,12 @@ from weft.engine.errors import Cancelled, InputPathError
 if TYPE_CHECKING:
     from weft.engine.cache.trails import Trails
     from weft.engine.cache.workspaces import Workspace, Workspaces
+
+OWN_REPORTS = frozenset({"progress", "preview", "resumed"})
+"""What the methods of a Context report; other kinds are those of nodes."""
+REPORT_BYTES = 16 * 1024
+"""The longest report of a node's own, as JSON."""
+_REPORT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 OUT = "out"
 """Where files go when nobody says otherwise: a folder in the working directory."""
@@ -57,11 +67,21 @@ class CancelToken:
 
 
 class Listener(Protocol):
-    """Where a node's progress and previews go."""
+    """Where that goes which nodes say of themselves."""
 
-    def progress(self, node: str, step: int, total: int, message: str) -> None: ...
+    def report(self, node: str, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
+        """Take what a node says.
 
-    def preview(self, node: str, image: bytes, mime: str, width: int, height: int) -> None: ...
+        Args:
+            node: its id.
+            kind: "progress", "preview" and "resumed" are the engine's own, others are those of `Context.report`.
+            data: plain data.
+            body: what is bytes, such as a preview's picture.
+        """
+
+
+class Yields(AbstractContextManager[None], AbstractAsyncContextManager[None], Protocol):
+    """For `with` and for `async with`."""
 
 
 class Context:
@@ -72,7 +92,7 @@ class Context:
         out: folder for files that are results.
         roots: folders that may be read; None allows every path.
         cancel: the run's token.
-        listener: takes progress and previews; None when nobody listens.
+        listener: takes what the node reports; None when nobody listens.
         provenance: gives the texts that a saved image carries.
         preview_interval: seconds between two previews at least; None when previews are not wanted at all.
         trails: steps of earlier runs; None when nothing is kept between runs.
@@ -112,6 +132,8 @@ class Context:
         self._workspace: Workspace | None = None
         self._on_reused = on_reused
         self._next_preview = 0.0
+        self.on_yield: Callable[[], Yields] | None = None
+        """Set by the engine where the node has a device that it can yield."""
         self._scratch: Path | None = None
 
     def progress(self, step: int, total: int, message: str = "") -> None:
@@ -122,7 +144,31 @@ class Context:
         """
         self.check_cancelled()
         if self._listener is not None:
-            self._listener.progress(self.node_id, step, total, message)
+            data = {"step": operator.index(step), "total": operator.index(total), "message": str(message)}
+            self._listener.report(self.node_id, "progress", data)
+
+    def report(self, kind: str, data: Any = None) -> None:
+        """Say something else to those who follow the run: it arrives as the event `node_report`.
+
+        What is reported faster than it is taken may be left out, but for the newest of its kind.
+
+        Args:
+            kind: what it is, of letters, digits and `_.-`, at most 64: name it after your pack, as "mypack.loss".
+            data: JSON data, at most 16 KiB of it.
+
+        Raises:
+            ValueError: the kind is no such name or one of the engine's own, or the data is no JSON or too much.
+        """
+        if kind in OWN_REPORTS or not _REPORT.fullmatch(kind):
+            raise ValueError(f"{kind!r} cannot be the kind of a report: give it a name such as 'mypack.loss'")
+        try:
+            text = json.dumps(data, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"the report {kind!r} is no JSON data: {error}") from None
+        if len(text) > REPORT_BYTES:
+            raise ValueError(f"the report {kind!r} has {len(text):,} bytes; at most {REPORT_BYTES:,} are allowed")
+        if self._listener is not None:
+            self._listener.report(self.node_id, kind, {"data": json.loads(text)})
 
     @property
     def workspaces(self) -> Workspaces | None:
@@ -139,6 +185,10 @@ class Context:
         """Say that the first `steps` of `total` steps come from an earlier run."""
         if self._on_reused is not None:
             self._on_reused(self.node_id, steps, total)
+        if self._listener is not None:
+            self._listener.report(
+                self.node_id, "resumed", {"steps": operator.index(steps), "total": operator.index(total)}
+            )
 
     def wants_preview(self) -> bool:
         """Whether a preview made now would be seen. Ask before making one: it costs more than the asking."""
@@ -149,7 +199,15 @@ class Context:
         """Show an encoded picture (`mime` such as "image/jpeg", width and height in px) of what is being made."""
         if self._listener is not None and self._preview_interval is not None:
             self._next_preview = time.monotonic() + self._preview_interval
-            self._listener.preview(self.node_id, image, mime, width, height)
+            data = {"mime": str(mime), "width": operator.index(width), "height": operator.index(height)}
+            self._listener.report(self.node_id, "preview", data, bytes(image))
+
+    def relay(self, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
+        """Pass on what a Context in another process reported for this node. The engine calls it."""
+        if kind == "resumed" and self._on_reused is not None:
+            self._on_reused(self.node_id, data["steps"], data["total"])
+        if self._listener is not None:
+            self._listener.report(self.node_id, kind, data, body)
 
     @property
     def cancelled(self) -> bool:
@@ -248,6 +306,22 @@ class Context:
         """
         return dict(self._provenance()) if self._provenance is not None else {}
 
+    def yield_device(self) -> Yields:
+        """Let other nodes use the device while this one does without: between steps of a training, say.
+
+            with ctx.yield_device():      # `async with` in an async node
+                wait_for_the_next_batch()
+
+        At the end the node waits until it is its turn again. Does nothing for nodes that are not declared with
+        `resource="device"`, and in a plain call. What it has on the device stays there.
+
+        Raises:
+            Cancelled: the run ended meanwhile.
+        """
+        if self.on_yield is None:
+            return contextlib.nullcontext()
+        return self.on_yield()
+
     def settings(self) -> dict[str, Any]:
         """What it was made with, as plain data for a Context in another process; `listens` for the listener.
 
@@ -259,6 +333,7 @@ class Context:
             "roots": None if self.roots is None else [str(root) for root in self.roots],
             "preview_interval": self._preview_interval,
             "listens": self._listener is not None,
+            "yields": self.on_yield is not None,
             "key": self._key,
             "kin": self._kin,
             "model_folders": [str(folder) for folder in model_folders()],

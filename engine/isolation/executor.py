@@ -3,49 +3,67 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import functools
+import queue
 import threading
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from weft.engine.cache import Cache, codec
 from weft.engine.cache.memory import MemoryTier
-from weft.engine.catalogue.code import FOLDER_PREFIX, source_fingerprint
-from weft.engine.catalogue.modules import loaded
-from weft.engine.declaring.context import Context
+from weft.engine.checking.functions import Functions
+from weft.engine.declaring.context import CancelToken
 from weft.engine.declaring.node_type import NodeType
-from weft.engine.errors import Cancelled, Elsewhere
-from weft.engine.isolation.parcels import Parcel, Resident, holds_resident, next_serial, pack, storable, unpack_outputs
-from weft.engine.isolation.supervisor import Call, Worker, forget
-from weft.engine.isolation.wire import Body
-from weft.engine.planning.expansion import Expansion
+from weft.engine.errors import Elsewhere
+from weft.engine.isolation.flight import Flight, make_first, recipes_for
+from weft.engine.isolation.functions import CalledThere
+from weft.engine.isolation.parcels import Resident, holds_resident, storable
+from weft.engine.isolation.transport import Transport
+from weft.engine.running.devices import Devices
 from weft.engine.running.executor import Done, Task
-from weft.engine.surroundings import Surroundings
 from weft.engine.values import Outputs
 
 if TYPE_CHECKING:
     from weft.engine.events import Tier
 
 
+FUNCTION_SECONDS = 20.0
+"""How long a check, a fingerprint, a migration or `needs` of a pack may take; the first one may import much."""
+
+
 class Isolated:
-    """Runs the nodes of one run in a worker.
+    """Runs the nodes of one run in a worker, or in several: those of the device lane in that of their slot, others
+    where least is going on, and of such where their live inputs are.
 
     Args:
-        worker: nobody else uses it meanwhile.
-        give_back: called in the end, when nothing is in flight any more.
+        workers: nobody else uses them meanwhile.
+        give_back: called with each in the end, when nothing is in flight any more.
+        devices: the slots that the workers have for themselves, one each; None when they use those of this process.
+        renew: starts a worker in the place of one that is gone.
     """
 
-    inline = False
-    around: Surroundings | None = None
-
-    def __init__(self, worker: Worker, give_back: Callable[[Worker], object]) -> None:
-        self._worker = worker
-        self._give_back: Callable[[Worker], object] | None = give_back
+    def __init__(
+        self,
+        workers: Transport | Sequence[Transport],
+        give_back: Callable[[Transport], object],
+        devices: Devices | None = None,
+        renew: Callable[[Transport], Transport] | None = None,
+    ) -> None:
+        self.devices = devices
+        self._renew = renew
+        self._told: tuple[str, int] | None = None
+        """The worker and the number of the graph that it was told last."""
+        self._workers = [workers] if isinstance(workers, Transport) else list(workers)
+        self._give_back: Callable[[Transport], object] | None = give_back
         self._flying = 0
         self._idle = threading.Condition()
         self._stopped = False
-        worker.begin()
+        for worker in self._workers:
+            worker.begin()
+
+    def call(self, task: Task) -> Done | None:
+        """See `Executor`: nothing runs here."""
+        return None
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
         """See `Executor`."""
@@ -63,8 +81,10 @@ class Isolated:
                     self._idle.notify_all()
 
         try:
-            flight = _Flight(self._worker, task, next_serial(), ended)
-            recipes = _recipes(flight.parcel.residents, self._worker)
+            flight = Flight(task, ended)
+            worker = self._choose(task, flight.parcel.residents)
+            flight.worker = worker
+            recipes = recipes_for(flight.parcel.residents, worker)
         except codec.NotStorable as error:
             reason = f"{error.args[0].removesuffix(' cannot be written to disk')} was made in this process and cannot"
             ended(
@@ -73,12 +93,13 @@ class Isolated:
         except Exception as error:
             ended(Done(task.number, None, error, 0.0))
         else:
-            self._make(recipes, flight)
+            make_first(recipes, flight, lambda: self._stopped)
 
     def stop(self) -> None:
         """See `Executor`: a node that has not ended half a second later is ended with its process."""
         self._stopped = True
-        self._worker.stop()
+        for worker in self._workers:
+            worker.stop()
 
     def close(self) -> None:
         """See `Executor`."""
@@ -90,136 +111,51 @@ class Isolated:
                 self.stop()
             while self._flying:
                 self._idle.wait()
-        self._worker.settle()
-        give_back(self._worker)
+        for worker in self._workers:
+            worker.settle()
+            give_back(worker)
 
-    def _make(self, recipes: list[tuple[int, Task]], flight: _Flight) -> None:
-        """Make the live values that the worker lacks, one after another, then the call itself."""
-        if not recipes:
-            try:
-                flight.start()
-            except Exception as error:
-                flight.ended(Done(flight.task.number, None, error, 0.0))
-            return
-        (serial, recipe), *rest = recipes
+    def functions(self, cancel: CancelToken) -> Functions:
+        """See `Executor`: those of packs are called in the worker."""
+        return CalledThere(functools.partial(self._ask, cancel))
 
-        def made(result: Done) -> None:
-            error = Cancelled("the run was cancelled") if result.error is None and self._stopped else result.error
-            if error is not None:
-                flight.ended(Done(flight.task.number, None, error, result.seconds))
-            else:
-                self._make(rest, flight)
+    def _ask(
+        self,
+        cancel: CancelToken,
+        node_type: NodeType,
+        function: dict[str, Any],
+        inputs: Mapping[str, Any],
+        before: dict[str, Any] | None = None,
+    ) -> Any:
+        """See `Ask`. Where the worker ends with it, another takes its place."""
+        worker = self._workers[0]
+        answer: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
+        task = Task(0, node_type, dict(inputs), None)
+        flight = Flight(task, answer.put, worker, function=function, seconds=FUNCTION_SECONDS)
+        flight.make_again(recipes_for(flight.parcel.residents, worker))
+        if before is not None and self._told != (worker.owner, before["number"]):
+            with contextlib.suppress(OSError):  # the call tells why
+                worker.send(before)
+            self._told = worker.owner, before["number"]
+        with cancel.notifying(lambda: answer.put(None)):
+            cancel.check()
+            flight.start()
+            while (done := answer.get()) is None:
+                worker.stop()
+        if not worker.alive and self._renew is not None and not self._flying and not cancel.cancelled:
+            self._workers[0] = self._renew(worker)
+            self._workers[0].begin()
+        if done.error is not None:
+            raise done.error
+        return done.value
 
-        # In the name of the node that needs it: its progress is that node's, and so is its failure.
-        again = Task(flight.task.number, recipe.type, recipe.inputs, flight.task.context)
-        try:
-            _Flight(self._worker, again, serial, made, keeps=True).start()
-        except Exception as error:
-            made(Done(again.number, None, error, 0.0))
-
-
-class _Flight:
-    """One call, from the message that asks for it to the answer.
-
-    Args:
-        serial: what live values of the result are known by.
-        ended: called once.
-        keeps: the whole result stays in the worker, as live values.
-
-    Raises:
-        codec.NotStorable: an input is alive in this process and cannot leave it.
-    """
-
-    def __init__(
-        self, worker: Worker, task: Task, serial: int, ended: Callable[[Done], None], *, keeps: bool = False
-    ) -> None:
-        self.worker = worker
-        self.task = task
-        self.serial = serial
-        self.ended = ended
-        self.keeps = keeps
-        self.inputs = {name: item for name, item in task.inputs.items() if name != task.type.context_parameter}
-        self.parcel: Parcel = pack(list(self.inputs.values()))
-
-    def start(self) -> None:
-        """Send it."""
-        task, number = self.task, next_serial()
-        message = {
-            "do": "call",
-            "number": number,
-            "serial": self.serial,
-            "keeps": self.keeps,
-            "type": _reference(task.type),
-            "names": list(self.inputs),
-            "inputs": self.parcel.message,
-            "context": _settings(task.context) if task.type.context_parameter is not None else None,
-        }
-        node = task.context.node_id if task.context is not None else task.type.name
-        body, self.parcel.body = self.parcel.body, []
-        self.worker.call(number, Call(node, self.on_message, self.on_end), message, body)
-
-    def on_message(self, message: dict[str, Any], body: Body) -> None:
-        """What the node says while it runs. On the listener's thread."""
-        if message["say"] == "ask":
-            # Not here: what it asks for may take long, or need another node to run in the worker first.
-            threading.Thread(target=self._answer, args=(message,), name="weft-answer", daemon=True).start()
-            return
-        context = self.task.context
-        if context is None:
-            return
-        match message["say"]:
-            case "progress":
-                with contextlib.suppress(Cancelled):
-                    context.progress(message["step"], message["total"], message["message"])
-            case "preview":
-                context.preview(bytes(body), message["mime"], message["width"], message["height"])
-            case "reused":
-                context.reused(message["steps"], message["total"])
-
-    def on_end(self, message: dict[str, Any] | None, body: Body, error: BaseException | None) -> None:
-        """The answer, or why there is none. On the listener's thread."""
-        value: Any = None
-        seconds = 0.0
-        if message is not None:
-            seconds = message["seconds"]
-            try:
-                if message["error"] is not None:
-                    error = _error(message["error"])
-                elif self.keeps:
-                    self.worker.live.update((self.serial, position) for position in range(message["count"]))
-                else:
-                    items = unpack_outputs(message["values"], body, Task(0, self.task.type, self.inputs, None))
-                    self._remember(items)
-                    if "graph" in message:
-                        value = Expansion.of_message(message["graph"], items, self.inputs)
-                    else:
-                        value = tuple(items) if message["several"] else items[0]
-            except Exception as raised:
-                error = raised
-        self.ended(Done(self.task.number, value, error, seconds))
-
-    def _remember(self, items: list[Any]) -> None:
-        """Let workers forget a live value when nobody here names it any more."""
-        for item in items:
-            if type(item) is Resident:
-                self.worker.live.add(item.address)
-                weakref.finalize(item, forget, item.address).atexit = False
-
-    def _answer(self, question: dict[str, Any]) -> None:
-        answer: dict[str, Any] = {"do": "answer", "number": question["number"], "error": ""}
-        body: list[Any] = []
-        try:
-            if question["question"] == "provenance":
-                answer["texts"] = self.task.context.provenance() if self.task.context is not None else {}
-            else:
-                parcel = pack([self.parcel.lazy[question["which"]]()])
-                if _recipes(parcel.residents, self.worker):
-                    raise RuntimeError("it is alive in another worker")
-                answer["values"], body = parcel.message, parcel.body
-        except BaseException as error:
-            answer["error"] = f"{type(error).__name__}: {error}"
-        with contextlib.suppress(OSError):
-            self.worker.channel.send(answer, body)
+    def _choose(self, task: Task, residents: list[Resident]) -> Transport:
+        workers = self._workers
+        if len(workers) == 1:
+            return workers[0]
+        if task.slot is not None and self.devices is not None:
+            return workers[task.slot % len(workers)]
+        return min(workers, key=lambda it: (len(it.calls), -sum(value.address in it.live for value in residents)))
 
 
 class IsolatedCache(Cache):
@@ -273,73 +209,3 @@ class IsolatedCache(Cache):
         """See `Cache`."""
         self._live.clear()
         return super().clear()
-
-
-def _recipes(residents: list[Resident], worker: Worker) -> list[tuple[int, Task]]:
-    """(serial number, call) of what the worker has to make before it has these, each after what it needs."""
-    order: list[tuple[int, Task]] = []
-    seen: set[int] = set()
-    stack = [(resident, False) for resident in reversed(residents)]
-    while stack:
-        resident, ready = stack.pop()
-        if ready:
-            order.append((resident.serial, resident.recipe))
-        elif resident.serial not in seen and resident.address not in worker.live:
-            seen.add(resident.serial)
-            stack.append((resident, True))
-            stack.extend((needed, False) for needed in pack(list(resident.recipe.inputs.values())).residents)
-    return order
-
-
-_references: weakref.WeakKeyDictionary[NodeType, dict[str, Any]] = weakref.WeakKeyDictionary()
-
-
-def _reference(node_type: NodeType) -> dict[str, Any]:
-    """How a worker finds a node type.
-
-    Raises:
-        ValueError: it cannot, because no module has it at its head.
-    """
-    known = _references.get(node_type)
-    if known is not None:
-        return known
-    fn = node_type.fn
-    if fn.__module__ == "__main__" or "<locals>" in fn.__qualname__:
-        place = "the script that was started" if fn.__module__ == "__main__" else "a function"
-        raise ValueError(
-            f"it is declared in {place}, where a worker process cannot find it: for isolated runs, put it into a file "
-            "of a pack or of a folder of nodes"
-        )
-    if loaded(node_type.name, fn.__module__, fn.__qualname__) is not node_type:
-        raise ValueError(
-            f"it is not at the head of its module {fn.__module__}, where a worker process would look for it"
-        )
-    package = fn.__module__.partition(".")[0]
-    folder = sys.modules[package].__path__[0] if package.startswith(FOLDER_PREFIX) else None
-    known = {
-        "id": next_serial(),
-        "name": node_type.name,
-        "module": fn.__module__,
-        "function": fn.__qualname__,
-        "folder": folder,
-        "code": source_fingerprint(fn),
-    }
-    _references[node_type] = known
-    return known
-
-
-def _settings(context: Context | None) -> dict[str, Any] | None:
-    if context is None:
-        return None
-    trails = context.trails
-    folder = None if trails is None or trails.disk is None else str(trails.disk.folder)
-    found = None if trails is None else [trails.memory.ram_bytes, folder, trails.disk.max_bytes if trails.disk else 0]
-    places = context.workspaces
-    return context.settings() | {
-        "trails": found,
-        "workspaces": None if places is None else [str(places.folder), places.max_bytes],
-    }
-
-
-def _error(data: dict[str, Any]) -> BaseException:
-    return Cancelled(data["cancelled"]) if "cancelled" in data else Elsewhere(**data)

@@ -20,8 +20,9 @@ from weft.engine.values import type_named
 
 _VALUE, _RESIDENT, _LAZY, _LIST, _TUPLE = range(5)
 
-Address = tuple[int, int]
-"""A live value: the serial number of the call that made it, and which of its outputs it is."""
+Address = tuple[str, int, int]
+"""A live value: the worker that made it first (`Transport.owner`), the serial number of the call that made it, and
+which of its outputs it is. Another worker that makes it again knows it by the same address."""
 
 _serials = itertools.count(1)
 
@@ -36,12 +37,14 @@ class Resident:
     """A value that lives in worker processes only.
 
     Attributes:
+        owner: the worker that made it.
         serial: of the call that made it. output: its place among the outputs.
         kind: name of its class.
         recipe: the call; it is repeated in a worker that does not have the value.
     """
 
     stands_for_another: ClassVar[bool] = True
+    owner: str
     serial: int
     output: int
     kind: str
@@ -50,7 +53,7 @@ class Resident:
     @property
     def address(self) -> Address:
         """What workers know it by."""
-        return self.serial, self.output
+        return self.owner, self.serial, self.output
 
 
 @dataclass(slots=True)
@@ -88,7 +91,7 @@ def pack(items: list[Any]) -> Parcel:
         if kind is Lazy:
             lazy[len(lazy)] = item
             return [_LAZY, len(lazy) - 1]
-        if kind in (list, tuple) and _holds_resident(item):
+        if kind in (list, tuple) and _holds(item, (Resident, Lazy)):
             return [_LIST if kind is list else _TUPLE, *map(shape, item)]
         plain.append(item)
         return [_VALUE, len(plain) - 1]
@@ -119,7 +122,7 @@ def unpack(
         if kind == _VALUE:
             return plain[rest[0]]
         if kind == _RESIDENT:
-            return live((rest[0], rest[1]))
+            return live((rest[0], rest[1], rest[2]))
         if kind == _LAZY and lazy is not None:
             return lazy(rest[0])
         parts = [make(part) for part in rest]
@@ -148,7 +151,7 @@ def pack_outputs(items: list[Any], keep: Callable[[int, Any], Address]) -> tuple
 
 def unpack_outputs(message: Any, body: Body, recipe: Task) -> list[Any]:
     """What `pack_outputs` packed; what stayed behind as Residents."""
-    kinds = {(shape[1], shape[2]): shape[3] for shape in message[0] if shape[0] == _RESIDENT}
+    kinds = {(shape[1], shape[2], shape[3]): shape[4] for shape in message[0] if shape[0] == _RESIDENT}
     return unpack(message, body, lambda address: Resident(*address, kinds[address], recipe))
 
 
@@ -163,14 +166,16 @@ def storable(item: Any) -> bool:
 
 def holds_resident(outputs: tuple[Any, ...]) -> bool:
     """Whether a result has a value that lives in a worker."""
-    return any(type(item) is Resident or (type(item) in (list, tuple) and _holds_resident(item)) for item in outputs)
+    return any(
+        type(item) is Resident or (type(item) in (list, tuple) and _holds(item, (Resident,))) for item in outputs
+    )
 
 
-def _holds_resident(items: list[Any] | tuple[Any, ...]) -> bool:
+def _holds(items: list[Any] | tuple[Any, ...], kinds: tuple[type, ...]) -> bool:
     pending = list(items)
     while pending:
         item = pending.pop()
-        if type(item) is Resident:
+        if type(item) in kinds:
             return True
         if type(item) in (list, tuple):
             pending.extend(item)

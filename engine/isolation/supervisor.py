@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import re
 import select
@@ -15,14 +14,14 @@ import sys
 import tempfile
 import threading
 import time
-import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from weft.engine.cache.codec import Buffer
 from weft.engine.errors import Cancelled, Elsewhere
-from weft.engine.isolation.parcels import Address
+from weft.engine.isolation.transport import Call, Transport
 from weft.engine.isolation.wire import Body, Channel
 
 _BOOT = """
@@ -33,8 +32,6 @@ main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
 """
 _TAIL_LINES = 60
 _WATCH_SECONDS = 0.1
-_ANSWER_SECONDS = 5.0
-"""An idle worker that says nothing for so long is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +53,6 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Call:
-    """A call in flight."""
-
-    node: str
-    on_message: Callable[[dict[str, Any], Body], None]
-    on_end: Callable[[dict[str, Any] | None, Body, BaseException | None], None]
-    """Called once: with the answer, or with why there is none."""
-    began: float | None = None
-    thread: int | None = None
-
-
-@dataclass(slots=True)
 class _Reason:
     """Why we ended the process ourselves."""
 
@@ -76,37 +61,38 @@ class _Reason:
     """The calls it is about; the others are told that the worker was ended because of these."""
 
 
-class Worker:
-    """One process. Not shared: one run at a time uses it.
+class Worker(Transport):
+    """One process.
 
-    Attributes:
-        limits: may be changed between runs.
-        live: addresses of the live values that it holds.
+    Args:
+        limits: when it counts as lost; may be changed between runs.
+        slot: which of several workers it is.
+        env: variables of its environment besides those of this process.
+        clock: what limits are measured by, in seconds.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        slot: int = 0,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(slot, clock)
         self.limits = limits
-        self.live: set[Address] = set()
-        self.dropped: deque[Address] = deque()
-        """Addresses that nobody here names any more. A deque, since the garbage collector adds to it at any moment."""
-        self.alive = True
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         """The last lines it wrote to stdout and stderr."""
-        self.calls: dict[int, Call] = {}
-        self._lock = threading.Lock()
         self._reason: _Reason | None = None
         self._bytes = 0
-        self._heard = time.monotonic()
+        self._heard = clock()
         self._timer: threading.Timer | None = None
         self._pumped = threading.Event()
-        self._answered = threading.Event()
         self._scratch = tempfile.TemporaryDirectory(prefix="weft-worker-", ignore_cleanup_errors=True)
         self._crash = os.path.join(self._scratch.name, "crash")
         """Where Python writes its stack when it crashes."""
-        self._start()
-        _workers.add(self)
+        self._start(env or {})
 
-    def _start(self) -> None:
+    def _start(self, env: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         try:
@@ -116,7 +102,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(), lifeline),
-                env=os.environ | {"TMPDIR": self._scratch.name},
+                env=os.environ | dict(env) | {"TMPDIR": self._scratch.name},
                 start_new_session=True,
             )
         except BaseException:
@@ -133,43 +119,15 @@ class Worker:
 
     # -- from the run
 
-    def call(self, number: int, call: Call, message: dict[str, Any], body: Any) -> None:
-        """Send a call. Its end is told through `call.on_end`, also when the worker is gone."""
+    def send(self, message: dict[str, Any], body: Sequence[Buffer] = ()) -> None:
+        """See `Transport`."""
+        self.channel.send(message, body)
+
+    def call(self, number: int, call: Call, message: dict[str, Any], body: Sequence[Buffer] = ()) -> None:
+        """See `Transport`."""
         with self._lock:
-            self._heard = time.monotonic()
-            gone = not self.alive
-            if not gone:
-                self.calls[number] = call
-        if gone:
-            call.on_end(None, bytearray(), self._lost())
-            return
-        try:
-            if self.dropped:
-                addresses = [self.dropped.popleft() for _ in range(len(self.dropped))]
-                self.live.difference_update(addresses)
-                self.channel.send({"do": "drop", "addresses": addresses})
-            self.channel.send(message, body)
-        except OSError:
-            pass  # nobody reads any more: the listener tells each call
-        except Exception as error:
-            with self._lock:
-                mine = self.calls.pop(number, None)
-            if mine is not None:
-                mine.on_end(None, bytearray(), error)
-
-    def ready(self) -> bool:
-        """Whether the process answers. One that is dying seems to live until its last thread is gone."""
-        self._answered.clear()
-        try:
-            self.channel.send({"do": "ping"})
-        except OSError:
-            return False
-        return self._answered.wait(_ANSWER_SECONDS) and self.alive
-
-    def begin(self) -> None:
-        """Make ready for a run."""
-        with contextlib.suppress(OSError):
-            self.channel.send({"do": "begin"})
+            self._heard = self.clock()
+        super().call(number, call, message, body)
 
     def stop(self) -> None:
         """Ask the calls in flight to end; those that do not within the grace period take the process with them."""
@@ -179,8 +137,7 @@ class Worker:
             self._timer = threading.Timer(self.limits.grace_seconds, self._grace_is_over)
             self._timer.daemon = True
             self._timer.start()
-        with contextlib.suppress(OSError):
-            self.channel.send({"do": "stop"})
+        super().stop()
 
     def settle(self) -> None:
         """After a run: nothing is in flight, and nothing is being stopped."""
@@ -201,9 +158,9 @@ class Worker:
             while True:
                 if self._readable():
                     message, body = self.channel.receive()
-                    self._heard = time.monotonic()
-                    self._take(message, body)
-                    self._heard = time.monotonic()  # a slow listener is not the worker's silence
+                    self._heard = self.clock()
+                    self.received(message, body)
+                    self._heard = self.clock()  # a slow listener is not the worker's silence
                 self._watch()
         except EOFError:
             self._bury()
@@ -212,32 +169,15 @@ class Worker:
         """Wait for a message; not for long while calls are to be watched."""
         return bool(select.select([self._socket], [], [], _WATCH_SECONDS)[0])
 
-    def _take(self, message: dict[str, Any], body: Body) -> None:
-        say = message["say"]
-        if say == "beat":
+    def received(self, message: dict[str, Any], body: Body) -> None:
+        """See `Transport`."""
+        if message["say"] == "beat":
             self._bytes = message["bytes"]
-            return
-        if say == "pong":
-            self._answered.set()
-            return
-        if say == "log":
-            logging.getLogger(message["name"]).log(message["level"], "%s", message["text"])
-            return
-        number = message["task"] if say == "ask" else message["number"]
-        with self._lock:
-            call = self.calls.pop(number, None) if say == "done" else self.calls.get(number)
-        if call is None:
-            return
-        if say == "began":
-            call.began, call.thread = time.monotonic(), message["thread"]
-        elif say == "done":
-            call.on_end(message, body, None)
-        else:
-            call.on_message(message, body)
+        super().received(message, body)
 
     def _watch(self) -> None:
         """End a process that is over its limits."""
-        now, limits = time.monotonic(), self.limits
+        now, limits = self.clock(), self.limits
         with self._lock:
             calls = dict(self.calls)
         if not calls or self._reason is not None:
@@ -248,11 +188,11 @@ class Worker:
         elif limits.memory_bytes is not None and self._bytes > limits.memory_bytes:
             text = f"its worker process took {_size(self._bytes)} of memory, {_size(limits.memory_bytes)} are allowed"
             self._kill(_Reason(_lost(text, "MemoryError"), set(calls)))
-        elif limits.node_seconds is not None:
-            late = {n for n, call in calls.items() if call.began and now - call.began > limits.node_seconds}
+        else:
+            late = {number: allowed for number, call in calls.items() if (allowed := _late(call, limits, now))}
             if late:
-                text = f"it took longer than {limits.node_seconds:g} s and was ended with its worker process"
-                self._kill(_Reason(_lost(text, "TimeoutError"), late))
+                text = f"it took longer than {max(late.values()):g} s and was ended with its worker process"
+                self._kill(_Reason(_lost(text, "TimeoutError"), set(late)))
 
     def _bury(self) -> None:
         """The process is gone, or going: tell every call why."""
@@ -262,10 +202,7 @@ class Worker:
             self.process.kill()
             self.process.wait()
         self._pumped.wait(1.0)
-        with self._lock:
-            self.alive = False
-            calls, self.calls = self.calls, {}
-        self._answered.set()
+        calls = self.ended()
         self.channel.close()
         with contextlib.suppress(OSError):
             os.close(self._lifeline)
@@ -274,7 +211,7 @@ class Worker:
         blamed = self._blamed(calls, crash)
         for number in sorted(calls, key=lambda number: number not in blamed):
             others = [calls[other].node for other in blamed if other != number]
-            calls[number].on_end(None, bytearray(), self._lost(number in blamed, others, crash))
+            calls[number].on_end(None, bytearray(), self._why(number in blamed, others, crash))
 
     def _blamed(self, calls: dict[int, Call], crash: str) -> list[int]:
         """The calls whose doing it was: those on the thread that crashed, if that can be told."""
@@ -300,7 +237,11 @@ class Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
 
-    def _lost(self, blamed: bool = True, others: list[str] | None = None, crash: str = "") -> BaseException:
+    def lost(self) -> BaseException:
+        """See `Transport`."""
+        return self._why()
+
+    def _why(self, blamed: bool = True, others: list[str] | None = None, crash: str = "") -> BaseException:
         """Why a call has no answer."""
         if self._reason is not None:
             if blamed or not self._reason.numbers:
@@ -326,14 +267,10 @@ class Worker:
         self._pumped.set()
 
 
-_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
-
-
-def forget(address: Address) -> None:
-    """Let every worker that holds this live value let go of it, with its next call."""
-    for worker in list(_workers):
-        if address in worker.live:
-            worker.dropped.append(address)
+def _late(call: Call, limits: Limits, now: float) -> float | None:
+    """How long a call was allowed to take, where it takes longer."""
+    allowed = limits.node_seconds if call.seconds is None else call.seconds
+    return allowed if allowed is not None and call.began is not None and now - call.began > allowed else None
 
 
 def _lost(text: str, exception: str = "WorkerDied", traceback: str = "") -> Elsewhere:

@@ -13,29 +13,27 @@ import copy
 import faulthandler
 import fcntl
 import functools
-import importlib
 import itertools
-import logging
 import os
 import queue
 import signal
 import socket
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from weft.engine.cache.trails import Trails
 from weft.engine.cache.workspaces import Workspaces
-from weft.engine.catalogue.code import folder_package, source_fingerprint
-from weft.engine.catalogue.modules import loaded
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.model_folders import set_model_folders
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
 from weft.engine.errors import Cancelled, NodeError
+from weft.engine.isolation.functions import perform, read_graph
 from weft.engine.isolation.parcels import Address, pack_outputs, unpack
+from weft.engine.isolation.references import find_type
+from weft.engine.isolation.reports import Line, Reports, Yielded, send_logs
 from weft.engine.isolation.wire import Body, Channel
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.executor import Done, Executor, Task
@@ -57,7 +55,9 @@ def main(connection: int, lifeline: int, crash: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which cancels
     with open(crash, "w") as file:
         faulthandler.enable(file)
-        Server(Channel(socket.socket(fileno=connection))).serve()
+        channel = Channel(socket.socket(fileno=connection))
+        send_logs(channel)
+        Server(channel).serve()
 
 
 def die_with(lifeline: int) -> None:
@@ -73,13 +73,23 @@ def die_first() -> None:
 
 
 class Server:
-    """Answers one parent."""
+    """Answers one parent.
 
-    def __init__(self, channel: Channel) -> None:
+    Args:
+        channel: the way to it.
+        leave: called, from any thread, when the parent is gone; by default the process ends on the spot, since nobody
+            wants any more what runs in it.
+    """
+
+    def __init__(self, channel: Line, leave: Callable[[], object] = lambda: os._exit(0)) -> None:
         self.channel = channel
+        self._leave = leave
+        self._gone = threading.Event()
         self.executor: Executor = InProcess()
         self.cancel = CancelToken()
         self.types: dict[int, NodeType] = {}
+        self.graph: dict[str, Any] | None = None
+        """Whose checks are called."""
         self.live: dict[Address, Any] = {}
         """Values that cannot leave."""
         self._calls: queue.SimpleQueue[tuple[dict[str, Any], Body] | None] = queue.SimpleQueue()
@@ -92,7 +102,6 @@ class Server:
         """Until the parent hangs up."""
         threading.Thread(target=self._listen, name="weft-listen", daemon=True).start()
         threading.Thread(target=self._beat, name="weft-beat", daemon=True).start()
-        send_logs(self.channel)
         while (call := self._calls.get()) is not None:
             message, body = call
             match message["do"]:
@@ -101,6 +110,8 @@ class Server:
                 case "begin":
                     self.executor.close()
                     self.executor, self.cancel = InProcess(), CancelToken()
+                case "graph":
+                    self.graph = message
                 case "drop":
                     for address in message["addresses"]:
                         self.live.pop(tuple(address), None)
@@ -133,11 +144,15 @@ class Server:
                     case _:
                         self._calls.put((message, body))
         except EOFError:
-            os._exit(0)  # whatever runs here, nobody wants it any more
+            self._gone.set()
+            self.cancel.cancel()
+            self._calls.put(None)
+            for answer in list(self._answers.values()):
+                answer.put(({"error": "the run is gone"}, bytearray()))
+            self._leave()
 
     def _beat(self) -> None:
-        while True:
-            time.sleep(BEAT_SECONDS)
+        while not self._gone.wait(BEAT_SECONDS):
             if self._busy:
                 with contextlib.suppress(OSError):
                     self.channel.send({"say": "beat", "bytes": resident_bytes()})
@@ -145,17 +160,20 @@ class Server:
     # -- calls
 
     def _call(self, message: dict[str, Any], body: Body) -> None:
-        number, serial, keeps = message["number"], message["serial"], message["keeps"]
+        number, keeps, function = message["number"], message["keeps"], message["function"]
+        name: tuple[str, int] = (message["owner"], message["serial"])
 
         def done(result: Done) -> None:
             self._count(-1)
-            self._report(number, serial, keeps, node_type, result)
+            self._report(number, name, keeps, node_type, result)
 
         self._count(1)
         node_type: NodeType | None = None
         try:
             node_type = self._type(message["type"])
             inputs = self._inputs(message, body, node_type)
+            if function is not None:
+                node_type, inputs = self._function(node_type, function, inputs), {}
             context = self._context(number, message["context"], node_type)
         except BaseException as error:
             done(Done(number, None, error, 0.0))
@@ -163,6 +181,23 @@ class Server:
         if context is not None and node_type.context_parameter is not None:
             inputs[node_type.context_parameter] = context
         self.executor.submit(Task(number, self._announcing(number, node_type), inputs, context), done)
+
+    def _function(self, node_type: NodeType, function: dict[str, Any], inputs: dict[str, Any]) -> NodeType:
+        """As if a function that the type brings along were the node."""
+        graph = None
+        if function["name"] == "check":
+            message = self.graph
+            if message is None or message["number"] != function["graph"]:
+                raise RuntimeError("the graph to be checked is not here")
+            if "checker" not in message:
+                message["checker"] = read_graph(message, self._types(message["types"]))
+            graph = message["checker"]
+        shown = copy.copy(node_type)
+        shown.fn = functools.partial(perform, node_type, function, inputs, graph)
+        shown.is_async = False
+        shown.resource = "cpu"
+        shown.__dict__["several_outputs"] = False
+        return shown
 
     def _count(self, step: int) -> None:
         with self._lock:
@@ -174,6 +209,12 @@ class Server:
             known = self.types[reference["id"]] = find_type(reference)
         return known
 
+    def _types(self, references: list[dict[str, Any]]) -> Iterator[NodeType]:
+        """Those that can be found."""
+        for reference in references:
+            with contextlib.suppress(Exception):
+                yield self._type(reference)
+
     def _inputs(self, message: dict[str, Any], body: Body, node_type: NodeType) -> dict[str, Any]:
         number = message["number"]
 
@@ -181,7 +222,7 @@ class Server:
             def compute() -> Any:
                 answer, body = self.ask("lazy", task=number, which=which)
                 if answer["error"]:
-                    raise Cancelled(answer["error"])
+                    raise (RuntimeError if answer.get("late") else Cancelled)(answer["error"])
                 return unpack(answer["values"], body, self.live.__getitem__)[0]
 
             return Lazy(compute, lambda: asyncio.get_running_loop().run_in_executor(None, compute))
@@ -192,7 +233,7 @@ class Server:
     def _context(self, number: int, description: dict[str, Any] | None, node_type: NodeType) -> Context | None:
         if description is None:
             return None
-        listens, trails = description.pop("listens"), description.pop("trails")
+        listens, trails, yields = (description.pop(name) for name in ("listens", "trails", "yields"))
         workspaces = description.pop("workspaces")
         set_model_folders(description.pop("model_folders"))
 
@@ -200,18 +241,23 @@ class Server:
             answer, _ = self.ask("provenance", task=number)
             return dict(answer["texts"])
 
-        def reused(node: str, steps: int, total: int) -> None:
-            self.channel.send({"say": "reused", "number": number, "steps": int(steps), "total": int(total)})
+        listener = Reports(self.channel, number)
 
-        return Context(
+        def reused(node: str, steps: int, total: int) -> None:
+            listener.report(node, "resumed", {"steps": int(steps), "total": int(total)})
+
+        context = Context(
             **description,
             cancel=self.cancel,
-            listener=_Listener(self.channel, number) if listens else None,
+            listener=listener if listens else None,
             provenance=provenance,
             trails=None if trails is None else shared_trails(*trails),
-            on_reused=reused,
+            on_reused=None if listens else reused,
             workspaces=None if workspaces is None else Workspaces(*workspaces),
         )
+        if yields:
+            context.on_yield = functools.partial(Yielded, functools.partial(self.ask, "yield", task=number))
+        return context
 
     def _announcing(self, number: int, node_type: NodeType) -> NodeType:
         """The type with a function that first says on which thread it runs, which dates it and blames it."""
@@ -237,7 +283,7 @@ class Server:
             shown.fn = call
         return shown
 
-    def _report(self, number: int, serial: int, keeps: bool, node_type: NodeType | None, done: Done) -> None:
+    def _report(self, number: int, name: tuple[str, int], keeps: bool, node_type: NodeType | None, done: Done) -> None:
         message: dict[str, Any] = {"say": "done", "number": number, "seconds": done.seconds, "values": None, "count": 0}
         body: list[Any] = []
         error = done.error
@@ -253,10 +299,10 @@ class Server:
             try:
                 if keeps:
                     message["count"] = len(items)
-                    self.live.update({(serial, position): item for position, item in enumerate(items)})
+                    self.live.update({(*name, position): item for position, item in enumerate(items)})
                 else:
                     message["values"], body = pack_outputs(
-                        items, lambda position, item: self._keep(serial, position, item)
+                        items, lambda position, item: self._keep((*name, position), item)
                     )
             except Exception as raised:
                 error = raised
@@ -265,77 +311,19 @@ class Server:
         try:
             self.channel.send(message, body)
         except OSError:
-            os._exit(0)
+            self._leave()
         except Exception as raised:  # text that is no text, a body that no memory is left for
             self.channel.send(message | {"values": None, "error": describe(raised)})
 
-    def _keep(self, serial: int, position: int, item: Any) -> Address:
-        self.live[serial, position] = item
-        return serial, position
-
-
-class _Listener:
-    """Sends progress and previews of one call."""
-
-    def __init__(self, channel: Channel, number: int) -> None:
-        self._channel = channel
-        self._number = number
-
-    def progress(self, node: str, step: int, total: int, message: str) -> None:
-        self._channel.send(
-            {"say": "progress", "number": self._number, "step": int(step), "total": int(total), "message": str(message)}
-        )
-
-    def preview(self, node: str, image: bytes, mime: str, width: int, height: int) -> None:
-        self._channel.send(
-            {"say": "preview", "number": self._number, "mime": mime, "width": int(width), "height": int(height)},
-            [image],
-        )
-
-
-class _LogSender(logging.Handler):
-    def __init__(self, channel: Channel) -> None:
-        super().__init__()
-        self._channel = channel
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(Exception):
-            self._channel.send(
-                {"say": "log", "name": record.name, "level": record.levelno, "text": record.getMessage()}
-            )
-
-
-def send_logs(channel: Channel) -> None:
-    """Weft's own log lines go through the parent's loggers, which know who listens and at which level."""
-    log = logging.getLogger("weft")
-    log.addHandler(_LogSender(channel))
-    log.propagate = False
+    def _keep(self, address: Address, item: Any) -> Address:
+        self.live[address] = item
+        return address
 
 
 @functools.cache
 def shared_trails(memory_bytes: int, folder: str | None, disk_bytes: int) -> Trails:
     """The steps of earlier runs: on disk those of the parent, in memory this process's own."""
     return Trails(memory_bytes, None if folder is None else Path(folder), disk_bytes)
-
-
-def find_type(reference: dict[str, Any]) -> NodeType:
-    """The node type that the parent means.
-
-    Raises:
-        RuntimeError: it is not to be found here, or its code is not what the parent has.
-    """
-    name, module = reference["name"], reference["module"]
-    if reference["folder"] is not None:
-        folder_package(reference["folder"])
-    importlib.import_module(module)
-    found = loaded(name, module, reference["function"])
-    if found is None:
-        raise RuntimeError(
-            f"the node {name!r} is not at the head of the module {module}, so no worker can find it there"
-        )
-    if source_fingerprint(found.fn) != reference["code"]:
-        raise RuntimeError(f"the code of {name!r} in {module} changed since this process loaded it: start it anew")
-    return found
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -9,6 +9,7 @@ def twice(image: Image) -> Image | Graph:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -130,7 +131,9 @@ def _plain_nodes(workflow: Workflow, results: tuple[Link, ...]) -> tuple[dict[st
 def given_key(value: Any, otherwise: tuple[bytes | str | int, ...]) -> bytes:
     """The key of a value that no link leads to: by content where it is plain data, else by who gave it as which."""
     if _is_plain(value):
-        return hashlib.blake2b(pack(["weft.given", canonical(value)]), digest_size=20).digest()
+        # What is too deep, or has keys of kinds that cannot be told apart, is known by who gave it.
+        with contextlib.suppress(TypeError, ValueError, RecursionError):
+            return hashlib.blake2b(pack(["weft.given", canonical(value)]), digest_size=20).digest()
     return hashlib.blake2b(pack(["weft.given by", *otherwise]), digest_size=20).digest()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.context import Context, resolve_input_path
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
@@ -17,7 +18,7 @@ from weft.graphs.inputs import links_in
 
 
 def fingerprint(
-    node_type: NodeType, inputs: Mapping[str, Any], roots: Sequence[Path] | None
+    node_type: NodeType, inputs: Mapping[str, Any], roots: Sequence[Path] | None, functions: Functions = HERE
 ) -> tuple[str | None, bool]:
     """What of the world outside the document enters a node's key, and whether it can be known before the node runs.
 
@@ -44,12 +45,12 @@ def fingerprint(
             texts = {name: _contents(literals[name]) for name in sorted(node_type.files & literals.keys())}
             return json.dumps({name: text for name, text in texts.items() if text}), not node_type.files & linked
         parameters = dict(inspect.signature(function).parameters)
-        context = {"ctx": Context(roots=roots)} if parameters.pop("ctx", None) is not None else {}
+        asks = parameters.pop("ctx", None) is not None
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             if any(name in linked and parameter.default is parameter.empty for name, parameter in parameters.items()):
                 return None, False
             literals = {name: item for name, item in literals.items() if name in parameters}
-        return str(function(**literals, **context)), True
+        return functions.fingerprint(node_type, literals, Context(roots=roots) if asks else None), True
     except Exception:
         return None, False
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.axes import find_axes, gathered, has_maps, is_gathering, target_of
+from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
 from weft.engine.planning.fingerprint import fingerprint
@@ -45,7 +46,9 @@ class Plan:
         roots: Sequence[Path] | None = None,
         nonce: Callable[[], bytes] = lambda: secrets.token_bytes(20),
         definitions: Mapping[str, Definition] | None = None,
+        functions: Functions = HERE,
     ) -> None:
+        self.functions = functions
         self.definitions = dict(definitions or {})
         self.on_move: Callable[[int, int], None] = lambda gone, instead: None
         self.catalogue = catalogue
@@ -141,8 +144,11 @@ class Plan:
         inputs: Mapping[str, Any] = spec.inputs
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
-        stamp, known = fingerprint(node_type, inputs, self.roots)
-        parts = key_parts(signature, inputs, stamp, linked) if known else b""
+        stamp, known = fingerprint(node_type, inputs, self.roots, self.functions)
+        try:
+            parts = key_parts(signature, inputs, stamp, linked) if known else b""
+        except (TypeError, ValueError, OverflowError, RecursionError):  # it has a value that makes no key
+            parts, known = b"", False
         key = blake2b(parts, digest_size=20).digest() if known else self.nonce()
         maps, region, repeated = scope.maps, None, False
         if maps is not None:
@@ -218,6 +224,7 @@ def make_plan(
     roots: Sequence[Path] | None = None,
     nonce: Callable[[], bytes] = lambda: secrets.token_bytes(20),
     definitions: Mapping[str, Definition] | None = None,
+    functions: Functions = HERE,
 ) -> Plan:
     """Number and sign what the targets reach. The workflow has to be free of errors (`engine.checker`).
 
@@ -229,8 +236,9 @@ def make_plan(
         roots: folders that may be read; relative paths of files are looked for there.
         nonce: makes the key of a node that has to run each time.
         definitions: what graphs that nodes return may use as types.
+        functions: calls what node types bring along.
     """
-    plan = Plan(workflow, catalogue, out, roots, nonce, definitions)
+    plan = Plan(workflow, catalogue, out, roots, nonce, definitions, functions)
     targets = list(dict.fromkeys(targets))
     order, ranks = reachable(workflow.nodes, targets)
     plan.size = len(order)

@@ -146,7 +146,7 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     document = Workflow(nodes=specs, definitions=plan.definitions).with_declarations(graph.declarations)
     catalogue = plan.catalogue.extended(types.values())
     targets = list(dict.fromkeys(str(link) for link in results))
-    prepared = prepare(document, catalogue, targets=targets or None, roots=plan.roots)
+    prepared = prepare(document, catalogue, targets=targets or None, roots=plan.roots, functions=plan.functions)
     document, catalogue = prepared.workflow, prepared.catalogue
     results = tuple(Link.parse(prepared.aliases.get(str(link), str(link))) for link in results)
     errors = [problem for problem in prepared.problems if problem.severity == "error" and problem.code != "no_output"]

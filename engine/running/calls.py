@@ -37,6 +37,55 @@ class Demand:
     lane: Lane | None = field(default=None)
 
 
+@dataclass(eq=False, slots=True)
+class Pause:
+    """A running node lets others have its place, and later wants it back.
+
+    Attributes:
+        number: of its step. since: the pause that it wants to end; None where one begins.
+        reply: called once it has it, with None, or why it will not have it.
+        lane: where it goes on.
+    """
+
+    number: int
+    reply: Callable[[BaseException | None], None] = field(default=lambda error: None)
+    since: Pause | None = None
+    lane: Lane | None = field(default=None)
+
+
+class Yielded:
+    """What `Context.yield_device` gives a node: `with` in ordinary nodes, `async with` in async ones.
+
+    Args:
+        number: of the node's step.
+        tell: takes the Pause.
+    """
+
+    def __init__(self, number: int, tell: Callable[[Pause], None]) -> None:
+        self._pause = Pause(number)
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        self._tell(self._pause)
+
+    def __exit__(self, *raised: object) -> None:
+        answer: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._return(answer.put)
+        if (error := answer.get()) is not None:
+            raise error
+
+    async def __aenter__(self) -> None:
+        self._tell(self._pause)
+
+    async def __aexit__(self, *raised: object) -> None:
+        answer, reply = _awaited()
+        self._return(reply)
+        await answer
+
+    def _return(self, reply: Callable[[BaseException | None], None]) -> None:
+        self._tell(Pause(self._pause.number, reply, self._pause))
+
+
 class Inputs:
     """Makes the inputs of calls.
 
@@ -49,6 +98,8 @@ class Inputs:
         self._plan = plan
         self._results = results
         self._ask = ask
+        self.ended = False
+        """Whether the run has ended: then there is nothing to ask for any more."""
 
     def value(self, scope: Scope, link: Link) -> Any:
         """What a link leads to; its step is done."""
@@ -118,7 +169,7 @@ class Inputs:
             if node_type.inputs[name].lazy_items and isinstance(step.inputs.get(name), list):
                 eager[name] = range(len(step.inputs[name]))  # how many there are, not what they are
         numbers: list[int] = []
-        for want in node_type.needs(eager):
+        for want in self._plan.functions.needs(node_type, eager):
             name, index = want if isinstance(want, tuple) else (want, None)
             item = step.inputs.get(name)
             if index is not None and isinstance(item, list):
@@ -137,6 +188,8 @@ class Inputs:
             return self.value(scope, item) if type(item) is Link else copy.deepcopy(item)
 
         def there() -> bool:
+            if self.ended:
+                raise RuntimeError(f"the lazy input {name} was asked for after its run had ended")
             return all(plan.original(source).state == DONE for source in sources)
 
         if there():
@@ -155,22 +208,34 @@ class Inputs:
 
         async def wait() -> Any:
             if not there():
-                loop = asyncio.get_running_loop()
-                answer: asyncio.Future[None] = loop.create_future()
-
-                def settle(error: BaseException | None) -> None:
-                    if not answer.done():
-                        answer.set_result(None) if error is None else answer.cancel()
-
-                def reply(error: BaseException | None) -> None:
-                    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                        loop.call_soon_threadsafe(settle, error)
-
+                answer, reply = _awaited()
                 self._ask(Demand(step.number, sources, reply))
                 await answer
             return value()
 
         return Lazy(compute, wait), True
+
+
+def _awaited() -> tuple[asyncio.Future[None], Callable[[BaseException | None], None]]:
+    """What an async node awaits, and what is called, from any thread, with None or why it waits in vain."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if answer.done():
+            return
+        if error is None:
+            answer.set_result(None)
+        elif isinstance(error, Exception):
+            answer.set_exception(error)
+        else:
+            answer.cancel()
+
+    def reply(error: BaseException | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
+
+    return answer, reply
 
 
 class _AwaitIt(Exception):  # noqa: N818

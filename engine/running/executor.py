@@ -7,22 +7,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from weft.engine.declaring.context import Context
+from weft.engine.checking.functions import Functions
+from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node_type import NodeType
-from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
+from weft.engine.running.devices import ON_DEVICE, Devices
 from weft.engine.surroundings import Surroundings
 from weft.graphs.builder import Graph
 
 
 @dataclass(slots=True)
 class Task:
-    """One call of a node."""
+    """One call of a node.
+
+    Attributes:
+        slot: of the device that it may use; None for nodes that need none.
+    """
 
     number: int
     type: NodeType
     inputs: dict[str, Any]
     context: Context | None
+    slot: int | None = None
 
 
 @dataclass(slots=True)
@@ -36,18 +42,23 @@ class Done:
 
 
 class Executor(Protocol):
-    """Runs tasks. `done` may be called from any thread, also before `submit` returns, once for each task.
+    """Runs the tasks of one run. `done` may be called from any thread, also before `submit` returns, once for each
+    task.
 
     Attributes:
-        inline: whether the scheduler may run a short task itself (`call`), which saves the way to a thread.
-        around: what is put back after each task; None where tasks run elsewhere.
+        devices: the slots of the devices that it has for itself; None where it uses those of this process.
     """
 
-    inline: bool
-    around: Surroundings | None
+    devices: Devices | None
+
+    def call(self, task: Task) -> Done | None:
+        """Run a short task here and now, which saves the way to a thread; None where tasks run elsewhere."""
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
         """Run a task. Returns at once."""
+
+    def functions(self, cancel: CancelToken) -> Functions:
+        """Who calls what node types bring along beside the node; `cancel` ends the waiting for it."""
 
     def stop(self) -> None:
         """Interrupt the tasks in flight as far as that can be done; each still reports through `done`."""
@@ -56,7 +67,7 @@ class Executor(Protocol):
         """Stop, and leave nothing running."""
 
 
-def call(task: Task, around: Surroundings | None) -> Done:
+def call(task: Task, around: Surroundings | None = None) -> Done:
     """Run an ordinary node here and now, and put back what it changed of the process.
 
     Raises:
@@ -64,15 +75,20 @@ def call(task: Task, around: Surroundings | None) -> Done:
     """
     start = time.perf_counter()
     value, error = None, None
+    marked = ON_DEVICE.set(True) if task.type.resource == "device" else None
     if around is not None:
         around.enter()
     try:
         value = task.type.fn(**task.inputs)
         if type(value) is Graph:
             value = Expansion.of(value, task.inputs)
-    except (Exception, SystemExit, Cancelled) as raised:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # whatever a node raises is its own failure
         error = raised
     finally:
+        if marked is not None:
+            ON_DEVICE.reset(marked)
         if around is not None:
             around.restore(task.type.name)
         if task.context is not None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from weft.engine.checking.functions import HERE, Functions
+from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
+from weft.engine.running.devices import ON_DEVICE, Devices
 from weft.engine.running.executor import Done, Task, call
 from weft.engine.surroundings import Surroundings
 from weft.graphs.builder import Graph
@@ -20,13 +24,17 @@ from weft.graphs.builder import Graph
 class InProcess:
     """Runs ordinary nodes on threads of this process, and async ones on an event loop that they never block."""
 
-    inline = True
+    devices: Devices | None = None
 
     def __init__(self) -> None:
-        self.around: Surroundings | None = Surroundings()
+        self._around = Surroundings()
+        # No method of ours: what a node raises keeps the frames it came through, and those the task.
+        self.call: Callable[[Task], Done | None] = functools.partial(call, around=self._around)
+        """See `Executor`."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
         self._flying: set[asyncio.Task[Any]] = set()
+        self._stopped = False
         self._calls: queue.SimpleQueue[tuple[contextvars.Context, Task, Callable[[Done], None]] | None]
         self._calls = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -50,8 +58,13 @@ class InProcess:
         # What the caller has set for its own context (not whether it records a graph) holds for nodes too.
         self._calls.put((contextvars.copy_context(), task, done))
 
+    def functions(self, cancel: CancelToken) -> Functions:
+        """See `Executor`."""
+        return HERE
+
     def stop(self) -> None:
         """See `Executor`: async nodes are cancelled where they wait."""
+        self._stopped = True
         if self._loop is not None:
             self._call_on_loop(self._cancel_all)
 
@@ -76,7 +89,7 @@ class InProcess:
         while (item := self._calls.get()) is not None:
             context, task, done = item
             try:
-                result = context.run(call, task, self.around)
+                result = context.run(call, task, self._around)
             except BaseException as raised:  # KeyboardInterrupt, which the thread that waits for the run is to see
                 result = Done(task.number, None, raised, 0.0)
             with self._lock:
@@ -88,19 +101,24 @@ class InProcess:
 
     def _launch(self, task: Task, done: Callable[[Done], None]) -> None:
         start = time.perf_counter()
-        if self.around is not None:
-            self.around.enter()
+        self._around.enter()
         flight = asyncio.get_running_loop().create_task(_outcome(task))
         self._flying.add(flight)
 
         def landed(flight: asyncio.Task[Any]) -> None:
             # In a callback, not around the await: a task that is cancelled before its first step runs none of its code.
             self._flying.discard(flight)
-            if self.around is not None:
-                self.around.restore(task.type.name)
+            self._around.restore(task.type.name)
             if task.context is not None:
                 task.context.close()
-            value, error = (None, Cancelled("the run was cancelled")) if flight.cancelled() else flight.result()
+            value: Any = None
+            error: BaseException | None
+            if not flight.cancelled():
+                value, error = flight.result()
+            else:
+                error = asyncio.CancelledError("it cancelled itself")
+            if self._stopped and isinstance(error, asyncio.CancelledError):
+                error = Cancelled("the run was cancelled")
             done(Done(task.number, value, error, time.perf_counter() - start))
 
         flight.add_done_callback(landed)
@@ -119,9 +137,12 @@ class InProcess:
 
 
 async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
-    """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it."""
+    """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it, and
+    one that raises a CancelledError of its own was not cancelled."""
+    if task.type.resource == "device":
+        ON_DEVICE.set(True)  # in this task's own context
     try:
         value = await task.type.fn(**task.inputs)
         return (Expansion.of(value, task.inputs) if type(value) is Graph else value), None
-    except (Exception, SystemExit, Cancelled) as raised:
+    except BaseException as raised:
         return None, raised

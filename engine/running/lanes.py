@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weft.engine.declaring.node_type import NodeType
+from weft.engine.running.devices import Devices, RunSlots
 
 if TYPE_CHECKING:
     from weft.engine.planning.steps import Rank
@@ -25,7 +26,8 @@ class LaneSizes:
     Attributes:
         cpu: ordinary nodes; None for one per core, from 2 to 8.
         io: ordinary nodes that wait for disks and networks.
-        device: nodes that need the accelerator, async ones included.
+        device: nodes that need the accelerator, async ones included: as many of the process's slots
+            (`engine.Devices`) as one run may have at once. The process has as many as any run asked for.
         tasks: async nodes, whatever they declare but "device".
     """
 
@@ -60,15 +62,22 @@ class Lane:
 
 
 class Lanes:
-    """All lanes of a run; used by the scheduler's thread alone."""
+    """All lanes of a run; used by the scheduler's thread alone.
 
-    def __init__(self, sizes: LaneSizes) -> None:
+    Args:
+        slots: what the run has of the process's devices; by default a device of its own.
+    """
+
+    def __init__(self, sizes: LaneSizes, slots: RunSlots | None = None) -> None:
+        self.slots = slots or RunSlots(Devices(sizes.device), lambda: None)
+        """A node of the device lane needs one of these too."""
         cpu = sizes.cpu or max(2, min(8, os.cpu_count() or 1))
         self.free = Lane(1 << 60)
         """What the scheduler does itself: taking from the cache, unfolding."""
         self.cpu, self.io, self.device = Lane(cpu), Lane(sizes.io), Lane(sizes.device)
         self.tasks = Lane(sizes.tasks)
         self._all = (self.free, self.cpu, self.io, self.device, self.tasks)
+        self._others = (self.free, self.cpu, self.io, self.tasks)
         self._named = {"cpu": self.cpu, "io": self.io, "device": self.device}
         self._ahead = max(2, cpu)
         """How many ready nodes may wait, holding memory, before nothing new is begun elsewhere."""
@@ -87,35 +96,60 @@ class Lanes:
         if entry[1]:
             lane.freeing += 1
 
-    def take(self) -> int | None:
-        """The number of what is to start now; None when nothing is ready that has room."""
+    def take(self, lanes: tuple[Lane, ...] = ()) -> int | None:
+        """The number of what is to start now; None when nothing is ready that has room.
+
+        For one of the device lane a slot is at hand then.
+
+        Args:
+            lanes: where to look; by default everywhere.
+        """
         best: Lane | None = None
         held_up = -1
-        for lane in self._all:
-            if not lane.heap or lane.running >= lane.size:
+        for lane in lanes or self._all:
+            heap = lane.heap
+            if not heap or lane.running >= lane.size:
                 continue
-            entry = lane.heap[0]
+            entry = heap[0]
             if best is not None and best.heap[0] < entry:
                 continue
             if not entry[1]:
                 # It frees nothing, so it begins something new. When others fall behind, their inputs would pile up.
                 if held_up < 0:
-                    held_up = sum(other.freeing for other in self._all if other.running >= other.size)
+                    held_up = sum(other.freeing for other in self._all if other.freeing and self._is_full(other))
                 if held_up >= self._ahead:
                     continue
             best = lane
         if best is None:
+            self.slots.put_back()
             return None
+        if best is self.device and not self.slots.at_hand():
+            return self.take(self._others)
         entry = heapq.heappop(best.heap)
         self.count -= 1
         if entry[1]:
             best.freeing -= 1
         return entry[3]
 
+    def _is_full(self, lane: Lane) -> bool:
+        return lane.running >= lane.size or (lane is self.device and self.slots.pending)
+
+    def enter(self, lane: Lane, number: int) -> None:
+        """A call takes its place in a lane."""
+        lane.running += 1
+        if lane is self.device:
+            self.slots.use(number)
+
+    def leave(self, lane: Lane, number: int) -> None:
+        """A call needs its place no more."""
+        lane.running -= 1
+        if lane is self.device:
+            self.slots.release(number)
+
     def resume(self) -> None:
         """Let go on who waited for an input and has it now, as far as there is room. They come before new ones."""
         for lane in self._all:
-            while lane.resumes and lane.running < lane.size:
+            while lane.resumes and lane.running < lane.size and (lane is not self.device or self.slots.at_hand()):
                 lane.running += 1
                 lane.resumes.popleft()()
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from weft.engine.cache.history import History
 from weft.engine.checking.axes import own_name, target_of
 from weft.engine.errors import NodeError
-from weft.engine.events import Emitter, ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
+from weft.engine.events import ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import IDLE, Scope, Step
+from weft.engine.running.emitter import Emitter
 from weft.engine.running.why import Reasons
 
 if TYPE_CHECKING:

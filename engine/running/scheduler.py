@@ -5,7 +5,8 @@ One thread, that which calls `run`, owns all of this; others put what happened i
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import logging
 import queue
 import traceback
 from collections.abc import Callable
@@ -13,16 +14,18 @@ from typing import Any, NoReturn
 
 from weft.engine.cache import Cache
 from weft.engine.declaring.context import CancelToken, Context
-from weft.engine.errors import Cancelled
-from weft.engine.events import Emitter, Tier
+from weft.engine.errors import Cancelled, NodeError
+from weft.engine.events import Tier
 from weft.engine.planning.expansion import Expansion
 from weft.engine.planning.parts import WHOLE_BYTES, bounded
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, RUNNING, UNFOLDED, WAITING, Scope, Step
 from weft.engine.planning.unfold import Bounds, Unfolded, gather, unfold_graph, unfold_region
-from weft.engine.running.calls import Demand, Inputs, as_outputs
+from weft.engine.running.calls import Demand, Inputs, Pause, Yielded, as_outputs
 from weft.engine.running.deliveries import Deliveries
 from weft.engine.running.demands import Demands
+from weft.engine.running.devices import Devices, RunSlots
+from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Done, Executor, Task, call
 from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
@@ -30,12 +33,17 @@ from weft.engine.running.reporter import Reporter
 from weft.engine.running.waiting import Waiting
 from weft.engine.values import Outputs
 
+log = logging.getLogger("weft.run")
+
 
 class StaleHit(Exception):  # noqa: N818
     """A result that the plan counted on cannot be read: plan again without it."""
 
     def __init__(self, key: bytes) -> None:
         self.key = key
+
+
+_ENDS = (NodeError, StaleHit)
 
 
 class Scheduler:
@@ -62,6 +70,7 @@ class Scheduler:
         make_context: Callable[[Step], Context],
         on_output: Callable[[Step, Outputs], None],
         sizes: LaneSizes,
+        devices: Devices,
         bounds: Bounds,
     ) -> None:
         self.plan = plan
@@ -72,9 +81,10 @@ class Scheduler:
         self.make_context = make_context
         self.bounds = bounds
         self.report = Reporter(emitter, plan, cache.history)
-        self.lanes = Lanes(sizes)
         self.intermediates = Intermediates(plan)
-        self.mail: queue.SimpleQueue[Done | Demand | None] = queue.SimpleQueue()
+        self.mail: queue.SimpleQueue[Done | Demand | Pause | None] = queue.SimpleQueue()
+        self.slots = RunSlots(devices, lambda: self.mail.put(None))
+        self.lanes = Lanes(sizes, self.slots)
         self.flying: dict[int, Lane | None] = {}
         """The lane of each call in flight; None while it waits for a lazy input."""
         self.waiting = Waiting(plan, self.intermediates, self.lanes, self.report, find)
@@ -85,6 +95,7 @@ class Scheduler:
         """The scopes of single items, by the steps that they are for: then what they were given is let go."""
         self._asked: set[int] = set()  # steps whose `needs` was called
         self._pace = Pace()
+        self._elsewhere = False  # whether the executor said that tasks run where the scheduler is not
         self._deliveries = Deliveries(plan, self.intermediates, self.report, on_output)
         plan.on_move = self._moved
 
@@ -108,6 +119,10 @@ class Scheduler:
             except BaseException:
                 self._abandon()
                 raise
+            finally:
+                self._inputs.ended = True
+                self.demands.end()
+                self.slots.close()
         self.report.ended()
 
     def _go_on(self) -> bool:
@@ -120,14 +135,23 @@ class Scheduler:
             number = lanes.take() if lanes.count else None
             if number is None:
                 break
-            self._start(steps[number])
+            step = steps[number]
+            try:
+                self._start(step)
+            except _ENDS:
+                raise
+            except Exception as error:  # not the node's fault, but this is where it came to pass
+                self._fail(step, error)
         if not self.flying:
             if lanes.count:
+                if self.slots.pending:  # another run has the device
+                    self._collect(None)
                 return True
             if any(self.plan.original(number).state != DONE for number in self.plan.targets):
                 self._stuck()
             return False
-        if all(lane is None for lane in self.flying.values()) and self.mail.empty() and not lanes.waiting:
+        waits = all(lane is None for lane in self.flying.values()) and not self.demands.away
+        if waits and self.mail.empty() and not lanes.waiting and not self.slots.pending:
             # Every node in flight waits for an input, and none of these is on its way.
             self._stuck()
         self._collect(None)
@@ -179,31 +203,43 @@ class Scheduler:
             self._fail(step, error)
         if context is not None and node_type.context_parameter is not None:
             inputs[node_type.context_parameter] = context
+            if node_type.resource == "device":
+                context.on_yield = functools.partial(Yielded, step.number, self.mail.put)
         task = Task(step.number, node_type, inputs, context)
         step.state = RUNNING
         steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
         quick = self._pace.is_quick(node_type)
         alone = not self.flying and not self.lanes.count
-        if not node_type.is_async and not is_open and (steers or (self.executor.inline and (quick or alone))):
-            done = call(task, self.executor.around)
-            del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
-            self._pace.saw(node_type, done.seconds)
-            self._finish(step, done)
-            return
+        on_device = node_type.resource == "device"
+        if not node_type.is_async and not is_open and (steers or quick or alone) and not (on_device and context):
+            done = call(task) if steers else self.executor.call(task)
+            if done is not None:
+                if on_device:
+                    self.slots.put_back()  # others may have asked for it
+                del task, inputs, context  # a failure keeps this frame, which is not to keep the node's values
+                self._pace.saw(node_type, done.seconds)
+                self._finish(step, done)
+                return
+            self._elsewhere = True
         lane = self.lanes.of(node_type)
-        lane.running += 1
+        self.lanes.enter(lane, step.number)
         self.flying[step.number] = lane
+        task.slot = self.slots.of(step.number) if on_device else None
         try:
-            self.executor.submit(task, self.mail.put)
+            self.executor.submit(task, self._device_done if on_device else self.mail.put)
         except BaseException:  # nobody will report its end
-            lane.running -= 1
+            self.lanes.leave(lane, step.number)
             del self.flying[step.number]
             raise
-        if quick is None and not node_type.is_async and self.executor.inline:
+        if quick is None and not node_type.is_async and not self._elsewhere:
             del task, inputs, context
             self._collect(PROBE_SECONDS)
             if step.number in self.flying:
                 self._pace.saw(node_type, PROBE_SECONDS)
+
+    def _device_done(self, done: Done) -> None:
+        self.slots.release(done.number)  # at once, also when this run is busy with something else
+        self.mail.put(done)
 
     # -- what others tell
 
@@ -216,15 +252,21 @@ class Scheduler:
         while True:
             if mail is None:
                 self.cancel.check()
-            elif isinstance(mail, Demand):
+            elif not isinstance(mail, Done):
                 self.demands.take(mail)
             else:
                 lane = self.flying.pop(mail.number)
                 if lane is not None:
-                    lane.running -= 1
+                    self.lanes.leave(lane, mail.number)
+                self.demands.away.discard(mail.number)
                 step = self.plan.steps[mail.number]
                 self._pace.saw(step.type, mail.seconds)
-                self._finish(step, mail)
+                try:
+                    self._finish(step, mail)
+                except _ENDS:
+                    raise
+                except Exception as error:
+                    self._fail(step, error)
             del mail
             self.lanes.resume()
             try:
@@ -237,7 +279,7 @@ class Scheduler:
     def _finish(self, step: Step, done: Done) -> None:
         step.seconds = done.seconds
         if done.error is not None:
-            if isinstance(done.error, Cancelled) or not isinstance(done.error, (Exception, SystemExit)):
+            if isinstance(done.error, (Cancelled, KeyboardInterrupt)):
                 raise done.error
             self._fail(step, done.error)
         if type(done.value) is Expansion:
@@ -286,14 +328,21 @@ class Scheduler:
     def _complete(self, step: Step, outputs: Outputs) -> None:
         if step.stored:
             name = step.type.name
-            self.cache.put(step.key, outputs, {"type": name, "seconds": step.seconds})
-            if self.cache.history is not None:
-                parts = step.parts if len(step.parts) <= WHOLE_BYTES else bounded(step.parts)
-                self.cache.history.add((name, step.shown, step.key, parts, step.seconds))
+            try:
+                self.cache.put(step.key, outputs, {"type": name, "seconds": step.seconds})
+                if self.cache.history is not None:
+                    parts = step.parts if len(step.parts) <= WHOLE_BYTES else bounded(step.parts)
+                    self.cache.history.add((name, step.shown, step.key, parts, step.seconds))
+            except Exception:
+                self._not_kept(step)
         self.report.finished(step, step.seconds)
         if step.state != UNFOLDED:  # else it let go when it unfolded
             self.intermediates.release_all(step)
         self._deliver(step, outputs)
+
+    def _not_kept(self, step: Step) -> None:
+        """A result could not be put into the cache: it is computed again another time, and no more."""
+        log.warning("the result of %s (%s) could not be kept", step.shown, step.type.name, exc_info=True)
 
     def _deliver(self, step: Step, outputs: Outputs) -> None:
         self.intermediates.put(step, outputs)
@@ -334,13 +383,15 @@ class Scheduler:
         self.demands.refuse()
         while self.flying:
             mail = self.mail.get()
-            if isinstance(mail, Demand):
+            if isinstance(mail, (Demand, Pause)):
                 mail.reply(Cancelled("the run was cancelled"))
             elif mail is not None:
                 self.flying.pop(mail.number, None)
                 step = self.plan.steps[mail.number]
                 if mail.error is None and step.stored and type(mail.value) is not Expansion:
-                    with contextlib.suppress(TypeError):
+                    try:
                         self.cache.put(step.key, as_outputs(step.type, mail.value), {"type": step.type.name})
+                    except Exception:
+                        self._not_kept(step)
             del mail
         self.intermediates.results.clear()

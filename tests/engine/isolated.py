@@ -212,6 +212,43 @@ def folders_of_models(ctx: Context | None = None) -> str:
     return os.pathsep.join(map(str, model_folders()))
 
 
+@node("meets")
+def meets(mine: str, others: list[str]) -> int:
+    """Ends when the others are there too, so all have to run at once."""
+    Path(mine).touch()
+    while not all(Path(other).exists() for other in others):
+        time.sleep(0.001)
+    return os.getpid()
+
+
+@node("meets_async")
+async def meets_async(mine: str, others: list[str]) -> int:
+    """The same on the event loop."""
+    Path(mine).touch()
+    while not all(Path(other).exists() for other in others):
+        await asyncio.sleep(0.001)
+    return os.getpid()
+
+
+@node("endless")
+async def endless(begun: str, stopped: str) -> int:
+    """Ends only when it is told to."""
+    Path(begun).touch()
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        Path(stopped).touch()
+    return 1
+
+
+@node("fail_after")
+def fail_after(path: str) -> int:
+    """Fails as soon as a file is there."""
+    while not Path(path).exists():
+        time.sleep(0.001)
+    raise ValueError("it broke")
+
+
 @node("stepping")
 def stepping(count: int = 1000, ctx: Context | None = None) -> int:
     """Looks whether it is to end."""
@@ -219,6 +256,78 @@ def stepping(count: int = 1000, ctx: Context | None = None) -> int:
     for step in range(count):
         ctx.progress(step, count)
         time.sleep(0.01)
+    return count
+
+
+@node("device_meets", resource="device")
+def device_meets(mine: str, other: str, value: Any = None) -> str:
+    """Ends when its twin is there too, so both have to be on a device at once."""
+    Path(mine).touch()
+    for _ in range(20_000):
+        if Path(other).exists():
+            return type(value).__name__
+        time.sleep(0.001)
+    raise TimeoutError(f"nobody else came: {other}")
+
+
+@node("yields", resource="device")
+def yields(mark: str, other: str, ctx: Context | None = None) -> str:
+    """Lets others have its device until one of them was there."""
+    assert ctx is not None
+    Path(mark).touch()
+    with ctx.yield_device():
+        for _ in range(20_000):
+            if Path(other).exists():
+                break
+            time.sleep(0.001)
+        else:
+            raise TimeoutError(f"nobody else came: {other}")
+    return "went on"
+
+
+@node("yields_async", resource="device")
+async def yields_async(mark: str, other: str, ctx: Context | None = None) -> str:
+    """The same on the event loop."""
+    assert ctx is not None
+    Path(mark).touch()
+    async with ctx.yield_device():
+        for _ in range(20_000):
+            if Path(other).exists():
+                break
+            await asyncio.sleep(0.001)
+        else:
+            raise TimeoutError(f"nobody else came: {other}")
+    return "went on"
+
+
+@node("touch", resource="device")
+def touch(mark: str, after: str = "") -> str:
+    """Leaves a mark."""
+    if after and not Path(after).exists():
+        raise RuntimeError(f"{after} is not there yet")
+    Path(mark).touch()
+    return mark
+
+
+@node("panics")
+async def panics(kind: str = "GeneratorExit") -> int:
+    """Raises what is no Exception."""
+    raise {"GeneratorExit": GeneratorExit, "CancelledError": asyncio.CancelledError}[kind]()
+
+
+@node("environment")
+def environment(name: str, value: Any = None) -> str:
+    """A variable."""
+    return os.environ.get(name, "")
+
+
+@node("reports")
+def reports(count: int = 3, ctx: Context | None = None) -> int:
+    """Says things of its own kind."""
+    assert ctx is not None
+    for step in range(count):
+        ctx.report("tests.loss", {"step": step})
+    ctx.reused(2, 5)
     return count
 
 

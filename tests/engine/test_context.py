@@ -13,10 +13,7 @@ class Ear:
     def __init__(self) -> None:
         self.heard: list[tuple[object, ...]] = []
 
-    def progress(self, *what: object) -> None:
-        self.heard.append(what)
-
-    def preview(self, *what: object) -> None:
+    def report(self, *what: object) -> None:
         self.heard.append(what)
 
 
@@ -43,7 +40,7 @@ def test_previews_are_wanted_now_and_then(monkeypatch: pytest.MonkeyPatch) -> No
     assert not ctx.wants_preview()
     now += 0.1
     assert ctx.wants_preview()
-    assert ear.heard == [("n", b"p", "image/png", 8, 4)]
+    assert ear.heard == [("n", "preview", {"mime": "image/png", "width": 8, "height": 4}, b"p")]
 
 
 def test_previews_that_nobody_wants() -> None:
@@ -52,7 +49,7 @@ def test_previews_that_nobody_wants() -> None:
     assert not ctx.wants_preview()
     ctx.preview(b"p", "image/png", 8, 4)
     ctx.progress(1, 2)
-    assert ear.heard == [("n", 1, 2, "")]
+    assert ear.heard == [("n", "progress", {"step": 1, "total": 2, "message": ""})]
 
 
 def test_progress_is_a_cancel_point() -> None:

@@ -28,15 +28,17 @@ class Meeting:
         self.barrier.wait(10)
 
 
-def most_at_once() -> tuple[Callable[[], None], Callable[[], int]]:
+def most_at_once(expected: int) -> tuple[Callable[[], None], Callable[[], int]]:
+    """What nodes call that only end when so many run at once, and how many did at most."""
     running, most, lock = 0, 0, threading.Lock()
+    meeting = Meeting(expected)
 
     def enter() -> None:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.02)
+        meeting.wait()
         with lock:
             running -= 1
 
@@ -61,14 +63,14 @@ def test_independent_nodes_run_at_the_same_time() -> None:
     [("device", LaneSizes(cpu=4), 1), ("cpu", LaneSizes(cpu=2), 2), ("io", LaneSizes(io=3), 3)],
 )
 def test_a_lane_holds_no_more_than_its_size(resource: Any, sizes: LaneSizes, most: int) -> None:
-    enter, count = most_at_once()
+    enter, count = most_at_once(most)
 
     @node("work", resource=resource)
     def work(n: int) -> int:
         enter()
         return n
 
-    doc = document(**{f"m{n}": ("work", {"n": n}) for n in range(8)})
+    doc = document(**{f"m{n}": ("work", {"n": n}) for n in range(6)})
     go(doc, list(doc["nodes"]), work, settings=Settings(lanes=sizes))
     assert count() == most
 
@@ -81,7 +83,8 @@ def test_an_async_node_on_the_device_lane_keeps_others_out() -> None:
         nonlocal inside
         inside += 1
         assert inside == 1
-        await asyncio.sleep(0.01)
+        for _ in range(10):
+            await asyncio.sleep(0)  # others get their chance
         inside -= 1
         return n
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -38,12 +38,12 @@ class Listener:
         self.previews: list[tuple[bytes, str, int, int]] = []
         self.at_step: Callable[[int], None] = lambda step: None
 
-    def progress(self, node: str, step: int, total: int, message: str) -> None:
-        self.steps.append((step, total))
-        self.at_step(step)
-
-    def preview(self, node: str, image: bytes, mime: str, width: int, height: int) -> None:
-        self.previews.append((image, mime, width, height))
+    def report(self, node: str, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
+        if kind == "progress":
+            self.steps.append((data["step"], data["total"]))
+            self.at_step(data["step"])
+        elif kind == "preview":
+            self.previews.append((body, data["mime"], data["width"], data["height"]))
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "euler_ancestral", "dpmpp_sde", "lcm"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -413,12 +413,10 @@ def test_a_cancelled_run_is_gone_on_with(tiny: Model, prompts: Prompts, trails: 
     token = CancelToken()
 
     class Listener:
-        def progress(self, node: str, step: int, total: int, message: str) -> None:
-            if step == 6:
+        def report(self, node: str, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
+            assert kind != "preview", "no preview was wanted"
+            if kind == "progress" and data["step"] == 6:
                 token.cancel()
-
-        def preview(self, *picture: Any) -> None:
-            raise AssertionError("no preview was wanted")
 
     context = Context(trails=trails, cancel=token, listener=Listener(), preview_interval=None)
     options = {"steps": STEPS, "scheduler": "unipc", "seed": 7, "width": 64, "height": 64}
