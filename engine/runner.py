@@ -40,6 +40,7 @@ from weft.engine.running.executor import Executor
 from weft.engine.running.lanes import LaneSizes
 from weft.engine.running.result import Artifact, Result, RunFailed, artifacts
 from weft.engine.running.scheduler import Scheduler, StaleHit
+from weft.engine.surroundings import waiting
 from weft.engine.values import Outputs
 from weft.graphs.builder import current_graph
 from weft.graphs.document import Workflow
@@ -123,9 +124,10 @@ def run(
     work.result.job = work.emitter.job
     names = None if targets is None else [_target_name(target) for target in targets]
     # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
-    if current_graph() is not None:
-        return contextvars.Context().run(work.run, source, names)
-    return work.run(source, names)
+    with waiting():  # called by a node: its nodes draw in turns of their own
+        if current_graph() is not None:
+            return contextvars.Context().run(work.run, source, names)
+        return work.run(source, names)
 
 
 def check(

@@ -1,15 +1,21 @@
-"""What all nodes of a process share without asking: it is put back after each of them, and who changed it is named.
+"""What all code of a process shares without asking: generators of random numbers, the working directory, and the like.
 
-Global random numbers (Python's, NumPy's, torch's) are restored without a word, since drawing some is no fault: a node
-that needs them for its result takes a seed. The working directory, the locale and torch's default dtype are restored
-and the node is named in the log; so are threads that a node leaves. Some microseconds a node, and no import: what is
-not loaded cannot have been changed.
+The rule: it belongs to the host, the program that called `run`.
 
-Nodes that run at the same time share all of this while they run. Where that matters, run them isolated.
+- A node that may draw from the generators of the process (Python's, NumPy's, torch's) runs with no other of its kind
+  beside it. It begins with the generators as they were when the run began, and what it drew is taken back when it ends.
+  Nothing is put back around any other node, so a seeded node beside eight others gives what it gives alone.
+- The working directory, the locale, the environment and torch's default dtype are put back after a node, which is named
+  in the log, when nothing else of the process is at work: no other node of any run, and no thread of the host but the
+  one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named.
+
+While a node draws, a thread of the host that draws from the same generators meets its numbers. Where that matters,
+nodes run isolated. What is not imported cannot have been changed, and looking imports nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import locale
 import logging
 import os
@@ -25,61 +31,103 @@ log = logging.getLogger("weft.node")
 OURS = "weft-"
 """How threads of the engine begin their names."""
 
+_drawing = threading.Lock()
+"""Held by the one node of the process that may draw now."""
+_turn = threading.local()
+"""`_turn.now`: what this thread has to give back when it waits for others (see `waiting`)."""
+_working = 0
+_count = threading.Lock()
+
 
 class Surroundings:
-    """The state of the process as it is now, to go back to."""
+    """The state of the process as it is when a run begins, to go back to."""
 
     def __init__(self) -> None:
-        self._random = random.getstate()
-        self._numpy: _Numpy | None = None
-        self._torch: _Torch | None = None
+        self._first: dict[str, Any] = {}
+        if _drawing.acquire(blocking=False):  # else what is there now is a node's, and is met when that is over
+            self._first = _now(_modules())
+            _drawing.release()
         self._folder = _folder()
         self._locale = locale.setlocale(locale.LC_ALL)
+        self._environment = _environment()
+        self._dtype = _default_dtype()
+        self._caller = threading.current_thread()
         self._threads = set(threading.enumerate())
         """By object: numbers of threads are given anew, and one that ends would make up for one that was left."""
+        self._drew = False
+        self._strays: set[threading.Thread] = set()
         self._said: set[tuple[str, str]] = set()
-        self._running = 0
-        self._lock = threading.Lock()
-        self._look()
 
-    def _look(self) -> None:
-        """Find what was imported since. What a node draws that imports torch itself cannot be undone."""
-        modules = sys.modules
-        if self._numpy is None and "numpy.random" in modules and hasattr(modules["numpy.random"], "mtrand"):
-            self._numpy = _Numpy(modules["numpy.random"])
-        if self._torch is None and "torch" in modules and hasattr(modules["torch"], "default_generator"):
-            self._torch = _Torch(modules["torch"])
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """A turn with the generators of the process: in it they are as they were when the run began."""
+        turn = _Turn(self._first)
+        turn.take()
+        _turn.now = turn
+        try:
+            yield
+        finally:
+            _turn.now = None
+            turn.give()
 
     def enter(self) -> None:
         """Something begins to run."""
-        with self._lock:
-            self._running += 1
+        global _working
+        with _count:
+            _working += 1
 
-    def restore(self, who: str) -> None:
-        """Put everything back.
+    def restore(self, who: str, *, drew: bool = False) -> None:
+        """Something ended.
 
         Args:
             who: what ran, for the log.
+            drew: whether it may have drawn without a turn of its own, as async nodes do.
         """
-        with self._lock:
-            self._running -= 1
-        random.setstate(self._random)  # a third of the time that it takes to see whether it changed
-        if self._numpy is not None:
-            self._numpy.restore()
-        if self._torch is not None and self._torch.restore():
-            self._say(who, "torch's default dtype", "it is put back")
+        global _working
+        with _count:
+            _working -= 1
+            alone = not _working
+        # Of several nodes at a time nobody can tell whose threads these are, or whether they will be joined.
+        if alone and threading.active_count() != len(self._threads):
+            self._name_threads(who)
+        self._drew = self._drew or drew
+        if self._drew and alone and self._is_host_idle():
+            self._drew = False
+            _set(_modules(), self._first)
         folder = _folder()
         if folder != self._folder and self._folder:
-            self._put_back(who, f"the working directory to {folder}", lambda: os.chdir(self._folder))
+            self._put_back(who, alone, f"the working directory to {folder}", lambda: os.chdir(self._folder))
         if locale.setlocale(locale.LC_ALL) != self._locale:
-            self._put_back(who, "the locale", lambda: locale.setlocale(locale.LC_ALL, self._locale))
-        # Of several nodes at a time nobody can tell whose threads these are, or whether they will be joined.
-        if not self._running:
-            self._name_threads(who)
-        if self._numpy is None or self._torch is None:
-            self._look()
+            self._put_back(who, alone, "the locale", lambda: locale.setlocale(locale.LC_ALL, self._locale))
+        if not _same_environment(self._environment):
+            self._put_back(who, alone, "the environment", self._restore_environment)
+        dtype = _default_dtype()
+        if dtype is not self._dtype:
+            if self._dtype is None:  # torch was imported since
+                self._dtype = sys.modules["torch"].float32
+            if dtype is not self._dtype:
+                put = sys.modules["torch"].set_default_dtype
+                self._put_back(who, alone, "torch's default dtype", lambda: put(self._dtype))
 
-    def _put_back(self, who: str, what: str, act: Callable[[], object]) -> None:
+    def _is_host_idle(self) -> bool:
+        """Whether every other thread is one of the engine, or was left by a node and named."""
+        here = (self._caller, threading.current_thread())
+        return all(
+            thread in here or thread.name.startswith(OURS) or thread in self._strays for thread in threading.enumerate()
+        )
+
+    def _restore_environment(self) -> None:
+        now = _environment()
+        for name in now.keys() - self._environment.keys():
+            del os.environ[os.fsdecode(name)]
+        for name, text in self._environment.items():
+            if now.get(name) != text:
+                os.environ[os.fsdecode(name)] = os.fsdecode(text)
+
+    def _put_back(self, who: str, alone: bool, what: str, act: Callable[[], object]) -> None:
+        if not alone or not self._is_host_idle():
+            self._say(who, what, "it stays so, since something else of this process is at work")
+            return
         try:
             act()
             self._say(who, what, "it is put back")
@@ -95,6 +143,7 @@ class Surroundings:
         alive = set(threading.enumerate())
         left = [thread for thread in alive - self._threads if not thread.name.startswith(OURS)]
         self._threads = alive
+        self._strays.update(left)
         for thread in left:
             log.warning("%s left the thread %r running", who, thread.name)
 
@@ -105,56 +154,102 @@ def contained(who: str) -> Iterator[None]:
     around = Surroundings()
     around.enter()
     try:
-        yield
+        # In the middle of a node's turn its numbers are not ours to put back.
+        with around.drawing() if may_begin_to_draw() else contextlib.nullcontext():
+            yield
     finally:
         around.restore(who)
 
 
-class _Numpy:
-    """NumPy's global generator, looked at in place: a copy of its state through NumPy takes longer than many nodes."""
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
-        self.generator = module.mtrand._rand._bit_generator
-        self.state = module.get_state(legacy=False)
-        self.address = None
-        if self.state.get("bit_generator") == "MT19937" and not self.state.get("has_gauss"):
-            import ctypes
-
-            self.read, self.address = ctypes.string_at, self.generator.ctypes.state_address
-            self.bytes = self.read(self.address, _MT_BYTES)
-
-    def restore(self) -> None:
-        if self.address is None or self.read(self.address, _MT_BYTES) != self.bytes:
-            self.module.set_state(self.state)
+@contextmanager
+def waiting() -> Iterator[None]:
+    """While a node waits for others (a lazy input, a run of its own) they may draw; then it goes on where it was."""
+    turn = getattr(_turn, "now", None)
+    if turn is None:
+        yield
+        return
+    own = turn.give()
+    _turn.now = None
+    try:
+        yield
+    finally:
+        turn.take(own)
+        _turn.now = turn
 
 
-_MT_BYTES = 625 * 4
-"""Its 624 words and the place in them."""
+def has_turn() -> bool:
+    """Whether this thread is in the middle of a turn."""
+    return getattr(_turn, "now", None) is not None
 
 
-class _Torch:
-    """torch's generators and default dtype."""
+def may_begin_to_draw() -> bool:
+    """Whether no node has the generators; a hint, since another may take them at once."""
+    return not _drawing.locked()
 
-    def __init__(self, torch: Any) -> None:
-        self.torch = torch
-        self.dtype = torch.get_default_dtype()
-        self.generators = [(torch.default_generator, torch.default_generator.get_state())]
-        self.devices = False
 
-    def restore(self) -> bool:
-        """Returns whether the default dtype had been changed."""
-        for generator, state in self.generators:
-            generator.set_state(state)
-        cuda = self.torch.cuda
-        if not self.devices and cuda.is_initialized():
-            self.devices = True
-            # From here on: what was drawn by the node that woke the device cannot be undone.
-            self.generators += [(generator, generator.get_state()) for generator in cuda.default_generators]
-        if self.torch.get_default_dtype() == self.dtype:
-            return False
-        self.torch.set_default_dtype(self.dtype)
-        return True
+class _Turn:
+    """One node's time with the generators of the process.
+
+    Args:
+        first: how every drawing node of the run begins; filled with what is there when a library is first met.
+    """
+
+    def __init__(self, first: dict[str, Any]) -> None:
+        self._first = first
+        self._host: dict[str, Any] = {}
+
+    def take(self, own: dict[str, Any] | None = None) -> None:
+        """Wait for the turn, and set the generators: as the run began, or as the node left them."""
+        _drawing.acquire()
+        modules = _modules()
+        self._host = _now(modules)
+        for name, state in self._host.items():
+            self._first.setdefault(name, state)
+        _set(modules, self._first if own is None else own)
+
+    def give(self) -> dict[str, Any]:
+        """Set them back to the host's, and let others go on; returns how far the node came.
+
+        What the node imported itself stays as it is: nobody knows what it was before.
+        """
+        try:
+            modules = _modules()
+            own = _now(modules)
+            _set(modules, self._host)
+            return own
+        finally:
+            _drawing.release()
+
+
+def _modules() -> dict[str, Any]:
+    """The generators that there are, by name."""
+    found: dict[str, Any] = {"random": random}
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None and hasattr(numpy, "mtrand"):
+        found["numpy"] = numpy
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "default_generator"):
+        found["torch"] = torch.default_generator
+        cuda = getattr(torch, "cuda", None)
+        if cuda is not None and cuda.is_initialized():
+            found |= {f"cuda:{place}": generator for place, generator in enumerate(cuda.default_generators)}
+    return found
+
+
+def _now(modules: dict[str, Any]) -> dict[str, Any]:
+    states: dict[str, Any] = {}
+    for name, source in modules.items():
+        if name == "random":
+            states[name] = source.getstate()
+        else:
+            states[name] = source.get_state(legacy=False) if name == "numpy" else source.get_state()
+    return states
+
+
+def _set(modules: dict[str, Any], states: dict[str, Any]) -> None:
+    for name, source in modules.items():
+        if name in states:
+            (source.setstate if name == "random" else source.set_state)(states[name])
 
 
 def _folder() -> str:
@@ -162,3 +257,17 @@ def _folder() -> str:
         return os.getcwd()
     except OSError:  # it was removed
         return ""
+
+
+def _environment() -> dict[Any, Any]:
+    """A copy, as Python keeps it: comparing it so takes a tenth of decoding each entry."""
+    return dict(getattr(os.environ, "_data", os.environ))
+
+
+def _same_environment(before: dict[Any, Any]) -> bool:
+    return bool(getattr(os.environ, "_data", os.environ) == before)
+
+
+def _default_dtype() -> Any:
+    torch = sys.modules.get("torch")
+    return torch.get_default_dtype() if torch is not None and hasattr(torch, "get_default_dtype") else None

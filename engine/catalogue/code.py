@@ -10,6 +10,7 @@ import weakref
 from typing import Any
 
 from weft.engine.catalogue.references import references
+from weft.engine.declaring.node_type import NodeType
 from weft.engine.filehash import content_hash, folder_hash
 
 FOLDER_PREFIX = "weft_nodes_"
@@ -36,12 +37,25 @@ def code_fingerprint(fn: Any) -> str | None:
     if _is_own(fn.__module__):
         return None
     known = _fingerprints.get(fn)
-    if known is None:
-        parts = (references(fn, _is_own), source_fingerprint(fn))
-        known = hashlib.blake2b("\0".join(parts).encode(), digest_size=20).hexdigest()
-        if not _is_script(fn):
-            _fingerprints[fn] = known
-    return known
+    if known is None or _is_script(fn):
+        code, draws = references(fn, _is_own)
+        digest = hashlib.blake2b(f"{code}\0{source_fingerprint(fn)}".encode(), digest_size=20).hexdigest()
+        known = _fingerprints[fn] = digest, draws
+    return known[0]
+
+
+def draws(node_type: NodeType) -> bool:
+    """Whether a node draws from generators of the process: what it declares, else what its code shows.
+
+    Our own nodes have generators of their own.
+    """
+    fn = node_type.fn
+    said = node_type.global_random
+    if said is not None or node_type.is_async or not hasattr(fn, "__code__") or _is_own(fn.__module__):
+        return bool(said)
+    if fn not in _fingerprints:
+        code_fingerprint(fn)
+    return _fingerprints[fn][1]
 
 
 def source_fingerprint(fn: Any) -> str:
@@ -67,7 +81,7 @@ def source_fingerprint(fn: Any) -> str:
     return known
 
 
-_fingerprints: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_fingerprints: weakref.WeakKeyDictionary[Any, tuple[str, bool]] = weakref.WeakKeyDictionary()
 _sources: weakref.WeakKeyDictionary[types.ModuleType, str] = weakref.WeakKeyDictionary()
 
 

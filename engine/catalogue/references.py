@@ -32,7 +32,10 @@ MOST = 20_000
 _DEEP = 100
 """Each level takes a few frames of Python's stack."""
 
-_HARMLESS = frozenset({"weft", "PIL", "cv2", "pydantic", "safetensors", "msgpack", "typing_extensions", "builtins"})
+# Whose functions draw nothing; pytest stands in the code of nodes that tests declare.
+_HARMLESS = frozenset(
+    {"weft", "pytest", "_pytest", "PIL", "cv2", "pydantic", "safetensors", "msgpack", "typing_extensions", "builtins"}
+)
 _DRAWING = frozenset(
     {
         "manual_seed", "seed", "initial_seed", "set_rng_state", "get_rng_state", "rand", "randn", "randint",
@@ -46,26 +49,18 @@ _DRAWING = frozenset(
 _ATOMS = (str, int, float, complex, bool, bytes, type(None), type(...), type(NotImplemented), range)
 
 
-def references(function: Callable[..., Any], own: Callable[[str], bool]) -> str:
-    """A hash over the code of a function and what it refers to, as 40 hex digits; the same in every process.
+def references(function: Callable[..., Any], own: Callable[[str], bool]) -> tuple[str, bool]:
+    """A hash over a function's code and what it refers to, as 40 hex digits, the same in every process; and whether it
+    may draw from generators that the whole process shares: Python's, NumPy's or torch's.
+
+    That is said where its code shows it, and where it calls a library whose code is not followed.
 
     Args:
         own: whether a module, by its name, is left away because its meaning has a version of its own.
     """
     walk = _Walk(function, own)
     walk.add(function)
-    return walk.hash.hexdigest()
-
-
-def may_draw(function: Callable[..., Any], own: Callable[[str], bool]) -> bool:
-    """Whether a function may draw from generators that the whole process shares: Python's, NumPy's or torch's.
-
-    True where its code says so, and where it calls a library whose code is not followed. What it cannot reach by
-    anything that is seen here it does not draw from.
-    """
-    walk = _Walk(function, own)
-    walk.add(function)
-    return walk.draws
+    return walk.hash.hexdigest(), walk.draws
 
 
 class _Walk:
@@ -154,11 +149,11 @@ class _Walk:
         self.say("object", cls.__qualname__)
         self._library(cls.__module__)
         if cls.__module__.partition(".")[0] in ("numpy", "torch") and hasattr(item, "dtype"):
-            array = item.detach().cpu() if hasattr(item, "detach") else item
-            self.say(array.dtype, getattr(array, "shape", ""))
-            if hasattr(array, "numpy") and str(array.dtype) != "torch.bfloat16":
-                array = array.numpy()
-            self.say(array.tobytes() if hasattr(array, "tobytes") else repr(array))
+            try:
+                array = item.detach().cpu().reshape(-1).numpy() if hasattr(item, "detach") else item
+                self.say(item.dtype, item.shape, array.tobytes())
+            except Exception as reason:  # sparse, nested, of a dtype that NumPy lacks: said by what is to be seen of it
+                self.say(type(reason).__name__, repr(item))
         elif self._follows(cls.__module__):
             self.add(cls)
             self.add(getattr(item, "__dict__", {}))
@@ -257,7 +252,7 @@ class _Walk:
     def _library(self, module: str, names: frozenset[str] = frozenset()) -> None:
         """Something of a library is reached; `names` is what the code asks of it, where that is known."""
         top = module.partition(".")[0]
-        if self.own(module) or top in _HARMLESS:
+        if self.draws or top in _HARMLESS or self.own(module) or self._follows(module):
             return
         if top == "numpy":
             self.draws = self.draws or "random" in names or module.startswith("numpy.random")

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from weft.engine import surroundings
 from weft.engine.declaring.model_folders import model_folders
 from weft.engine.errors import Cancelled, InputPathError
 
@@ -318,9 +319,8 @@ class Context:
         Raises:
             Cancelled: the run ended meanwhile.
         """
-        if self.on_yield is None:
-            return contextlib.nullcontext()
-        return self.on_yield()
+        yields = contextlib.nullcontext() if self.on_yield is None else self.on_yield()
+        return cast(Yields, _in_turn(yields)) if surroundings.has_turn() else yields
 
     def settings(self) -> dict[str, Any]:
         """What it was made with, as plain data for a Context in another process; `listens` for the listener.
@@ -347,6 +347,13 @@ class Context:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
+
+
+@contextlib.contextmanager
+def _in_turn(yields: Any) -> Iterator[None]:
+    """Others may draw meanwhile; the generators are waited for after the device, as at the beginning of a node."""
+    with surroundings.waiting(), yields:
+        yield
 
 
 class _NodeLog(logging.LoggerAdapter[logging.Logger]):

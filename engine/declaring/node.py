@@ -117,6 +117,7 @@ def node(
     flow: Flow = "",
     needs: Needs | None = None,
     resumes: Iterable[str] = (),
+    global_random: bool | None = None,
 ) -> Declare:
     """Declare a function as a node.
 
@@ -140,9 +141,14 @@ def node(
             `list[Lazy[X]]`). They are computed first, and no thread has to wait for them inside the node.
         resumes: inputs in which it may differ from an earlier run that it goes on from by `ctx.trails`; a forecast
             then says that it may.
+        global_random: whether it draws from generators that the whole process shares (`random`, `numpy.random`, torch
+            without `generator=`). Nodes that do run one at a time, each from the generators as they were when the run
+            began. By default that holds for nodes of packs and scripts whose code can be seen to reach such a
+            generator, or a library that may. Async nodes cannot have it.
 
     Raises:
-        ValueError: the name is none, or the version is below 1.
+        ValueError: the name is none, the version is below 1, or an async node says `global_random`.
+        TypeError: the function is a generator, whose values only the first of its users would get.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no node name: a letter or _, then up to 63 letters, digits, _ . or -")
@@ -153,6 +159,16 @@ def node(
     localns = caller.f_locals if caller.f_locals is not caller.f_globals else None
 
     def declare(fn: Any) -> Any:
+        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+            raise TypeError(
+                f"node {name!r}: a function with `yield` gives its values to the first who asks, and the cache could "
+                "not keep them: return a list"
+            )
+        if global_random and inspect.iscoroutinefunction(fn):
+            raise ValueError(
+                f"node {name!r}: an async node shares its thread with others, so its random numbers cannot be kept "
+                "apart: use generators of its own, or a plain function"
+            )
         return Node(
             NodeType(
                 fn,
@@ -170,6 +186,7 @@ def node(
                 flow=flow,
                 needs=needs,
                 resumes=tuple(resumes),
+                global_random=global_random,
                 localns=localns,
             )
         )

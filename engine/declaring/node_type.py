@@ -44,6 +44,7 @@ class NodeType:
             one of its inputs, which is not worth a place in the cache.
         needs: tells from the other inputs which lazy ones it will ask for, so that they are there when it is called.
         resumes: inputs in which it may differ from an earlier run that it goes on from.
+        global_random: whether it draws from generators of the process; None where its code is to tell.
     """
 
     stands = False
@@ -67,6 +68,7 @@ class NodeType:
         flow: Flow = "",
         needs: Needs | None = None,
         resumes: tuple[str, ...] = (),
+        global_random: bool | None = None,
         localns: Mapping[str, Any] | None = None,
     ) -> None:
         self.fn = fn
@@ -84,6 +86,7 @@ class NodeType:
         self.flow = flow
         self.needs = needs
         self.resumes = resumes
+        self.global_random = global_random
         self.is_async = inspect.iscoroutinefunction(fn)
         self._localns = localns
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from weft.engine.cache.trails import Trails
 from weft.engine.cache.workspaces import Workspaces
+from weft.engine.catalogue.code import draws
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.model_folders import set_model_folders
 from weft.engine.declaring.node_type import NodeType
@@ -263,6 +264,7 @@ class Server:
         """The type with a function that first says on which thread it runs, which dates it and blames it."""
         fn, channel = node_type.fn, self.channel
         shown = copy.copy(node_type)
+        shown.global_random = draws(node_type)
 
         def announce() -> None:
             channel.send({"say": "began", "number": number, "thread": threading.get_ident()})

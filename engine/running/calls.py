@@ -15,6 +15,7 @@ from weft.engine.declaring.ports import Lazy, validate
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, Scope, Step
 from weft.engine.running.lanes import Lane
+from weft.engine.surroundings import waiting
 from weft.engine.values import Outputs
 from weft.graphs.document import Link
 from weft.graphs.inputs import links_in
@@ -202,7 +203,9 @@ class Inputs:
                     raise _AwaitIt(f"{name} is not there yet: an async node writes `await {name}`, not `{name}()`")
                 answer: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
                 self._ask(Demand(step.number, sources, answer.put))
-                if (error := answer.get()) is not None:
+                with waiting():
+                    error = answer.get()
+                if error is not None:
                     raise error
             return value()
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, overload
 
+from weft.engine.catalogue.code import draws
 from weft.engine.checking.functions import Functions
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
-from weft.engine.surroundings import Surroundings
+from weft.engine.surroundings import Surroundings, may_begin_to_draw
 from weft.graphs.builder import Graph
 
 
@@ -67,19 +68,40 @@ class Executor(Protocol):
         """Stop, and leave nothing running."""
 
 
-def call(task: Task, around: Surroundings | None = None) -> Done:
-    """Run an ordinary node here and now, and put back what it changed of the process.
+@overload
+def call(task: Task, around: Surroundings | None = ..., *, wait: Literal[True] = ...) -> Done: ...
+
+
+@overload
+def call(task: Task, around: Surroundings | None = ..., *, wait: bool) -> Done | None: ...
+
+
+def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -> Done | None:
+    """Run an ordinary node, and put back what it changed of the process (see `surroundings`).
+
+    Args:
+        wait: for the generators that it draws from, when another node has them; else None is returned at once.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came meanwhile.
     """
+    # In one function: what a node raises keeps the frames that it came through, and those the task.
     start = time.perf_counter()
     value, error = None, None
+    turn = None
+    if around is not None and draws(task.type):
+        if not wait and not may_begin_to_draw():
+            return None
+        turn = around.drawing()
     marked = ON_DEVICE.set(True) if task.type.resource == "device" else None
     if around is not None:
         around.enter()
     try:
-        value = task.type.fn(**task.inputs)
+        if turn is None:
+            value = task.type.fn(**task.inputs)
+        else:
+            with turn:
+                value = task.type.fn(**task.inputs)
         if type(value) is Graph:
             value = Expansion.of(value, task.inputs)
     except KeyboardInterrupt:

@@ -29,7 +29,7 @@ class InProcess:
     def __init__(self) -> None:
         self._around = Surroundings()
         # No method of ours: what a node raises keeps the frames it came through, and those the task.
-        self.call: Callable[[Task], Done | None] = functools.partial(call, around=self._around)
+        self.call: Callable[[Task], Done | None] = functools.partial(call, around=self._around, wait=False)
         """See `Executor`."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
@@ -108,7 +108,7 @@ class InProcess:
         def landed(flight: asyncio.Task[Any]) -> None:
             # In a callback, not around the await: a task that is cancelled before its first step runs none of its code.
             self._flying.discard(flight)
-            self._around.restore(task.type.name)
+            self._around.restore(task.type.name, drew=True)
             if task.context is not None:
                 task.context.close()
             value: Any = None

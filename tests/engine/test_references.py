@@ -14,7 +14,7 @@ import scipy.stats
 import torch
 from PIL import Image as Pillow
 
-from weft.engine.catalogue.references import may_draw
+from weft.engine.catalogue.references import references
 
 
 def helper() -> float:
@@ -76,9 +76,9 @@ def ours() -> Any:
 
 @pytest.mark.parametrize("function", [by_helper, by_class, by_name, by_numpy, by_library, by_late_import, by_layer])
 def test_what_may_draw(function: Callable[..., Any]) -> None:
-    assert may_draw(function, lambda name: name.startswith("weft."))
+    assert references(function, lambda name: name.startswith("weft."))[1]
 
 
 @pytest.mark.parametrize("function", [plain, arrays, pictures, ours])
 def test_what_does_not_draw(function: Callable[..., Any]) -> None:
-    assert not may_draw(function, lambda name: name.startswith("weft."))
+    assert not references(function, lambda name: name.startswith("weft."))[1]
