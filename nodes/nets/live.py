@@ -18,7 +18,7 @@ from weft.nodes.models.sources import Kind, existing
 from weft.nodes.nets.files import fingerprint
 
 
-class Held:
+class LoadedNet:
     """A module on its device, in eval mode and without gradients, as long as this object lives."""
 
     def __init__(self, lease: Lease) -> None:
@@ -26,7 +26,7 @@ class Held:
         weakref.finalize(self, lease.release)
 
 
-def hold(
+def load_net(
     source: str,
     location: str,
     expected: str,
@@ -35,7 +35,7 @@ def hold(
     dtype: torch.dtype,
     make: Callable[[Description], Any] | None = None,
     kind: Kind | None = None,
-) -> Held:
+) -> LoadedNet:
     """The network that `describe` finds at `location`.
 
     source: as the user named it, for messages. expected: its fingerprint when it was named.
@@ -57,7 +57,7 @@ def hold(
             return make(description).eval().requires_grad_(False).to(device, dtype)
         return build.load(description, name, dtype, device, shell(description))
 
-    return Held(default_residency().acquire((expected, name, str(dtype), str(device)), str(device), size, load))
+    return LoadedNet(default_residency().acquire((expected, name, str(dtype), str(device)), str(device), size, load))
 
 
 def shell(description: Description) -> torch.nn.Module:

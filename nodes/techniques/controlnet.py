@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from weft.nodes.models.description import Description
-    from weft.nodes.nets.live import Held
+    from weft.nodes.nets.live import LoadedNet
     from weft.nodes.sampling.run import Run, Step
     from weft.nodes.technique.layout import Rows
 
@@ -100,16 +100,16 @@ class _Live:
     def __init__(self, control: ControlNetControl, run: Run) -> None:
         from weft.nodes.nets.fit import controlnet_misfit
         from weft.nodes.nets.hints import hint_tensor
-        from weft.nodes.nets.live import hold
+        from weft.nodes.nets.live import load_net
 
         net, family = control.net, family_of(run.unet.config)
         if family != net.family:  # before anything is loaded
             raise ValueError(other_family("ControlNet", net.source, net.family, family))
         self.hint = hint_tensor(control.hint.pixels, run, "controlnet")
-        self._held: Held = hold(
+        self._loaded: LoadedNet = load_net(
             net.source, net.location, net.fingerprint, describe_controlnet, run.device, run.dtype, kind=CONTROLNET
         )
-        self.net: Any = self._held.item
+        self.net: Any = self._loaded.item
         own = self.net.config
         misfit = controlnet_misfit(net.source, net.family, own, run.unet.config)
         if misfit is not None:

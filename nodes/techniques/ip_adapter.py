@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from weft.nodes.models.description import Description
-    from weft.nodes.nets.live import Held
+    from weft.nodes.nets.live import LoadedNet
     from weft.nodes.sampling.run import Run, Step
 
 
@@ -73,7 +73,7 @@ class _Live:
 
         from weft.nodes.nets.fit import image_adapter_misfit, other_layers
         from weft.nodes.nets.image_prompt import encode_pictures, make_image_adapter
-        from weft.nodes.nets.live import hold
+        from weft.nodes.nets.live import load_net
         from weft.nodes.sampling.attention import sites
 
         net = control.net
@@ -86,7 +86,7 @@ class _Live:
         self._run, self._scale = run, control.scale
         pictures = control.image.pixels
         self._masks = self._fitting_masks(control.mask, pictures.shape[0])
-        self._held: Held = hold(
+        self._loaded: LoadedNet = load_net(
             net.source,
             net.location,
             net.fingerprint,
@@ -96,11 +96,13 @@ class _Live:
             make_image_adapter,
             IMAGE_ADAPTER,
         )
-        self._net: Any = self._held.item
+        self._net: Any = self._loaded.item
         inner = [module.to_q.weight.shape[0] for site, module in places.values() if site.kind == "cross"]
         if [weight.shape[0] for weight in self._net.to_k] != inner:
             raise ValueError(other_layers(net.source, net.sites, net.width, len(names), run.unet.config))
-        encoder = hold(net.source, net.encoder, net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype)
+        encoder = load_net(
+            net.source, net.encoder, net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype
+        )
         description = describe_image_adapter(existing(net.location, net.source, IMAGE_ADAPTER))
         states = encode_pictures(encoder.item, pictures, description.weights["ip_adapter"].config["kind"])
         with torch.no_grad():

@@ -76,7 +76,7 @@ class WeightsPatch(Patch):
         files = [Path(file) for file in self.files[component]]
         if not self.source or all(file.exists() for file in files):
             return files
-        found = _found(find(self.source, TRAINED)).get(component, {})
+        found = _components(find(self.source, TRAINED)).get(component, {})
         moved = sorted({info.file for info in found.values()})
         return moved if len(moved) == len(files) else files
 
@@ -90,7 +90,7 @@ def _over(parts: Parts, component: str, tensors: dict[str, TensorInfo]) -> Any:
     return dataclasses.replace(base, weights={**base.weights, component: weights})
 
 
-def _found(path: Path) -> dict[str, dict[str, TensorInfo]]:
+def _components(path: Path) -> dict[str, dict[str, TensorInfo]]:
     """Tensors by component of what was given: a UNet's file or folder, or a folder that holds component folders."""
     from weft.nodes.models.errors import ModelError
     from weft.nodes.models.folder import component_tensors
@@ -128,7 +128,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
 
     def look(source: str) -> None:
         if based:
-            _found(find(source, TRAINED, view.resolve))
+            _components(find(source, TRAINED, view.resolve))
             return
         located = locate(source, access="local", allowed=view.resolve)
         if located.path.exists():
@@ -164,7 +164,7 @@ def load_dreambooth(
     ctx = ctx or Context()
     if base is None:
         return load_model.node_type.fn(source, ctx=ctx)
-    found = _found(find(source, TRAINED, ctx.resolve_input_path))
+    found = _components(find(source, TRAINED, ctx.resolve_input_path))
     parts = base.parts()
     extra = [name for name in found if name not in parts.components]
     if extra:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from weft.nodes.models.description import Description
-    from weft.nodes.nets.live import Held
+    from weft.nodes.nets.live import LoadedNet
     from weft.nodes.sampling.run import Run, Step
     from weft.nodes.technique.layout import Rows, Units
 
@@ -62,7 +62,7 @@ class _Live:
     def __init__(self, control: AdapterControl, run: Run) -> None:
         from weft.nodes.nets.fit import adapter_misfit
         from weft.nodes.nets.hints import hint_tensor
-        from weft.nodes.nets.live import hold
+        from weft.nodes.nets.live import load_net
 
         net = control.net
         if (misfit := adapter_misfit(net.source, net.family, (), run.unet.config)) is not None:
@@ -70,7 +70,7 @@ class _Live:
         self._scale, self._run, self._source, self._family = control.scale, run, net.source, net.family
         hint = hint_tensor(control.hint.pixels, run, "t2i_adapter")
         self._hint = hint.mean(dim=1, keepdim=True) if net.channels == 1 else hint
-        self._held: Held = hold(
+        self._loaded: LoadedNet = load_net(
             net.source, net.location, net.fingerprint, describe_adapter, run.device, run.dtype, kind=ADAPTER
         )
         # One row for each image, or a single one for all; views have rows of their own.
@@ -92,7 +92,7 @@ class _Live:
 
         from weft.nodes.nets.fit import adapter_misfit
 
-        net: Any = self._held.item
+        net: Any = self._loaded.item
         factor = int(net.config.downscale_factor)
         if hint.shape[-1] % factor or hint.shape[-2] % factor:
             raise ValueError(

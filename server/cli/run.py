@@ -79,7 +79,7 @@ def show(result: Result, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "outputs": [_made(item) for item in result.outputs],
+                "outputs": [_item(item) for item in result.outputs],
                 "ran": result.ran,
                 "cached": result.cached,
                 "seconds": round(result.seconds, 3),
@@ -95,7 +95,7 @@ def show(result: Result, as_json: bool) -> None:
             say(f"{item.ref} is {item.kind}, which is no file: link a node that saves it")
 
 
-def _made(item: Any) -> dict[str, Any]:
+def _item(item: Any) -> dict[str, Any]:
     found = {"node": item.node, "kind": item.kind, "path": item.path}
     return found if item.path is not None else found | {"value": item.value}
 

@@ -232,18 +232,18 @@ def test_a_network_that_was_moved_is_found_again(folders: tuple[Path, Path], mod
 
     from tests.tiny_nets import tiny_controlnet
     from weft.nodes.nets.files import describe_controlnet
-    from weft.nodes.nets.live import hold
+    from weft.nodes.nets.live import load_net
 
     one, two = folders
     tiny_controlnet(two / "net", models / "sd1")
     handle = load_controlnet("net")
     shutil.move(two / "net", one / "net")
     where = (torch.device("cpu"), torch.float32)
-    held = hold(handle.source, handle.location, handle.fingerprint, describe_controlnet, *where, kind=CONTROLNET)
+    held = load_net(handle.source, handle.location, handle.fingerprint, describe_controlnet, *where, kind=CONTROLNET)
     assert held.item.config.cross_attention_dim == 32
     shutil.rmtree(one / "net")
     with pytest.raises(ModelError, match="is no longer in"):
-        hold(handle.source, handle.location, handle.fingerprint, describe_controlnet, *where, kind=CONTROLNET)
+        load_net(handle.source, handle.location, handle.fingerprint, describe_controlnet, *where, kind=CONTROLNET)
 
 
 def test_adapters_that_were_moved_are_found_again(folders: tuple[Path, Path]) -> None:

@@ -29,7 +29,7 @@ from weft.nodes import (
     multidiffusion,
 )
 from weft.nodes.nets.files import describe_controlnet
-from weft.nodes.nets.live import hold
+from weft.nodes.nets.live import load_net
 from weft.nodes.prompts.words import token_spans
 from weft.nodes.sampling.run import Step
 from weft.nodes.technique import Residuals
@@ -199,7 +199,7 @@ def test_with_a_controlnet(
     net = load_controlnet(str(tiny_controlnet(tmp_path / "net", folder(NAME))))
     hint = torch.rand(1, 128, 128, 3, generator=torch.Generator().manual_seed(3))
     control = controlnet(net, Image(hint), scale=strength)
-    held = hold(net.source, net.location, net.fingerprint, describe_controlnet, torch.device("cpu"), torch.float32)
+    held = load_net(net.source, net.location, net.fingerprint, describe_controlnet, torch.device("cpu"), torch.float32)
     oracle = pipe(NAME, "StableDiffusionAttendAndExcitePipeline")
     real = oracle.unet.forward
 

@@ -36,7 +36,7 @@ from weft.nodes import (
     t2i_adapter,
 )
 from weft.nodes.nets.files import describe_adapter, describe_controlnet
-from weft.nodes.nets.live import Held, hold
+from weft.nodes.nets.live import LoadedNet, load_net
 from weft.nodes.values import Guidance, Image, Latents, Mask, Model
 
 Models = Callable[[str], Model]
@@ -50,8 +50,8 @@ def hint(seed: int = 3) -> Image:
     return Image(torch.rand(1, SIZE, SIZE, 3, generator=torch.Generator().manual_seed(seed)))
 
 
-def live(net: Any, describe: Any) -> Held:
-    return hold(net.source, net.location, net.fingerprint, describe, torch.device("cpu"), torch.float32)
+def live(net: Any, describe: Any) -> LoadedNet:
+    return load_net(net.source, net.location, net.fingerprint, describe, torch.device("cpu"), torch.float32)
 
 
 @contextmanager

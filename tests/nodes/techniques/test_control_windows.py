@@ -35,7 +35,7 @@ from weft.nodes import (
     t2i_adapter,
 )
 from weft.nodes.nets.files import describe_controlnet
-from weft.nodes.nets.live import hold
+from weft.nodes.nets.live import load_net
 from weft.nodes.sampling import forward as forward_module
 from weft.nodes.sampling.run import Step
 from weft.nodes.technique import Branch
@@ -88,7 +88,7 @@ def test_a_window_around_is_a_window_within(model: Models, controls: dict[str, M
 
 def test_a_net_does_not_run_outside_the_window_around_it(model: Models, nets: Path) -> None:
     made, net = model("sd1_calm"), load_controlnet(str(nets / "controlnet"))
-    held = hold(net.source, net.location, net.fingerprint, describe_controlnet, torch.device("cpu"), torch.float32)
+    held = load_net(net.source, net.location, net.fingerprint, describe_controlnet, torch.device("cpu"), torch.float32)
     with counted(held.item) as own:
         assert cost(made, controls=[during(controlnet(net, picture()), 0.25, 0.75)]) == [2] * 4
     assert own == [2, 2]

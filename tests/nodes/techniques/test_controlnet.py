@@ -24,7 +24,7 @@ from weft.nodes.models import ldm
 from weft.nodes.models.errors import ModelError
 from weft.nodes.nets.files import describe_controlnet
 from weft.nodes.nets.handles import ControlNet
-from weft.nodes.nets.live import Held, hold
+from weft.nodes.nets.live import LoadedNet, load_net
 from weft.nodes.values import Image, Model
 
 Models = Callable[[str], Model]
@@ -48,8 +48,8 @@ def picture(count: int = 1, height: int = 128, width: int = 128, seed: int = 3) 
     return Image(torch.rand(count, height, width, 3, generator=torch.Generator().manual_seed(seed)))
 
 
-def live(net: ControlNet) -> Held:
-    return hold(net.source, net.location, net.fingerprint, describe_controlnet, torch.device("cpu"), torch.float32)
+def live(net: ControlNet) -> LoadedNet:
+    return load_net(net.source, net.location, net.fingerprint, describe_controlnet, torch.device("cpu"), torch.float32)
 
 
 def with_net(model: Model, *controls: Any, **options: Any) -> Tensor:
@@ -60,7 +60,7 @@ def theirs(
     model: Model,
     pipe: Pipes,
     name: str,
-    held: list[Held],
+    held: list[LoadedNet],
     hints: list[Image],
     scheduler: str,
     *,

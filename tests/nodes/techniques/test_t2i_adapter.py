@@ -20,7 +20,7 @@ from weft.nodes import load_t2i_adapter, multidiffusion, t2i_adapter
 from weft.nodes.models.errors import ModelError
 from weft.nodes.nets.files import describe_adapter
 from weft.nodes.nets.handles import Adapter
-from weft.nodes.nets.live import Held, hold
+from weft.nodes.nets.live import LoadedNet, load_net
 from weft.nodes.values import Image, Model
 
 Models = Callable[[str], Model]
@@ -45,15 +45,15 @@ def picture(count: int = 1, height: int = 128, width: int = 128, seed: int = 3) 
     return Image(torch.rand(count, height, width, 3, generator=torch.Generator().manual_seed(seed)))
 
 
-def live(net: Adapter) -> Held:
-    return hold(net.source, net.location, net.fingerprint, describe_adapter, torch.device("cpu"), torch.float32)
+def live(net: Adapter) -> LoadedNet:
+    return load_net(net.source, net.location, net.fingerprint, describe_adapter, torch.device("cpu"), torch.float32)
 
 
 def theirs(
     model: Model,
     pipe: Pipes,
     name: str,
-    held: list[Held],
+    held: list[LoadedNet],
     hints: list[Image],
     scheduler: str,
     batch: int,
