@@ -134,6 +134,8 @@ class Context:
         self._on_reused = on_reused
         self._next_preview = 0.0
         self.on_yield: Callable[[], Yields] | None = None
+        self.saw_cancel = False
+        """Whether the node was told that the run is over: what it returns then may be half of its result."""
         """Set by the engine where the node has a device that it can yield."""
         self._scratch: Path | None = None
 
@@ -213,11 +215,14 @@ class Context:
     @property
     def cancelled(self) -> bool:
         """Whether the run was cancelled: a node that has to tidy up first looks here."""
-        return self._cancel is not None and self._cancel.cancelled
+        if self._cancel is None or not self._cancel.cancelled:
+            return False
+        self.saw_cancel = True
+        return True
 
     def check_cancelled(self) -> None:
         """Raise `Cancelled` when the run was cancelled. Call it in every loop that takes a while."""
-        if self._cancel is not None:
+        if self.cancelled and self._cancel is not None:
             self._cancel.check()
 
     @property

@@ -255,9 +255,13 @@ def as_outputs(node_type: NodeType, value: Any) -> Outputs:
     """What a node returned, as its outputs in order.
 
     Raises:
-        TypeError: it returned another number of them than it declares.
+        TypeError: it returned another number of them than it declares, or something that can be gone through once only.
     """
     count = len(node_type.outputs)
+    for item in value if node_type.several_outputs and isinstance(value, tuple) else (value,):
+        if hasattr(item, "__next__"):
+            kind = type(item).__name__
+            raise TypeError(f"it returned a {kind}, which only the first of its users could go through: return a list")
     if node_type.several_outputs:
         if not isinstance(value, tuple) or len(value) != count:
             found = f"{len(value)} values" if isinstance(value, tuple) else type(value).__name__

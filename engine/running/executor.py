@@ -11,6 +11,7 @@ from weft.engine.catalogue.code import draws
 from weft.engine.checking.functions import Functions
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node_type import NodeType
+from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
 from weft.engine.surroundings import Surroundings, may_begin_to_draw
@@ -68,6 +69,9 @@ class Executor(Protocol):
         """Stop, and leave nothing running."""
 
 
+HALF = "the run was cancelled, and the node saw it: what it returned may be half of its result"
+
+
 @overload
 def call(task: Task, around: Surroundings | None = ..., *, wait: Literal[True] = ...) -> Done: ...
 
@@ -87,7 +91,8 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
     """
     # In one function: what a node raises keeps the frames that it came through, and those the task.
     start = time.perf_counter()
-    value, error = None, None
+    value: Any = None
+    error: BaseException | None = None
     turn = None
     if around is not None and draws(task.type):
         if not wait and not may_begin_to_draw():
@@ -104,6 +109,8 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
                 value = task.type.fn(**task.inputs)
         if type(value) is Graph:
             value = Expansion.of(value, task.inputs)
+        if task.context is not None and task.context.saw_cancel:
+            value, error = None, Cancelled(HALF)
     except KeyboardInterrupt:
         raise
     except BaseException as raised:  # whatever a node raises is its own failure

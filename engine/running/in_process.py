@@ -16,7 +16,7 @@ from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
-from weft.engine.running.executor import Done, Task, call
+from weft.engine.running.executor import HALF, Done, Task, call
 from weft.engine.surroundings import Surroundings
 from weft.graphs.builder import Graph
 
@@ -143,6 +143,8 @@ async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
         ON_DEVICE.set(True)  # in this task's own context
     try:
         value = await task.type.fn(**task.inputs)
+        if task.context is not None and task.context.saw_cancel:
+            return None, Cancelled(HALF)
         return (Expansion.of(value, task.inputs) if type(value) is Graph else value), None
     except BaseException as raised:
         return None, raised
