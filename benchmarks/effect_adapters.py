@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.effect_cases import BATCH, changed, groups
 from benchmarks.effect_edits import learned
 from benchmarks.effect_kit import Measure, Pixels, Studio, has, verdict
-from benchmarks.recipes import DREAMBOOTH, made
+from benchmarks.recipes import DREAMBOOTH, made_by_recipe
 
 
 def framed_heart(picture: Pixels) -> float:
@@ -71,7 +71,7 @@ def case_load_dreambooth(studio: Studio) -> list[Measure]:
     from weft.nodes import load_dreambooth
     from weft.nodes.shapes.training.dreambooth import WORDS
 
-    folder = made(*DREAMBOOTH)
+    folder = made_by_recipe(*DREAMBOOTH)
     model = load_dreambooth(str(folder), studio.model)
     pipe = None
     if studio.peers:

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.effect_kit import GAP, sheet
 from benchmarks.gallery_rows import ENTRIES, Entry, Shot
 from benchmarks.kit import chosen
-from benchmarks.recipes import made
+from benchmarks.recipes import made_by_recipe
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FOLDER = DOCS / "images" / "gallery"
@@ -143,7 +143,7 @@ def main() -> None:
             continue
         print(entry.example, flush=True)
         if entry.made_by is not None:
-            made(*entry.made_by)
+            made_by_recipe(*entry.made_by)
         row([picture(entry, shot, cache) for shot in entry.shots], FOLDER / f"{entry.example}.png")
         svg = draw(examples.load(entry.example), shapes(installed()))
         (FOLDER / f"{entry.example}.svg").write_text(svg, encoding="utf-8")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DREAMBOOTH = ("build/variants/out/dreambooth", "weft.nodes.shapes.training.dreambooth")
 
 
-def made(folder: str, module: str) -> Path:
+def made_by_recipe(folder: str, module: str) -> Path:
     """The folder that a recipe writes, below the repository; runs it (minutes) where there is none."""
     path = ROOT / folder
     if not path.is_dir():

@@ -328,7 +328,7 @@ class _Rehearsal:
             return node if steers else self._timed(own[0], len(runs), "", asked, len(cached))
         if doubts:
             return NodeForecast("unknown", doubts[0].reason)
-        if runs or any(not self._held(item) for item in others):
+        if runs or any(not self._is_cached(item) for item in others):
             return NodeForecast("unknown", "another node has equal items, and one of the two computes them")
         if asked:
             tiers = {node.tier for node in cached}
@@ -338,7 +338,7 @@ class _Rehearsal:
             return NodeForecast("unknown", self._expands)
         return NodeForecast("skip", _SKIPPED, steers=steers)
 
-    def _held(self, item: Step) -> bool:
+    def _is_cached(self, item: Step) -> bool:
         """Whether a result that another step of this run computes is there for this one for certain."""
         original = self._plan.original(item.number)
         if original.shown == item.shown or (not original.scope.root and _same_part(original, item)):

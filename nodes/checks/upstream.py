@@ -96,10 +96,10 @@ def sizes_of(view: NodeView | None) -> Sizes:
         if (path := argument(kind, SIZE_OF_FILE)) is not None:
             return _of_file(view, path)
         for given in arguments(kind, SIZE_GIVEN):
-            return _given(view, *given)
+            return _written_size(view, *given)
         if says(kind, SIZE_OF_RUN):
             width, height = (run_input(kind, side) for side in ("width", "height"))
-            given_size = _given(view, width, height)
+            given_size = _written_size(view, width, height)
             if given_size or any(side not in view.literals for side in (width, height)):
                 return given_size
             start = run_input(kind, "start")
@@ -120,7 +120,7 @@ def _may_be(view: NodeView, input: str, *settings: str) -> bool:
     return input not in view.literals or view.literals[input] in settings
 
 
-def _given(view: NodeView, *sides: str) -> Sizes:
+def _written_size(view: NodeView, *sides: str) -> Sizes:
     """Width and height, where both are written out."""
     sizes = [_side(view.literals.get(side)) for side in sides]
     return ((sizes[0], sizes[1]),) if len(sizes) == 2 and all(sizes) else ()
