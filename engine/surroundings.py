@@ -45,8 +45,10 @@ class Surroundings:
     def __init__(self) -> None:
         self._first: dict[str, Any] = {}
         if _drawing.acquire(blocking=False):  # else what is there now is a node's, and is met when that is over
-            self._first = _now(_modules())
-            _drawing.release()
+            try:
+                self._first = _now(_modules())
+            finally:
+                _drawing.release()
         self._folder = _folder()
         self._locale = locale.setlocale(locale.LC_ALL)
         self._environment = _environment()
@@ -62,9 +64,9 @@ class Surroundings:
     def drawing(self) -> Iterator[None]:
         """A turn with the generators of the process: in it they are as they were when the run began."""
         turn = _Turn(self._first)
-        turn.take()
-        _turn.now = turn
         try:
+            turn.take()
+            _turn.now = turn
             yield
         finally:
             _turn.now = None
@@ -197,10 +199,12 @@ class _Turn:
     def __init__(self, first: dict[str, Any]) -> None:
         self._first = first
         self._host: dict[str, Any] = {}
+        self._has_it = False
 
     def take(self, own: dict[str, Any] | None = None) -> None:
         """Wait for the turn, and set the generators: as the run began, or as the node left them."""
         _drawing.acquire()
+        self._has_it = True
         modules = _modules()
         self._host = _now(modules)
         for name, state in self._host.items():
@@ -210,14 +214,18 @@ class _Turn:
     def give(self) -> dict[str, Any]:
         """Set them back to the host's, and let others go on; returns how far the node came.
 
-        What the node imported itself stays as it is: nobody knows what it was before.
+        What the node imported itself stays as it is: nobody knows what it was before. Nothing happens where the turn
+        was waited for in vain, since Ctrl-C came.
         """
+        if not self._has_it:
+            return {}
         try:
             modules = _modules()
             own = _now(modules)
             _set(modules, self._host)
             return own
         finally:
+            self._has_it = False
             _drawing.release()
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.engine import drawing
-from weft.engine import Cache, Catalogue, Lazy, Node, Result, Settings, node, run
+from weft.engine import Cache, Catalogue, Lazy, Node, Result, RunFailed, Settings, node, run, surroundings
 from weft.engine.running.lanes import LaneSizes
 
 SAMPLERS = ("sample_python", "sample_numpy", "sample_torch")
@@ -114,6 +114,22 @@ def test_a_node_that_draws_may_run_a_workflow_that_draws() -> None:
     torch.manual_seed(5)
     after = float(torch.rand(1))
     assert go({"r": ("runs", {})}, runs)["r"] == (inside, after)
+
+
+def test_a_turn_that_cannot_begin_or_end_well_is_over_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else no node of the process could ever draw again."""
+    expected = go({"s": ("sample_python", {"seed": 7})})["s"]
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no state")
+
+    for name in ("_now", "_set"):
+        with monkeypatch.context() as patch:
+            patch.setattr(surroundings, name, fails)
+            with pytest.raises(RunFailed, match="no state"):
+                go({"s": ("sample_python", {"seed": 7})})
+        assert surroundings.may_begin_to_draw()
+    assert go({"s": ("sample_python", {"seed": 7})})["s"] == expected
 
 
 def declare(function: Callable[..., Any], **options: Any) -> Any:
