@@ -7,7 +7,8 @@ The rule: it belongs to the host, the program that called `run`.
   Nothing is put back around any other node, so a seeded node beside eight others gives what it gives alone.
 - The working directory, the locale, the environment and torch's default dtype are put back after a node, which is named
   in the log, when nothing else of the process is at work: no other node of any run, and no thread of the host but the
-  one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named.
+  one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named. After the
+  import of a pack they are put back as long as no node is at work.
 
 While a node draws, a thread of the host that draws from the same generators meets its numbers. Where that matters,
 nodes run isolated. What is not imported cannot have been changed, and looking imports nothing.
@@ -40,9 +41,15 @@ _count = threading.Lock()
 
 
 class Surroundings:
-    """The state of the process as it is when a run begins, to go back to."""
+    """The state of the process as it is when a run begins, to go back to.
 
-    def __init__(self) -> None:
+    Args:
+        host_waits: the host waits with all its threads, as far as it matters: for the import of a pack, which is short
+            and which it asked for. Of a run that is not said, but seen from the threads that there are.
+    """
+
+    def __init__(self, *, host_waits: bool = False) -> None:
+        self._host_waits = host_waits
         self._first: dict[str, Any] = {}
         if _drawing.acquire(blocking=False):  # else what is there now is a node's, and is met when that is over
             try:
@@ -114,7 +121,7 @@ class Surroundings:
     def _is_host_idle(self) -> bool:
         """Whether every other thread is one of the engine, or was left by a node and named."""
         here = (self._caller, threading.current_thread())
-        return all(
+        return self._host_waits or all(
             thread in here or thread.name.startswith(OURS) or thread in self._strays for thread in threading.enumerate()
         )
 
@@ -153,7 +160,7 @@ class Surroundings:
 @contextmanager
 def contained(who: str) -> Iterator[None]:
     """Put everything back after the block, such as the import of a pack, and name it where it changed something."""
-    around = Surroundings()
+    around = Surroundings(host_waits=True)
     around.enter()
     try:
         # In the middle of a node's turn its numbers are not ours to put back.

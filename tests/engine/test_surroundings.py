@@ -53,6 +53,9 @@ def leave(name: str = "left behind") -> int:
 
 @pytest.fixture(autouse=True)
 def untouched() -> Iterator[None]:
+    for thread in threading.enumerate():  # those that earlier tests left would count as the host's
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(10)
     release.clear()
     before = random.getstate(), torch.get_rng_state(), torch.get_default_dtype()
     yield
