@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.axes import find_axes, gathered, has_maps, is_gathering, target_of
@@ -22,9 +22,6 @@ from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from weft.graphs.document import Definition, Link, NodeSpec, Workflow
 from weft.graphs.inputs import links_in
-
-if TYPE_CHECKING:
-    pass
 
 
 class Plan:

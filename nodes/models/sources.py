@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from weft.engine import InputPathError, NodeView, Problem
 from weft.engine.declaring.model_folders import model_folders
@@ -329,3 +330,8 @@ def problems(view: NodeView, input: str, look: Callable[[str], object], expected
         except ModelError as error:
             message = str(error) if str(error).endswith((".", "?")) else f"{error}."
             yield Problem(code="bad_value", node=view.id, input=input, message=message, given=source, expected=expected)
+
+
+def renamed(old: str, new: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The migration of a loader whose input got the name that all have."""
+    return lambda inputs: {new if name == old else name: item for name, item in inputs.items()}

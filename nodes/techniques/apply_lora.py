@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
 from weft.nodes.checks import described_model, model_of
 from weft.nodes.models.bundled import LORAS
-from weft.nodes.models.sources import LORA, existing, find, problems
+from weft.nodes.models.sources import LORA, existing, find, problems, renamed
 from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -174,10 +174,6 @@ def _patched(
     return dataclasses.replace(model, patches=(*model.patches, patch))
 
 
-def _path_is_source(inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"source" if name == "path" else name: item for name, item in inputs.items()}
-
-
 @node(
     "apply_lora",
     version=2,
@@ -186,7 +182,7 @@ def _path_is_source(inputs: dict[str, Any]) -> dict[str, Any]:
     fingerprint=_fingerprint,
     tags=(model_of("model"),),
     check=_check,
-    migrations={1: _path_is_source},
+    migrations={1: renamed("path", "source")},
 )
 def apply_lora(
     model: Model,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from weft.engine import Context, NodeView, Problem, Widget, node, value
 from weft.nodes.checks import described_model, model_of
 from weft.nodes.models.bundled import CUSTOM, WORDS
-from weft.nodes.models.sources import CUSTOM_DIFFUSION, existing, find, problems
+from weft.nodes.models.sources import CUSTOM_DIFFUSION, existing, find, problems, renamed
 from weft.nodes.techniques.load_textual_inversion import word_patches, word_problems, words_fingerprint
 from weft.nodes.values import Model, Patch
 
@@ -110,10 +110,6 @@ def _check(view: NodeView) -> Iterator[Problem]:
     yield from word_problems(view, "embeddings")
 
 
-def _path_is_source(inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"source" if name == "path" else name: item for name, item in inputs.items()}
-
-
 @node(
     "load_custom_diffusion",
     version=2,
@@ -122,7 +118,7 @@ def _path_is_source(inputs: dict[str, Any]) -> dict[str, Any]:
     fingerprint=_fingerprint,
     tags=(model_of("model"),),
     check=_check,
-    migrations={1: _path_is_source},
+    migrations={1: renamed("path", "source")},
 )
 def load_custom_diffusion(
     model: Model,

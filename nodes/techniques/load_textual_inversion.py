@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from weft.engine import Context, NodeView, Problem, Widget, node, value
 from weft.nodes.checks import model_of
 from weft.nodes.models.bundled import WORDS
-from weft.nodes.models.sources import EMBEDDING, existing, find, problems
+from weft.nodes.models.sources import EMBEDDING, existing, find, problems, renamed
 from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -159,10 +159,6 @@ def _check(view: NodeView) -> Iterator[Problem]:
         )
 
 
-def _paths_are_sources(inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"sources" if name == "paths" else name: item for name, item in inputs.items()}
-
-
 @node(
     "load_textual_inversion",
     version=2,
@@ -171,7 +167,7 @@ def _paths_are_sources(inputs: dict[str, Any]) -> dict[str, Any]:
     fingerprint=words_fingerprint,
     tags=(model_of("model"),),
     check=_check,
-    migrations={1: _paths_are_sources},
+    migrations={1: renamed("paths", "sources")},
 )
 def load_textual_inversion(
     model: Model,
