@@ -1,0 +1,258 @@
+"""One job, from a document to its result: check, plan, run, and one last event that says how it ended."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from weft.engine.cache import Cache
+from weft.engine.catalogue.catalogue import Catalogue
+from weft.engine.checking.functions import Functions
+from weft.engine.checking.prepare import Prepared, prepare
+from weft.engine.checking.source import Source, read_source
+from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.errors import Cancelled, NodeError
+from weft.engine.events import ErrorDetail, JobCancelled, JobFailed, JobFinished, JobStarted, OutputMade, Tier
+from weft.engine.planning.parts import without
+from weft.engine.planning.plan import Plan, make_plan
+from weft.engine.planning.provenance import provenance
+from weft.engine.planning.steps import Step
+from weft.engine.planning.unfold import Bounds
+from weft.engine.running.backend import Backend
+from weft.engine.running.devices import ON_DEVICE, Devices, shared_devices
+from weft.engine.running.emitter import Emitter
+from weft.engine.running.executor import Executor
+from weft.engine.running.lanes import LaneSizes
+from weft.engine.running.result import Artifact, Result, RunFailed, artifacts
+from weft.engine.running.scheduler import Scheduler, StaleHit
+from weft.engine.values import Outputs
+from weft.graphs.document import Workflow
+from weft.graphs.problems import WorkflowError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run behaves.
+
+    Attributes:
+        preview_interval: seconds between two previews of one node at least; None for no previews, which saves a node
+            the making of pictures that nobody shows.
+        lanes: how many nodes of each kind run at once.
+        devices: the slots of the devices that this run shares with others; None for those of the process.
+        max_depth: how deep graphs may return graphs.
+        max_steps: how many steps may come from mapped lists and from graphs that nodes return, all together.
+    """
+
+    preview_interval: float | None = 0.25
+    lanes: LaneSizes = field(default_factory=LaneSizes)
+    devices: Devices | None = None
+    max_depth: int = 32
+    max_steps: int = 100_000
+
+
+class Job:
+    """One job, from document to result."""
+
+    prepared: Prepared
+    document: Workflow
+    targets: list[str]
+    emitter: Emitter
+    functions: Functions
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        catalogue: Catalogue,
+        out: Path,
+        cancel: CancelToken,
+        settings: Settings,
+        roots: Sequence[str | os.PathLike[str]] | None,
+        backend: Backend,
+    ) -> None:
+        self.backend = backend
+        self.cache = cache
+        self.catalogue = catalogue
+        self.out = out
+        self.cancel = cancel
+        self.settings = settings
+        # A node that has a slot and starts a run waits for it: what that runs must not wait for the slot.
+        self.devices = settings.devices or (Devices(settings.lanes.device) if ON_DEVICE.get() else None)
+        self.roots = None if roots is None else [Path(root).absolute() for root in roots]
+        self.result = Result(uuid.uuid4().hex)
+        self.broken: set[bytes] = set()
+        """Keys that a tier said it has and then could not give."""
+        self._texts: dict[str, str] | None = None
+        self._reused: list[int] = []
+        self._ran: set[str] = set()
+        self._steered: set[str] = set()
+        self._artifacts: list[tuple[tuple[int, ...], Artifact]] = []
+        self.plan: Plan | None = None
+        self.ending = CancelToken()
+        """Cancelled when the run has to end: when `cancel` is, and when the listener brought it down."""
+        self.stop = CancelToken()
+
+    def run(self, source: Source, targets: list[str] | None) -> Result:
+        """Carry the job to its end, whatever that is, and say so in one last event."""
+        start = time.perf_counter()
+        try:
+            with self.cancel.notifying(self.ending.cancel):
+                self._carry_out(source, targets)
+        except WorkflowError:
+            raise  # nothing ran: no job began
+        except BaseException as raised:
+            self._count(start)
+            self._fail(raised)
+        else:
+            self._count(start)
+            self._finish()
+        finally:
+            self.emitter.close()
+        if self.emitter.failure is not None:
+            raise self.emitter.failure
+        return self.result
+
+    def _prepare(self, targets: list[str] | None) -> None:
+        self.prepared = prepare(
+            self.document, self.catalogue, targets=targets, roots=self.roots, functions=self.functions
+        )
+        if any(problem.severity == "error" for problem in self.prepared.problems):
+            raise WorkflowError(self.prepared.problems)
+        self.catalogue = self.prepared.catalogue
+        self.targets = self.prepared.target_nodes(self.catalogue)
+        self.result.aliases = self.prepared.aliases
+
+    def _carry_out(self, source: Source, targets: list[str] | None) -> None:
+        self.document = read_source(source)
+        executor = self.backend.lease(self.cache, self.ending)
+        try:
+            self.functions = executor.functions(self.ending)
+            self._prepare(targets)
+            self.cancel.check()
+            self.cache = self.backend.cache(self.cache)
+            plan = self._make_plan()
+            self.emitter.emit(JobStarted, nodes=plan.size)
+            while not self._attempt(plan, executor):
+                plan = self._make_plan()
+        finally:
+            executor.close()
+            if self.cache.history is not None:
+                self.cache.history.flush()
+
+    def _finish(self) -> None:
+        result = self.result
+        self.emitter.emit(
+            JobFinished, seconds=result.seconds, ran=result.ran, cached=result.cached, reused=result.reused
+        )
+
+    def _fail(self, raised: BaseException) -> NoReturn:
+        """Say how the job ended, and raise what ended it."""
+        if isinstance(raised, Cancelled) and self.emitter.failure is not None:
+            raised = self.emitter.failure
+        if isinstance(raised, (Cancelled, KeyboardInterrupt)):
+            self.emitter.emit(JobCancelled)
+            raise raised
+        error = raised if isinstance(raised, NodeError) else NodeError.of("", "", raised)
+        if self.emitter.on_event is not None:
+            self.emitter.emit(JobFailed, error=ErrorDetail.of(error))
+        if not isinstance(raised, Exception):
+            raise raised
+        # Its way through the scheduler tells nobody anything, and would hold on to what the run had in hand.
+        raise RunFailed([error], self.result) from error.with_traceback(None)
+
+    def _make_plan(self) -> Plan:
+        try:
+            self.plan = make_plan(
+                self.prepared.workflow,
+                self.catalogue,
+                self.targets,
+                str(self.out),
+                self.roots,
+                definitions=self.document.definitions,
+                functions=self.functions,
+            )
+            return self.plan
+        except NodeError:
+            raise
+        except Exception as error:
+            raise NodeError.of("", "", error) from error
+
+    def _attempt(self, plan: Plan, executor: Executor) -> bool:
+        """Run the plan with the hits there are now; False when one of them turned out to be none."""
+        self.stop = CancelToken()
+        self.result.values.clear()
+        self.result.outputs.clear()
+        self._artifacts.clear()
+        scheduler = Scheduler(
+            plan,
+            cache=self.cache,
+            executor=executor,
+            emitter=self.emitter,
+            cancel=self.ending,
+            find=self._find,
+            stop=self.stop,
+            make_context=self._context,
+            on_output=self._on_output,
+            sizes=self.settings.lanes,
+            devices=self.devices or executor.devices or shared_devices(self.settings.lanes.device),
+            bounds=Bounds(self.settings.max_depth, self.settings.max_steps),
+        )
+        try:
+            scheduler.run()
+        except StaleHit as stale:
+            self.broken.add(stale.key)
+            return False
+        finally:
+            self._ran |= scheduler.report.ran
+            self._steered |= scheduler.report.steered
+            order = {target: position for position, target in enumerate(self.targets)}
+            self._artifacts.sort(key=lambda item: (order[item[1].node], item[0]))
+            self.result.outputs[:] = [item for _, item in self._artifacts]
+        return True
+
+    def _find(self, key: bytes) -> Tier | None:
+        return None if key in self.broken else self.cache.find(key)
+
+    def _on_output(self, step: Step, outputs: Outputs) -> None:
+        if step.scope.root:
+            self.result.values[step.shown] = (step.type, outputs)
+            if step.gathers and step.tier is None:
+                return  # its items were told one by one
+        for item in artifacts(step.shown, step.type, outputs):
+            self._artifacts.append((step.rank, item))
+            self.result.outputs.append(item)
+            self.emitter.emit(OutputMade, step.shown, kind=item.kind, ref=item.ref)
+
+    def _context(self, step: Step) -> Context:
+        resumes = step.type.resumes if step.keeps else ()
+        return Context(
+            step.shown,
+            out=self.out,
+            roots=self.roots,
+            cancel=self.stop,
+            listener=self.emitter if self.emitter.on_event is not None else None,
+            provenance=self._provenance,
+            preview_interval=self.settings.preview_interval,
+            trails=self.cache.trails,
+            on_reused=lambda node, steps, total: self._reused.append(steps),  # a list: from several threads
+            key=step.key if step.keeps else None,
+            kin=without(step.parts, resumes) if resumes else None,
+            workspaces=self.cache.workspaces,
+        )
+
+    def _provenance(self) -> dict[str, str]:
+        if self._texts is None and self.plan is not None:
+            self._texts = provenance(self.document, self.plan)
+        return self._texts or {}
+
+    def _count(self, start: float) -> None:
+        self.result.ran = len(self._ran)
+        # What only steers is neither: it takes no time, and is not worth keeping.
+        self.result.cached = max(0, (self.plan.size if self.plan else 0) - len(self._ran | self._steered))
+        self.result.reused = sum(self._reused)
+        self.result.seconds = time.perf_counter() - start
