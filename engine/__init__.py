@@ -9,6 +9,7 @@ from weft.engine.declaring.definition import definition
 from weft.engine.declaring.node import Node, node
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import Choices, Help, Lazy, Output, Port, Range, Widget
+from weft.engine.declaring.skip import Skip
 from weft.engine.errors import Cancelled, InputPathError, NodeError
 from weft.engine.running.result import RunFailed
 from weft.engine.values import Files, nbytes, value
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from weft.engine.running.backend import Backend
     from weft.engine.running.devices import Devices
     from weft.engine.running.lanes import LaneSizes
-    from weft.engine.running.result import Result
+    from weft.engine.running.result import Failure, Result
 
 __all__ = [
     "Backend",
@@ -36,6 +37,7 @@ __all__ = [
     "Choices",
     "Context",
     "Devices",
+    "Failure",
     "Files",
     "Forecast",
     "Help",
@@ -54,6 +56,7 @@ __all__ = [
     "Result",
     "RunFailed",
     "Settings",
+    "Skip",
     "Why",
     "Widget",
     "Workers",
@@ -83,6 +86,7 @@ _LATER = {
     "Why": "reasons",
     "run": "runner",
     "why": "reasons",
+    "Failure": "running.result",
     "LaneSizes": "running.lanes",
     "Result": "running.result",
     "Settings": "runner",

@@ -64,6 +64,17 @@ class Elsewhere(Exception):  # noqa: N818 (it says where it happened)
         super().__init__(message)
 
 
+class NodeTimeout(Exception):  # noqa: N818 (as TimeoutError is named)
+    """A call of a node took longer than its limit.
+
+    Args:
+        seconds: the limit.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"it took longer than its limit of {seconds:g} s")
+
+
 class InputPathError(ValueError):
     """A path that may not be read or written, because it leaves the folders that are open to the run."""
 
@@ -91,5 +102,5 @@ def explain(cause: BaseException) -> str:
         return f"{cause.__class__.__name__}, which cannot be put into words"
     if not text:
         return cause.__class__.__name__
-    speaks = isinstance(cause, (ValueError, OSError, RuntimeError)) and not isinstance(cause, UnicodeError)
+    speaks = isinstance(cause, (ValueError, OSError, RuntimeError, NodeTimeout)) and not isinstance(cause, UnicodeError)
     return text if speaks else f"{cause.__class__.__name__}: {text}"

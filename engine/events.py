@@ -121,6 +121,27 @@ class NodeFailed(Event):
     error: ErrorDetail
 
 
+class NodeRetried(Event):
+    """A call of the node failed, and it is called again: time `attempt` of `of`."""
+
+    event: Literal["node_retried"] = "node_retried"
+    attempt: int
+    of: int
+    error: ErrorDetail
+
+
+class NodeSkipped(Event):
+    """The node is not called, since something that it needs is not there.
+
+    What it needs was skipped by a node (`Skip`), or is missing after a failure in a run that keeps going.
+    """
+
+    event: Literal["node_skipped"] = "node_skipped"
+    reason: str
+    failed: bool = Field(description="Whether it is missing after a failure.")
+    item: list[int] | None = Field(None, description="Which item, from 0, outermost axis first; null for all of it.")
+
+
 class OutputMade(Event):
     event: Literal["output"] = "output"
     kind: str = Field(description='"file", or the name of the value\'s type.')
@@ -155,6 +176,8 @@ AnyEvent = Annotated[
     | NodeCached
     | NodeFinished
     | NodeFailed
+    | NodeRetried
+    | NodeSkipped
     | OutputMade
     | JobFinished
     | JobFailed

@@ -153,7 +153,11 @@ class _Asked(Waiting):
 
     def __init__(self, plan: Plan, intermediates: Intermediates, cache: Cache) -> None:
         report = Reporter(Emitter("", None), plan)
-        super().__init__(plan, intermediates, Lanes(LaneSizes()), report, cache.peek)
+
+        def find(step: Step) -> Tier | None:
+            return cache.peek(step.key) if step.stored else None
+
+        super().__init__(plan, intermediates, Lanes(LaneSizes()), report, find)
         self.steps: list[Step] = []
 
     def follow(self, who: Step | Demand, sources: Iterable[Step]) -> bool:

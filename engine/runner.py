@@ -40,6 +40,7 @@ def run(
     first_seq: int = 0,
     on: Backend | None = None,
     isolate: bool | Backend = False,
+    keep_going: bool = False,
 ) -> Result:
     """Check a workflow, plan it, and run what is not in the cache.
 
@@ -60,10 +61,14 @@ def run(
         on: where nodes are called; by default here. With some `engine.Workers` in processes of their own, so that one
             which crashes, hangs or exits fails this run and no more.
         isolate: the same: True for the workers that all runs of this process share, or a backend.
+        keep_going: after a failure, run what does not depend on it: other targets, and other items of a mapped part.
+            Nor do nodes that are wrong in the document keep targets from being made that do not need them. The result
+            then has `failures`, and the last event is `job_failed`.
 
     Raises:
         WorkflowError: the workflow has errors; nothing ran.
-        RunFailed: a node failed, or the engine did. What was finished is in the cache.
+        RunFailed: a node failed and the run does not keep going, or the engine failed. What was finished is in the
+            cache.
         Cancelled: `cancel` was called. What was finished is in the cache.
     """
 
@@ -75,6 +80,7 @@ def run(
         settings=settings or Settings(),
         roots=roots,
         backend=on or _backend(isolate),
+        keep_going=keep_going,
     )
     work.emitter = Emitter(work.result.job if job is None else job, on_event, first_seq, work.ending.cancel)
     work.result.job = work.emitter.job

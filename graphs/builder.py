@@ -18,10 +18,12 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar, cast
 
+from weft.graphs.attempts import retry_fault, timeout_fault
 from weft.graphs.definitions import INPUTS
 from weft.graphs.document import Definition, NodeSpec, Parameter, Workflow
 from weft.graphs.inputs import Link, literal
 from weft.graphs.names import node_id_fault
+from weft.graphs.operators import refuse_operators
 from weft.graphs.problems import near
 
 T = TypeVar("T")
@@ -37,13 +39,15 @@ def current_graph() -> Graph | None:
 class _Node:
     """A recorded node. Handles point at it, so that renaming it is one assignment."""
 
-    __slots__ = ("graph", "id", "inputs", "outputs", "type", "version")
+    __slots__ = ("graph", "id", "inputs", "outputs", "retry", "timeout", "type", "version")
 
     def __init__(
         self, graph: Graph, id: str, type: str, version: int | None, inputs: dict[str, Any], outputs: tuple[str, ...]
     ) -> None:
         self.graph, self.id, self.type, self.version = graph, id, type, version
         self.inputs, self.outputs = inputs, outputs
+        self.retry: int | None = None
+        self.timeout: float | None = None
 
 
 class Handle:
@@ -123,24 +127,7 @@ class Handle:
     __hash__ = object.__hash__  # handles are keys of results; `==` below is not for them
 
 
-def _refusing(what: str) -> Any:
-    def method(self: Handle, *_: Any) -> NoReturn:
-        self._refuse(what)
-
-    return method
-
-
-_OPERATORS = {
-    "==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge",
-    "+": "add radd iadd", "-": "sub rsub isub neg", "*": "mul rmul imul", "/": "truediv rtruediv itruediv",
-    "//": "floordiv rfloordiv", "%": "mod rmod", "**": "pow rpow", "@": "matmul rmatmul", "abs()": "abs",
-    "&": "and rand", "|": "or ror", "^": "xor rxor", "~": "invert",
-    "bool() (as `if`, `and`, `or` and `not` do)": "bool", "int()": "int index", "float()": "float", "len()": "len",
-    "`in`": "contains", "formatting it into text": "format", "calling it": "call",
-}  # fmt: skip
-for _what, _names in _OPERATORS.items():
-    for _name in _names.split():
-        setattr(Handle, f"__{_name}__", _refusing(_what))
+refuse_operators(Handle, Handle._refuse)
 
 
 class Graph:
@@ -227,6 +214,21 @@ class Graph:
     def name(self, value: T, id: str) -> T:
         """`handle.named(id)` for type checkers, which take a handle for the value that it will be."""
         self._handle(value).named(id)
+        return value
+
+    def allow(self, value: T, *, retry: int | None = None, timeout: float | None = None) -> T:
+        """Say how often a node is called again when it fails, and how long a call of it may take.
+
+            page = g.allow(fetch(url), retry=3, timeout=20)
+
+        Args:
+            retry: how many further calls, 0 to 100; None for what its type says.
+            timeout: seconds; None for what its type says.
+        """
+        if fault := retry_fault(retry) or timeout_fault(timeout):
+            raise ValueError(fault)
+        node = self._handle(value)._node
+        node.retry, node.timeout = retry, timeout
         return value
 
     def parameter(self, name: str, target: Any, input: str) -> None:
@@ -329,7 +331,7 @@ class Graph:
 
     def _spec(self, node: _Node) -> NodeSpec:
         inputs = {name: _with_links(value) for name, value in node.inputs.items()}
-        return NodeSpec(type=node.type, version=node.version, inputs=inputs)
+        return NodeSpec(type=node.type, version=node.version, retry=node.retry, timeout=node.timeout, inputs=inputs)
 
     def _input(self, id: str, name: str, value: Any) -> Any:
         place = f"the input {name!r} of the node {id!r}"

@@ -46,11 +46,17 @@ class NodeSpec(_Part):
     """One node: its type, the version of that type (None: the newest), its inputs, and whether it is left out.
 
     An input is JSON data, a `Link`, or a list of these (see `graphs.inputs`); one that is absent has its default.
+
+    Args:
+        retry: how often it is called again when it failed; None for what its type says.
+        timeout: seconds that a call of it may take; None for what its type says.
     """
 
     type: str
     version: int | None = None
     mode: Mode | None = None
+    retry: int | None = None
+    timeout: int | float | None = None
     inputs: dict[str, Any] = Field(default_factory=dict)
 
     def links(self) -> Iterator[tuple[str, Link]]:
@@ -66,6 +72,10 @@ class NodeSpec(_Part):
             result["version"] = self.version
         if self.mode is not None:
             result["mode"] = self.mode
+        if self.retry is not None:
+            result["retry"] = self.retry
+        if self.timeout is not None:
+            result["timeout"] = self.timeout
         if self.inputs:
             result["inputs"] = {name: write_input(value) for name, value in self.inputs.items()}
         return result | self.unknown

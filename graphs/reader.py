@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from weft.graphs.attempts import retry_fault, timeout_fault
 from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
 from weft.graphs.inputs import Link, TooDeepError, literal, read_input
 from weft.graphs.jsontext import read_json, refuse
@@ -220,6 +221,11 @@ class _Reader:
             match = near(mode, MODES) if isinstance(mode, str) else None
             message = f'"mode" is "mute" or "bypass", not {shown(mode)}.'
             self._fault(message, node=id, given=shown(mode), expected=list(MODES), suggestion=match)
+        retry, timeout = data.get("retry"), data.get("timeout")
+        if fault := retry_fault(retry):
+            self._fault(fault, node=id, given=shown(retry))
+        if fault := timeout_fault(timeout):
+            self._fault(fault, node=id, given=shown(timeout))
         inputs = data.get("inputs", {})
         if not isinstance(inputs, Mapping):
             message = f'"inputs" is an object with values and links by name, not {_kind(inputs)}.'
@@ -229,6 +235,8 @@ class _Reader:
             "type": type_,
             "version": version,
             "mode": mode,
+            "retry": retry,
+            "timeout": timeout,
             "inputs": {name: self._input(id, name, value) for name, value in inputs.items()},
         }
         fields |= {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from weft.graphs.attempts import MOST_RETRIES
 from weft.graphs.limits import LIMITS
 from weft.graphs.names import DEFINITION_NAME, NODE_ID
 from weft.graphs.reader import FORMAT, MODES
@@ -96,6 +97,17 @@ def definitions() -> dict[str, Any]:
                 "mode": {
                     "enum": [*MODES, None],
                     "description": "Left out of runs: mute with all that depends on it, bypass passing its input on.",
+                },
+                "retry": {
+                    "type": ["integer", "null"],
+                    "minimum": 0,
+                    "maximum": MOST_RETRIES,
+                    "description": "How often it is called again when it failed; absent: what its type says.",
+                },
+                "timeout": {
+                    "type": ["number", "null"],
+                    "exclusiveMinimum": 0,
+                    "description": "Seconds that a call of it may take; absent: what its type says.",
                 },
                 "inputs": {
                     "type": "object",

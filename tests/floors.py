@@ -39,8 +39,8 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("definitions",),
         ("document", "reader"),
         ("inputs",),
-        ("jsontext", "png", "names"),
-        ("problems", "limits", "pretty", "files", "order", "declarations"),
+        ("jsontext", "png", "names", "attempts"),
+        ("problems", "operators", "limits", "pretty", "files", "order", "declarations"),
     ),
     "nodes": (
         ("shapes.measure_variants",),

@@ -134,9 +134,11 @@ class Context:
         self._on_reused = on_reused
         self._next_preview = 0.0
         self.on_yield: Callable[[], Yields] | None = None
+        """Set by the engine where the node has a device that it can yield."""
         self.saw_cancel = False
         """Whether the node was told that the run is over: what it returns then may be half of its result."""
-        """Set by the engine where the node has a device that it can yield."""
+        self.overdue = False
+        """Set by the engine when the node's time is over, so that it can see that nobody waits for it any more."""
         self._scratch: Path | None = None
 
     def progress(self, step: int, total: int, message: str = "") -> None:
@@ -214,16 +216,17 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the run was cancelled: a node that has to tidy up first looks here."""
-        if self._cancel is None or not self._cancel.cancelled:
+        """Whether the run was cancelled, or the node's time is over: a node that has to tidy up first looks here."""
+        if not self.overdue and (self._cancel is None or not self._cancel.cancelled):
             return False
         self.saw_cancel = True
         return True
 
     def check_cancelled(self) -> None:
-        """Raise `Cancelled` when the run was cancelled. Call it in every loop that takes a while."""
-        if self.cancelled and self._cancel is not None:
-            self._cancel.check()
+        """Raise `Cancelled` when the run was cancelled, or the node's time is over. Call it in every loop that takes a
+        while."""
+        if self.cancelled:
+            raise Cancelled("the node's time is over" if self.overdue else "the run was cancelled")
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:

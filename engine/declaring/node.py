@@ -22,6 +22,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 from weft.engine.declaring.context import Context
 from weft.engine.declaring.node_type import NAME, CachePolicy, Flow, Migration, Needs, NodeType, Resource, StaticCheck
 from weft.engine.declaring.ports import Lazy, Port
+from weft.engine.declaring.skip import Skip
 from weft.graphs.builder import Graph, current_graph
 from weft.graphs.problems import near
 
@@ -118,6 +119,8 @@ def node(
     needs: Needs | None = None,
     resumes: Iterable[str] = (),
     global_random: bool | None = None,
+    retry: int = 0,
+    timeout: float | None = None,
 ) -> Declare:
     """Declare a function as a node.
 
@@ -145,15 +148,27 @@ def node(
             without `generator=`). Nodes that do run one at a time, each from the generators as they were when the run
             began. By default that holds for nodes of packs and scripts whose code can be seen to reach such a
             generator, or a library that may. Async nodes cannot have it.
+        retry: how often it is called again when it failed, for what fails for a while: a network, a service, a device
+            that is short of memory. There is a pause before each further call: 0.1 s, then twice as long each time, at
+            most 5 s. A document may say otherwise for one of its nodes (`"retry": 2`).
+        timeout: seconds that a call may take, waiting for its turn included; then it has failed. An async node is
+            cancelled and a worker process ended (`run(isolate=True)`); a function in a thread of this process cannot be
+            stopped, so it is told by `ctx.cancelled`, and what it returns goes nowhere. A document may say otherwise
+            for one of its nodes (`"timeout": 60`).
 
     Raises:
-        ValueError: the name is none, the version is below 1, or an async node says `global_random`.
+        ValueError: the name is none, the version is below 1, `retry` is below 0, `timeout` is not above 0, or an async
+            node says `global_random`.
         TypeError: the function is a generator, whose values only the first of its users would get.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no node name: a letter or _, then up to 63 letters, digits, _ . or -")
     if version < 1:
         raise ValueError(f"node {name!r}: versions start at 1, not {version}")
+    if retry < 0:
+        raise ValueError(f"node {name!r}: `retry` says how often it is called again, at least 0, not {retry}")
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"node {name!r}: `timeout` is seconds above 0, not {timeout}")
     caller = sys._getframe(1)
     # Nodes declared inside a function (tests, notebooks) name types that only that function knows.
     localns = caller.f_locals if caller.f_locals is not caller.f_globals else None
@@ -187,6 +202,8 @@ def node(
                 needs=needs,
                 resumes=tuple(resumes),
                 global_random=global_random,
+                retry=retry,
+                timeout=timeout,
                 localns=localns,
             )
         )
@@ -195,9 +212,9 @@ def node(
 
 
 class Declare(Protocol):
-    """Takes a function and gives a node. One that may return a graph stands for a value all the same."""
+    """Takes a function and gives a node. One that may return a graph, or a Skip, stands for a value all the same."""
 
     @overload
-    def __call__(self, fn: Callable[P, R | Graph], /) -> Node[P, R]: ...
+    def __call__(self, fn: Callable[P, R | Graph | Skip], /) -> Node[P, R]: ...
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Node[P, R]: ...

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, 
 from weft.engine.declaring.context import Context
 from weft.engine.declaring.docstrings import parse_docstring
 from weft.engine.declaring.ports import MISSING, Output, OutputPort, Port, input_port
+from weft.engine.declaring.skip import Skip
 from weft.engine.declaring.types import NoneType, has_typevar, is_list, is_union, item_type, without_none
 from weft.graphs.builder import Graph
 from weft.graphs.problems import Problem
@@ -45,6 +46,8 @@ class NodeType:
         needs: tells from the other inputs which lazy ones it will ask for, so that they are there when it is called.
         resumes: inputs in which it may differ from an earlier run that it goes on from.
         global_random: whether it draws from generators of the process; None where its code is to tell.
+        retry: how often it is called again when it failed.
+        timeout: seconds that a call may take; None for no limit.
     """
 
     stands = False
@@ -69,6 +72,8 @@ class NodeType:
         needs: Needs | None = None,
         resumes: tuple[str, ...] = (),
         global_random: bool | None = None,
+        retry: int = 0,
+        timeout: float | None = None,
         localns: Mapping[str, Any] | None = None,
     ) -> None:
         self.fn = fn
@@ -87,6 +92,8 @@ class NodeType:
         self.needs = needs
         self.resumes = resumes
         self.global_random = global_random
+        self.retry = retry
+        self.timeout = timeout
         self.is_async = inspect.iscoroutinefunction(fn)
         self._localns = localns
 
@@ -140,7 +147,7 @@ class NodeType:
     @functools.cached_property
     def outputs(self) -> dict[str, OutputPort]:
         """Its outputs by name; a NamedTuple has several, None has none."""
-        annotation = without_graph(self._hints.get("return", Any))
+        annotation = value_type(self._hints.get("return", Any))
         if annotation is NoneType:
             return {}
         if is_named_tuple(annotation):
@@ -150,7 +157,7 @@ class NodeType:
         name = ""
         if get_origin(annotation) is Annotated:
             annotation, *extras = get_args(annotation)
-            annotation = without_graph(annotation)
+            annotation = value_type(annotation)
             name = next((extra.name for extra in extras if isinstance(extra, Output)), "")
         name = name or default_output_name(annotation)
         return {name: self._output(name, annotation)}
@@ -159,6 +166,7 @@ class NodeType:
     def _output(name: str, annotation: Any, help: str = "") -> OutputPort:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
+        annotation = value_type(annotation)
         return OutputPort(name, annotation, help, has_typevar(annotation))
 
     @functools.cached_property
@@ -199,7 +207,7 @@ class NodeType:
     @functools.cached_property
     def several_outputs(self) -> bool:
         """Whether the function returns a NamedTuple of its outputs."""
-        return is_named_tuple(without_graph(self._hints.get("return")))
+        return is_named_tuple(value_type(self._hints.get("return")))
 
     @functools.cached_property
     def returns_graph(self) -> bool:
@@ -269,10 +277,10 @@ def place(fn: Callable[..., Any]) -> str:
     return f"{fn.__module__}.{fn.__qualname__}{where}"
 
 
-def without_graph(annotation: Any) -> Any:
-    """The type of a node's value where it may return a `Graph` instead: `X` of `X | Graph`."""
+def value_type(annotation: Any) -> Any:
+    """The type of a node's value, whatever it may return instead of one: `X` of `X | Graph | Skip`."""
     arms = get_args(annotation) if is_union(annotation) else ()
-    kept = [arm for arm in arms if arm is not Graph]
+    kept = [arm for arm in arms if arm is not Graph and arm is not Skip]
     if len(kept) == len(arms):
         return annotation
     return kept[0] if len(kept) == 1 else Union[tuple(kept)]  # noqa: UP007 (known at run time only)

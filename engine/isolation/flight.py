@@ -17,6 +17,7 @@ from weft.engine.isolation.references import reference
 from weft.engine.isolation.transport import Call, Transport, forget
 from weft.engine.isolation.wire import Body
 from weft.engine.planning.expansion import Expansion
+from weft.engine.running.absent import MissingInput
 from weft.engine.running.executor import Done, Task
 
 
@@ -174,6 +175,8 @@ class Flight:
                 answer["values"], body = parcel.message, parcel.body
         except BaseException as error:
             answer["error"] = f"{type(error).__name__}: {error}"
+            if isinstance(error, MissingInput):
+                answer |= {"error": str(error), "missing": True}
         with contextlib.suppress(OSError):
             self.worker.send(answer, body)
 

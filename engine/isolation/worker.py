@@ -37,6 +37,7 @@ from weft.engine.isolation.references import find_type
 from weft.engine.isolation.reports import Line, Reports, Yielded, send_logs
 from weft.engine.isolation.wire import Body, Channel
 from weft.engine.planning.expansion import Expansion
+from weft.engine.running.absent import MissingInput
 from weft.engine.running.executor import Done, Executor, Task
 from weft.engine.running.in_process import InProcess
 
@@ -222,6 +223,8 @@ class Server:
         def lazy(which: int) -> Lazy[Any]:
             def compute() -> Any:
                 answer, body = self.ask("lazy", task=number, which=which)
+                if answer.get("missing"):
+                    raise MissingInput(answer["error"])
                 if answer["error"]:
                     raise (RuntimeError if answer.get("late") else Cancelled)(answer["error"])
                 return unpack(answer["values"], body, self.live.__getitem__)[0]

@@ -12,8 +12,10 @@ from typing import Any
 
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy, validate
+from weft.engine.declaring.skip import Skip
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, Scope, Step
+from weft.engine.running.absent import Absent, Failed, MissingInput, first_absent
 from weft.engine.running.lanes import Lane
 from weft.engine.surroundings import waiting
 from weft.engine.values import Outputs
@@ -101,12 +103,32 @@ class Inputs:
         self._ask = ask
         self.ended = False
         """Whether the run has ended: then there is nothing to ask for any more."""
+        self.on_failed: Callable[[], object] = lambda: None
+        """Called when a node is told that a lazy input of it failed: from any thread."""
 
     def value(self, scope: Scope, link: Link) -> Any:
         """What a link leads to; its step is done."""
         number = scope.numbers.get(link.node)
         source = self._plan.original(scope.number(link.node) if number is None else number)
         return self._results[source.number][source.type.output_positions[link.output]]
+
+    def absent(self, step: Step) -> Absent | None:
+        """What stands in place of an input that the node needs; None when all are there.
+
+        The items of a list that nodes are to go along may be absent one by one.
+        """
+        node_type, scope = step.type, step.scope
+        if step.region is not None:
+            return first_absent(self._results[self._plan.original(number).number][0] for number in step.sources)
+        found = []
+        for name, item in step.inputs.items():
+            kind = type(item)
+            if kind is Link:
+                if name not in node_type.lazy or node_type.inputs[name].lazy_items:
+                    found.append(self.value(scope, item))
+            elif kind is list and name not in node_type.lazy and node_type.flow != "map":
+                found += [self.value(scope, part) for part in item if type(part) is Link]
+        return first_absent(found)
 
     def of(self, step: Step) -> tuple[dict[str, Any], bool]:
         """What the node is called with, and whether a lazy input may still have to be computed.
@@ -154,6 +176,16 @@ class Inputs:
             _check(node_type, name, item)
         return item
 
+    def absent_lazily(self, step: Step) -> Absent | None:
+        """What stands in place of a lazy input that was computed, or should have been."""
+        links = [link for name in step.type.lazy for link in links_in(step.inputs.get(name))]
+        done = [link for link in links if self._plan.original(step.scope.number(link.node)).state == DONE]
+        return first_absent(self.value(step.scope, link) for link in done)
+
+    def _absent_in(self, scope: Scope, item: Any) -> Absent | None:
+        """What stands in place of a lazy input whose steps are done, or of a part of it."""
+        return first_absent(self.value(scope, link) for link in links_in(item))
+
     def wanted(self, step: Step) -> tuple[int, ...]:
         """The steps that a node needs besides its eager inputs, by its own word."""
         node_type, scope = step.type, step.scope
@@ -184,6 +216,11 @@ class Inputs:
         whole = not node_type.inputs[name].lazy_items
 
         def value() -> Any:
+            absent = self._absent_in(scope, item)
+            if absent is not None:
+                if type(absent) is Failed:
+                    self.on_failed()
+                raise MissingInput(absent)
             if whole:
                 return self._eager(node_type, scope, name, item)
             return self.value(scope, item) if type(item) is Link else copy.deepcopy(item)
@@ -194,7 +231,7 @@ class Inputs:
             return all(plan.original(source).state == DONE for source in sources)
 
         if there():
-            return Lazy(_constant(value())), False
+            return Lazy(_constant(value()) if self._absent_in(scope, item) is None else value), False
 
         def compute() -> Any:
             if not there():
@@ -262,6 +299,8 @@ def as_outputs(node_type: NodeType, value: Any) -> Outputs:
         if hasattr(item, "__next__"):
             kind = type(item).__name__
             raise TypeError(f"it returned a {kind}, which only the first of its users could go through: return a list")
+    if node_type.several_outputs and type(value) is Skip:
+        return (value,) * count
     if node_type.several_outputs:
         if not isinstance(value, tuple) or len(value) != count:
             found = f"{len(value)} values" if isinstance(value, tuple) else type(value).__name__

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from typing import Any
 
 from weft.engine.errors import Cancelled
-from weft.engine.running.calls import Demand, Pause
-from weft.engine.running.executor import Done
+from weft.engine.planning.steps import WAITING, Step
+from weft.engine.running.calls import Demand, Inputs, Pause
 from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import Lane, Lanes
 from weft.engine.running.waiting import Waiting
@@ -27,7 +28,7 @@ class Demands:
         intermediates: Intermediates,
         lanes: Lanes,
         flying: dict[int, Lane | None],
-        mail: queue.SimpleQueue[Done | Demand | Pause | None],
+        mail: queue.SimpleQueue[Any],
     ) -> None:
         self._waiting = waiting
         self._intermediates = intermediates
@@ -38,7 +39,12 @@ class Demands:
         self._open: set[Demand | Pause] = set()
         self.away: set[int] = set()
         """The calls that let others have their place."""
+        self._asked: set[int] = set()  # steps whose `needs` was called
         self._ended = False
+
+    def led_here(self) -> None:
+        """The scheduler's work is done by this thread from now on."""
+        self._thread = threading.get_ident()
 
     def ask(self, demand: Demand) -> None:
         """A node wants an input; from any thread."""
@@ -47,6 +53,18 @@ class Demands:
         self._mail.put(demand)
         if self._ended:  # perhaps after `end` had looked
             self.end()
+
+    def foreseen(self, step: Step, inputs: Inputs) -> bool:
+        """Have the lazy inputs computed that a node says it will ask for; whether it waits for them."""
+        if step.number in self._asked:
+            return False
+        self._asked.add(step.number)
+        numbers = inputs.wanted(step)
+        step.state = WAITING
+        if not self._waiting.follow(step, self._intermediates.originals(numbers)):
+            return False
+        self._waiting.need(numbers)
+        return True
 
     def take(self, demand: Demand | Pause) -> None:
         """Have it computed. The node's lane is free for others meanwhile."""

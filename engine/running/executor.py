@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, overload
 
@@ -24,6 +25,8 @@ class Task:
 
     Attributes:
         slot: of the device that it may use; None for nodes that need none.
+        timeout: seconds that the call may take; None for no limit. A call that takes longer is reported as ended by a
+            NodeTimeout, and is stopped where that can be done.
     """
 
     number: int
@@ -31,6 +34,7 @@ class Task:
     inputs: dict[str, Any]
     context: Context | None
     slot: int | None = None
+    timeout: float | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +73,9 @@ class Executor(Protocol):
         """Stop, and leave nothing running."""
 
 
+INSIDE: ContextVar[bool] = ContextVar("weft_inside", default=False)
+"""Whether a node is what runs here: a run that it starts does not wait for what other runs compute."""
+
 HALF = "the run was cancelled, and the node saw it: what it returned may be half of its result"
 
 
@@ -98,6 +105,7 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
         if not wait and not may_begin_to_draw():
             return None
         turn = around.drawing()
+    inside = INSIDE.set(True)
     marked = ON_DEVICE.set(True) if task.type.resource == "device" else None
     if around is not None:
         around.enter()
@@ -116,6 +124,7 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
     except BaseException as raised:  # whatever a node raises is its own failure
         error = raised
     finally:
+        INSIDE.reset(inside)
         if marked is not None:
             ON_DEVICE.reset(marked)
         if around is not None:

@@ -15,10 +15,16 @@ from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
+from weft.engine.running.deadline import Deadline
 from weft.engine.running.devices import ON_DEVICE, Devices
-from weft.engine.running.executor import HALF, Done, Task, call
+from weft.engine.running.executor import HALF, INSIDE, Done, Task, call
 from weft.engine.surroundings import Surroundings
 from weft.graphs.builder import Graph
+
+TIDY_SECONDS = 1.0
+"""How long async nodes whose time is over may take to tidy up."""
+
+_Call = tuple[contextvars.Context, Task, Callable[[Done], None]]
 
 
 class InProcess:
@@ -35,10 +41,11 @@ class InProcess:
         self._loop_thread: threading.Thread | None = None
         self._flying: set[asyncio.Task[Any]] = set()
         self._stopped = False
-        self._calls: queue.SimpleQueue[tuple[contextvars.Context, Task, Callable[[Done], None]] | None]
-        self._calls = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._free = 0
+        self._overdue: set[threading.Thread] = set()
+        """Those whose calls took longer than they may: nobody waits for their end."""
         self._lock = threading.Lock()
 
     def submit(self, task: Task, done: Callable[[Done], None]) -> None:
@@ -75,25 +82,29 @@ class InProcess:
             self._calls.put(None)
         loop, loop_thread = self._loop, self._loop_thread
         if loop is not None and loop_thread is not None:
-            self.stop()
-            loop.call_soon_threadsafe(loop.stop)
+            self._stopped = True
+            asyncio.run_coroutine_threadsafe(self._end(), loop)
             loop_thread.join()
             loop.close()
             self._loop = self._loop_thread = None
         for thread in threads:
-            if thread is not threading.current_thread():
+            if thread is not threading.current_thread() and thread not in self._overdue:
                 thread.join()
 
     def _serve(self) -> None:
         """A thread's life."""
         while (item := self._calls.get()) is not None:
             context, task, done = item
+            if task.timeout is not None:
+                overdue = functools.partial(self._overdue.add, threading.current_thread())
+                done = Deadline(task, task.timeout, done, overdue).done
             try:
                 result = context.run(call, task, self._around)
             except BaseException as raised:  # KeyboardInterrupt, which the thread that waits for the run is to see
                 result = Done(task.number, None, raised, 0.0)
             with self._lock:
                 self._free += 1
+            self._overdue.discard(threading.current_thread())
             done(result)
             del item, context, task, done, result  # an idle thread holds nobody's values
 
@@ -102,8 +113,12 @@ class InProcess:
     def _launch(self, task: Task, done: Callable[[Done], None]) -> None:
         start = time.perf_counter()
         self._around.enter()
-        flight = asyncio.get_running_loop().create_task(_outcome(task))
+        loop = asyncio.get_running_loop()
+        flight = loop.create_task(_outcome(task))
         self._flying.add(flight)
+        if task.timeout is not None:
+            end = functools.partial(loop.call_soon_threadsafe, flight.cancel)
+            done = Deadline(task, task.timeout, done, end).done
 
         def landed(flight: asyncio.Task[Any]) -> None:
             # In a callback, not around the await: a task that is cancelled before its first step runs none of its code.
@@ -123,6 +138,13 @@ class InProcess:
 
         flight.add_done_callback(landed)
 
+    async def _end(self) -> None:
+        """Stop the loop, once the nodes on it have had time to tidy up: those whose time is over may still be there."""
+        self._cancel_all()
+        if self._flying:
+            await asyncio.wait(self._flying, timeout=TIDY_SECONDS)
+        asyncio.get_running_loop().stop()
+
     def _cancel_all(self) -> None:
         for flight in self._flying:
             flight.cancel()
@@ -139,8 +161,9 @@ class InProcess:
 async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
     """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it, and
     one that raises a CancelledError of its own was not cancelled."""
+    INSIDE.set(True)  # in this task's own context
     if task.type.resource == "device":
-        ON_DEVICE.set(True)  # in this task's own context
+        ON_DEVICE.set(True)
     try:
         value = await task.type.fn(**task.inputs)
         if task.context is not None and task.context.saw_cancel:

@@ -7,6 +7,7 @@ from typing import Any
 
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, DROPPED, Scope, Step
+from weft.engine.running.absent import ABSENT
 from weft.engine.values import Outputs, nbytes
 
 
@@ -16,12 +17,14 @@ class Intermediates:
     Attributes:
         results: by number; in the end those of the targets.
         sizes: bytes of those that are worth counting.
+        absent: whether something stands in place of a value that is not there.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.results: dict[int, Outputs] = {}
         self.sizes: dict[int, int] = {}
+        self.absent = False
 
     def originals(self, numbers: tuple[int, ...] | list[int]) -> list[Step]:
         """The steps that compute for these, each once."""
@@ -34,10 +37,16 @@ class Intermediates:
         """A result is there."""
         step.state = DONE
         self.results[step.number] = outputs
+        large = False
         for item in outputs:
-            if type(item) not in _ATOMS:
-                self.sizes[step.number] = nbytes(outputs)
-                break
+            kind = type(item)
+            if kind in _ATOMS:
+                continue
+            large = True
+            if kind in ABSENT:
+                self.absent = True
+        if large:
+            self.sizes[step.number] = nbytes(outputs)
 
     def give(self, step: Step, value: Any) -> None:
         """A value stands ready for the steps of a scope, until that is done."""

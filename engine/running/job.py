@@ -17,7 +17,7 @@ from weft.engine.checking.prepare import Prepared, prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled, NodeError
-from weft.engine.events import ErrorDetail, JobCancelled, JobFailed, JobFinished, JobStarted, OutputMade, Tier
+from weft.engine.events import ErrorDetail, JobCancelled, JobFailed, JobFinished, JobStarted, NodeFailed, OutputMade
 from weft.engine.planning.parts import without
 from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.provenance import provenance
@@ -28,8 +28,9 @@ from weft.engine.running.devices import ON_DEVICE, Devices, shared_devices
 from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Executor
 from weft.engine.running.lanes import LaneSizes
-from weft.engine.running.result import Artifact, Result, RunFailed, artifacts
-from weft.engine.running.scheduler import Scheduler, StaleHit
+from weft.engine.running.result import Artifact, Failure, Result, RunFailed, artifacts
+from weft.engine.running.scheduler import Scheduler
+from weft.engine.running.sound import sound_part
 from weft.engine.values import Outputs
 from weft.graphs.document import Workflow
 from weft.graphs.problems import WorkflowError
@@ -74,7 +75,9 @@ class Job:
         settings: Settings,
         roots: Sequence[str | os.PathLike[str]] | None,
         backend: Backend,
+        keep_going: bool = False,
     ) -> None:
+        self.keep_going = keep_going
         self.backend = backend
         self.cache = cache
         self.catalogue = catalogue
@@ -85,8 +88,6 @@ class Job:
         self.devices = settings.devices or (Devices(settings.lanes.device) if ON_DEVICE.get() else None)
         self.roots = None if roots is None else [Path(root).absolute() for root in roots]
         self.result = Result(uuid.uuid4().hex)
-        self.broken: set[bytes] = set()
-        """Keys that a tier said it has and then could not give."""
         self._texts: dict[str, str] | None = None
         self._reused: list[int] = []
         self._ran: set[str] = set()
@@ -96,6 +97,7 @@ class Job:
         self.ending = CancelToken()
         """Cancelled when the run has to end: when `cancel` is, and when the listener brought it down."""
         self.stop = CancelToken()
+        self._broken: dict[str, NodeError] = {}
 
     def run(self, source: Source, targets: list[str] | None) -> Result:
         """Carry the job to its end, whatever that is, and say so in one last event."""
@@ -110,7 +112,7 @@ class Job:
             self._fail(raised)
         else:
             self._count(start)
-            self._finish()
+            self._succeed()
         finally:
             self.emitter.close()
         if self.emitter.failure is not None:
@@ -118,14 +120,28 @@ class Job:
         return self.result
 
     def _prepare(self, targets: list[str] | None) -> None:
-        self.prepared = prepare(
-            self.document, self.catalogue, targets=targets, roots=self.roots, functions=self.functions
-        )
-        if any(problem.severity == "error" for problem in self.prepared.problems):
-            raise WorkflowError(self.prepared.problems)
+        self.prepared = self._checked(targets)
+        if self._is_wrong:
+            problems = self.prepared.problems
+            wanted = self.prepared.target_nodes(self.prepared.catalogue) if targets is None else targets
+            sound = sound_part(self.document, problems, wanted) if self.keep_going or targets is not None else None
+            if sound is None or (sound.broken and not self.keep_going):
+                raise WorkflowError(problems)
+            self.document = sound.document
+            self.prepared = self._checked(sound.targets)
+            if self._is_wrong:
+                raise WorkflowError(problems)
+            self._broken = sound.broken
         self.catalogue = self.prepared.catalogue
         self.targets = self.prepared.target_nodes(self.catalogue)
         self.result.aliases = self.prepared.aliases
+
+    def _checked(self, targets: Sequence[str] | None) -> Prepared:
+        return prepare(self.document, self.catalogue, targets=targets, roots=self.roots, functions=self.functions)
+
+    @property
+    def _is_wrong(self) -> bool:
+        return any(problem.severity == "error" for problem in self.prepared.problems)
 
     def _carry_out(self, source: Source, targets: list[str] | None) -> None:
         self.document = read_source(source)
@@ -137,15 +153,27 @@ class Job:
             self.cache = self.backend.cache(self.cache)
             plan = self._make_plan()
             self.emitter.emit(JobStarted, nodes=plan.size)
-            while not self._attempt(plan, executor):
-                plan = self._make_plan()
+            self._leave_out()
+            self._schedule(plan, executor)
         finally:
             executor.close()
             if self.cache.history is not None:
                 self.cache.history.flush()
 
-    def _finish(self) -> None:
+    def _leave_out(self) -> None:
+        """Say which targets are not made, since something that they need is wrong in the document."""
+        for target, error in self._broken.items():
+            self.result.broken[target.partition(".")[0]] = error
+        for error in {error.node: error for error in self._broken.values()}.values():
+            self.result.failures.append(Failure(error.node, (), error))
+            self.emitter.emit(NodeFailed, error.node, error=ErrorDetail.of(error))
+
+    def _succeed(self) -> None:
+        """Say that everything was made, or as much as could be."""
         result = self.result
+        if result.failures:
+            self.emitter.emit(JobFailed, error=ErrorDetail.of(result.failures[0].error))
+            return
         self.emitter.emit(
             JobFinished, seconds=result.seconds, ran=result.ran, cached=result.cached, reused=result.reused
         )
@@ -182,41 +210,32 @@ class Job:
         except Exception as error:
             raise NodeError.of("", "", error) from error
 
-    def _attempt(self, plan: Plan, executor: Executor) -> bool:
-        """Run the plan with the hits there are now; False when one of them turned out to be none."""
-        self.stop = CancelToken()
-        self.result.values.clear()
-        self.result.outputs.clear()
-        self._artifacts.clear()
+    def _schedule(self, plan: Plan, executor: Executor) -> None:
         scheduler = Scheduler(
             plan,
             cache=self.cache,
             executor=executor,
             emitter=self.emitter,
             cancel=self.ending,
-            find=self._find,
             stop=self.stop,
             make_context=self._context,
             on_output=self._on_output,
+            on_failure=self._on_failure if self.keep_going else None,
             sizes=self.settings.lanes,
             devices=self.devices or executor.devices or shared_devices(self.settings.lanes.device),
             bounds=Bounds(self.settings.max_depth, self.settings.max_steps),
         )
         try:
             scheduler.run()
-        except StaleHit as stale:
-            self.broken.add(stale.key)
-            return False
         finally:
             self._ran |= scheduler.report.ran
             self._steered |= scheduler.report.steered
             order = {target: position for position, target in enumerate(self.targets)}
             self._artifacts.sort(key=lambda item: (order[item[1].node], item[0]))
             self.result.outputs[:] = [item for _, item in self._artifacts]
-        return True
 
-    def _find(self, key: bytes) -> Tier | None:
-        return None if key in self.broken else self.cache.find(key)
+    def _on_failure(self, step: Step, error: NodeError) -> None:
+        self.result.failures.append(Failure(step.shown, step.rank[1:], error))
 
     def _on_output(self, step: Step, outputs: Outputs) -> None:
         if step.scope.root:

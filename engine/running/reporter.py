@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from weft.engine.cache.history import History
 from weft.engine.checking.axes import own_name, target_of
 from weft.engine.errors import NodeError
-from weft.engine.events import ErrorDetail, NodeCached, NodeFailed, NodeFinished, NodeProgress, NodeStarted
+from weft.engine.events import (
+    ErrorDetail,
+    NodeCached,
+    NodeFailed,
+    NodeFinished,
+    NodeProgress,
+    NodeRetried,
+    NodeSkipped,
+    NodeStarted,
+)
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import IDLE, Scope, Step
+from weft.engine.running.absent import Absent, Failed
 from weft.engine.running.emitter import Emitter
 from weft.engine.running.why import Reasons
 
 if TYPE_CHECKING:
     from weft.engine.events import Tier
+
+log = logging.getLogger("weft.run")
 
 
 @dataclass(slots=True)
@@ -173,6 +186,22 @@ class Reporter:
             self.emitter.emit(NodeFinished, shown, seconds=tally.seconds)
         else:
             self.emitter.emit(NodeCached, shown, tier="memory" if tally.done else "unneeded")
+
+    def skipped(self, step: Step, absent: Absent) -> None:
+        """A step is not computed, since something that it needs is absent."""
+        if not self._on or step.gathers or step.region is not None:
+            return
+        failed = isinstance(absent, Failed)
+        reason = str(absent.error) if isinstance(absent, Failed) else absent.reason
+        if step.scope.visible is None:
+            self.emitter.emit(NodeSkipped, step.shown, reason=reason, failed=failed, item=list(step.rank[1:]) or None)
+
+    def retried(self, step: Step, cause: BaseException, attempt: int, most: int) -> None:
+        """A call of a node failed, and the node is called again."""
+        error = NodeError.of(step.shown, own_name(step.type.name), cause)
+        log.warning("%s failed and is called again (%d of %d): %s", error.node, attempt, most, error.message)
+        if self._on:
+            self.emitter.emit(NodeRetried, step.shown, attempt=attempt, of=most, error=ErrorDetail.of(error))
 
     def failed(self, step: Step, cause: BaseException) -> NodeError:
         """The error that a run ends with, named after the node of the document."""

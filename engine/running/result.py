@@ -9,6 +9,7 @@ from typing import Any
 
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
+from weft.engine.running.absent import ABSENT, Failed
 from weft.engine.values import Files, Outputs
 from weft.graphs.problems import near
 
@@ -40,6 +41,8 @@ class Artifact:
 def artifacts(node: str, node_type: NodeType, outputs: Outputs) -> Iterator[Artifact]:
     """The things in a target's result, one for each file."""
     for name, value in zip(node_type.outputs, outputs, strict=True):
+        if type(value) in ABSENT:
+            continue
         found = False
         for part in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(part, Files):
@@ -57,6 +60,21 @@ def kind_of_file(path: str) -> str:
     return major if major in ("image", "video", "audio", "text") else "file"
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A node that failed in a run that kept going.
+
+    Attributes:
+        node: its id.
+        item: which item it was, from 0, outermost axis first; () where it does not run per item.
+        error: what went wrong.
+    """
+
+    node: str
+    item: tuple[int, ...]
+    error: NodeError
+
+
 @dataclass(slots=True)
 class Result:
     """A finished run. `result[handle]`, `result["node"]` and `result["node.output"]` give the targets' values.
@@ -69,6 +87,8 @@ class Result:
         seconds: wall time of the whole.
         job: the job's id.
         aliases: names of outputs in the document -> where they are, for nodes whose type is a definition.
+        failures: what failed, first things first, in a run that kept going; each once, however much needed it.
+        broken: the targets that were not begun, since something that they need is wrong in the document.
     """
 
     job: str
@@ -79,16 +99,23 @@ class Result:
     seconds: float = 0.0
     values: dict[str, tuple[NodeType, Outputs]] = field(default_factory=dict, repr=False)
     aliases: dict[str, str] = field(default_factory=dict, repr=False)
+    failures: list[Failure] = field(default_factory=list)
+    broken: dict[str, NodeError] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, what: Any) -> Any:
         """The value of a target's output: the first one when no output is named.
 
+        In a run that kept going, what failed of a target that runs per item stands in its list as a NodeError.
+
         Raises:
+            NodeError: it is not there, since it or something that it needs failed.
             KeyError: it was no target of the run, or has no such output.
         """
         text = what if isinstance(what, str) else str(what.link)
         text = self.aliases.get(text, text)
         node, _, output = text.partition(".")
+        if node in self.broken:
+            raise self.broken[node]
         if node not in self.values:
             hint = near(node, self.values)
             raise KeyError(f"{node!r} was no target of the run" + (f"; did you mean {hint!r}?" if hint else ""))
@@ -96,7 +123,10 @@ class Result:
         position = node_type.output_positions.get(output or None)
         if position is None or position >= len(outputs):
             raise KeyError(f"{node!r} has no output {output!r}; it has {', '.join(node_type.outputs) or 'none'}")
-        return outputs[position]
+        found = outputs[position]
+        if type(found) is Failed:
+            raise found.error
+        return found
 
     def __contains__(self, what: object) -> bool:
         node = what if isinstance(what, str) else getattr(what, "node", "")

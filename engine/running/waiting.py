@@ -24,7 +24,7 @@ class Waiting:
     """Used by the scheduler's thread alone.
 
     Args:
-        find: tells where a key's result is, without loading it.
+        find: tells where a step's result is, without loading it.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Waiting:
         intermediates: Intermediates,
         lanes: Lanes,
         report: Reporter,
-        find: Callable[[bytes], Tier | None],
+        find: Callable[[Step], Tier | None],
     ) -> None:
         self._plan = plan
         self._intermediates = intermediates
@@ -58,7 +58,7 @@ class Waiting:
             step = stack.pop()
             if step.state != IDLE and step.state != DROPPED:
                 continue
-            step.tier = self._find(step.key) if step.stored else None
+            step.tier = self._find(step)
             if step.tier is not None:
                 step.state = READY
                 self._report.cached(step, step.tier)
