@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weft.engine.cache.disk import DiskTier, files_in, files_in_place
+from weft.engine.cache.disk import DiskTier
+from weft.engine.cache.entries import files_in, files_in_place
 from weft.engine.cache.history import History
 from weft.engine.cache.memory import MemoryTier
 from weft.engine.cache.trails import Trail, Trails

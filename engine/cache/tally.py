@@ -1,0 +1,158 @@
+"""What the entries of a folder take together, told by all processes that write there.
+
+A file beside the entries: a count and, appended by whoever writes or removes, by how much it changed since.
+
+    magic 8 | random 8 | time of the count 8 | bytes 8 | crc32 4   then   change 8 | crc32 4   again and again
+
+Nobody waits for anybody. Where the file is absent, damaged, a day old, or cannot be written, the entries are counted
+again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+_MAGIC = b"WEFTt01\n"
+_HEADER = struct.Struct("<8s8sdqI")
+_CHANGE = struct.Struct("<qI")
+_LONGEST = 64 * 1024
+"""Bytes of a file that is written anew with its sum."""
+_AGE_SECONDS = 24 * 3600
+
+
+class Tally:
+    """The bytes of a folder's entries.
+
+    Args:
+        path: the file.
+        count: counts the entries, which may take a while.
+    """
+
+    def __init__(self, path: Path, count: Callable[[], int]) -> None:
+        self._path = path
+        self._count = count
+        self._header = b""
+        self._place = 0
+        self._sum = 0
+        self._alone: int | None = None
+        """The sum of this process, where the file cannot be written."""
+        self._lock = threading.Lock()
+
+    def total(self) -> int:
+        """Bytes of all entries, as far as those who write have told."""
+        with self._lock:
+            known = self._read()
+            if known is not None:
+                return known
+            return self._recount() if self._alone is None else self._alone
+
+    def recount(self) -> int:
+        """The same, counted now."""
+        with self._lock:
+            return self._recount()
+
+    def _recount(self) -> int:
+        before = self._read()
+        total = self._count()
+        after = self._read()
+        if before is not None and after is not None:
+            total += max(0, after - before)  # written meanwhile, perhaps where it had been counted already
+        self._write(total, time.time())
+        return total
+
+    def add(self, change: int) -> None:
+        """Tell of bytes that were written, or removed (negative)."""
+        with self._lock:
+            if self._alone is not None:
+                self._alone = max(0, self._alone + change)
+            record = struct.pack("<q", change)
+            record += zlib.crc32(record).to_bytes(4, "little")
+            for _ in range(2):  # another process may be putting a new file in the place of the one that was opened
+                try:
+                    descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+                except OSError:
+                    return  # who asks for the sum counts
+                try:
+                    os.write(descriptor, record)
+                    if os.fstat(descriptor).st_ino == os.stat(self._path).st_ino:
+                        return
+                except OSError:
+                    self.forget()
+                    return
+                finally:
+                    os.close(descriptor)
+
+    def forget(self) -> None:
+        """Have the entries counted when the sum is asked for next."""
+        self._alone = None
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+
+    def _read(self) -> int | None:
+        """The sum of the file; None when there is none to be trusted."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError:
+            return None
+        try:
+            with open(descriptor, "rb", buffering=0) as file:
+                header = file.read(_HEADER.size)
+                if header != self._header:
+                    self._header, self._place = b"", _HEADER.size
+                    counted = _count_in(header)
+                    if counted is None:
+                        return None
+                    self._header, self._sum = header, counted
+                file.seek(self._place)
+                changes = file.read(2 * _LONGEST)
+        except OSError:
+            return None
+        whole = len(changes) - len(changes) % _CHANGE.size
+        for start in range(0, whole, _CHANGE.size):
+            change, check = _CHANGE.unpack_from(changes, start)
+            if zlib.crc32(changes[start : start + 8]) != check:
+                self._header = b""
+                return None
+            self._sum += change
+        self._place += whole
+        counted_at = _HEADER.unpack(header)[2]
+        if self._sum < 0 or not 0 <= time.time() - counted_at < _AGE_SECONDS:
+            return None
+        if self._place > _LONGEST:
+            self._write(self._sum, counted_at)
+        return self._sum
+
+    def _write(self, total: int, counted_at: float) -> None:
+        self._header = b""
+        if not total:
+            self._alone = None  # nothing to tell of; whoever writes the first entry leaves it to be counted
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+            return
+        start = struct.pack("<8s8sdq", _MAGIC, secrets.token_bytes(8), counted_at, total)
+        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.tmp")
+        try:
+            with open(temporary, "xb", buffering=0) as file:
+                file.write(start + zlib.crc32(start).to_bytes(4, "little"))
+            os.replace(temporary, self._path)
+            self._alone = None
+        except OSError:
+            self._alone = total
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _count_in(header: bytes) -> int | None:
+    if len(header) != _HEADER.size:
+        return None
+    magic, _, _, total, check = _HEADER.unpack(header)
+    sound = magic == _MAGIC and zlib.crc32(header[:-4]) == check and total >= 0
+    return total if sound else None
