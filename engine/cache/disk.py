@@ -95,13 +95,17 @@ class DiskTier:
 
     def matching(self, prefix: bytes) -> list[bytes]:
         """Keys that begin with `prefix`, which has a byte or more; the most recently used first."""
+        return [key for _, key in sorted(self.matching_used(prefix), reverse=True)]
+
+    def matching_used(self, prefix: bytes) -> list[tuple[float, bytes]]:
+        """(last use, key) of each entry whose key begins with `prefix`."""
         text = prefix.hex()
         found = []
         for item in _listing(self.entries / text[:2]):
             if item.name.startswith(text) and item.name.endswith(SUFFIX):
                 with contextlib.suppress(OSError, ValueError):
                     found.append((item.stat().st_mtime, bytes.fromhex(item.name.removesuffix(SUFFIX))))
-        return [key for _, key in sorted(found, reverse=True)]
+        return found
 
     def note(self, key: bytes) -> dict[str, Any] | None:
         """What was noted with a result when it was put; None for a miss, or a value class that is not known."""

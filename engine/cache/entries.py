@@ -54,6 +54,11 @@ class Entry:
     size: int
     owned: bool
 
+    def head(self) -> dict[str, Any]:
+        """The head, as a reader gets it."""
+        head: dict[str, Any] = codec.unpack_head(self.start[PREAMBLE_BYTES:])
+        return head
+
     def own(self) -> None:
         """Copy a body that is not large, so that it stays what it is whoever changes the result."""
         if not self.owned and self.size <= COPIED_BYTES:

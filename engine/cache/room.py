@@ -106,7 +106,7 @@ class Room:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One process at a time; but nobody waits for long for one that is stopped, or where nothing can be locked."""
-    descriptor = -1
+    descriptor, ours = -1, False
     try:
         if fcntl is not None:
             with contextlib.suppress(OSError):
@@ -115,6 +115,7 @@ def _locked(folder: Path) -> Iterator[None]:
         while descriptor >= 0:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                ours = True
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
@@ -124,5 +125,7 @@ def _locked(folder: Path) -> Iterator[None]:
                 break
         yield
     finally:
+        if ours:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has the descriptor too
         if descriptor >= 0:
             os.close(descriptor)

@@ -16,6 +16,7 @@ import secrets
 import struct
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,7 @@ class Tally:
         self._alone: int | None = None
         """The sum of this process, where the file cannot be written."""
         self._lock = threading.Lock()
+        _tallies.add(self)
 
     def total(self) -> int:
         """Bytes of all entries, as far as those who write have told."""
@@ -156,3 +158,15 @@ def _count_in(header: bytes) -> int | None:
     magic, _, _, total, check = _HEADER.unpack(header)
     sound = magic == _MAGIC and zlib.crc32(header[:-4]) == check and total >= 0
     return total if sound else None
+
+
+def _in_child() -> None:
+    """A thread that had a lock when the process forked is not here to give it back."""
+    for tally in list(_tallies):
+        tally._lock = threading.Lock()
+        tally._header = b""
+
+
+_tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

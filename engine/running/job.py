@@ -141,6 +141,7 @@ class Job:
                 plan = self._make_plan()
         finally:
             executor.close()
+            self.cache.flush()
             if self.cache.history is not None:
                 self.cache.history.flush()
 
