@@ -61,6 +61,7 @@ class DiskTier:
     def __init__(self, folder: str | os.PathLike[str], max_bytes: int, name: str = "results") -> None:
         self.folder = Path(folder).absolute()
         self.entries = self.folder / name
+        self._root = f"{self.entries}{os.sep}"
         self.max_bytes = max_bytes
         self.counts = DiskCounts()
         self.room = Room(max_bytes, Tally(self.entries / "tally", self._count), self.entries, self._evicted)
@@ -76,7 +77,7 @@ class DiskTier:
 
     def get(self, key: bytes) -> Outputs | None:
         """The result, now the most recently used, or None."""
-        path = self._path(key)
+        path = self._name(key)
         try:
             with open(path, "rb") as file:
                 head, body_size, expected = self._head(file, key)
@@ -109,7 +110,7 @@ class DiskTier:
 
     def note(self, key: bytes) -> dict[str, Any] | None:
         """What was noted with a result when it was put; None for a miss, or a value class that is not known."""
-        path = self._path(key)
+        path = self._name(key)
         try:
             with open(path, "rb") as file:
                 head, _, _ = self._head(file, key)
@@ -138,7 +139,7 @@ class DiskTier:
 
     def has(self, key: bytes) -> bool:
         """Whether there is a sound entry; for one that most likely is not there, quicker than `key in tier`."""
-        return self._path(key).exists() and key in self
+        return os.path.exists(self._name(key)) and key in self
 
     def write(self, entry: Entry) -> bool:
         """Write an entry, in the place of one that is there; False when it has no room or changed meanwhile."""
@@ -263,8 +264,11 @@ class DiskTier:
     # -- format
 
     def _path(self, key: bytes) -> Path:
+        return Path(self._name(key))
+
+    def _name(self, key: bytes) -> str:
         name = key.hex()
-        return self.entries / name[:2] / f"{name}{SUFFIX}"
+        return f"{self._root}{name[:2]}{os.sep}{name}{SUFFIX}"
 
     @staticmethod
     def _head(file: BinaryIO, key: bytes) -> tuple[dict[str, Any], int, bytes]:
@@ -274,8 +278,8 @@ class DiskTier:
             raise Damaged("its size is not what it says")
         return read_head(file.read(head_size), digest, key), body_size, expected
 
-    def _remove_damaged(self, path: Path, damage: Exception) -> None:
-        self.say_damage(path.name, damage)
+    def _remove_damaged(self, path: str | Path, damage: Exception) -> None:
+        self.say_damage(os.path.basename(path), damage)
         _unlink(path)
 
     def say_damage(self, name: str, damage: Exception) -> None:
@@ -314,9 +318,9 @@ def _listing(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _unlink(path: Path) -> bool:
+def _unlink(path: str | Path) -> bool:
     try:
-        path.unlink()
+        os.unlink(path)
     except OSError:
         return False
     return True

@@ -34,6 +34,8 @@ _WRITE_SECONDS = 1.0
 """How long another process may hold a lock."""
 _OFF_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
+_ABSENT_SECONDS = 0.1
+"""For so long a database that was not there is not looked for again."""
 _AT_ONCE = 64
 """Rows of one statement: it runs outside of Python's lock."""
 _SUFFIX = ".sqlite"
@@ -85,6 +87,8 @@ class Pack:
         self._writer = _Connection(_WRITE_SECONDS)
         self._off = 0.0
         """Until when the database is not used."""
+        self._absent = 0.0
+        """Until when it is taken for absent by who reads."""
         _packs.add(self)
 
     # -- entries
@@ -106,7 +110,9 @@ class Pack:
             added = 0
             for start in range(0, len(entries), _AT_ONCE):
                 rows = entries[start : start + _AT_ONCE]
-                values = [item for key, entry in rows for item in (key, now, len(entry) + ROW_BYTES, entry)]
+                values: list[Any] = []
+                for key, entry in rows:
+                    values += key, now, len(entry) + ROW_BYTES, entry
                 db.execute(f"INSERT OR REPLACE INTO entries VALUES {_places('(?, ?, ?, ?)', len(rows))}", values)
                 added += sum(values[2::4])
             return added
@@ -214,6 +220,8 @@ class Pack:
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """What `work` finds; None when there is no database to be had."""
+        if self._absent and time.monotonic() < self._absent:
+            return None
         with self._reader.lock:
             try:
                 db = self._open(self._reader, make=False)
@@ -271,11 +279,13 @@ class Pack:
         path, inode = self._newest() or (self.folder / f"1{_SUFFIX}", 0)
         if not inode:
             if not make:
+                self._absent = now + _ABSENT_SECONDS
                 return None
             self.folder.mkdir(parents=True, exist_ok=True)
         connection.opened = self._connect(path, connection.seconds)
         connection.file = path, os.stat(path).st_ino
         connection.looked = now
+        self._absent = 0.0
         return connection.opened
 
     def _newest(self) -> tuple[Path, int] | None:
