@@ -121,9 +121,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="of which the best counts")
     parser.add_argument("--folder", help="where the caches lie; a temporary folder if not given")
     options = parser.parse_args()
-    graphs = {
-        make.__name__: measure(make, options.count, options.repeats, options.folder) for make in (chain, wide)
-    }
+    graphs = {make.__name__: measure(make, options.count, options.repeats, options.folder) for make in (chain, wide)}
     report = {
         "machine": {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()},
         "aim": f"what the disk adds is at most {AIM} x the files written",

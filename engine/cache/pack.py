@@ -1,8 +1,8 @@
 """Small entries together in one database, which costs a tenth of a file each.
 
-The database (SQLite, with a write-ahead log) belongs to all processes that use the folder. It holds the bytes of entries
-as they would stand in files, and each is checked when it is read. Its file has a number: one that is damaged is left
-behind for the next number, so that nobody writes into a file that another process takes away.
+The database (SQLite, with a write-ahead log) belongs to all processes that use the folder. It holds the bytes of
+entries as they would stand in files, and each is checked when it is read. Its file has a number: one that is damaged is
+left behind for the next number, so that nobody writes into a file that another process takes away.
 
 A database that is locked for too long, or cannot be used, holds nothing for some seconds: then results are written to
 files of their own.
@@ -110,11 +110,9 @@ class Pack:
             added = 0
             for start in range(0, len(entries), _AT_ONCE):
                 rows = entries[start : start + _AT_ONCE]
-                values: list[Any] = []
-                for key, entry in rows:
-                    values += key, now, len(entry) + ROW_BYTES, entry
+                values = [item for key, entry in rows for item in (key, now, len(entry) + ROW_BYTES, entry)]
                 db.execute(f"INSERT OR REPLACE INTO entries VALUES {_places('(?, ?, ?, ?)', len(rows))}", values)
-                added += sum(values[2::4])
+                added += sum(len(entry) + ROW_BYTES for _, entry in rows)
             return added
 
         return self._write(write, make=True)
@@ -160,7 +158,7 @@ class Pack:
         query = "SELECT used, key FROM entries WHERE key >= ? AND key <= ?"
         return self._read(lambda db: db.execute(query, (prefix, end)).fetchall()) or []
 
-    def keys(self) -> list[bytes]:
+    def all_keys(self) -> list[bytes]:
         """Of all entries."""
         rows = self._read(lambda db: db.execute("SELECT key FROM entries").fetchall()) or []
         return [key for (key,) in rows if isinstance(key, bytes)]

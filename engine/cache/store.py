@@ -219,7 +219,7 @@ class ResultStore:
         if reason := self._pack.check():
             wrong.append(f"the database of small results: {reason}")
         sound = 0
-        for key in self._pack.keys():
+        for key in self._pack.all_keys():
             data = self._pack.get(key)
             if data is None:
                 continue
