@@ -1,9 +1,9 @@
 """How much memory objects take whose classes say nothing to the engine, by asking them.
 
 An object that says `nbytes` is believed: that is how a class says what it holds outside of Python, such as memory of a
-library. Others count by `sys.getsizeof` and by what they refer to: attributes, slots, items, what a partial or a closure
-has. Classes, modules and code are shared by all and count nothing. Of one value so many objects are looked at; the rest
-counts as much as those did on average.
+library. Others count by `sys.getsizeof` and by what they refer to: attributes, slots, items, what a partial or a
+closure has. Classes, modules and code are shared by all and count nothing. Of one value so many objects are looked at;
+the rest counts as much as those did on average.
 """
 
 from __future__ import annotations

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import heapq
-import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from weft.engine.cache.tally import Tally
-
-try:
-    import fcntl
-except ImportError:  # Windows: there two processes may let go of more than they had to
-    fcntl = None  # type: ignore[assignment]
+from weft.engine.cache.tally import Tally, locked
 
 FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """Numbers of errors that say that there is no room on the disk."""
 _LEAST_FREED = 1 << 20
-_LOCK_SECONDS = 2.0
-"""How long one process waits for another that removes entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +59,18 @@ class Room:
         """Have room for so many bytes more."""
         if self.tally.total() + size <= self.max_bytes:
             return
-        with _locked(self._folder):
-            if self.tally.total() + size <= self.max_bytes:
-                return  # another process removed enough meanwhile
-            # What was told may be wrong by now. Go well below the limit, so that this is seldom needed.
+        with locked(self._folder):
+            # Another process may have removed enough meanwhile, and what was told may be wrong by now. Go well below the
+            # limit, so that this is seldom needed.
             used = self.tally.recount()
             if used + size > self.max_bytes:
                 self._evict(used - (self.max_bytes * 9 // 10 - size))
 
     def free(self, size: int) -> bool:
         """Let go of more than these bytes, since the disk is full below the limit. False when nothing was left."""
-        with _locked(self._folder):
-            return self._evict(max(2 * size, self.tally.total() // 50, _LEAST_FREED)) > 0
+        wanted = max(2 * size, self.tally.total() // 50, _LEAST_FREED)
+        with locked(self._folder):
+            return self._evict(wanted) > 0
 
     def _evict(self, wanted: int) -> int:
         """Remove entries of so many bytes together, or all; returns how many entries."""
@@ -101,31 +91,3 @@ class Room:
     def _numbered(number: int, place: Place) -> Iterator[tuple[Occupant, int]]:
         for occupant in place.oldest_first():
             yield occupant, number
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time; but nobody waits for long for one that is stopped, or where nothing can be locked."""
-    descriptor, ours = -1, False
-    try:
-        if fcntl is not None:
-            with contextlib.suppress(OSError):
-                descriptor = os.open(folder, os.O_RDONLY)
-        end = time.monotonic() + _LOCK_SECONDS
-        while descriptor >= 0:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                ours = True
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    break
-                time.sleep(0.01)
-            except OSError:
-                break
-        yield
-    finally:
-        if ours:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has the descriptor too
-        if descriptor >= 0:
-            os.close(descriptor)

@@ -18,8 +18,13 @@ import threading
 import time
 import weakref
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: there two processes may count, or remove entries, at once
+    fcntl = None  # type: ignore[assignment]
 
 _MAGIC = b"WEFTt01\n"
 _HEADER = struct.Struct("<8s8sdqI")
@@ -27,6 +32,9 @@ _CHANGE = struct.Struct("<qI")
 _LONGEST = 64 * 1024
 """Bytes of a file that is written anew with its sum."""
 _AGE_SECONDS = 24 * 3600
+_ALONE_SECONDS = 60.0
+_LOCK_SECONDS = 2.0
+"""How long one process waits for another that counts or removes entries."""
 
 
 class Tally:
@@ -45,6 +53,8 @@ class Tally:
         self._sum = 0
         self._alone: int | None = None
         """The sum of this process, where the file cannot be written."""
+        self._again = 0.0
+        """When that is tried again."""
         self._lock = threading.Lock()
         _tallies.add(self)
 
@@ -54,10 +64,14 @@ class Tally:
             known = self._read()
             if known is not None:
                 return known
-            return self._recount() if self._alone is None else self._alone
+            if self._alone is not None and time.monotonic() < self._again:
+                return self._alone
+            with locked(self._path.parent):  # or one that counted earlier could overwrite what was told since
+                known = self._read()
+                return self._recount() if known is None else known
 
     def recount(self) -> int:
-        """The same, counted now."""
+        """The same, counted now, by who has locked the folder."""
         with self._lock:
             return self._recount()
 
@@ -107,7 +121,7 @@ class Tally:
         try:
             with open(descriptor, "rb", buffering=0) as file:
                 header = file.read(_HEADER.size)
-                if header != self._header:
+                if header != self._header or not header:
                     self._header, self._place = b"", _HEADER.size
                     counted = _count_in(header)
                     if counted is None:
@@ -117,14 +131,15 @@ class Tally:
                 changes = file.read(2 * _LONGEST)
         except OSError:
             return None
-        whole = len(changes) - len(changes) % _CHANGE.size
-        for start in range(0, whole, _CHANGE.size):
+        if len(changes) % _CHANGE.size:
+            return None
+        for start in range(0, len(changes), _CHANGE.size):
             change, check = _CHANGE.unpack_from(changes, start)
             if zlib.crc32(changes[start : start + 8]) != check:
                 self._header = b""
                 return None
             self._sum += change
-        self._place += whole
+        self._place += len(changes)
         counted_at = _HEADER.unpack(header)[2]
         if self._sum < 0 or not 0 <= time.time() - counted_at < _AGE_SECONDS:
             return None
@@ -142,12 +157,13 @@ class Tally:
         start = struct.pack("<8s8sdq", _MAGIC, secrets.token_bytes(8), counted_at, total)
         temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.tmp")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "xb", buffering=0) as file:
                 file.write(start + zlib.crc32(start).to_bytes(4, "little"))
             os.replace(temporary, self._path)
             self._alone = None
         except OSError:
-            self._alone = total
+            self._alone, self._again = total, time.monotonic() + _ALONE_SECONDS
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
 
@@ -158,6 +174,34 @@ def _count_in(header: bytes) -> int | None:
     magic, _, _, total, check = _HEADER.unpack(header)
     sound = magic == _MAGIC and zlib.crc32(header[:-4]) == check and total >= 0
     return total if sound else None
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time; but nobody waits for long for one that is stopped, or where nothing can be locked."""
+    descriptor, ours = -1, False
+    try:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(folder, os.O_RDONLY)
+        end = time.monotonic() + _LOCK_SECONDS
+        while descriptor >= 0:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                ours = True
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    break
+                time.sleep(0.01)
+            except OSError:
+                break
+        yield
+    finally:
+        if ours:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has the descriptor too
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _in_child() -> None:
