@@ -29,9 +29,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from engine import CATALOGUE, Nodes, chain, wide
+from benchmarks.engine import CATALOGUE, Nodes, chain, wide
 from weft.engine import Cache, run
 from weft.graphs import Workflow
 

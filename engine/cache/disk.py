@@ -111,6 +111,8 @@ class DiskTier:
     def note(self, key: bytes) -> dict[str, Any] | None:
         """What was noted with a result when it was put; None for a miss, or a value class that is not known."""
         path = self._name(key)
+        if not os.access(path, os.F_OK):  # far quicker than to fail, and most keys that are looked for are not there
+            return None
         try:
             with open(path, "rb") as file:
                 head, _, _ = self._head(file, key)

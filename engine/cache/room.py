@@ -60,8 +60,8 @@ class Room:
         if self.tally.total() + size <= self.max_bytes:
             return
         with locked(self._folder):
-            # Another process may have removed enough meanwhile, and what was told may be wrong by now. Go well below the
-            # limit, so that this is seldom needed.
+            # Another process may have removed enough meanwhile, and what was told may be wrong by now. Go well below
+            # the limit, so that this is seldom needed.
             used = self.tally.recount()
             if used + size > self.max_bytes:
                 self._evict(used - (self.max_bytes * 9 // 10 - size))
