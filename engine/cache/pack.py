@@ -64,6 +64,8 @@ class _Connection:
         self.file: tuple[Path, int] | None = None
         """Path and inode of what is open."""
         self.looked = 0.0
+        self.off = 0.0
+        """Until when the database is not used."""
 
     def close(self) -> None:
         opened, self.opened, self.file = self.opened, None, None
@@ -85,8 +87,6 @@ class Pack:
         """How many databases were found damaged."""
         self._reader = _Connection(_READ_SECONDS)
         self._writer = _Connection(_WRITE_SECONDS)
-        self._off = 0.0
-        """Until when the database is not used."""
         self._absent = 0.0
         """Until when it is taken for absent by who reads."""
         _packs.add(self)
@@ -192,8 +192,9 @@ class Pack:
         used, key = -1.0, b""
         query = "SELECT used, size, key FROM entries WHERE (used, key) > (?, ?) ORDER BY used, key LIMIT 1000"
         while rows := self._read(lambda db, after=(used, key): db.execute(query, after).fetchall()):  # type: ignore[misc]
-            yield from (Occupant(*row) for row in rows)
-            used, _, key = rows[-1]
+            for used, size, key in rows:
+                # A damaged database may say anything; what it says goes on, and what it is worth is nothing.
+                yield Occupant(used if type(used) is float else 0.0, size if type(size) is int else 0, key)
 
     def remove(self, occupants: list[Occupant]) -> tuple[int, int]:
         """Remove some; returns how many were there, and how many bytes."""
@@ -265,7 +266,7 @@ class Pack:
 
     def _open(self, connection: _Connection, *, make: bool) -> sqlite3.Connection | None:
         now = time.monotonic()
-        if now < self._off:
+        if now < connection.off:
             return None
         if connection.opened is not None:
             if not make and now - connection.looked < _LOOK_SECONDS:
@@ -327,7 +328,7 @@ class Pack:
             return
         log.debug("small results go without their database for a while: %s", error)
         connection.close()
-        self._off = time.monotonic() + _OFF_SECONDS
+        connection.off = time.monotonic() + _OFF_SECONDS
 
     def _leave_behind(self, connection: _Connection, reason: str) -> None:
         """Go on with the next number. Other processes see that soon, and the old files go."""
@@ -346,7 +347,7 @@ class Pack:
             for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
                 path.with_name(name).unlink(missing_ok=True)
         except OSError:
-            self._off = time.monotonic() + _OFF_SECONDS
+            connection.off = time.monotonic() + _OFF_SECONDS
 
 
 def _places(one: str, count: int) -> str:

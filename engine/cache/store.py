@@ -55,7 +55,7 @@ class ResultStore:
         self.min_bytes = min_bytes
         self._pack = pack_of(self.folder / "small")
         self._writer = writer_of(self.folder)
-        self._damages = 0
+        self._damages = self._pack.damages
         self._touched: dict[bytes, None] = {}
         self._touching = threading.Lock()
         self.files.room.places.append(self._pack)

@@ -561,7 +561,7 @@ def test_a_locked_database_costs_caching_and_no_run(tmp_path: Path, quick: None)
         store.flush()
         assert [number_in(store.get(key_of(n))) for n in range(10, 15)] == list(range(10, 15)), "in files"
         other.execute("ROLLBACK")
-    store._pack._off = 0.0
+    store._pack._reader.off = 0.0
     assert number_in(store.get(key_of(1))) == 1
     assert store.verify() == (10, [])
 
@@ -572,6 +572,18 @@ def test_a_folder_that_takes_no_database_has_files(tmp_path: Path) -> None:
     store.put(KEY, result(3), {})
     assert number_in(again(store).get(KEY)) == 3
     assert len(list(tmp_path.rglob("*.weft"))) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(tmp_path, 5)
+    access = os.access
+    monkeypatch.setattr(pack_module.os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    store = ResultStore(tmp_path, 100 * MIB, small_bytes=4096)
+    for n in range(5, 8):
+        store.put(key_of(n), result(n), {})
+    store.flush()
+    assert [number_in(store.get(key_of(n))) for n in range(8)] == list(range(8)), "what cannot be packed has a file"
+    assert len(list(tmp_path.rglob("*.weft"))) == 3
 
 
 # -- room
