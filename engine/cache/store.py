@@ -55,7 +55,7 @@ class ResultStore:
         self.min_bytes = min_bytes
         self._pack = pack_of(self.folder / "small")
         self._writer = writer_of(self.folder)
-        self._damages = self._pack.damages
+        self._damages = self._pack.database.damages
         self._touched: dict[bytes, None] = {}
         self._touching = threading.Lock()
         self.files.room.places.append(self._pack)
@@ -216,7 +216,7 @@ class ResultStore:
         """Read every result; returns how many are sound and what was wrong with the others, which are removed."""
         self.flush()
         wrong = []
-        if reason := self._pack.check():
+        if reason := self._pack.database.check():
             wrong.append(f"the database of small results: {reason}")
         sound = 0
         for key in self._pack.all_keys():
@@ -234,6 +234,6 @@ class ResultStore:
         return sound + more, wrong + also
 
     def _count_damages(self) -> None:
-        now = self._pack.damages
+        now = self._pack.database.damages
         self.files.counts.corrupt += now - self._damages
         self._damages = now

@@ -1,11 +1,60 @@
-"""What a cache has on disk, as bytes: to damage it as a disk would."""
+"""Results to put on disk, and what a cache has there as bytes, to damage it as a disk would."""
 
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft.engine.cache.store import ResultStore
+
+MIB = 1024 * 1024
+ROOT = Path(__file__).parents[2]
+
+
+def key_of(number: int) -> bytes:
+    """A key for each number."""
+    return number.to_bytes(2, "big") + bytes(18)
+
+
+def result(number: int, length: int = 3) -> tuple[Any, ...]:
+    """A result of a number: up to some hundred of them are small."""
+    return (np.full(length, number, dtype=np.int64),)
+
+
+def number_in(outputs: Any) -> int:
+    """The number of a result that is as it was made."""
+    values = set(outputs[0].tolist())
+    assert len(values) == 1
+    return int(values.pop())
+
+
+def again(store: ResultStore) -> ResultStore:
+    """As another process finds it: with nothing that waits."""
+    store.flush()
+    return ResultStore(store.folder, store.max_bytes)
+
+
+def filled(folder: Path, count: int = 300) -> ResultStore:
+    """A store with so many small results, its database closed."""
+    store = ResultStore(folder, 100 * MIB)
+    for n in range(count):
+        store.put(key_of(n), result(n), {})
+    store.flush()
+    store._pack.database.close()
+    return store
+
+
+def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Another process."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
 
 def databases(folder: Path) -> list[Path]:
