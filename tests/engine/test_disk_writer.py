@@ -47,6 +47,7 @@ def test_a_result_that_is_changed_before_it_is_written_is_not_kept_changed(tmp_p
         found = store.get(KEY)
         assert found is None or number_in(found) == 1
     store.flush()
+    assert ResultStore(tmp_path, 1 << 30).verify()[1] == [], "nothing was written that would be damaged"
     found = ResultStore(tmp_path, 1 << 30).get(KEY)
     assert found is None or number_in(found) == 1
     assert (found is not None) == (length < MIB), "what is not large was copied"
