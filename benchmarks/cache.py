@@ -54,6 +54,7 @@ def measure(name: str, outputs: tuple[Any, ...], folder: Path, repeats: int) -> 
     cache = Cache(folder, memory_bytes=2 * size + (1 << 20), disk_bytes=4 * size + (1 << 30))
     start = time.perf_counter()
     cache.put(key, outputs)
+    cache.flush()
     put = time.perf_counter() - start
     assert cache.disk is not None
 
@@ -68,7 +69,7 @@ def measure(name: str, outputs: tuple[Any, ...], folder: Path, repeats: int) -> 
         assert cold.find(key) == "disk"
         assert cold.get(key) is not None
 
-    path = cache.disk._path(key)
+    path = cache.disk.files._path(key)
     calls = 50 if size < 1 << 20 else 5 if size < 1 << 28 else 1
     reading = best(lambda: read(path), repeats, calls)
     disk = best(from_disk, repeats, calls)

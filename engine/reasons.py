@@ -190,7 +190,7 @@ class _Search:
         return causes
 
     def _missing_files(self, step: Step) -> list[str]:
-        from weft.engine.cache.disk import files_in, files_in_place
+        from weft.engine.cache.entries import files_in, files_in_place
 
         outputs = self._cache.memory.peek(step.key)
         files: Any = list(files_in(outputs)) if outputs is not None else []

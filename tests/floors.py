@@ -30,7 +30,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("declaring",),
         ("cache",),
         ("values", "events"),
-        ("errors", "filehash", "surroundings", "plain"),
+        ("errors", "filehash", "surroundings", "plain", "sizes"),
     ),
     "graphs": (
         ("examples", "draw"),

@@ -11,9 +11,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weft.engine.cache.disk import DiskTier, files_in, files_in_place
+from weft.engine.cache.entries import files_in, files_in_place
 from weft.engine.cache.history import History
 from weft.engine.cache.memory import MemoryTier
+from weft.engine.cache.store import SMALL_BYTES, ResultStore
 from weft.engine.cache.trails import Trail, Trails
 from weft.engine.cache.workspaces import Workspaces
 from weft.engine.filehash import remember_in
@@ -42,6 +43,11 @@ class Cache:
         memory_bytes: budget for results in main memory; by default a quarter of it, at most 4 GiB.
         device_bytes: budget for results whose tensors lie on an accelerator.
         disk_bytes: budget for the folder; a tenth of it is for trails. Workspaces may take as much again.
+        disk_min_seconds: results that took less than this many seconds, and whose entries have fewer bytes than
+            `disk_min_bytes`, stay in memory only: another process makes them again. By default all go to disk.
+        disk_min_bytes: see `disk_min_seconds`.
+        disk_small_bytes: entries below this many bytes lie together in one database; 0 gives each a file of its own,
+            as it has to be on a disk that several machines share.
 
     Attributes:
         trails: the steps of runs that went step by step, in tiers of their own; None when nothing is kept.
@@ -56,14 +62,23 @@ class Cache:
         memory_bytes: int | None = None,
         device_bytes: int = DEVICE_BYTES,
         disk_bytes: int = DISK_BYTES,
+        disk_min_seconds: float = 0.0,
+        disk_min_bytes: int = SMALL_BYTES,
+        disk_small_bytes: int = SMALL_BYTES,
     ) -> None:
         self.memory = MemoryTier(_quarter_of_ram() if memory_bytes is None else memory_bytes, device_bytes)
-        self.disk: DiskTier | None = None
+        self.disk: ResultStore | None = None
         self.trails: Trails | None = None
         self.history: History | None = None
         self.workspaces: Workspaces | None = None
         if folder is not None:
-            self.disk = DiskTier(folder, disk_bytes - disk_bytes // TRAIL_SHARE)
+            self.disk = ResultStore(
+                folder,
+                disk_bytes - disk_bytes // TRAIL_SHARE,
+                small_bytes=disk_small_bytes,
+                min_seconds=disk_min_seconds,
+                min_bytes=disk_min_bytes,
+            )
             self.workspaces = Workspaces(self.disk.folder / "workspaces", disk_bytes)
             remember_in(folder)
         if self.memory.ram_bytes or self.disk is not None:
@@ -113,15 +128,20 @@ class Cache:
         return outputs
 
     def put(self, key: bytes, outputs: Outputs, note: dict[str, Any] | None = None) -> None:
-        """Keep a result.
+        """Keep a result. It is found from now on, and on disk after a `flush`.
 
         Args:
-            note: plain data about it for `weft cache info`, such as its node type.
+            note: plain data about it, such as its node type and the `seconds` that it took.
         """
         if self.memory.ram_bytes:
             self.memory.put(key, outputs)
         if self.disk is not None:
             self.disk.put(key, outputs, note or {})
+
+    def flush(self) -> None:
+        """Return when all results that were put are on disk, as far as it takes them. A run ends with this."""
+        if self.disk is not None:
+            self.disk.flush()
 
     def drop(self, key: bytes) -> None:
         """Forget one result."""

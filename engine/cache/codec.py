@@ -25,6 +25,8 @@ Body = bytearray | mmap.mmap
 
 _LIST, _TUPLE, _DICT, _VALUE, _TENSOR, _ARRAY, _INT = range(7)
 
+_PLAIN = frozenset({str, bytes, bool, float, type(None)})
+"""Classes whose values are written as they are."""
 _TORCH_NAMES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32",
     "int16": "I16", "int8": "I8", "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64", "bool": "BOOL",
@@ -61,6 +63,8 @@ def encode(value: Any) -> Encoded:
     Raises:
         NotStorable: something in it is no literal, tensor, array, tuple, list, dict or registered value.
     """
+    if type(value) is tuple and all(type(item) in _PLAIN for item in value):
+        return Encoded([_TUPLE, *value], [], [])
     encoder = _Encoder()
     try:
         structure = encoder.take(value)
@@ -106,7 +110,7 @@ class _Encoder:
 
     def take(self, item: Any) -> Any:
         cls = type(item)
-        if cls in (str, bytes, bool, float, type(None)):
+        if cls in _PLAIN:
             return item
         if cls is int:
             return item if -(1 << 63) <= item < 1 << 63 else [_INT, int_text(item)]

@@ -1,21 +1,15 @@
-"""The tier on disk: one file a result, checksummed, bounded by bytes, shared between processes.
+"""Entries in files of their own: one a result, checksummed, bounded by bytes, shared between processes.
 
-    magic 8 | head length 4 | body length 8 | blake2b of the head 16 | checksum of the body 16 | head | body
-
-The head (msgpack) says what the result is made of and which files it stands for; whether a result is there is answered
-from it alone. The body (safetensors) holds the tensors. An entry is written under a temporary name and renamed, so a
+Whether a result is there is answered from its head alone. An entry is written under a temporary name and renamed, so a
 reader sees all of it or nothing. One that is damaged is removed and counts as a miss.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import logging
 import os
 import secrets
-import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,16 +17,26 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from weft.engine.cache import codec
-from weft.engine.cache.checksum import CHUNK, SIZE, Checksum, checksum
-from weft.engine.filehash import content_hash
-from weft.engine.values import Files, Outputs
+from weft.engine.cache.checksum import CHUNK, Checksum, checksum
+from weft.engine.cache.entries import (
+    PREAMBLE_BYTES,
+    Damaged,
+    Entry,
+    Outdated,
+    files_in_place,
+    outputs_of,
+    read_head,
+    read_preamble,
+    serialize,
+)
+from weft.engine.cache.room import FULL, Occupant, Room
+from weft.engine.cache.tally import Tally
+from weft.engine.values import Outputs
 
 log = logging.getLogger("weft.cache")
 
-_MAGIC, _OLDER = b"WEFTc03\n", frozenset({b"WEFTc01\n", b"WEFTc02\n"})
-_PREAMBLE = struct.Struct(f"<8sIQ16s{SIZE}s")
-_FIRST_READ = 8192  # most heads fit, so one read answers
 _ORPHAN_SECONDS = 3600  # a temporary file this old belongs to nobody who still writes
+_TRIES = 3
 SUFFIX = ".weft"
 
 
@@ -43,14 +47,6 @@ class DiskCounts:
     corrupt: int = 0
     evicted: int = 0
     failed_writes: int = 0
-
-
-class _Damaged(Exception):  # noqa: N818
-    """An entry that is not what was written."""
-
-
-class _Outdated(_Damaged):
-    """An entry of an older format: a miss and no fault."""
 
 
 class DiskTier:
@@ -65,9 +61,11 @@ class DiskTier:
     def __init__(self, folder: str | os.PathLike[str], max_bytes: int, name: str = "results") -> None:
         self.folder = Path(folder).absolute()
         self.entries = self.folder / name
+        self._root = f"{self.entries}{os.sep}"
         self.max_bytes = max_bytes
         self.counts = DiskCounts()
-        self._used: int | None = None
+        self.room = Room(max_bytes, Tally(self.entries / "tally", self._count), self.entries, self._evicted)
+        self.room.places.append(self)
         self._failing = False
 
     # -- looking
@@ -79,44 +77,48 @@ class DiskTier:
 
     def get(self, key: bytes) -> Outputs | None:
         """The result, now the most recently used, or None."""
-        path = self._path(key)
+        path = self._name(key)
         try:
             with open(path, "rb") as file:
                 head, body_size, expected = self._head(file, key)
                 body = bytearray(body_size)
                 if file.readinto(body) != body_size or checksum(body) != expected:
-                    raise _Damaged("the body's checksum does not match")
-            if not codec.known(head["classes"]):
-                return None
-            outputs = codec.decode(head["outputs"], body)
+                    raise Damaged("the body's checksum does not match")
+            outputs = outputs_of(head, body)
         except OSError:
             return None
-        except (_Damaged, codec.Undecodable) as damage:
+        except (Damaged, codec.Undecodable) as damage:
             self._remove_damaged(path, damage)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
-        return outputs if isinstance(outputs, tuple) else None
+        return outputs
 
     def matching(self, prefix: bytes) -> list[bytes]:
         """Keys that begin with `prefix`, which has a byte or more; the most recently used first."""
+        return [key for _, key in sorted(self.matching_used(prefix), reverse=True)]
+
+    def matching_used(self, prefix: bytes) -> list[tuple[float, bytes]]:
+        """(last use, key) of each entry whose key begins with `prefix`."""
         text = prefix.hex()
         found = []
         for item in _listing(self.entries / text[:2]):
             if item.name.startswith(text) and item.name.endswith(SUFFIX):
                 with contextlib.suppress(OSError, ValueError):
                     found.append((item.stat().st_mtime, bytes.fromhex(item.name.removesuffix(SUFFIX))))
-        return [key for _, key in sorted(found, reverse=True)]
+        return found
 
     def note(self, key: bytes) -> dict[str, Any] | None:
         """What was noted with a result when it was put; None for a miss, or a value class that is not known."""
-        path = self._path(key)
+        path = self._name(key)
+        if not os.access(path, os.F_OK):  # far quicker than to fail, and most keys that are looked for are not there
+            return None
         try:
             with open(path, "rb") as file:
                 head, _, _ = self._head(file, key)
         except OSError:
             return None
-        except _Damaged as damage:
+        except Damaged as damage:
             self._remove_damaged(path, damage)
             return None
         return head if codec.known(head["classes"]) else None
@@ -128,39 +130,40 @@ class DiskTier:
 
         A full or read-only disk never fails a run: it is said once in the log, and the result stays in memory.
         """
-        path = self._path(key)
-        if path.exists() and key in self:
+        if self.has(key):
             return False
         try:
-            encoded = codec.encode(outputs)
+            entry = serialize(key, outputs, note)
         except codec.NotStorable as reason:
             log.debug("not kept on disk: %s", reason)
             return False
-        files = [list(pair) for pair in files_in(outputs)]
-        try:
-            parts = {"key": key, "classes": encoded.classes, "files": files, "outputs": encoded.structure}
-            head = codec.pack_head({**note, **parts})
-        except (ValueError, TypeError, OverflowError, UnicodeEncodeError) as error:
-            log.debug("not kept on disk: %s", error)
-            return False
-        size = _PREAMBLE.size + len(head) + encoded.body_bytes
-        if size > self.max_bytes:
-            return False
-        try:
-            self._make_room(size)
-            self._write(path, head, encoded)
-        except OSError as error:
-            self._say_failure(error)
-            return False
-        self._used = (self._used or 0) + size
-        self._failing = False
-        return True
+        return self.write(entry)
 
-    def _write(self, path: Path, head: bytes, encoded: codec.Encoded) -> None:
-        total = Checksum()
-        for part in encoded.body:
-            total.update(part)
-        preamble = _PREAMBLE.pack(_MAGIC, len(head), encoded.body_bytes, _digest(head), total.digest())
+    def has(self, key: bytes) -> bool:
+        """Whether there is a sound entry; for one that most likely is not there, quicker than `key in tier`."""
+        return os.path.exists(self._name(key)) and key in self
+
+    def write(self, entry: Entry) -> bool:
+        """Write an entry, in the place of one that is there; False when it has no room or changed meanwhile."""
+        if entry.size > self.max_bytes:
+            return False
+        for last in range(1 - _TRIES, 1):
+            try:
+                self.room.make(entry.size)
+                written = self._write(entry)
+            except OSError as error:
+                if not last or error.errno not in FULL or not self.room.free(entry.size):
+                    self.say_failure(error)
+                    return False
+            else:
+                break
+        if written:
+            self.room.tally.add(entry.size)
+        self._failing = False
+        return written
+
+    def _write(self, entry: Entry) -> bool:
+        path = self._path(entry.key)
         temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp")
         try:
             try:
@@ -169,40 +172,49 @@ class DiskTier:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 file = open(temporary, "xb", buffering=0)  # noqa: SIM115
             with file:
-                for part in (preamble + head, *encoded.body):
+                for part in (entry.start, *entry.body):
                     _write_all(file, part)
+            if not entry.sound():
+                log.warning("a result was changed in place while it was written, and is not kept on disk")
+                temporary.unlink()
+                return False
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
+        return True
 
-    def _say_failure(self, error: OSError) -> None:
-        self.counts.failed_writes += 1
+    def say_failure(self, error: OSError, count: int = 1) -> None:
+        """Count results that could not be written, and say so when that begins."""
+        self.counts.failed_writes += count
         if not self._failing:
-            reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+            reason = "the disk is full" if error.errno in FULL else error.strerror or str(error)
             log.warning("results are not kept in %s: %s", self.folder, reason)
         self._failing = True
 
     # -- room
 
-    def _make_room(self, size: int) -> None:
-        if self._used is None:
-            self._used = sum(entry.size for entry in self._scan())
-        if self._used + size <= self.max_bytes:
-            return
-        # Others write here too: count again, and go well below the bound so that this is seldom needed.
-        found = sorted(self._scan(), key=lambda entry: entry.used)
-        self._used = sum(entry.size for entry in found)
-        goal = self.max_bytes * 9 // 10 - size
-        for entry in found:
-            if self._used <= goal:
-                break
-            if _unlink(entry.path):
-                self.counts.evicted += 1
-            self._used -= entry.size
+    def total(self) -> int:
+        """Bytes of all entries."""
+        return sum(item.size for item in self._scan())
 
-    def _scan(self) -> Iterator[Entry]:
+    def oldest_first(self) -> Iterator[Occupant]:
+        """All entries, the least recently used first."""
+        yield from sorted(self._scan(), key=lambda item: item.used)
+
+    def remove(self, occupants: list[Occupant]) -> tuple[int, int]:
+        """Remove some; returns how many were there, and how many bytes."""
+        removed = [item.size for item in occupants if _unlink(item.name)]
+        return len(removed), sum(removed)
+
+    def _count(self) -> int:
+        return sum(place.total() for place in self.room.places)
+
+    def _evicted(self, count: int) -> None:
+        self.counts.evicted += count
+
+    def _scan(self) -> Iterator[Occupant]:
         """Every entry. Temporary files of writers that died are removed on the way."""
         for shard in _listing(self.entries):
             for item in _listing(Path(shard.path)):
@@ -211,102 +223,72 @@ class DiskTier:
                 except OSError:
                     continue  # removed by another process meanwhile
                 if item.name.endswith(SUFFIX):
-                    yield Entry(Path(item.path), stat.st_size, stat.st_mtime)
+                    yield Occupant(stat.st_mtime, stat.st_size, Path(item.path))
                 elif item.name.endswith(".tmp") and time.time() - stat.st_mtime > _ORPHAN_SECONDS:
                     _unlink(Path(item.path))
 
     def drop(self, key: bytes) -> None:
         """Remove one entry, if it is there."""
-        _unlink(self._path(key))
+        path = self._path(key)
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+            if _unlink(path):
+                self.room.tally.add(-size)
 
     def clear(self) -> int:
         """Remove every entry; returns how many. Running processes are not disturbed: they miss."""
-        removed = sum(_unlink(entry.path) for entry in list(self._scan()))
-        self._used = 0
+        removed = sum(_unlink(item.name) for item in list(self._scan()))
+        self.room.tally.forget()
         return removed
 
     def usage(self) -> tuple[int, int]:
         """(entries, bytes)."""
-        sizes = [entry.size for entry in self._scan()]
+        sizes = [item.size for item in self._scan()]
         return len(sizes), sum(sizes)
 
     def verify(self) -> tuple[int, list[str]]:
         """Read every entry; returns how many are sound and what was wrong with the others, which are removed."""
         sound, wrong = 0, []
-        for entry in list(self._scan()):
+        for path in [item.name for item in self._scan()]:
             try:
-                with open(entry.path, "rb") as file:
-                    _, size, expected = self._head(file, _key_of(entry.path))
+                with open(path, "rb") as file:
+                    _, size, expected = self._head(file, _key_of(path))
                     if _checksum_of_rest(file, size) != expected:
-                        raise _Damaged("the body's checksum does not match")
+                        raise Damaged("the body's checksum does not match")
                 sound += 1
             except OSError:
                 continue
-            except _Damaged as damage:
-                wrong.append(f"{entry.path.stem}: {damage}")
-                self._remove_damaged(entry.path, damage)
+            except Damaged as damage:
+                wrong.append(f"{path.stem}: {damage}")
+                self._remove_damaged(path, damage)
         return sound, wrong
 
     # -- format
 
     def _path(self, key: bytes) -> Path:
+        return Path(self._name(key))
+
+    def _name(self, key: bytes) -> str:
         name = key.hex()
-        return self.entries / name[:2] / f"{name}{SUFFIX}"
+        return f"{self._root}{name[:2]}{os.sep}{name}{SUFFIX}"
 
     @staticmethod
     def _head(file: BinaryIO, key: bytes) -> tuple[dict[str, Any], int, bytes]:
         """Read up to the body of the entry that should be of this key: (head, size of the body, its checksum)."""
-        start = file.read(_PREAMBLE.size)
-        if len(start) < _PREAMBLE.size:
-            raise _Damaged("it is cut off")
-        magic, head_size, body_size, digest, expected = _PREAMBLE.unpack(start)
-        if magic in _OLDER:
-            raise _Outdated("it is of an older format")
-        if magic != _MAGIC:
-            raise _Damaged("it is no entry of this format")
-        if os.fstat(file.fileno()).st_size != _PREAMBLE.size + head_size + body_size:
-            raise _Damaged("its size is not what it says")
-        data = file.read(head_size)
-        if _digest(data) != digest:
-            raise _Damaged("the head's checksum does not match")
-        try:
-            head = codec.unpack_head(data)
-        except codec.Undecodable as error:
-            raise _Damaged(str(error)) from error
-        if head.get("key") != key:
-            raise _Damaged("it is the entry of another key")
-        return head, body_size, expected
+        head_size, body_size, digest, expected = read_preamble(file.read(PREAMBLE_BYTES))
+        if os.fstat(file.fileno()).st_size != PREAMBLE_BYTES + head_size + body_size:
+            raise Damaged("its size is not what it says")
+        return read_head(file.read(head_size), digest, key), body_size, expected
 
-    def _remove_damaged(self, path: Path, damage: Exception) -> None:
-        if not isinstance(damage, _Outdated):
-            log.warning("removed the damaged cache entry %s: %s", path.name, damage)
-            self.counts.corrupt += 1
+    def _remove_damaged(self, path: str | Path, damage: Exception) -> None:
+        self.say_damage(os.path.basename(path), damage)
         _unlink(path)
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry as the file system sees it: `used` is when it was last read or written."""
-
-    path: Path
-    size: int
-    used: float
-
-
-def files_in(outputs: Outputs) -> Iterator[tuple[str, str]]:
-    """(path, digest) of every file that a result stands for, alone or in a list."""
-    for item in outputs:
-        for part in item if type(item) in (list, tuple) else (item,):
-            if type(part) is Files:
-                yield from zip(part.paths, part.digests, strict=True)
-
-
-def files_in_place(files: Any) -> bool:
-    """Whether every (path, digest) is a file with that content."""
-    try:
-        return all(content_hash(path) == digest for path, digest in files)
-    except OSError:
-        return False
+    def say_damage(self, name: str, damage: Exception) -> None:
+        """Tell of an entry that has to go."""
+        if not isinstance(damage, Outdated):
+            log.warning("removed the damaged cache entry %s: %s", name, damage)
+            self.counts.corrupt += 1
 
 
 def _key_of(path: Path) -> bytes:
@@ -314,10 +296,6 @@ def _key_of(path: Path) -> bytes:
         return bytes.fromhex(path.name.removesuffix(SUFFIX))
     except ValueError:
         return b""
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _checksum_of_rest(file: BinaryIO, size: int) -> bytes:
@@ -342,9 +320,9 @@ def _listing(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _unlink(path: Path) -> bool:
+def _unlink(path: str | Path) -> bool:
     try:
-        path.unlink()
+        os.unlink(path)
     except OSError:
         return False
     return True

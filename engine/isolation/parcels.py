@@ -44,6 +44,7 @@ class Resident:
     """
 
     stands_for_another: ClassVar[bool] = True
+    nbytes: ClassVar[int] = 256  # here, whatever the value takes in its worker
     owner: str
     serial: int
     output: int

@@ -157,6 +157,7 @@ class Job:
             self._schedule(plan, executor)
         finally:
             executor.close()
+            self.cache.flush()
             if self.cache.history is not None:
                 self.cache.history.flush()
 

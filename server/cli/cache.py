@@ -10,16 +10,16 @@ from weft.server.cli.report import FAILED, JsonOption, TracebackOption, leave, p
 
 if TYPE_CHECKING:
     from weft.engine.cache import Cache
-    from weft.engine.cache.disk import DiskTier
+    from weft.engine.cache.store import ResultStore
 
 cache_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look after results kept on disk.")
 
 
-def _disk() -> DiskTier:
+def _disk() -> ResultStore:
     from weft.engine.cache import DISK_BYTES, default_folder
-    from weft.engine.cache.disk import DiskTier
+    from weft.engine.cache.store import ResultStore
 
-    return DiskTier(default_folder(), DISK_BYTES)
+    return ResultStore(default_folder(), DISK_BYTES)
 
 
 def _cache() -> Cache:

@@ -159,8 +159,9 @@ def test_a_changed_byte_anywhere_is_a_miss(tier: DiskTier, data: st.DataObject) 
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     before = tier.counts.corrupt
+    older = content[:8] in (b"WEFTc01\n", b"WEFTc02\n")  # one bit off: taken for an entry of an older format
     assert tier.get(KEY) is None
-    assert tier.counts.corrupt == before + 1
+    assert tier.counts.corrupt == before + (not older)
     assert not path.exists()
 
 

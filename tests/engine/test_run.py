@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.engine import toys
+from tests.engine.stored import change_entries, flip_last_bit
 from tests.engine.toys import add, divide, number, show, total
 from weft.engine import (
     Cache,
@@ -287,10 +288,7 @@ def test_a_file_that_is_gone_is_written_again(
 
 def test_a_damaged_hit_is_computed_again(run_toys: Run, calls: Counter[str], tmp_path: Path) -> None:
     run_toys(diamond(), cache=Cache(tmp_path / "c"))
-    for entry in (tmp_path / "c").rglob("*.weft"):
-        data = bytearray(entry.read_bytes())
-        data[-1] ^= 1
-        entry.write_bytes(data)
+    assert change_entries(tmp_path / "c", flip_last_bit) == 4
     cache = Cache(tmp_path / "c")
     assert run_toys(diamond(), cache=cache)["top"] == 12
     assert calls.total() == 8
@@ -315,16 +313,16 @@ def test_a_hit_whose_body_turns_out_damaged_is_planned_around(
     catalogue = Catalogue([array, last])
 
     def doc(more: int) -> dict[str, Any]:
-        return document(a=("array", {"n": 9}), l=("last", {"array": link("a"), "more": more}))
+        return document(a=("array", {"n": 1000}), l=("last", {"array": link("a"), "more": more}))
 
     run(doc(0), catalogue=catalogue, cache=Cache(tmp_path / "c"))
     for entry in (tmp_path / "c").rglob("*.weft"):
         data = bytearray(entry.read_bytes())
-        if b"I64" in data:
-            data[-1] ^= 1  # in the body: the head still says that all is well
-            entry.write_bytes(data)
+        assert b"I64" in data
+        data[-1] ^= 1  # in the body: the head still says that all is well
+        entry.write_bytes(data)
     result = run(doc(1), catalogue=catalogue, cache=Cache(tmp_path / "c"))
-    assert (result["l"], result.ran, calls["array"]) == (9, 2, 2)
+    assert (result["l"], result.ran, calls["array"]) == (1000, 2, 2)
 
 
 def test_a_value_that_cannot_be_stored_is_made_again(
@@ -443,7 +441,11 @@ def test_a_full_cache_disk_does_not_fail_the_run(
         file.write(b"half of")
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def full_pack(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     monkeypatch.setattr("weft.engine.cache.disk._write_all", full)
+    monkeypatch.setattr("weft.engine.cache.pack.Pack.put", full_pack)
     assert run_toys(diamond(), cache=cache)["top"] == 12
     assert [path for path in (tmp_path / "c").rglob("*") if path.is_file()] == []
     assert cache.disk.counts.failed_writes == 4
