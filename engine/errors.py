@@ -64,6 +64,18 @@ class Elsewhere(Exception):  # noqa: N818 (it says where it happened)
         super().__init__(message)
 
 
+class NodeTimeout(Exception):  # noqa: N818 (as TimeoutError is named)
+    """A node took longer than it may, by its declaration or by the document.
+
+    Attributes:
+        seconds: how long it may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"it took longer than its limit of {seconds:g} seconds")
+
+
 class InputPathError(ValueError):
     """A path that may not be read or written, because it leaves the folders that are open to the run."""
 
@@ -91,5 +103,5 @@ def explain(cause: BaseException) -> str:
         return f"{cause.__class__.__name__}, which cannot be put into words"
     if not text:
         return cause.__class__.__name__
-    speaks = isinstance(cause, (ValueError, OSError, RuntimeError)) and not isinstance(cause, UnicodeError)
+    speaks = isinstance(cause, (ValueError, OSError, RuntimeError, NodeTimeout)) and not isinstance(cause, UnicodeError)
     return text if speaks else f"{cause.__class__.__name__}: {text}"

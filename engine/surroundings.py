@@ -103,6 +103,17 @@ class Surroundings:
         if self._drew and alone and self._is_host_idle():
             self._drew = False
             _set(_modules(), self._first)
+        self._compare(who, alone)
+
+    def put_back(self, who: str) -> None:
+        """Put everything back but generators and threads. For when nothing at all is at work.
+
+        Args:
+            who: what may have changed something, for the log.
+        """
+        self._compare(who, True)
+
+    def _compare(self, who: str, alone: bool) -> None:
         folder = _folder()
         if folder != self._folder and self._folder:
             self._put_back(who, alone, f"the working directory to {folder}", lambda: os.chdir(self._folder))

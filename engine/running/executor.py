@@ -24,6 +24,7 @@ class Task:
 
     Attributes:
         slot: of the device that it may use; None for nodes that need none.
+        timeout: how many seconds the call may take; None for as many as it wants.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Task:
     inputs: dict[str, Any]
     context: Context | None
     slot: int | None = None
+    timeout: float | None = None
 
 
 @dataclass(slots=True)
