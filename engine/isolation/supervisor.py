@@ -106,6 +106,7 @@ class Worker(Transport):
         self._ending: float | None = None
         """Since when the guard is asked to end everything; no limit, so not by `clock`."""
         self._pumped = threading.Event()
+        self._buried = threading.Event()
         self._scratch = Scratch()
         self._crash = os.path.join(self._scratch.folder, "crash")
         """Where Python writes its stack when it crashes."""
@@ -138,14 +139,20 @@ class Worker(Transport):
             theirs.close()
             os.close(lifeline)
         self.channel = PatientChannel(ours, self._watch)
-        for work in (self._listen, self._pump):
-            threading.Thread(target=work, name=f"weft-worker-{self.process.pid}", daemon=True).start()
+        name = f"weft-worker-{self.process.pid}"
+        self._listener = threading.Thread(target=self._listen, name=name, daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._pump, name=name, daemon=True).start()
 
     # -- from the run
 
     def send(self, message: dict[str, Any], body: Sequence[Buffer] = ()) -> None:
         """See `Transport`. Does not wait for the worker to read it."""
         self.channel.send(message, body)
+
+    def ready(self) -> bool:
+        """See `Transport`."""
+        return super().ready() and self._reason is None
 
     def begin(self) -> None:
         """See `Transport`."""
@@ -156,6 +163,8 @@ class Worker(Transport):
         """See `Transport`."""
         with self._lock:
             self._heard = self.clock()
+            if not self.calls:
+                self._bytes = 0  # what others held is not this one's doing
         super().call(number, call, message, body)
 
     def stop(self) -> None:
@@ -179,6 +188,8 @@ class Worker(Transport):
         """End the process, and those that its nodes started."""
         self._kill(_Reason(Cancelled("the worker was closed")))
         self._await_end()
+        if threading.current_thread() is not self._listener:
+            self._buried.wait(_END_SECONDS)
 
     # -- on the listener's thread
 
@@ -254,6 +265,7 @@ class Worker(Transport):
             os.close(lifeline)
         crash = _crash(self._crash)
         self._scratch.remove()
+        self._buried.set()
         blamed = self._blamed(calls, crash)
         for number in sorted(calls, key=lambda number: number not in blamed):
             others = [calls[other].node for other in blamed if other != number]
@@ -306,7 +318,8 @@ class Worker(Transport):
         if self._reason is not None:
             if blamed or not self._reason.numbers:
                 return self._reason.error
-            return _lost(f"the worker process was ended because of {', '.join(map(repr, others or ()))}")
+            because = f" because of {', '.join(map(repr, others))}" if others else ""
+            return _lost(f"the worker process was ended{because}")
         how = _how_it_ended(self.process.returncode, self._bytes)
         if self.limits.memory_bytes is not None:  # native code that is refused memory may crash
             how += f"; it may take {_size(self.limits.memory_bytes)} of memory"
