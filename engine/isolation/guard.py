@@ -22,6 +22,8 @@ _SUBREAPER, _DEATH_SIGNAL = 36, 1
 """PR_SET_CHILD_SUBREAPER and PR_SET_PDEATHSIG of prctl(2)."""
 END_SECONDS = 4.0
 """How long it tries to end what does not end, such as a process that waits for a broken disk."""
+_GOING_SECONDS = 0.5
+"""How long a process may take from closing one of its files to closing another while it ends."""
 _LOOK_SECONDS = 1.0
 """How often it looks whether its parent is there, where the system cannot tell it."""
 
@@ -62,7 +64,7 @@ def begin(parent: int, connection: int, lifeline: int, lock: int, scratch: str) 
     except BaseException:
         sys.excepthook(*sys.exc_info())
         os._exit(1)  # the kernel ends the worker then
-    if os.getppid() != parent:
+    if _is_gone(parent, lifeline, status):
         _remove(scratch)
     _end_as(status)
 
@@ -101,6 +103,19 @@ def _watch(parent: int, worker: int, lifeline: int, waking: int) -> int:
         with contextlib.suppress(OSError):
             os.killpg(worker, signal.SIGKILL)
     return statuses.get(worker, 1 << 8)
+
+
+def _is_gone(parent: int, lifeline: int, status: int) -> bool:
+    """Whether nobody holds the other end of the lifeline, or will in a moment.
+
+    A worker leaves with 0 when its socket is closed, which a process that is being killed may do before it closes the
+    lifeline. Any other end is not about the parent.
+    """
+    poller = select.poll()
+    poller.register(lifeline, select.POLLIN)
+    if poller.poll(0 if status else _GOING_SECONDS * 1000) and not os.read(lifeline, 1):
+        return True
+    return os.getppid() != parent
 
 
 def _register_end_of(parent: int, poller: select.poll) -> bool:

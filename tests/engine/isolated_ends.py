@@ -115,10 +115,17 @@ def grab(how: str, catches: bool = False) -> str:
 @node("brood", cache="never")
 def brood(log: str, megabytes: int = 120, count: int = 3) -> int:
     """Has children that take memory, each of them little."""
-    take = f"kept = b'x' * ({megabytes} << 20); " + SLEEP
-    for _ in range(count):
-        subprocess.Popen([sys.executable, "-S", "-c", take, log], start_new_session=True)
-    _await(log, count)
+    take = f"""
+import os, sys, time
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.001)
+kept = b'x' * ({megabytes} << 20)
+time.sleep(3600)
+"""
+    call = [sys.executable, "-S", "-c", take, log]
+    pids = [subprocess.Popen(call, start_new_session=True).pid for _ in range(count)]
+    Path(f"{log}.new").write_text("".join(f"{pid}\n" for pid in pids))
+    os.rename(f"{log}.new", log)
     time.sleep(3600)
     return 0
 
