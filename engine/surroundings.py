@@ -8,8 +8,8 @@ The rule: it belongs to the host, the program that called `run`.
 - The working directory, the locale, the environment and torch's default dtype are put back after a node, which is named
   in the log, when nothing else of the process is at work: no other node of any run, and no thread of the host but the
   one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named. After the
-  import of a pack they are put back as long as no node is at work. A worker process has no host: between two runs all of
-  them are put back, whoever left them (`engine.isolation.handover`).
+  import of a pack they are put back as long as no node is at work. A worker process has no host: between two runs all
+  of them are put back, whoever left them (`engine.isolation.handover`).
 
 While a node draws, a thread of the host that draws from the same generators meets its numbers. Where that matters,
 nodes run isolated. What is not imported cannot have been changed, and looking imports nothing.
