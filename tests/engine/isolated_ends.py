@@ -43,6 +43,7 @@ def offspring(log: str, crash: bool = False, wait: bool = False) -> int:
         os.kill(os.getpid(), signal.SIGSEGV)
     if wait:
         print("offspring is there", flush=True)
+    if crash or wait:
         time.sleep(3600)
     return os.getpid()
 

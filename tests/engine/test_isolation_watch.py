@@ -244,6 +244,7 @@ def test_an_idle_worker_that_stands_still_is_replaced(start: Callable[..., Worke
     workers = start()
     pid = go(workers, "ends_pid")
     os.kill(pid, signal.SIGSTOP)
+    assert becomes(lambda: is_stopped(pid))
     assert go(workers, "ends_pid") != pid
     assert becomes(lambda: not is_alive(pid))
 
