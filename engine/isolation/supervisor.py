@@ -138,7 +138,7 @@ class Worker(Transport):
         finally:
             theirs.close()
             os.close(lifeline)
-        self.channel = PatientChannel(ours, self._watch)
+        self.channel = PatientChannel(ours, self._idle)
         name = f"weft-worker-{self.process.pid}"
         self._listener = threading.Thread(target=self._listen, name=name, daemon=True)
         self._listener.start()
@@ -212,6 +212,12 @@ class Worker(Transport):
                 _Reason(_lost(f"what its worker process said could not be taken in: {error!r}"), set(self.calls))
             )
         self._bury()
+
+    def _idle(self) -> None:
+        """While nothing comes. With the guard everything has ended, even if a copy of the socket is still open."""
+        self._watch()
+        if self.process.poll() is not None:
+            raise EOFError("its guard has ended")
 
     def received(self, message: dict[str, Any], body: Body) -> None:
         """See `Transport`."""
