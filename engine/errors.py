@@ -65,14 +65,15 @@ class Elsewhere(Exception):  # noqa: N818 (it says where it happened)
 
 
 class NodeTimeout(Exception):  # noqa: N818 (as TimeoutError is named)
-    """A call of a node took longer than its limit.
+    """A node took longer than it may, by its declaration or by the document.
 
-    Args:
-        seconds: the limit.
+    Attributes:
+        seconds: how long it may take.
     """
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"it took longer than its limit of {seconds:g} s")
+        self.seconds = seconds
+        super().__init__(f"it took longer than its limit of {seconds:g} seconds")
 
 
 class InputPathError(ValueError):

@@ -8,7 +8,8 @@ The rule: it belongs to the host, the program that called `run`.
 - The working directory, the locale, the environment and torch's default dtype are put back after a node, which is named
   in the log, when nothing else of the process is at work: no other node of any run, and no thread of the host but the
   one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named. After the
-  import of a pack they are put back as long as no node is at work.
+  import of a pack they are put back as long as no node is at work. A worker process has no host: between two runs all
+  of them are put back, whoever left them (`engine.isolation.handover`).
 
 While a node draws, a thread of the host that draws from the same generators meets its numbers. Where that matters,
 nodes run isolated. What is not imported cannot have been changed, and looking imports nothing.
@@ -103,6 +104,17 @@ class Surroundings:
         if self._drew and alone and self._is_host_idle():
             self._drew = False
             _set(_modules(), self._first)
+        self._compare(who, alone)
+
+    def put_back(self, who: str) -> None:
+        """Put everything back but generators and threads. For when nothing at all is at work.
+
+        Args:
+            who: what may have changed something, for the log.
+        """
+        self._compare(who, True)
+
+    def _compare(self, who: str, alone: bool) -> None:
         folder = _folder()
         if folder != self._folder and self._folder:
             self._put_back(who, alone, f"the working directory to {folder}", lambda: os.chdir(self._folder))

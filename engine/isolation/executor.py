@@ -82,8 +82,7 @@ class Isolated:
 
         try:
             flight = Flight(task, ended)
-            worker = self._choose(task, flight.parcel.residents)
-            flight.worker = worker
+            worker = flight.worker = self._living(self._choose(task, flight.parcel.residents))
             recipes = recipes_for(flight.parcel.residents, worker)
         except codec.NotStorable as error:
             reason = f"{error.args[0].removesuffix(' cannot be written to disk')} was made in this process and cannot"
@@ -142,12 +141,20 @@ class Isolated:
             flight.start()
             while (done := answer.get()) is None:
                 worker.stop()
-        if not worker.alive and self._renew is not None and not self._flying and not cancel.cancelled:
-            self._workers[0] = self._renew(worker)
-            self._workers[0].begin()
+        if not self._flying and not cancel.cancelled:
+            self._living(worker)
         if done.error is not None:
             raise done.error
         return done.value
+
+    def _living(self, worker: Transport) -> Transport:
+        """One of the workers, or where it is gone another in its place, for a run that goes on after that."""
+        if worker.alive or self._renew is None or self._stopped:
+            return worker
+        place = self._workers.index(worker)
+        fresh = self._workers[place] = self._renew(worker)
+        fresh.begin()
+        return fresh
 
     def _choose(self, task: Task, residents: list[Resident]) -> Transport:
         workers = self._workers

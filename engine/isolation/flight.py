@@ -39,7 +39,7 @@ def make_first(recipes: list[tuple[Resident, Task]], flight: Flight, stopped: Ca
             make_first(rest, flight, stopped)
 
     # In the name of the node that needs it: its progress is that node's, and so is its failure.
-    again = Task(flight.task.number, recipe.type, recipe.inputs, flight.task.context)
+    again = Task(flight.task.number, recipe.type, recipe.inputs, flight.task.context, timeout=recipe.timeout)
     try:
         Flight(again, made, flight.worker, again=value).start()
     except Exception as error:
@@ -100,7 +100,8 @@ class Flight:
         }
         node = task.context.node_id if task.context is not None else task.type.name
         body, self.parcel.body = self.parcel.body, []
-        self.worker.call(number, Call(node, self.on_message, self.on_end, self.seconds), message, body)
+        call = Call(node, self.on_message, self.on_end, self.seconds, timeout=task.timeout)
+        self.worker.call(number, call, message, body)
 
     def on_message(self, message: dict[str, Any], body: Body) -> None:
         """What the node says while it runs. On the listener's thread."""
@@ -127,7 +128,7 @@ class Flight:
                     name = self.again.owner, self.serial
                     self.worker.live.update((*name, position) for position in range(message["count"]))
                 else:
-                    items = unpack_outputs(message["values"], body, Task(0, self.task.type, self.inputs, None))
+                    items = unpack_outputs(message["values"], body, self._recipe())
                     self._remember(items)
                     if "graph" in message:
                         value = Expansion.of_message(message["graph"], items, self.inputs)
@@ -136,6 +137,10 @@ class Flight:
             except Exception as raised:
                 error = raised
         self.ended(Done(self.task.number, value, error, seconds))
+
+    def _recipe(self) -> Task:
+        """The call, to be repeated where its live outputs are not."""
+        return Task(0, self.task.type, self.inputs, None, timeout=self.task.timeout)
 
     def _remember(self, items: list[Any]) -> None:
         """Let workers forget a live value when nobody here names it any more."""
@@ -157,7 +162,8 @@ class Flight:
         """Make what the worker lacks; waits for it."""
         for value, recipe in recipes:
             made: queue.SimpleQueue[Done] = queue.SimpleQueue()
-            Flight(Task(0, recipe.type, recipe.inputs, self.task.context), made.put, self.worker, again=value).start()
+            task = Task(0, recipe.type, recipe.inputs, self.task.context, timeout=recipe.timeout)
+            Flight(task, made.put, self.worker, again=value).start()
             if (error := made.get().error) is not None:
                 raise error
 

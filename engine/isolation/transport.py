@@ -37,6 +37,7 @@ class Call:
         on_end: called once: with the answer, or with why there is none.
         seconds: how long it may take; None for what the worker's limits say.
         began: when, by the worker's clock. thread: where, as the worker numbers its threads.
+        timeout: how long it may take by its node's own limit; None for as long as it wants.
     """
 
     node: str
@@ -45,6 +46,7 @@ class Call:
     seconds: float | None = None
     began: float | None = None
     thread: int | None = None
+    timeout: float | None = None
 
 
 class Transport(abc.ABC):

@@ -1,6 +1,6 @@
 """Messages between a run and its worker: msgpack over a socket, and large bodies as shared memory.
 
-    size of the message 4 | size of the body 8 | where the body is 1 | message | body, when it is short
+    "weft" | size of the message 4 | size of the body 8 | where the body is 1 | message | body, when it is short
 
 A long body lies in a piece of anonymous memory whose descriptor travels with the header. It has no name: whoever dies,
 nothing stays behind. The sender lets go of it at once, so a node that changes its inputs changes its own copy.
@@ -22,10 +22,17 @@ import msgpack
 
 from weft.engine.cache.codec import Body, Buffer
 
-_HEADER = struct.Struct("<IQB")
+_HEADER = struct.Struct("<4sIQB")
+_MAGIC = b"weft"
 _NONE, _INLINE, _SHARED = range(3)
+_STEP_BYTES = 1 << 20
+"""Memory is taken as bytes arrive, and not as a header asks for it."""
 INLINE_BYTES = 64 * 1024
 """Below this a copy through the socket is quicker than a mapping."""
+
+
+class GarbledError(ValueError):
+    """What came is no message: something else writes to the other end."""
 
 
 class Channel:
@@ -46,16 +53,11 @@ class Channel:
         size = sum(memoryview(part).nbytes for part in body)
         if size <= INLINE_BYTES:
             kind = _INLINE if size else _NONE
-            data = b"".join([_HEADER.pack(len(packed), size, kind), packed, *body])
-            with self._lock:
-                self._socket.sendall(data)
+            self._deliver(b"".join([_HEADER.pack(_MAGIC, len(packed), size, kind), packed, *body]), None)
             return
         shared = _shared(body, size)
         try:
-            header = _HEADER.pack(len(packed), size, _SHARED)
-            with self._lock:
-                sent = socket.send_fds(self._socket, [header], [shared])
-                self._socket.sendall(header[sent:] + packed)
+            self._deliver(_HEADER.pack(_MAGIC, len(packed), size, _SHARED) + packed, shared)
         finally:
             os.close(shared)
 
@@ -64,15 +66,26 @@ class Channel:
 
         Raises:
             EOFError: the other end is closed.
+            GarbledError: what came is no message.
         """
         header, descriptor = self._header()
-        length, size, kind = _HEADER.unpack(header)
+        magic, length, size, kind = _HEADER.unpack(header)
         try:
-            message = msgpack.unpackb(self._exactly(length), raw=False, strict_map_key=False)
+            sizes = {_NONE: size == 0, _INLINE: 0 < size <= INLINE_BYTES, _SHARED: size > INLINE_BYTES}
+            if magic != _MAGIC or not sizes.get(kind, False):
+                raise GarbledError(f"{header[:40]!r} is no head of a message")
+            packed = self._exactly(length)
+            try:
+                message = msgpack.unpackb(packed, raw=False, strict_map_key=False)
+            except Exception as error:
+                raise GarbledError(f"the text of a message is none: {error}") from error
             if kind == _SHARED:
                 if descriptor is None:
                     raise EOFError("a body got lost")
-                return message, mmap.mmap(descriptor, size)
+                try:
+                    return message, mmap.mmap(descriptor, size)
+                except (ValueError, OverflowError) as error:
+                    raise GarbledError(f"a body is shorter than its head says: {error}") from error
             return message, self._exactly(size)
         finally:
             if descriptor is not None:
@@ -84,28 +97,50 @@ class Channel:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def _header(self) -> tuple[bytes, int | None]:
-        try:
-            start, descriptors, _, _ = socket.recv_fds(
-                self._socket, _HEADER.size, 1, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-            )
-        except OSError as error:
-            raise EOFError(str(error)) from error
-        if not start:
-            raise EOFError("the other end is closed")
-        return start + self._exactly(_HEADER.size - len(start)), descriptors[0] if descriptors else None
+    def _deliver(self, data: bytes, descriptor: int | None) -> None:
+        """Send bytes, the first of them with a descriptor, which stays the caller's."""
+        with self._lock:
+            if descriptor is not None:
+                data = data[socket.send_fds(self._socket, [data], [descriptor]) :]
+            self._socket.sendall(data)
 
-    def _exactly(self, size: int) -> bytearray:
-        data = bytearray(size)
-        view = memoryview(data)
-        while view:
+    def _wait(self) -> None:
+        """Called before bytes are read; reading itself waits for them too."""
+
+    def _header(self) -> tuple[bytes, int | None]:
+        while True:
+            self._wait()
             try:
-                count = self._socket.recv_into(view)
+                start, descriptors, _, _ = socket.recv_fds(
+                    self._socket, _HEADER.size, 1, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+                )
+                break
+            except BlockingIOError:
+                continue
             except OSError as error:
                 raise EOFError(str(error)) from error
-            if not count:
+        if not start:
+            raise EOFError("the other end is closed")
+        try:
+            return start + self._exactly(_HEADER.size - len(start)), descriptors[0] if descriptors else None
+        except BaseException:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise
+
+    def _exactly(self, size: int) -> bytearray:
+        data = bytearray()
+        while len(data) < size:
+            self._wait()
+            try:
+                part = self._socket.recv(min(size - len(data), _STEP_BYTES))
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise EOFError(str(error)) from error
+            if not part:
                 raise EOFError("the other end was closed in the middle of a message")
-            view = view[count:]
+            data += part
         return data
 
 

@@ -1,8 +1,8 @@
 """The other process: receives calls of nodes, makes them as any run in a process would, and sends what came of them.
 
 The main thread takes the calls, another one listens, so that a cancel is heard while a node runs, and a third tells
-every quarter of a second that Python still moves. When the parent is gone the kernel ends this process, even in the
-middle of a C loop.
+every quarter of a second that Python still moves. When the parent is gone the guard (`engine.isolation.guard`) ends
+this process, even in the middle of a C loop.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import copy
 import faulthandler
-import fcntl
 import functools
 import itertools
 import os
@@ -19,6 +18,7 @@ import queue
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,9 @@ from weft.engine.declaring.model_folders import set_model_folders
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
 from weft.engine.errors import Cancelled, NodeError
+from weft.engine.isolation import memory
 from weft.engine.isolation.functions import perform, read_graph
+from weft.engine.isolation.handover import Handover
 from weft.engine.isolation.parcels import Address, pack_outputs, unpack
 from weft.engine.isolation.references import find_type
 from weft.engine.isolation.reports import Line, Reports, Yielded, send_logs
@@ -44,28 +46,20 @@ from weft.engine.running.in_process import InProcess
 BEAT_SECONDS = 0.25
 
 
-def main(connection: int, lifeline: int, crash: str) -> None:
+def main(connection: int, crash: str) -> None:
     """Serve until the parent hangs up.
 
     Args:
         connection: descriptor of the socket.
-        lifeline: descriptor of a pipe that the parent holds open and never writes to.
         crash: the file that takes the stack of a crash.
     """
-    die_with(lifeline)
     die_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which cancels
     with open(crash, "w") as file:
         faulthandler.enable(file)
         channel = Channel(socket.socket(fileno=connection))
         send_logs(channel)
-        Server(channel).serve()
-
-
-def die_with(lifeline: int) -> None:
-    """Have the kernel send SIGIO, which ends a process, when the pipe's other end closes. Needs no thread of ours."""
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+        Server(channel, guard=os.getppid(), handover=Handover()).serve()
 
 
 def die_first() -> None:
@@ -81,11 +75,24 @@ class Server:
         channel: the way to it.
         leave: called, from any thread, when the parent is gone; by default the process ends on the spot, since nobody
             wants any more what runs in it.
+        guard: the process that all processes of nodes are below, where there is one.
+        handover: puts back between runs what nodes changed of this process, where it is a worker's own.
     """
 
-    def __init__(self, channel: Line, leave: Callable[[], object] = lambda: os._exit(0)) -> None:
+    def __init__(
+        self,
+        channel: Line,
+        leave: Callable[[], object] = lambda: os._exit(0),
+        *,
+        guard: int | None = None,
+        handover: Handover | None = None,
+    ) -> None:
         self.channel = channel
         self._leave = leave
+        self._guard = guard
+        self._handover = handover
+        self._memory: int | None = None
+        """How many bytes it may take."""
         self._gone = threading.Event()
         self.executor: Executor = InProcess()
         self.cancel = CancelToken()
@@ -110,13 +117,21 @@ class Server:
                 case "call":
                     self._call(message, body)
                 case "begin":
-                    self.executor.close()
-                    self.executor, self.cancel = InProcess(), CancelToken()
+                    self._begin(message)
                 case "graph":
                     self.graph = message
                 case "drop":
                     for address in message["addresses"]:
                         self.live.pop(tuple(address), None)
+
+    def _begin(self, message: dict[str, Any]) -> None:
+        """Make ready for another run."""
+        self.executor.close()
+        if self._handover is not None:
+            self._handover.restore()
+            self._memory = message.get("memory")
+            memory.allow(self._memory)
+        self.executor, self.cancel = InProcess(), CancelToken()
 
     def ask(self, question: str, **fields: Any) -> tuple[Any, Body]:
         """Ask the parent and wait for the answer."""
@@ -145,7 +160,7 @@ class Server:
                             self._answers[message["number"]].put((message, body))
                     case _:
                         self._calls.put((message, body))
-        except EOFError:
+        except (EOFError, MemoryError):  # of no use when it cannot even listen
             self._gone.set()
             self.cancel.cancel()
             self._calls.put(None)
@@ -156,8 +171,8 @@ class Server:
     def _beat(self) -> None:
         while not self._gone.wait(BEAT_SECONDS):
             if self._busy:
-                with contextlib.suppress(OSError):
-                    self.channel.send({"say": "beat", "bytes": resident_bytes()})
+                with contextlib.suppress(OSError, MemoryError):
+                    self.channel.send({"say": "beat", "bytes": memory.taken(self._guard, self._memory)})
 
     # -- calls
 
@@ -311,6 +326,9 @@ class Server:
                     )
             except Exception as raised:
                 error = raised
+        if error is not None and self._memory is not None and memory.is_refusal(error):
+            message["refused"] = True
+            traceback.clear_frames(error.__traceback__)  # they hold what took the memory
         message["error"] = None if error is None else describe(error)
         done.value = None
         try:
@@ -337,12 +355,3 @@ def describe(error: BaseException) -> dict[str, Any]:
         return {"cancelled": str(error)}
     own = NodeError.of("", "", error)
     return {"exception": own.exception, "message": own.message, "traceback": own.traceback}
-
-
-def resident_bytes() -> int:
-    """How much memory this process takes; 0 where the system does not say."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0

@@ -161,7 +161,7 @@ def test_a_function_that_takes_too_long_has_failed(how: str) -> None:
     doc = document(s=("stuck", {"how": how}), n=("in_time", {}))
     result = go(doc, ["s", "n"], *NODES, keep_going=True, cache=cache)
     assert result["n"] == "done"
-    with pytest.raises(NodeError, match=r"longer than its limit of 0\.05 s"):
+    with pytest.raises(NodeError, match=r"longer than its limit of 0\.05 seconds"):
         result["s"]
     released.set()
     released.clear()
@@ -178,7 +178,7 @@ def test_an_async_node_that_takes_too_long_is_cancelled() -> None:
 def test_a_limit_and_attempts_together() -> None:
     doc = document(s=("stuck", {}))
     doc["nodes"]["s"] |= {"retry": 2, "timeout": 0.02}
-    with pytest.raises(RunFailed, match=r"limit of 0\.02 s"):
+    with pytest.raises(RunFailed, match=r"limit of 0\.02 seconds"):
         go(doc, ["s"], *NODES)
     assert attempts["stuck"] == 3
 
@@ -188,7 +188,7 @@ def test_in_workers(workers: Workers) -> None:
     doc["nodes"]["s"]["timeout"] = 1
     result = go(doc, ["s", "n"], *NODES, keep_going=True, on=workers)
     assert result["n"] == "done"
-    with pytest.raises(NodeError, match="longer than its limit of 1 s"):
+    with pytest.raises(NodeError, match="longer than its limit of 1 seconds"):
         result["s"]
 
 

@@ -287,7 +287,7 @@ class Clock:
     [
         (Limits(hang_seconds=80), "stuck", "WorkerHung", "no sign of life for 80 s"),
         (Limits(node_seconds=30), "spin", "TimeoutError", "longer than 30 s"),
-        (Limits(memory_bytes=300 << 20), "eat", "MemoryError", "300 MiB are allowed"),
+        (Limits(memory_bytes=300 << 20), "eat", "MemoryError", "over the memory limit of 300 MiB"),
     ],
 )
 def test_a_node_over_a_limit_is_ended(isolate: Run, limits: Limits, type: str, exception: str, words: str) -> None:
