@@ -29,8 +29,9 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("catalogue",),
         ("declaring",),
         ("cache",),
+        ("ownership",),
         ("values", "events"),
-        ("errors", "filehash", "surroundings", "plain"),
+        ("errors", "filehash", "surroundings", "plain", "buffers"),
     ),
     "graphs": (
         ("examples", "draw"),

@@ -181,7 +181,8 @@ class Server:
             return
         if context is not None and node_type.context_parameter is not None:
             inputs[node_type.context_parameter] = context
-        self.executor.submit(Task(number, self._announcing(number, node_type), inputs, context), done)
+        task = Task(number, self._announcing(number, node_type), inputs, context, sources=message["sources"])
+        self.executor.submit(task, done)
 
     def _function(self, node_type: NodeType, function: dict[str, Any], inputs: dict[str, Any]) -> NodeType:
         """As if a function that the type brings along were the node."""

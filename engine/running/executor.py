@@ -14,6 +14,7 @@ from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import Cancelled
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
+from weft.engine.running.handover import Handover
 from weft.engine.surroundings import Surroundings, may_begin_to_draw
 from weft.graphs.builder import Graph
 
@@ -23,7 +24,9 @@ class Task:
     """One call of a node.
 
     Attributes:
+        inputs: as the engine holds them; who runs the task gives the node copies.
         slot: of the device that it may use; None for nodes that need none.
+        sources: whose result each input is, where the debug mode looks whether the node changes it; else None.
     """
 
     number: int
@@ -31,6 +34,7 @@ class Task:
     inputs: dict[str, Any]
     context: Context | None
     slot: int | None = None
+    sources: dict[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
     """Run an ordinary node, and put back what it changed of the process (see `surroundings`).
 
     Args:
+        around: None for nodes of ours that only hand on what they get: they get it as it is.
         wait: for the generators that it draws from, when another node has them; else None is returned at once.
 
     Raises:
@@ -102,13 +107,18 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
     if around is not None:
         around.enter()
     try:
-        if turn is None:
+        if around is None:
             value = task.type.fn(**task.inputs)
+            if type(value) is Graph:
+                value = Expansion.of(value, task.inputs)
         else:
-            with turn:
-                value = task.type.fn(**task.inputs)
-        if type(value) is Graph:
-            value = Expansion.of(value, task.inputs)
+            handover = Handover(task.inputs, task.sources)
+            if turn is None:
+                box = [task.type.fn(**handover.inputs)]
+            else:
+                with turn:
+                    box = [task.type.fn(**handover.inputs)]
+            value = handover.result(box)
         if task.context is not None and task.context.saw_cancel:
             value, error = None, Cancelled(HALF)
     except KeyboardInterrupt:

@@ -14,11 +14,10 @@ from typing import Any
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
-from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
 from weft.engine.running.executor import HALF, Done, Task, call
+from weft.engine.running.handover import Handover
 from weft.engine.surroundings import Surroundings
-from weft.graphs.builder import Graph
 
 
 class InProcess:
@@ -142,9 +141,10 @@ async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
     if task.type.resource == "device":
         ON_DEVICE.set(True)  # in this task's own context
     try:
-        value = await task.type.fn(**task.inputs)
+        handover = Handover(task.inputs, task.sources)
+        box = [await task.type.fn(**handover.inputs)]
         if task.context is not None and task.context.saw_cancel:
             return None, Cancelled(HALF)
-        return (Expansion.of(value, task.inputs) if type(value) is Graph else value), None
+        return handover.result(box), None
     except BaseException as raised:
         return None, raised

@@ -9,6 +9,7 @@ from typing import Any
 
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
+from weft.engine.ownership import copy_for
 from weft.engine.values import Files, Outputs
 from weft.graphs.problems import near
 
@@ -83,6 +84,9 @@ class Result:
     def __getitem__(self, what: Any) -> Any:
         """The value of a target's output: the first one when no output is named.
 
+        It is a copy, made anew each time, which may be changed: neither the cache nor the result sees that. What cannot
+        be copied, such as a loaded model, is the one that other runs get too.
+
         Raises:
             KeyError: it was no target of the run, or has no such output.
         """
@@ -96,7 +100,7 @@ class Result:
         position = node_type.output_positions.get(output or None)
         if position is None or position >= len(outputs):
             raise KeyError(f"{node!r} has no output {output!r}; it has {', '.join(node_type.outputs) or 'none'}")
-        return outputs[position]
+        return copy_for(outputs[position])
 
     def __contains__(self, what: object) -> bool:
         node = what if isinstance(what, str) else getattr(what, "node", "")

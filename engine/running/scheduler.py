@@ -72,6 +72,7 @@ class Scheduler:
         sizes: LaneSizes,
         devices: Devices,
         bounds: Bounds,
+        debug: bool = False,
     ) -> None:
         self.plan = plan
         self.cache = cache
@@ -89,7 +90,7 @@ class Scheduler:
         """The lane of each call in flight; None while it waits for a lazy input."""
         self.waiting = Waiting(plan, self.intermediates, self.lanes, self.report, find)
         self.demands = Demands(self.waiting, self.intermediates, self.lanes, self.flying, self.mail)
-        self._inputs = Inputs(plan, self.intermediates.results, self.demands.ask)
+        self._inputs = Inputs(plan, self.intermediates.results, self.demands.ask, debug)
         self._unfolded: dict[int, Unfolded] = {}
         self._ends: dict[int, list[Scope]] = {}
         """The scopes of single items, by the steps that they are for: then what they were given is let go."""
@@ -205,7 +206,7 @@ class Scheduler:
             inputs[node_type.context_parameter] = context
             if node_type.resource == "device":
                 context.on_yield = functools.partial(Yielded, step.number, self.mail.put)
-        task = Task(step.number, node_type, inputs, context)
+        task = Task(step.number, node_type, inputs, context, sources=self._inputs.sources(step))
         step.state = RUNNING
         steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
         quick = self._pace.is_quick(node_type)
