@@ -71,7 +71,7 @@ def is_private(item: Any, kind: Kind) -> bool:
     if kind == "generator":
         return True
     torch = sys.modules["torch"]
-    if type(item) is not torch.Tensor or item.layout is not torch.strided or item._is_view():
+    if type(item) is not torch.Tensor or item.layout is not torch.strided or item.is_nested or item._is_view():
         return False
     if item.device.type == "meta":
         return True
@@ -101,7 +101,7 @@ def _storage_users(tensor: Any, torch: Any) -> tuple[int, int]:
 def _copied_tensor(tensor: Any, blocks: dict[int, Any]) -> Any:
     torch = sys.modules["torch"]
     cls = type(tensor)
-    if cls not in (torch.Tensor, torch.nn.Parameter) or tensor.layout is not torch.strided:
+    if cls not in (torch.Tensor, torch.nn.Parameter) or tensor.layout is not torch.strided or tensor.is_nested:
         try:
             made = tensor.clone()
         except Exception:  # a class that has no copies, such as a parameter that was never filled

@@ -32,9 +32,9 @@ from weft.engine.values import type_of
 UNCHANGING: set[type] = {int, float, str, bool, bytes, complex, type(None)}
 """Classes whose instances are passed on without a look."""
 
-_copiers: dict[type, Callable[[Any], Any]] = {
-    cls: copy.copy for cls in (set, bytearray, array, random.Random, io.BytesIO, io.StringIO)
-}
+_copiers: dict[type, Callable[[Any], Any]] = dict.fromkeys(
+    (set, bytearray, array, random.Random, io.BytesIO, io.StringIO), copy.copy
+)
 
 
 def copied_by(cls: type, copier: Callable[[Any], Any]) -> None:
@@ -98,7 +98,7 @@ class _Copies:
         return made
 
     def _copy(self, value: Any) -> Any:
-        """The copy of one thing: of tuples and value classes after those of their parts, of lists and dicts yet empty."""
+        """The copy of one thing; tuples and value classes come after their parts, lists and dicts are empty as yet."""
         if type(value) in UNCHANGING:
             return value
         made = self._made
@@ -226,7 +226,7 @@ def _references(parts: list[Any]) -> list[int]:
 
 
 def _fewest() -> int:
-    """What `_references` says of something that only a list refers to; 0, which nothing has, where Python cannot tell."""
+    """What `_references` says of what only a list refers to; 0, which nothing has, where Python cannot tell."""
     if not hasattr(sys, "getrefcount") or not getattr(sys, "_is_gil_enabled", lambda: True)():
         return 0
     holder = [object()]
