@@ -11,7 +11,7 @@ from typing import Any
 
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy, validate
-from weft.engine.ownership import copies_for, copy_for
+from weft.engine.ownership import UNCHANGING, copies_for, copy_for
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, Scope, Step
 from weft.engine.running.lanes import Lane
@@ -162,7 +162,7 @@ class Inputs:
             item = self.value(scope, item)
         elif kind is list:
             # A copy, also of what is literal: no node of ours hands on what is the document's.
-            item = [self.value(scope, part) if type(part) is Link else copy_for(part) for part in item]
+            item = _apart([self.value(scope, part) if type(part) is Link else copy_for(part) for part in item])
         elif kind is dict:
             item = copy_for(item)
         if name in node_type.constrained and kind is not dict:
@@ -264,6 +264,17 @@ def _check(node_type: NodeType, name: str, item: Any) -> None:
     flaws = validate(node_type.inputs[name], item)
     if flaws:
         raise ValueError(flaws[0].message)
+
+
+def _apart(items: list[Any]) -> list[Any]:
+    """Items of which none is another one too, as two links to one result would give."""
+    seen: set[int] = set()
+    for place, item in enumerate(items):
+        if type(item) not in UNCHANGING:
+            if id(item) in seen:
+                items[place] = copy_for(item)
+            seen.add(id(item))
+    return items
 
 
 def as_outputs(node_type: NodeType, value: Any) -> Outputs:
