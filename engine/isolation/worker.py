@@ -199,6 +199,7 @@ class Server:
         shown.is_async = False
         shown.resource = "cpu"
         shown.__dict__["several_outputs"] = False
+        shown.__dict__["changing_defaults"] = {}
         return shown
 
     def _count(self, step: int) -> None:
@@ -266,6 +267,7 @@ class Server:
         fn, channel = node_type.fn, self.channel
         shown = copy.copy(node_type)
         shown.global_random = draws(node_type)
+        shown.__dict__["changing_defaults"] = node_type.changing_defaults
 
         def announce() -> None:
             channel.send({"say": "began", "number": number, "thread": threading.get_ident()})

@@ -112,7 +112,7 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
             if type(value) is Graph:
                 value = Expansion.of(value, task.inputs)
         else:
-            handover = Handover(task.inputs, task.sources)
+            handover = Handover(task.inputs, task.sources, task.type.changing_defaults)
             if turn is None:
                 box = [task.type.fn(**handover.inputs)]
             else:

@@ -22,6 +22,7 @@ class Handover:
     Args:
         given: the inputs as the engine holds them; the node gets copies.
         sources: whose result each is, for the inputs that are looked at in debug mode; None outside of it.
+        defaults: of inputs that are absent, where a call could change them (`NodeType.changing_defaults`).
 
     Attributes:
         inputs: what the node is called with.
@@ -29,7 +30,13 @@ class Handover:
 
     __slots__ = ("_given", "_watch", "inputs")
 
-    def __init__(self, given: dict[str, Any], sources: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, given: dict[str, Any], sources: Mapping[str, str] | None = None, defaults: Mapping[str, Any] = {}
+    ) -> None:
+        if defaults:
+            given = {**defaults, **given}
+            if sources is not None:
+                sources = {**dict.fromkeys(defaults, "its default"), **sources}
         self._given = given
         self.inputs = copies_for(given)
         self._watch = None if sources is None else Watch(self.inputs, sources)

@@ -141,7 +141,7 @@ async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
     if task.type.resource == "device":
         ON_DEVICE.set(True)  # in this task's own context
     try:
-        handover = Handover(task.inputs, task.sources)
+        handover = Handover(task.inputs, task.sources, task.type.changing_defaults)
         box = [await task.type.fn(**handover.inputs)]
         if task.context is not None and task.context.saw_cancel:
             return None, Cancelled(HALF)

@@ -159,6 +159,13 @@ def changes_items(items: list[Any], other: Any = None) -> str:
     return shown([*items, other])
 
 
+@node("ch_default")
+def changes_its_default(n: int = 0, items: list[int] = [1]) -> str:  # noqa: B006
+    """Change the list that is there when none is given."""
+    change(items)
+    return shown(items)
+
+
 KEPT: dict[str, Any] = {}
 
 
@@ -185,7 +192,8 @@ def gives(items: list[Any], first: str = "", alone: bool = False) -> str | Graph
 
 
 NODES: list[Node[..., Any]] = [
-    make, changes, changes_and_returns, changes_lazy, changes_later, awaits, show, show_lazy, both, changes_items, keep,
+    make, changes, changes_and_returns, changes_lazy, changes_later, awaits, show, show_lazy, both, changes_items,
+    changes_its_default, keep,
     gives,
 ]  # fmt: skip
 

@@ -112,6 +112,15 @@ def test_two_inputs_and_lists_of_one_value_are_apart(kind: str) -> None:
     assert shown(result["m"]) == shown(result["n"]) == before
 
 
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_default_is_the_same_at_every_call(isolate: bool, workers: Workers) -> None:
+    nodes: dict[str, tuple[str, dict[str, Any]]] = {f"d{n}": ("ch_default", {"n": n}) for n in range(3)}
+    result = go(nodes, isolate=workers if isolate else False)
+    assert [result[id] for id in nodes] == ["list(1, 99)"] * 3
+    with pytest.raises(RunFailed, match=r"changed its input 'items' \(its default\) in place"):
+        go(nodes, settings=Settings(debug=True), isolate=workers if isolate else False)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_by_a_node_that_keeps_what_it_returned(kind: str) -> None:
     changing.KEPT.clear()
