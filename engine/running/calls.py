@@ -284,6 +284,8 @@ def as_outputs(node_type: NodeType, value: Any) -> Outputs:
         TypeError: it returned another number of them than it declares, or something that can be gone through once only.
     """
     count = len(node_type.outputs)
+    if type(value) in UNCHANGING and not node_type.several_outputs:
+        return (value,) if count else ()
     for item in value if node_type.several_outputs and isinstance(value, tuple) else (value,):
         if hasattr(item, "__next__"):
             kind = type(item).__name__

@@ -12,6 +12,7 @@ from weft.engine.checking.functions import Functions
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import Cancelled
+from weft.engine.ownership import UNCHANGING
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
 from weft.engine.running.handover import Handover
@@ -112,13 +113,25 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
             if type(value) is Graph:
                 value = Expansion.of(value, task.inputs)
         else:
-            handover = Handover(task.inputs, task.sources, task.type.changing_defaults)
+            inputs, handover = task.inputs, None
+            # Most calls of quick nodes are of numbers and texts, which need no copies: that must cost next to nothing.
+            if (
+                task.sources is not None
+                or task.type.changing_defaults
+                or not UNCHANGING.issuperset(map(type, inputs.values()))
+            ):
+                handover = Handover(inputs, task.sources, task.type.changing_defaults)
+                inputs = handover.inputs
             if turn is None:
-                box = [task.type.fn(**handover.inputs)]
+                box = [task.type.fn(**inputs)]
             else:
                 with turn:
-                    box = [task.type.fn(**handover.inputs)]
-            value = handover.result(box)
+                    box = [task.type.fn(**inputs)]
+            if handover is None and type(box[0]) in UNCHANGING:
+                value = box[0]
+            else:
+                inputs = {}  # what the node hands on of them is the result's alone
+                value = (handover or Handover(task.inputs)).result(box)
         if task.context is not None and task.context.saw_cancel:
             value, error = None, Cancelled(HALF)
     except KeyboardInterrupt:
