@@ -29,8 +29,9 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("catalogue",),
         ("declaring",),
         ("cache",),
+        ("ownership",),
         ("values", "events"),
-        ("errors", "filehash", "surroundings", "plain", "sizes"),
+        ("errors", "filehash", "surroundings", "plain", "sizes", "buffers"),
     ),
     "graphs": (
         ("examples", "draw"),

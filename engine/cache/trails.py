@@ -18,6 +18,7 @@ from typing import Any
 
 from weft.engine.cache.disk import DiskTier
 from weft.engine.cache.memory import MemoryTier
+from weft.engine.ownership import copy_for
 from weft.engine.values import nbytes
 
 PROGRESS_MARKS = 4096
@@ -30,7 +31,7 @@ PER_BASE = 16
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """A trail that was found. shared: how many of its steps are those asked for. value: as it was kept."""
+    """A trail that was found. shared: how many of its steps are those asked for. value: a copy of what was kept."""
 
     shared: int
     value: Any
@@ -116,7 +117,7 @@ class Trails:
                 if outputs is not None:
                     self.memory.put(key, outputs)
             if outputs is not None and len(outputs) == 2 and _shared(outputs[0], chain) == shared:
-                return Trail(shared, outputs[1])
+                return Trail(shared, copy_for(outputs[1]))
         return None
 
     def put(
@@ -131,7 +132,7 @@ class Trails:
             of: how many steps the run has when it is done.
         """
         key = _key(base, chain[-1])
-        outputs = (tuple(chain), value)
+        outputs = (tuple(chain), copy_for(value))
         if nbytes(outputs) <= self.memory.ram_bytes:
             self.memory.put(key, outputs)
         if self.disk is not None:

@@ -15,6 +15,7 @@ from weft.engine.declaring.docstrings import parse_docstring
 from weft.engine.declaring.ports import MISSING, Output, OutputPort, Port, input_port
 from weft.engine.declaring.skip import Skip
 from weft.engine.declaring.types import NoneType, has_typevar, is_list, is_union, item_type, without_none
+from weft.engine.ownership import copy_for
 from weft.graphs.builder import Graph
 from weft.graphs.problems import Problem
 
@@ -188,6 +189,12 @@ class NodeType:
     def first_output(self) -> str:
         """Name of the output that a link without one leads to; "" when there is none."""
         return next(iter(self.outputs), "")
+
+    @functools.cached_property
+    def changing_defaults(self) -> dict[str, Any]:
+        """Defaults that a call could change for the next one, such as a list."""
+        found = {name: port.default for name, port in self.inputs.items() if not port.required and not port.lazy}
+        return {name: default for name, default in found.items() if copy_for(default) is not default}
 
     @functools.cached_property
     def constrained(self) -> frozenset[str]:

@@ -96,6 +96,7 @@ class Flight:
             "type": reference(task.type),
             "names": list(self.inputs),
             "inputs": self.parcel.message,
+            "sources": task.sources,
             "context": _settings(task.context) if task.type.context_parameter is not None else None,
         }
         node = task.context.node_id if task.context is not None else task.type.name

@@ -197,7 +197,8 @@ class Server:
             return
         if context is not None and node_type.context_parameter is not None:
             inputs[node_type.context_parameter] = context
-        self.executor.submit(Task(number, self._announcing(number, node_type), inputs, context), done)
+        task = Task(number, self._announcing(number, node_type), inputs, context, sources=message["sources"])
+        self.executor.submit(task, done)
 
     def _function(self, node_type: NodeType, function: dict[str, Any], inputs: dict[str, Any]) -> NodeType:
         """As if a function that the type brings along were the node."""
@@ -214,6 +215,7 @@ class Server:
         shown.is_async = False
         shown.resource = "cpu"
         shown.__dict__["several_outputs"] = False
+        shown.__dict__["changing_defaults"] = {}
         return shown
 
     def _count(self, step: int) -> None:
@@ -283,6 +285,7 @@ class Server:
         fn, channel = node_type.fn, self.channel
         shown = copy.copy(node_type)
         shown.global_random = draws(node_type)
+        shown.__dict__["changing_defaults"] = node_type.changing_defaults
 
         def announce() -> None:
             channel.send({"say": "began", "number": number, "thread": threading.get_ident()})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy, validate
 from weft.engine.declaring.skip import Skip
+from weft.engine.ownership import UNCHANGING, copies_for, copy_for
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, Scope, Step
 from weft.engine.running.absent import Absent, Failed, MissingInput, first_absent
@@ -95,9 +95,13 @@ class Inputs:
     Args:
         results: by number, as the scheduler holds them.
         ask: takes a Demand, from any thread.
+        debug: it is looked whether nodes change their inputs.
     """
 
-    def __init__(self, plan: Plan, results: dict[int, Outputs], ask: Callable[[Demand], None]) -> None:
+    def __init__(
+        self, plan: Plan, results: dict[int, Outputs], ask: Callable[[Demand], None], debug: bool = False
+    ) -> None:
+        self._debug = debug
         self._plan = plan
         self._results = results
         self._ask = ask
@@ -133,6 +137,7 @@ class Inputs:
     def of(self, step: Step) -> tuple[dict[str, Any], bool]:
         """What the node is called with, and whether a lazy input may still have to be computed.
 
+        These are the engine's own values, and what the document has: the node itself gets copies (`Handover`).
         Inputs that are absent are left to the function's own defaults.
 
         Raises:
@@ -163,15 +168,25 @@ class Inputs:
             inputs[name] = item
         return inputs, is_open
 
+    def sources(self, step: Step) -> dict[str, str] | None:
+        """Whose result each input is, in words; None when nobody looks whether nodes change their inputs."""
+        if not self._debug:
+            return None
+        found = {}
+        for name, item in step.inputs.items():
+            links = ", ".join(dict.fromkeys(str(link) for link in links_in(item)))
+            found[name] = f"the result of {links}" if links else "as the document has it"
+        return found
+
     def _eager(self, node_type: NodeType, scope: Scope, name: str, item: Any) -> Any:
         kind = type(item)
         if kind is Link:
             item = self.value(scope, item)
         elif kind is list:
-            # A copy, also of what is literal: a node must not be able to change the document.
-            item = [self.value(scope, part) if type(part) is Link else copy.deepcopy(part) for part in item]
+            # A copy, also of what is literal: no node of ours hands on what is the document's.
+            item = _apart([self.value(scope, part) if type(part) is Link else copy_for(part) for part in item])
         elif kind is dict:
-            item = copy.deepcopy(item)
+            item = copy_for(item)
         if name in node_type.constrained and kind is not dict:
             _check(node_type, name, item)
         return item
@@ -202,7 +217,7 @@ class Inputs:
             if node_type.inputs[name].lazy_items and isinstance(step.inputs.get(name), list):
                 eager[name] = range(len(step.inputs[name]))  # how many there are, not what they are
         numbers: list[int] = []
-        for want in self._plan.functions.needs(node_type, eager):
+        for want in self._plan.functions.needs(node_type, copies_for(eager)):
             name, index = want if isinstance(want, tuple) else (want, None)
             item = step.inputs.get(name)
             if index is not None and isinstance(item, list):
@@ -223,7 +238,7 @@ class Inputs:
                 raise MissingInput(absent)
             if whole:
                 return self._eager(node_type, scope, name, item)
-            return self.value(scope, item) if type(item) is Link else copy.deepcopy(item)
+            return self.value(scope, item) if type(item) is Link else copy_for(item)
 
         def there() -> bool:
             if self.ended:
@@ -288,6 +303,17 @@ def _check(node_type: NodeType, name: str, item: Any) -> None:
         raise ValueError(flaws[0].message)
 
 
+def _apart(items: list[Any]) -> list[Any]:
+    """Items of which none is another one too, as two links to one result would give."""
+    seen: set[int] = set()
+    for place, item in enumerate(items):
+        if type(item) not in UNCHANGING:
+            if id(item) in seen:
+                items[place] = copy_for(item)
+            seen.add(id(item))
+    return items
+
+
 def as_outputs(node_type: NodeType, value: Any) -> Outputs:
     """What a node returned, as its outputs in order.
 
@@ -295,6 +321,8 @@ def as_outputs(node_type: NodeType, value: Any) -> Outputs:
         TypeError: it returned another number of them than it declares, or something that can be gone through once only.
     """
     count = len(node_type.outputs)
+    if type(value) in UNCHANGING and not node_type.several_outputs:
+        return (value,) if count else ()
     for item in value if node_type.several_outputs and isinstance(value, tuple) else (value,):
         if hasattr(item, "__next__"):
             kind = type(item).__name__

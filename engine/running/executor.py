@@ -13,8 +13,10 @@ from weft.engine.checking.functions import Functions
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import Cancelled
+from weft.engine.ownership import UNCHANGING
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
+from weft.engine.running.handover import Handover
 from weft.engine.surroundings import Surroundings, may_begin_to_draw
 from weft.graphs.builder import Graph
 
@@ -24,9 +26,11 @@ class Task:
     """One call of a node.
 
     Attributes:
+        inputs: as the engine holds them; who runs the task gives the node copies.
         slot: of the device that it may use; None for nodes that need none.
         timeout: seconds that the call may take; None for no limit. A call that takes longer is reported as ended by a
             NodeTimeout, and is stopped where that can be done.
+        sources: whose result each input is, where the debug mode looks whether the node changes it; else None.
     """
 
     number: int
@@ -35,6 +39,7 @@ class Task:
     context: Context | None
     slot: int | None = None
     timeout: float | None = None
+    sources: dict[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +96,7 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
     """Run an ordinary node, and put back what it changed of the process (see `surroundings`).
 
     Args:
+        around: None for nodes of ours that only hand on what they get: they get it as it is.
         wait: for the generators that it draws from, when another node has them; else None is returned at once.
 
     Raises:
@@ -110,13 +116,30 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
     if around is not None:
         around.enter()
     try:
-        if turn is None:
+        if around is None:
             value = task.type.fn(**task.inputs)
+            if type(value) is Graph:
+                value = Expansion.of(value, task.inputs)
         else:
-            with turn:
-                value = task.type.fn(**task.inputs)
-        if type(value) is Graph:
-            value = Expansion.of(value, task.inputs)
+            inputs, handover = task.inputs, None
+            # Most calls of quick nodes are of numbers and texts, which need no copies: that must cost next to nothing.
+            if (
+                task.sources is not None
+                or task.type.changing_defaults
+                or not UNCHANGING.issuperset(map(type, inputs.values()))
+            ):
+                handover = Handover(inputs, task.sources, task.type.changing_defaults)
+                inputs = handover.inputs
+            if turn is None:
+                box = [task.type.fn(**inputs)]
+            else:
+                with turn:
+                    box = [task.type.fn(**inputs)]
+            if handover is None and type(box[0]) in UNCHANGING:
+                value = box[0]
+            else:
+                inputs = {}  # what the node hands on of them is the result's alone
+                value = (handover or Handover(task.inputs)).result(box)
         if task.context is not None and task.context.saw_cancel:
             value, error = None, Cancelled(HALF)
     except KeyboardInterrupt:

@@ -14,12 +14,11 @@ from typing import Any
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
-from weft.engine.planning.expansion import Expansion
 from weft.engine.running.deadline import Deadline
 from weft.engine.running.devices import ON_DEVICE, Devices
 from weft.engine.running.executor import HALF, INSIDE, Done, Task, call
+from weft.engine.running.handover import Handover
 from weft.engine.surroundings import Surroundings
-from weft.graphs.builder import Graph
 
 TIDY_SECONDS = 1.0
 """How long async nodes whose time is over may take to tidy up."""
@@ -165,9 +164,10 @@ async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
     if task.type.resource == "device":
         ON_DEVICE.set(True)
     try:
-        value = await task.type.fn(**task.inputs)
+        handover = Handover(task.inputs, task.sources, task.type.changing_defaults)
+        box = [await task.type.fn(**handover.inputs)]
         if task.context is not None and task.context.saw_cancel:
             return None, Cancelled(HALF)
-        return (Expansion.of(value, task.inputs) if type(value) is Graph else value), None
+        return handover.result(box), None
     except BaseException as raised:
         return None, raised

@@ -47,6 +47,9 @@ class Settings:
         devices: the slots of the devices that this run shares with others; None for those of the process.
         max_depth: how deep graphs may return graphs.
         max_steps: how many steps may come from mapped lists and from graphs that nodes return, all together.
+        debug: a node that changes its inputs in place fails. It harms nobody here, since nodes get copies, but it does
+            where they are called otherwise. Takes the time of reading each input twice. By default whether `WEFT_DEBUG`
+            is set in the environment, and not to 0.
     """
 
     preview_interval: float | None = 0.25
@@ -54,6 +57,7 @@ class Settings:
     devices: Devices | None = None
     max_depth: int = 32
     max_steps: int = 100_000
+    debug: bool = field(default_factory=lambda: os.environ.get("WEFT_DEBUG", "0") not in ("", "0"))
 
 
 class Job:
@@ -225,6 +229,7 @@ class Job:
             sizes=self.settings.lanes,
             devices=self.devices or executor.devices or shared_devices(self.settings.lanes.device),
             bounds=Bounds(self.settings.max_depth, self.settings.max_steps),
+            debug=self.settings.debug,
         )
         try:
             scheduler.run()

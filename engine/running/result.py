@@ -9,6 +9,7 @@ from typing import Any
 
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
+from weft.engine.ownership import copy_for
 from weft.engine.running.absent import ABSENT, Failed
 from weft.engine.values import Files, Outputs
 from weft.graphs.problems import near
@@ -107,6 +108,9 @@ class Result:
 
         In a run that kept going, what failed of a target that runs per item stands in its list as a NodeError.
 
+        It is a copy, made anew each time, which may be changed: neither the cache nor the result sees that. What cannot
+        be copied, such as a loaded model, is the one that other runs get too.
+
         Raises:
             NodeError: it is not there, since it or something that it needs failed.
             KeyError: it was no target of the run, or has no such output.
@@ -126,7 +130,7 @@ class Result:
         found = outputs[position]
         if type(found) is Failed:
             raise found.error
-        return found
+        return copy_for(found)
 
     def __contains__(self, what: object) -> bool:
         node = what if isinstance(what, str) else getattr(what, "node", "")

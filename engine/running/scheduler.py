@@ -66,6 +66,7 @@ class Scheduler:
         sizes: LaneSizes,
         devices: Devices,
         bounds: Bounds,
+        debug: bool = False,
     ) -> None:
         self.plan = plan
         self.executor = executor
@@ -82,7 +83,7 @@ class Scheduler:
         """The lane of each call in flight; None while it waits for a lazy input."""
         self.waiting = Waiting(plan, self.intermediates, self.lanes, self.report, self.storing.find)
         self.demands = Demands(self.waiting, self.intermediates, self.lanes, self.flying, self.mail)
-        self._inputs = Inputs(plan, self.intermediates.results, self.demands.ask)
+        self._inputs = Inputs(plan, self.intermediates.results, self.demands.ask, debug)
         self._inputs.on_failed = self.storing.keep_nothing  # what a node makes of that is not what its key says
         self._failures = Failures(self.report, self._inputs, on_failure)
         self._retries = self._failures.retries
@@ -208,7 +209,8 @@ class Scheduler:
             inputs[node_type.context_parameter] = context
             if node_type.resource == "device":
                 context.on_yield = functools.partial(Yielded, step.number, self.mail.put)
-        task = Task(step.number, node_type, inputs, context, timeout=_limit(step))
+        sources = self._inputs.sources(step)
+        task = Task(step.number, node_type, inputs, context, timeout=_limit(step), sources=sources)
         step.state = RUNNING
         steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
         quick = self._pace.is_quick(node_type)

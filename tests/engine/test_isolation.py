@@ -97,6 +97,7 @@ def test_nodes_run_in_another_process_that_stays(isolate: Run) -> None:
     assert first == second != os.getpid()
 
 
+@pytest.mark.usefixtures("inputs_may_change")
 def test_values_cross_both_ways_small_and_large(isolate: Run) -> None:
     for count in (3, 1_000_000):
         made = isolate("b", a=("array", {"count": count}), b=("scale", {"array": link("a")}))
@@ -115,6 +116,7 @@ def test_model_folders_are_those_of_the_parent_now(
     assert isolate("a", a=("pid", {"value": 1})) == pid
 
 
+@pytest.mark.usefixtures("inputs_may_change")
 def test_a_node_that_changes_its_input_changes_its_own_copy(isolate: Run) -> None:
     nodes = {"a": ("array", {"count": 100_000}), "b": ("scale", {"array": link("a")})}
     cache = Cache()
@@ -451,6 +453,7 @@ def test_a_worker_does_not_outlive_its_parent_even_in_a_c_loop() -> None:
     assert becomes(lambda: not is_alive(pid)), "the loop itself would go on for ever"
 
 
+@pytest.mark.usefixtures("inputs_may_change")
 def test_nothing_stays_behind(isolate: Run) -> None:
     workers = Workers()
     before = len(os.listdir("/proc/self/fd"))

@@ -126,6 +126,7 @@ def test_an_empty_list_of_targets_is_refused(run_toys: Run, calls: Counter[str])
     assert not calls
 
 
+@pytest.mark.usefixtures("inputs_may_change")
 def test_literals_are_copies(document: Doc) -> None:
     @node("spoils", output=True)
     def spoils(items: list[int], data: dict[str, Any]) -> int:
