@@ -9,7 +9,7 @@ import types
 import weakref
 from typing import Any
 
-from weft.engine.catalogue.references import references
+from weft.engine.catalogue.references import References, references, shows_id
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.filehash import content_hash, folder_hash
 
@@ -38,10 +38,10 @@ def code_fingerprint(fn: Any) -> str | None:
         return None
     known = _fingerprints.get(fn)
     if known is None or _is_script(fn):
-        code, draws = references(fn, _is_own)
-        digest = hashlib.blake2b(f"{code}\0{source_fingerprint(fn)}".encode(), digest_size=20).hexdigest()
-        known = _fingerprints[fn] = digest, draws
-    return known[0]
+        found = references(fn, _is_own)
+        digest = hashlib.blake2b(f"{found.digest}\0{source_fingerprint(fn)}".encode(), digest_size=20).hexdigest()
+        known = _fingerprints[fn] = found._replace(digest=digest)
+    return known.digest
 
 
 def draws(node_type: NodeType) -> bool:
@@ -55,7 +55,24 @@ def draws(node_type: NodeType) -> bool:
         return bool(said)
     if fn not in _fingerprints:
         code_fingerprint(fn)
-    return _fingerprints[fn][1]
+    return _fingerprints[fn].draws
+
+
+def reads_id(node_type: NodeType) -> bool:
+    """Whether what a node gives may depend on its id: what its code shows, or what it was seen to do."""
+    fn = node_type.fn
+    if node_type.context_parameter is None or not hasattr(fn, "__code__"):
+        return False
+    if _is_own(fn.__module__):
+        return shows_id(fn)
+    if fn not in _fingerprints:
+        code_fingerprint(fn)
+    return _fingerprints[fn].reads_id or fn in _seen_reading
+
+
+def note_reads_id(node_type: NodeType) -> None:
+    """It was seen to: from now on its id is in its key."""
+    _seen_reading.add(node_type.fn)
 
 
 def source_fingerprint(fn: Any) -> str:
@@ -81,7 +98,8 @@ def source_fingerprint(fn: Any) -> str:
     return known
 
 
-_fingerprints: weakref.WeakKeyDictionary[Any, tuple[str, bool]] = weakref.WeakKeyDictionary()
+_fingerprints: weakref.WeakKeyDictionary[Any, References] = weakref.WeakKeyDictionary()
+_seen_reading: weakref.WeakSet[Any] = weakref.WeakSet()
 _sources: weakref.WeakKeyDictionary[types.ModuleType, str] = weakref.WeakKeyDictionary()
 
 

@@ -16,6 +16,7 @@ from weft.engine.cache import Cache
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.events import Tier
+from weft.engine.planning.doubts import Doubts
 from weft.engine.planning.expansion import Expansion
 from weft.engine.planning.parts import WHOLE_BYTES, bounded
 from weft.engine.planning.plan import Plan
@@ -91,6 +92,7 @@ class Scheduler:
         self.demands = Demands(self.waiting, self.intermediates, self.lanes, self.flying, self.mail)
         self._inputs = Inputs(plan, self.intermediates.results, self.demands.ask)
         self._unfolded: dict[int, Unfolded] = {}
+        self._doubts = Doubts(plan, self._unfolded)
         self._ends: dict[int, list[Scope]] = {}
         """The scopes of single items, by the steps that they are for: then what they were given is let go."""
         self._asked: set[int] = set()  # steps whose `needs` was called
@@ -282,6 +284,7 @@ class Scheduler:
             if isinstance(done.error, (Cancelled, KeyboardInterrupt)):
                 raise done.error
             self._fail(step, done.error)
+        self._doubts.look(step)
         if type(done.value) is Expansion:
             self._unfold(step, done.value)
             return
@@ -388,7 +391,7 @@ class Scheduler:
             elif mail is not None:
                 self.flying.pop(mail.number, None)
                 step = self.plan.steps[mail.number]
-                if mail.error is None and step.stored and type(mail.value) is not Expansion:
+                if mail.error is None and self._doubts.look(step) and step.stored and type(mail.value) is not Expansion:
                     try:
                         self.cache.put(step.key, as_outputs(step.type, mail.value), {"type": step.type.name})
                     except Exception:
