@@ -9,6 +9,7 @@ import types
 import weakref
 from typing import Any
 
+from weft.engine.catalogue.hints import note_change
 from weft.engine.catalogue.references import References, references, shows_id
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.filehash import content_hash, folder_hash
@@ -40,6 +41,8 @@ def code_fingerprint(fn: Any) -> str | None:
     if known is None or _is_script(fn):
         found = references(fn, _is_own)
         digest = hashlib.blake2b(f"{found.digest}\0{source_fingerprint(fn)}".encode(), digest_size=20).hexdigest()
+        if known is not None and known.digest != digest:
+            note_change(fn, _is_own)
         known = _fingerprints[fn] = found._replace(digest=digest)
     return known.digest
 
