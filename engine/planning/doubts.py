@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from weft.engine.catalogue.code import note_reads_id, reads_id
+from weft.engine.catalogue.code import note_reads_id, ran_other_code, reads_id
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import Step
 from weft.engine.planning.unfold import Unfolded
@@ -34,7 +34,7 @@ class Doubts:
 
         Returns whether it is trusted.
         """
-        if step.keeps and (step.files or step.uses) and (reason := self._reason(step)):
+        if step.keeps and (step.files or step.uses or ran_other_code(step.type)) and (reason := self._reason(step)):
             self._distrust(step)
             if reason not in self._said:
                 self._said.add(reason)
@@ -51,6 +51,8 @@ class Doubts:
         if "node_id" in step.uses and not reads_id(node_type):
             note_reads_id(node_type)
             return f"{name} asks for its id in a way that its code does not show: write ctx.node_id in the node itself"
+        if ran_other_code(node_type):
+            return f"{name} imports code that was edited after this process had loaded the rest: start it anew"
         return ""
 
     def _distrust(self, step: Step) -> None:

@@ -13,7 +13,10 @@ from weft.engine.declaring.context import Context
 from weft.engine.planning import fingerprint, unfold
 
 RUNS = 2_500
-KINDS = {"plain", "varied", "cancelled", "after cancel", "at once", "after at once", "host draws", "edited"}
+KINDS = {
+    *("plain", "varied", "cancelled", "after cancel", "at once", "after at once", "host draws", "edited"),
+    *("meddled with", "after meddling"),
+}
 
 
 @pytest.mark.parametrize("seed", range(1, 9))

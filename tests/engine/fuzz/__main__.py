@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, help="one batch again, 50 times: threads take another order each time")
     parser.add_argument("--every", type=float, default=30.0, help="seconds between two lines")
     given = parser.parse_args()
+    logging.getLogger("weft").setLevel(logging.ERROR)  # it warns of much that is done here on purpose
     start = said = time.monotonic()
     cpu = time.process_time()
     hours = given.hours if given.hours is not None or given.runs is not None else 1.0

@@ -19,7 +19,21 @@ THINGS = (1, True, 1.0, "1", None, 0, False, "", [1], [True], {"p": 1}, 2)
 KINDS = (
     *BINARY,
     *("if", "switch", "map", "map", "unfolds", "repeat", "collect", "collect", "sheet", "sheet", "sheet_list"),
-    *("sheet_mapped", "sheet_any", "sheets", "fold", "table", "array", "made", "made", "patient", "told", "listing"),
+    *(
+        "sheet_mapped",
+        "sheet_any",
+        "sheets",
+        "fold",
+        "table",
+        "array",
+        "made",
+        "made",
+        "patient",
+        "named",
+        "named",
+        "told",
+        "listing",
+    ),
     *("table_items", "random", "random", "breaks", "changes", "files", "packed"),
 )
 
@@ -135,7 +149,7 @@ class Drawing:
             self.add("repeat", {"value": first, "body": "add", "feed": "a", "times": rng.randint(0, 3)}, over)
         elif kind == "listing":
             self.add("listing", {"a": first, "n": rng.randint(0, 3)}, over, "list")
-        elif kind in ("made", "patient", "told"):
+        elif kind in ("made", "patient", "named", "told"):
             self.add(kind, {"a": first}, over)
         elif kind in ("sheet", "sheets", "sheet_list", "sheet_mapped", "fold"):
             items, more = self.items()

@@ -122,6 +122,8 @@ class Evaluator:
                 axis = inputs["axis"]
                 return [self.of(inputs["item"], {**at, axis: index}) for index in range(self.length(axis, at))]
         values = {name: self.of(item, at) for name, item in inputs.items()}
+        if kind == "named":
+            return folded([ord(letter) for letter in id], values["a"])
         function = self.functions.get(kind)
         if function is max or function is min:
             return function(values.values())

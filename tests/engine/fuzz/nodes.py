@@ -79,6 +79,13 @@ def patient(a: int, ctx: Context | None = None) -> int:
     return total
 
 
+@node("named")
+def named(a: int, ctx: Context | None = None) -> int:
+    """Depends on its id."""
+    assert ctx is not None
+    return folded([ord(letter) for letter in ctx.node_id], a)
+
+
 @node("told")
 def told(a: int, ctx: Context | None = None) -> int:
     """Reports, and is cancelled while it does."""

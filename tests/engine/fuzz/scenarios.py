@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import random
 import shutil
@@ -135,6 +134,7 @@ class Batch:
             (self.at_once, 2),
             (self.host_draws, 1),
             (self.edits, 1),
+            (self.meddling, 1),
         ]
         self.rng.choices([way for way, _ in ways], [often for _, often in ways])[0]()
 
@@ -239,6 +239,35 @@ class Batch:
         if drawn != [(python.random(), float(numpy.rand())) for _ in drawn]:
             raise WrongError({"kind": "the host's numbers", "document": job.document, "targets": job.targets})
 
+    def meddling(self) -> None:
+        """Files are written over while a run reads them; what the next run finds has to be what is in them then."""
+        job = self.draw(Drawn(files=self.files, breaks=False))
+        cache, over = self.rng.choice(self.caches), threading.Event()
+        texts = [str(self.rng.randrange(10, 99)) for _ in range(2)]
+
+        def meddle() -> None:
+            while not over.is_set():
+                for text in texts:
+                    for path in self.files:
+                        path.write_text(text)
+                time.sleep(0.0002)
+
+        host = threading.Thread(target=meddle)
+        host.start()
+        self.runs["meddled with"] += 1
+        try:
+            run(job.document, job.targets, catalogue=job.catalogue, cache=cache, settings=self.lanes())
+        except RunFailed as error:  # it read between the cutting and the writing
+            if "invalid literal for int()" not in str(error):
+                raise
+        finally:
+            over.set()
+            host.join()
+        for text in texts:
+            for path in self.files:
+                path.write_text(text)
+            self.run("after meddling", self.job(job.document, job.targets, job.amount), cache)
+
     # -- code that is edited
 
     def edits(self) -> None:
@@ -249,15 +278,21 @@ class Batch:
         nodes = document["nodes"]
         nodes |= {name: {"type": name, "inputs": {"a": rng.randint(1, 2)}} for name in PACKED}
         targets = list(dict.fromkeys([*PACKED, *rng.sample(sorted(nodes), 2)]))
+        versions = [{name: rng.randint(1, 3) for name in VALUES} for _ in range(2)]
         for _ in range(rng.randint(2, 4)):
-            values = {name: rng.randint(1, 3) for name in VALUES}
+            values = rng.choice(versions)
             write_pack(folder, values)
             amount = rng.choice(AMOUNTS)
             with loaded(folder, amount) as known:
-                if rng.random() < 0.3:  # this process goes on with what it has loaded
-                    write_pack(folder, {name: rng.randint(4, 6) for name in values})
-                job = self.job(document, targets, amount, catalogue=known, more=packed(values))
-                self.run("edited", job, cache)
+                if rng.random() < 0.3:  # this process goes on with what it has loaded, and loads the rest as it is now
+                    self.run(
+                        "edited", self.job(document, ["packed"], amount, catalogue=known, more=packed(values)), cache
+                    )
+                    write_pack(folder, rng.choice(versions))
+                    self.runs["edited"] += 1
+                    run(document, [*PACKED], catalogue=known, cache=cache, settings=self.lanes())
+                    continue
+                self.run("edited", self.job(document, targets, amount, catalogue=known, more=packed(values)), cache)
 
 
 def types_of(job: Job) -> set[str]:
@@ -324,10 +359,6 @@ def loaded(folder: Path, amount: int) -> Iterator[Catalogue]:
         known = catalogue(*NODES, factory(amount))
         known.add_folder(folder)
         assert not known.failures, known.failures
-        for name in [name for name in sys.modules if name.startswith("weft_nodes_") and name not in before]:
-            if name.endswith("nodes"):  # else they are read when the node first runs
-                importlib.import_module(name.rpartition(".")[0] + "._late")
-                importlib.import_module(name.rpartition(".")[0] + "._hidden")
         yield known
     finally:
         sys.dont_write_bytecode = writes
