@@ -3,7 +3,7 @@
 key(node) = blake2b over the node's type, version, code fingerprint (nodes outside this package), output folder (nodes
 that write files), own fingerprint, and per input in the order of names either the literal, type-tagged by msgpack so
 that `1`, `1.0`, `true`, `[]` and `{}` differ, or key and output of the node linked to. Inputs that are absent count as
-their default. Ids, `ui` and the order in the file do not enter.
+their default. Ids (but for nodes that read theirs), `ui` and the order in the file do not enter.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from weft.engine import Context, Node, node
+from weft.engine.filehash import content_hash, folder_hash
 
 
 @node("writes_undeclared")
@@ -36,4 +38,29 @@ def secret_there(ctx: Context | None = None) -> Any:
     return getattr(ctx, "_".join(("node", "id")))
 
 
-NODES: list[Node[..., Any]] = [writes_undeclared, asks_for_the_folder, secret_here, secret_there]
+@node("meddles", fingerprint=content_hash)
+def meddles(path: str) -> str:
+    """Writes the file that it reads, and puts it back."""
+    file = Path(path)
+    before = file.read_text()
+    file.write_text(before[::-1])
+    text = file.read_text()
+    file.write_text(before)
+    return text
+
+
+@node("meddles_folder", fingerprint=lambda path: folder_hash(path))
+def meddles_folder(path: str) -> int:
+    """Makes a file, counts them, and leaves it."""
+    (Path(path) / "more").write_text("")
+    return len(list(Path(path).iterdir()))
+
+
+NODES: list[Node[..., Any]] = [
+    writes_undeclared,
+    asks_for_the_folder,
+    secret_here,
+    secret_there,
+    meddles,
+    meddles_folder,
+]

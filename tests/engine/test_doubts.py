@@ -164,6 +164,25 @@ def test_a_file_more_in_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert (again["r"], again.ran) == ("a", 1)
 
 
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("type", ["meddles", "meddles_folder"])
+def test_fingerprints_of_packs_say_which_files_they_are_made_of(
+    type: str, isolate: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where a worker calls them."""
+    file = tmp_path / "f" / "a"
+    file.parent.mkdir()
+    file.write_text("one")
+    cache, known = Cache(), catalogue(*nodes.NODES)
+    source = document(m=(type, {"path": str(file if type == "meddles" else file.parent)}))
+    result = run(source, ["m"], catalogue=known, cache=cache, isolate=isolate)
+    assert result["m"] == ("eno" if type == "meddles" else 2)
+    assert len(warnings(caplog)) == 1
+    if type == "meddles_folder":
+        (file.parent / "more").unlink()
+    assert run(source, ["m"], catalogue=known, cache=cache, isolate=isolate).ran == 1
+
+
 def test_a_second_write_in_one_tick_of_the_clock_is_told_by_content(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("one")
