@@ -24,6 +24,7 @@ from tests.engine.fuzz.nodes import AMOUNTS, CATALOGUES, NODES, factory
 from weft.engine import Cache, Cancelled, CancelToken, Catalogue, RunFailed, Settings, run
 from weft.engine.events import Event
 from weft.engine.running.lanes import LaneSizes
+from weft.graphs import Workflow
 
 CHANGES_IN_PLACE = False
 """Whether nodes that change what they are given are drawn. The engine does not make them harmless yet."""
@@ -45,9 +46,11 @@ class Job:
 
     Attributes:
         wanted: the targets' values, written out; None where the run has to fail.
+        source: what is run: the document as it is, or read already, and then the same object each time.
     """
 
     document: Document
+    source: Any
     targets: list[str]
     wanted: str | None
     catalogue: Catalogue
@@ -97,10 +100,11 @@ class Batch:
 
     def job(self, document: Document, targets: list[str], amount: int | None = None, **packed: Any) -> Job:
         """What is wanted of a document now."""
+        source = packed.get("source") or (Workflow.parse(document) if self.rng.random() < 0.5 else document)
         amount = self.rng.choice(AMOUNTS) if amount is None else amount
         where = packed.get("catalogue") or CATALOGUES[AMOUNTS.index(amount)]
         wanted = expected(Evaluator(document, amount, packed.get("more"), where), targets)
-        return Job(document, targets, None if wanted is None else repr(wanted), where, amount)
+        return Job(document, source, targets, None if wanted is None else repr(wanted), where, amount)
 
     def lanes(self) -> Settings:
         """How many nodes may run at once."""
@@ -113,7 +117,7 @@ class Batch:
         options.setdefault("settings", self.lanes())
         ran, found = 0, None
         try:
-            result = run(job.document, job.targets, catalogue=job.catalogue, cache=cache, out=self.folder, **options)
+            result = run(job.source, job.targets, catalogue=job.catalogue, cache=cache, out=self.folder, **options)
             ran, found = result.ran, repr([result[target] for target in job.targets])
         except RunFailed as error:
             if job.wanted is not None or "it broke" not in str(error):
@@ -153,7 +157,7 @@ class Batch:
                 self.write(self.rng.choice(self.files))
             self.run("varied", self.job(other, job.targets), self.rng.choice([cache, self.rng.choice(self.caches)]))
             if self.rng.random() < 0.3:
-                self.run("plain", self.job(job.document, job.targets, job.amount), cache)
+                self.run("plain", self.job(job.document, job.targets, job.amount, source=job.source), cache)
 
     def cancels(self) -> None:
         """A run that is cancelled somewhere, then one over what it left."""
@@ -256,7 +260,7 @@ class Batch:
         host.start()
         self.runs["meddled with"] += 1
         try:
-            run(job.document, job.targets, catalogue=job.catalogue, cache=cache, settings=self.lanes())
+            run(job.source, job.targets, catalogue=job.catalogue, cache=cache, settings=self.lanes())
         except RunFailed as error:  # it read between the cutting and the writing
             if "invalid literal for int()" not in str(error):
                 raise
@@ -266,7 +270,8 @@ class Batch:
         for text in texts:
             for path in self.files:
                 path.write_text(text)
-            self.run("after meddling", self.job(job.document, job.targets, job.amount), cache)
+            again = self.job(job.document, job.targets, job.amount, source=job.source)
+            self.run("after meddling", again, cache)
 
     # -- code that is edited
 
@@ -278,6 +283,7 @@ class Batch:
         nodes = document["nodes"]
         nodes |= {name: {"type": name, "inputs": {"a": rng.randint(1, 2)}} for name in PACKED}
         targets = list(dict.fromkeys([*PACKED, *rng.sample(sorted(nodes), 2)]))
+        source = rng.choice([document, Workflow.parse(document)])
         versions = [{name: rng.randint(1, 3) for name in VALUES} for _ in range(2)]
         for _ in range(rng.randint(2, 4)):
             values = rng.choice(versions)
@@ -286,13 +292,19 @@ class Batch:
             with loaded(folder, amount) as known:
                 if rng.random() < 0.3:  # this process goes on with what it has loaded, and loads the rest as it is now
                     self.run(
-                        "edited", self.job(document, ["packed"], amount, catalogue=known, more=packed(values)), cache
+                        "edited",
+                        self.job(document, ["packed"], amount, catalogue=known, more=packed(values), source=source),
+                        cache,
                     )
                     write_pack(folder, rng.choice(versions))
                     self.runs["edited"] += 1
                     run(document, [*PACKED], catalogue=known, cache=cache, settings=self.lanes())
                     continue
-                self.run("edited", self.job(document, targets, amount, catalogue=known, more=packed(values)), cache)
+                self.run(
+                    "edited",
+                    self.job(document, targets, amount, catalogue=known, more=packed(values), source=source),
+                    cache,
+                )
 
 
 def types_of(job: Job) -> set[str]:
