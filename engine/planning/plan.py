@@ -18,8 +18,7 @@ from weft.engine.checking.axes import find_axes, gathered, has_maps, is_gatherin
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
-from weft.engine.filehash import FileState, FolderState, taken_down
-from weft.engine.planning.fingerprint import fingerprint
+from weft.engine.planning.fingerprint import look_outside
 from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from weft.graphs.document import Definition, Link, NodeSpec, Workflow
@@ -143,12 +142,7 @@ class Plan:
         inputs: Mapping[str, Any] = spec.inputs
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
-        files: list[FileState | FolderState] = []
-        if node_type.fingerprint is None and not node_type.files:
-            stamp, known = None, node_type.cache != "never"
-        else:
-            with taken_down() as files:
-                stamp, known = fingerprint(node_type, inputs, self.roots, self.functions)
+        stamp, known, files = look_outside(node_type, inputs, self.roots, self.functions)
         if signature.reads_id:
             stamp = json.dumps({"node": scope.visible or id, "outside": stamp})
         try:
@@ -186,7 +180,7 @@ class Plan:
         step = Step(
             number, id, shown, node_type, inputs, key, keeps, sources, scope, rank, order, lazy,
             keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated, parts,
-            trusted=trusted, files=tuple(files),
+            trusted=trusted, files=files,
         )  # fmt: skip
         if not repeated:
             same = self.first.setdefault(key, number)
