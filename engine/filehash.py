@@ -3,6 +3,8 @@
 A hash is remembered under path, size, mtime_ns, ctime_ns and inode: a copy that keeps the old times (`cp -p`) is told
 by the time at which its inode changed, which nobody can set. A file changed within two seconds of being hashed is
 hashed again next time: file systems with coarse clocks would not show a second write in the same tick.
+
+Who wants to know later whether a file is still what was hashed takes down what is hashed (`taken_down`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _SETTLED_NS = 2_000_000_000
 _CHUNK = 1 << 20
@@ -22,6 +27,85 @@ _lock = threading.Lock()
 _State = tuple[int, int, int, int]
 _memory: dict[str, tuple[_State, str]] = {}
 _store: Path | None = None
+
+
+_AGAIN_BYTES = 64 * _CHUNK
+"""Larger files are not hashed a second time to see that they did not change."""
+_notes = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file as it was when it was hashed.
+
+    Attributes:
+        state: size, times and inode. digest: of its content, where these could hide a change.
+    """
+
+    path: str
+    state: _State
+    digest: str | None
+
+    def has_changed(self) -> bool:
+        """Whether it is, or for a while was, perhaps another one since."""
+        try:
+            return _state(self.path)[0] != self.state or (self.digest is not None and _hash(self.path) != self.digest)
+        except OSError:
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """Which files there were in a folder when it was hashed; what is in them, a FileState says of each.
+
+    Attributes:
+        names: a hash over their names. suffixes, hidden: see `folder_hash`.
+    """
+
+    path: str
+    suffixes: tuple[str, ...]
+    hidden: bool
+    names: str
+
+    def has_changed(self) -> bool:
+        """Whether there are others now."""
+        try:
+            return _names_hash(list(_files_below(self.path, self.suffixes, self.hidden)), self.path) != self.names
+        except OSError:
+            return True
+
+
+@contextlib.contextmanager
+def taken_down() -> Iterator[list[FileState | FolderState]]:
+    """What this thread hashes in the block, as it is before it is hashed."""
+    before = getattr(_notes, "states", None)
+    states: list[FileState | FolderState] = []
+    _notes.states = states
+    try:
+        yield states
+    finally:
+        _notes.states = before
+
+
+def write_state(state: FileState | FolderState) -> list[object]:
+    """As plain data, for another process."""
+    if isinstance(state, FileState):
+        return [state.path, list(state.state), state.digest]
+    return [state.path, list(state.suffixes), state.hidden, state.names]
+
+
+def read_state(data: list[Any]) -> FileState | FolderState:
+    """What `write_state` wrote."""
+    if len(data) == 3:
+        size, modified, inode, changed = data[1]
+        return FileState(data[0], (size, modified, inode, changed), data[2])
+    return FolderState(data[0], tuple(data[1]), data[2], data[3])
+
+
+def take_down(state: FileState | FolderState) -> None:
+    """Note what was hashed for this thread elsewhere."""
+    if (states := getattr(_notes, "states", None)) is not None:
+        states.append(state)
 
 
 def remember_in(folder: str | os.PathLike[str] | None) -> None:
@@ -38,6 +122,13 @@ def content_hash(path: str | os.PathLike[str]) -> str:
     """
     text = os.path.abspath(path)
     state, settled = _state(text)
+    digest = _hash_of(text, state, settled)
+    if getattr(_notes, "states", None) is not None:
+        take_down(FileState(text, state, None if settled or state[0] > _AGAIN_BYTES else digest))
+    return digest
+
+
+def _hash_of(text: str, state: _State, settled: bool) -> str:
     with _lock:
         known = _memory.get(text)
     if known is not None and known[0] == state:
@@ -65,6 +156,16 @@ def folder_hash(path: str | os.PathLike[str], suffixes: tuple[str, ...] = (), *,
     """
     whole = hashlib.blake2b(digest_size=20)
     root = os.path.abspath(path)
+    files = list(_files_below(root, suffixes, hidden))
+    if getattr(_notes, "states", None) is not None:
+        take_down(FolderState(root, suffixes, hidden, _names_hash(files, root)))
+    for file in files:
+        whole.update(f"{os.path.relpath(file, root)}\0{content_hash(file)}\0".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
+def _files_below(root: str, suffixes: tuple[str, ...], hidden: bool) -> Iterator[str]:
+    """The files that count, in an order that is always the same."""
     for folder, folders, names in os.walk(root, onerror=_raise, followlinks=True):
         above = os.path.realpath(folder) + os.sep
         folders[:] = sorted(
@@ -75,11 +176,12 @@ def folder_hash(path: str | os.PathLike[str], suffixes: tuple[str, ...] = (), *,
         )
         for name in sorted(names):
             if (hidden or not name.startswith(".")) and (not suffixes or name.endswith(suffixes)):
-                file = os.path.join(folder, name)
-                whole.update(
-                    f"{os.path.relpath(file, root)}\0{content_hash(file)}\0".encode("utf-8", "surrogateescape")
-                )
-    return whole.hexdigest()
+                yield os.path.join(folder, name)
+
+
+def _names_hash(files: list[str], root: str) -> str:
+    names = "\0".join(os.path.relpath(file, root) for file in files)
+    return hashlib.blake2b(names.encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
 
 
 def forget(path: str | os.PathLike[str]) -> None:

@@ -9,9 +9,11 @@ import types
 import weakref
 from typing import Any
 
-from weft.engine.catalogue.references import references
+from weft.engine.catalogue.hints import note_change
+from weft.engine.catalogue.late import note_code, other_files
+from weft.engine.catalogue.references import References, references, shows_id
 from weft.engine.declaring.node_type import NodeType
-from weft.engine.filehash import content_hash, folder_hash
+from weft.engine.filehash import content_hash, folder_hash, taken_down
 
 FOLDER_PREFIX = "weft_nodes_"
 OWN = "weft."
@@ -38,10 +40,14 @@ def code_fingerprint(fn: Any) -> str | None:
         return None
     known = _fingerprints.get(fn)
     if known is None or _is_script(fn):
-        code, draws = references(fn, _is_own)
-        digest = hashlib.blake2b(f"{code}\0{source_fingerprint(fn)}".encode(), digest_size=20).hexdigest()
-        known = _fingerprints[fn] = digest, draws
-    return known[0]
+        with taken_down() as states:
+            found = references(fn, _is_own)
+        _files[fn] = note_code(states)
+        digest = hashlib.blake2b(f"{found.digest}\0{source_fingerprint(fn)}".encode(), digest_size=20).hexdigest()
+        if known is not None and known.digest != digest:
+            note_change(fn, _is_own)
+        known = _fingerprints[fn] = found._replace(digest=digest)
+    return known.digest
 
 
 def draws(node_type: NodeType) -> bool:
@@ -55,7 +61,34 @@ def draws(node_type: NodeType) -> bool:
         return bool(said)
     if fn not in _fingerprints:
         code_fingerprint(fn)
-    return _fingerprints[fn][1]
+    return _fingerprints[fn].draws
+
+
+def reads_id(node_type: NodeType) -> bool:
+    """Whether what a node gives may depend on its id: what its code shows, or what it was seen to do."""
+    fn = node_type.fn
+    if node_type.context_parameter is None or not hasattr(fn, "__code__"):
+        return False
+    if _is_own(fn.__module__):
+        return shows_id(fn)
+    if fn not in _fingerprints:
+        code_fingerprint(fn)
+    return _fingerprints[fn].reads_id or fn in _seen_reading
+
+
+def note_reads_id(node_type: NodeType) -> None:
+    """It was seen to: from now on its id is in its key."""
+    _seen_reading.add(node_type.fn)
+
+
+def ran_other_code(node_type: NodeType) -> bool:
+    """Whether a part of a node's code was edited before it was imported, so that its key does not have it in it."""
+    fn, others = node_type.fn, other_files()
+    if not others or _is_own(fn.__module__):
+        return False
+    owners = (sys.modules.get(name) for name in (fn.__module__, fn.__module__.partition(".")[0]))
+    files = _files.get(fn, frozenset()).union(*(_source_files.get(owner, ()) for owner in owners if owner is not None))
+    return not others.isdisjoint(files)
 
 
 def source_fingerprint(fn: Any) -> str:
@@ -73,16 +106,21 @@ def source_fingerprint(fn: Any) -> str:
     known = _sources.get(owner)
     if known is None:
         file = getattr(owner, "__file__", None)
-        try:
-            known = folder_hash(folders[0], (".py",)) if len(folders) == 1 else content_hash(file) if file else ""
-        except OSError:  # its file is gone, or it never had one
-            known = ""
+        with taken_down() as states:
+            try:
+                known = folder_hash(folders[0], (".py",)) if len(folders) == 1 else content_hash(file) if file else ""
+            except OSError:  # its file is gone, or it never had one
+                known = ""
         _sources[owner] = known
+        _source_files[owner] = note_code(states)
     return known
 
 
-_fingerprints: weakref.WeakKeyDictionary[Any, tuple[str, bool]] = weakref.WeakKeyDictionary()
+_fingerprints: weakref.WeakKeyDictionary[Any, References] = weakref.WeakKeyDictionary()
+_seen_reading: weakref.WeakSet[Any] = weakref.WeakSet()
 _sources: weakref.WeakKeyDictionary[types.ModuleType, str] = weakref.WeakKeyDictionary()
+_files: weakref.WeakKeyDictionary[Any, frozenset[str]] = weakref.WeakKeyDictionary()
+_source_files: weakref.WeakKeyDictionary[types.ModuleType, frozenset[str]] = weakref.WeakKeyDictionary()
 
 
 def _is_own(module: str) -> bool:

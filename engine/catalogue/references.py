@@ -22,7 +22,7 @@ import sysconfig
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from weft.engine.filehash import content_hash
 
@@ -46,21 +46,36 @@ _DRAWING = frozenset(
 )  # fmt: skip
 """What of torch's names has to do with its shared generator."""
 
+NODE_ID = "node_id"
+"""What a Context calls the node's id."""
+
 _ATOMS = (str, int, float, complex, bool, bytes, type(None), type(...), type(NotImplemented), range)
 
 
-def references(function: Callable[..., Any], own: Callable[[str], bool]) -> tuple[str, bool]:
-    """A hash over a function's code and what it refers to, as 40 hex digits, the same in every process; and whether it
-    may draw from generators that the whole process shares: Python's, NumPy's or torch's.
+class References(NamedTuple):
+    """What a function's code shows.
 
-    That is said where its code shows it, and where it calls a library whose code is not followed.
+    Attributes:
+        digest: a hash over the code and what it refers to, as 40 hex digits, the same in every process.
+        draws: whether it may draw from generators that the whole process shares: Python's, NumPy's or torch's. That is
+            said where its code shows it, and where it calls a library whose code is not followed.
+        reads_id: whether something in it is called `node_id`, as what a Context says of the node is.
+    """
+
+    digest: str
+    draws: bool
+    reads_id: bool
+
+
+def references(function: Callable[..., Any], own: Callable[[str], bool]) -> References:
+    """Follow a function's code and what it refers to.
 
     Args:
         own: whether a module, by its name, is left away because its meaning has a version of its own.
     """
     walk = _Walk(function, own)
     walk.add(function)
-    return walk.hash.hexdigest(), walk.draws
+    return References(walk.hash.hexdigest(), walk.draws, walk.reads_id)
 
 
 class _Walk:
@@ -71,6 +86,7 @@ class _Walk:
         self.own = own
         self.top = _top(function)
         self.draws = False
+        self.reads_id = False
         self._numbers: dict[int, int] = {}
         self._alive: list[Any] = []  # so that no number is given to two things
         self._depth = 0
@@ -195,6 +211,7 @@ class _Walk:
             except ValueError:  # not filled yet
                 self.say("empty")
         names = frozenset(_names(code))
+        self.reads_id = self.reads_id or NODE_ID in names
         for name in sorted(names & function.__globals__.keys()):
             if name == "__builtins__":
                 continue
@@ -284,6 +301,22 @@ class _Walk:
         """Names of the function's own package without the package: where it lies does not matter."""
         top, _, rest = module.partition(".")
         return rest if top == self.top else module
+
+
+def globals_of(function: types.FunctionType, own: Callable[[str], bool]) -> dict[str, str]:
+    """A hash for each global that a function refers to, by name: to say which one changed."""
+    found = {}
+    for name in frozenset(_names(function.__code__)) & function.__globals__.keys() - {"__builtins__"}:
+        walk = _Walk(function, own)
+        walk.add(function.__globals__[name])
+        found[name] = walk.hash.hexdigest()
+    return found
+
+
+def shows_id(function: Callable[..., Any]) -> bool:
+    """Whether a function's own code reads a node's id."""
+    code = getattr(function, "__code__", None)
+    return code is not None and NODE_ID in _names(code)
 
 
 def _top(function: Callable[..., Any]) -> str:

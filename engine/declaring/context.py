@@ -101,6 +101,7 @@ class Context:
         key: of the node's result; None in a plain call, and for a node that runs each time.
         kin: what the node shares with earlier runs that it may go on from; None where there is no such thing.
         workspaces: folders that outlive the run; None where there are none.
+        on_use: told once of each thing that a node asks for and that need not be in its key: "node_id", "out".
     """
 
     def __init__(
@@ -118,15 +119,18 @@ class Context:
         key: bytes | None = None,
         kin: bytes | None = None,
         workspaces: Workspaces | None = None,
+        on_use: Callable[[str], object] | None = None,
     ) -> None:
-        self.node_id = node_id
-        self._out = out
+        self.own_id = node_id  # what `node_id` says, for the engine
+        self._out = OUT if out is None else out
         self._roots = roots
         self._cancel = cancel
         self._listener = listener
         self._provenance = provenance
         self._preview_interval = preview_interval
         self._key = key
+        self._on_use = on_use
+        self._uses: set[str] = set()
         self._kin = kin
         self._trails = trails
         self._workspaces = workspaces
@@ -150,7 +154,7 @@ class Context:
         self.check_cancelled()
         if self._listener is not None:
             data = {"step": operator.index(step), "total": operator.index(total), "message": str(message)}
-            self._listener.report(self.node_id, "progress", data)
+            self._listener.report(self.own_id, "progress", data)
 
     def report(self, kind: str, data: Any = None) -> None:
         """Say something else to those who follow the run: it arrives as the event `node_report`.
@@ -173,7 +177,19 @@ class Context:
         if len(text) > REPORT_BYTES:
             raise ValueError(f"the report {kind!r} has {len(text):,} bytes; at most {REPORT_BYTES:,} are allowed")
         if self._listener is not None:
-            self._listener.report(self.node_id, kind, {"data": json.loads(text)})
+            self._listener.report(self.own_id, kind, {"data": json.loads(text)})
+
+    def used(self, what: str) -> None:
+        """A node asks for something that its key may not have in it. The engine calls it."""
+        if self._on_use is not None and what not in self._uses:
+            self._uses.add(what)
+            self._on_use(what)
+
+    @property
+    def node_id(self) -> str:
+        """The node's id in the workflow; "" in a plain call. A node whose code reads it has it in its key."""
+        self.used("node_id")
+        return self.own_id
 
     @property
     def workspaces(self) -> Workspaces | None:
@@ -189,11 +205,10 @@ class Context:
     def reused(self, steps: int, total: int) -> None:
         """Say that the first `steps` of `total` steps come from an earlier run."""
         if self._on_reused is not None:
-            self._on_reused(self.node_id, steps, total)
+            self._on_reused(self.own_id, steps, total)
         if self._listener is not None:
-            self._listener.report(
-                self.node_id, "resumed", {"steps": operator.index(steps), "total": operator.index(total)}
-            )
+            data = {"steps": operator.index(steps), "total": operator.index(total)}
+            self._listener.report(self.own_id, "resumed", data)
 
     def wants_preview(self) -> bool:
         """Whether a preview made now would be seen. Ask before making one: it costs more than the asking."""
@@ -205,14 +220,14 @@ class Context:
         if self._listener is not None and self._preview_interval is not None:
             self._next_preview = time.monotonic() + self._preview_interval
             data = {"mime": str(mime), "width": operator.index(width), "height": operator.index(height)}
-            self._listener.report(self.node_id, "preview", data, bytes(image))
+            self._listener.report(self.own_id, "preview", data, bytes(image))
 
     def relay(self, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
         """Pass on what a Context in another process reported for this node. The engine calls it."""
         if kind == "resumed" and self._on_reused is not None:
-            self._on_reused(self.node_id, data["steps"], data["total"])
+            self._on_reused(self.own_id, data["steps"], data["total"])
         if self._listener is not None:
-            self._listener.report(self.node_id, kind, data, body)
+            self._listener.report(self.own_id, kind, data, body)
 
     @property
     def cancelled(self) -> bool:
@@ -231,7 +246,7 @@ class Context:
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose lines name the node."""
-        return _NodeLog(logging.getLogger("weft.node"), {"node": self.node_id})
+        return _NodeLog(logging.getLogger("weft.node"), {"node": self.own_id})
 
     @property
     def key(self) -> str | None:
@@ -276,8 +291,9 @@ class Context:
 
     @property
     def out(self) -> Path:
-        """Folder for files that are results; absolute, perhaps not there yet."""
-        return Path(self._out if self._out is not None else OUT).absolute()
+        """Folder for files that are results; absolute, perhaps not there yet. For nodes with `side_files=True`."""
+        self.used("out")
+        return Path(self._out).absolute()
 
     @property
     def roots(self) -> tuple[Path, ...] | None:
@@ -336,8 +352,8 @@ class Context:
         `model_folders` are a setting of the process, which the other one may have started with others.
         """
         return {
-            "node_id": self.node_id,
-            "out": str(self.out),
+            "node_id": self.own_id,
+            "out": os.path.abspath(self._out),
             "roots": None if self.roots is None else [str(root) for root in self.roots],
             "preview_interval": self._preview_interval,
             "listens": self._listener is not None,

@@ -135,13 +135,14 @@ def node(
             with `Widget("file")` inputs and no fingerprint has their content hashes.
         resource: "device" for what needs the accelerator alone, "io" for what waits, else "cpu".
         output: a run without targets runs it.
-        side_files: it writes into the output folder.
+        side_files: it writes into the output folder. Results of one that does and does not say so are not kept.
         tags: words for other nodes' checks.
         check: `f(view: NodeView) -> problems`, called by `check` for what types cannot say.
         migrations: `{1: f}` turns the inputs of version 1 into those of version 2, and so on.
         flow: see `NodeType`; for nodes that steer the others.
         needs: `f(other_inputs) -> names of the lazy inputs that it will ask for` (or `(name, index)` for one of a
-            `list[Lazy[X]]`). They are computed first, and no thread has to wait for them inside the node.
+            `list[Lazy[X]]`). They are computed first, and no thread has to wait for them inside the node. Naming what
+            is no input is that node's failure.
         resumes: inputs in which it may differ from an earlier run that it goes on from by `ctx.trails`; a forecast
             then says that it may.
         global_random: whether it draws from generators that the whole process shares (`random`, `numpy.random`, torch

@@ -99,7 +99,7 @@ class Flight:
             "sources": task.sources,
             "context": _settings(task.context) if task.type.context_parameter is not None else None,
         }
-        node = task.context.node_id if task.context is not None else task.type.name
+        node = task.context.own_id if task.context is not None else task.type.name
         body, self.parcel.body = self.parcel.body, []
         call = Call(node, self.on_message, self.on_end, self.seconds, timeout=task.timeout)
         self.worker.call(number, call, message, body)
@@ -113,7 +113,9 @@ class Flight:
         context = self.task.context
         if context is None:
             return
-        if message["say"] == "report":
+        if message["say"] == "used":
+            context.used(str(message["what"]))
+        elif message["say"] == "report":
             context.relay(message["kind"], message["data"], bytes(body))
 
     def on_end(self, message: dict[str, Any] | None, body: Body, error: BaseException | None) -> None:

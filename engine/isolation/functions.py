@@ -19,6 +19,7 @@ from weft.engine.declaring.context import Context
 from weft.engine.declaring.model_folders import model_folders, set_model_folders
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import MISSING
+from weft.engine.filehash import read_state, take_down, taken_down, write_state
 from weft.engine.isolation.references import reference
 from weft.graphs.document import NodeSpec, Workflow
 from weft.graphs.inputs import read_input, write_input
@@ -78,7 +79,10 @@ class CalledThere:
         function["context"] = None
         if context is not None:
             function["context"] = {"roots": None if context.roots is None else [str(root) for root in context.roots]}
-        return str(self._ask(node_type, function, given))
+        stamp, states = self._ask(node_type, function, given)
+        for state in states:
+            take_down(read_state(state))
+        return str(stamp)
 
     def needs(self, node_type: NodeType, inputs: Mapping[str, Any]) -> Iterable[Any]:
         """See `Functions`."""
@@ -155,7 +159,9 @@ def perform(node_type: NodeType, function: Message, inputs: dict[str, Any], grap
         case "fingerprint":
             set_model_folders(function["model_folders"])
             context = None if function["context"] is None else Context(**function["context"])
-            return HERE.fingerprint(node_type, inputs, context)
+            with taken_down() as states:
+                stamp = HERE.fingerprint(node_type, inputs, context)
+            return [stamp, [write_state(state) for state in states]]
         case "needs":
             inputs |= {name: range(count) for name, count in function["counts"].items()}
             return [want if isinstance(want, str) else tuple(want) for want in HERE.needs(node_type, inputs)]

@@ -36,6 +36,10 @@ class Reports:
             {"say": "report", "number": self._number, "kind": kind, "data": data}, [body] if body else []
         )
 
+    def used(self, what: str) -> None:
+        """See `Context.used`."""
+        self._channel.send({"say": "used", "number": self._number, "what": what})
+
 
 class Yielded:
     """See `Context.yield_device`: the parent, who knows who else wants the device, is told and asked."""

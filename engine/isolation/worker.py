@@ -275,6 +275,7 @@ class Server:
             trails=None if trails is None else shared_trails(*trails),
             on_reused=None if listens else reused,
             workspaces=None if workspaces is None else Workspaces(*workspaces),
+            on_use=listener.used,
         )
         if yields:
             context.on_yield = functools.partial(Yielded, functools.partial(self.ask, "yield", task=number))

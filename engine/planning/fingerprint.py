@@ -13,8 +13,19 @@ from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.context import Context, resolve_input_path
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
-from weft.engine.filehash import content_hash, folder_hash
+from weft.engine.filehash import FileState, FolderState, content_hash, folder_hash, taken_down
 from weft.graphs.inputs import links_in
+
+
+def look_outside(
+    node_type: NodeType, inputs: Mapping[str, Any], roots: Sequence[Path] | None, functions: Functions = HERE
+) -> tuple[str | None, bool, tuple[FileState | FolderState, ...]]:
+    """The fingerprint, whether it is known, and which files it is made of, as they are now."""
+    if node_type.fingerprint is None and not node_type.files:
+        return None, node_type.cache != "never", ()
+    with taken_down() as files:
+        stamp, known = fingerprint(node_type, inputs, roots, functions)
+    return stamp, known, tuple(files)
 
 
 def fingerprint(

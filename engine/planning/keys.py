@@ -3,7 +3,7 @@
 key(node) = blake2b over the node's type, version, code fingerprint (nodes outside this package), output folder (nodes
 that write files), own fingerprint, and per input in the order of names either the literal, type-tagged by msgpack so
 that `1`, `1.0`, `true`, `[]` and `{}` differ, or key and output of the node linked to. Inputs that are absent count as
-their default. Ids, `ui` and the order in the file do not enter.
+their default. Ids (but for nodes that read theirs), `ui` and the order in the file do not enter.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import msgpack
 
+from weft.engine.catalogue.code import reads_id
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING, Port, normal
 from weft.engine.plain import canonical, pack
@@ -36,6 +37,8 @@ class TypeSignature:
     defaults: Mapping[str, bytes]
     converts: frozenset[str]
     """Inputs whose literals change their form on the way to the node."""
+    reads_id: bool
+    """Whether the node's id enters its key, since the node reads it."""
 
     @classmethod
     def of(cls, node_type: NodeType, code: str | None, out: str | None) -> TypeSignature:
@@ -46,7 +49,8 @@ class TypeSignature:
             for name, port in node_type.inputs.items()
             if port.default is not MISSING
         }
-        return cls(pack([node_type.name, node_type.version, code, out]), names, defaults, converting(node_type.inputs))
+        head = pack([node_type.name, node_type.version, code, out])
+        return cls(head, names, defaults, converting(node_type.inputs), reads_id(node_type))
 
 
 def _default(item: Any) -> Any:

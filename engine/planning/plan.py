@@ -6,6 +6,7 @@ which of them run: the scheduler asks for the targets and goes up from there, ne
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -17,7 +18,7 @@ from weft.engine.checking.axes import find_axes, gathered, has_maps, is_gatherin
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
-from weft.engine.planning.fingerprint import fingerprint
+from weft.engine.planning.fingerprint import look_outside
 from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from weft.graphs.document import Definition, Link, NodeSpec, Workflow
@@ -141,7 +142,9 @@ class Plan:
         inputs: Mapping[str, Any] = spec.inputs
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
-        stamp, known = fingerprint(node_type, inputs, self.roots, self.functions)
+        stamp, known, files = look_outside(node_type, inputs, self.roots, self.functions)
+        if signature.reads_id:
+            stamp = json.dumps({"node": scope.visible or id, "outside": stamp})
         try:
             parts = key_parts(signature, inputs, stamp, linked) if known else b""
         except (TypeError, ValueError, OverflowError, RecursionError):  # it has a value that makes no key
@@ -159,9 +162,10 @@ class Plan:
                     source = numbers.get(link.node)
                     found.append(scope.number(link.node) if source is None else source)
         sources = tuple(found) if len(found) < 2 else tuple(dict.fromkeys(found))
-        keeps = known
+        keeps, trusted = known, True
         for source in sources:
             keeps = keeps and steps[source].keeps
+            trusted = trusted and steps[source].trusted
         lazy: tuple[int, ...] = ()
         if region is not None:
             sources = tuple(scope.number(spread) for spread in region.spreads)
@@ -176,6 +180,7 @@ class Plan:
         step = Step(
             number, id, shown, node_type, inputs, key, keeps, sources, scope, rank, order, lazy,
             keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated, parts,
+            trusted=trusted, files=files,
         )  # fmt: skip
         if not repeated:
             same = self.first.setdefault(key, number)
@@ -191,11 +196,11 @@ class Plan:
         numbers[id] = number
         return step
 
-    def give(self, scope: Scope, id: str, node_type: NodeType, key: bytes, keeps: bool) -> Step:
+    def give(self, scope: Scope, id: str, node_type: NodeType, key: bytes, keeps: bool, trusted: bool) -> Step:
         """A step that stands for a value which is there already."""
         step = Step(
             len(self.steps), id, scope.visible or id, node_type, {}, key, keeps, (), scope, (), (), stored=False,
-            tier=None, state=DONE,
+            tier=None, state=DONE, trusted=trusted,
         )  # fmt: skip
         self.steps.append(step)
         scope.numbers[id] = step.number

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.engine.checking.axes import Maps, Region
 from weft.engine.declaring.node_type import NodeType
+from weft.engine.filehash import FileState, FolderState
 from weft.graphs.document import NodeSpec
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Step:
         parts: what the key is made of (`planning.parts`); empty where it is random.
         keeps: whether equal keys mean equal results.
         stored: whether the result goes to the cache.
+        trusted: whether it is made of what its key says, as far as was seen (`planning.doubts`).
+        files: what its fingerprint was made of, as it was then. uses: see `Context.used`.
         sources: numbers of the steps that it needs, each once; of a `collect` the lists that it goes along.
         lazy: numbers of the steps that it may turn out to need.
         rank: what is finished first, by target and by item. order: its place among those of a rank.
@@ -140,3 +143,10 @@ class Step:
     waiting: int = 0
     pinned: bool = False
     seconds: float = 0.0
+    trusted: bool = True
+    files: tuple[FileState | FolderState, ...] = ()
+    uses: frozenset[str] = frozenset()
+
+    def use(self, what: str) -> None:
+        """See `Context.used`."""
+        self.uses |= {what}

@@ -79,7 +79,8 @@ def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: 
         part.depth, part.of = scope.depth, scope.of or step.shown
         for source, items in zip(sources, lists, strict=True):
             key, output = _item_key(plan, source, index, items[index])
-            give(plan.give(part, source.id, constant_type(items[index], output), key, source.keeps), items[index])
+            value_type = constant_type(items[index], output)
+            give(plan.give(part, source.id, value_type, key, source.keeps, source.trusted), items[index])
         rank = (*step.rank, index)
         steps = plan.add(part, region.members, [rank] * len(region.members), step.order)
         part.total = len(steps)
@@ -165,7 +166,7 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     last = {id: id for id in ends}
     for number, (id, value) in enumerate(graph.values.items()):
         key, output, keeps = _given_key(plan, step, graph, id, value, number)
-        give(plan.give(scope, id, constant_type(value, output), key, keeps), value)
+        give(plan.give(scope, id, constant_type(value, output), key, keeps, step.trusted), value)
     if has_maps(plan.type_of(scope, id) for id in order):
         last = map_scope(plan, scope, [*graph.values, *order], list(dict.fromkeys(ends)))
         order += [id for id in scope.specs if is_gathering(id)]

@@ -21,6 +21,7 @@ from weft.engine.surroundings import waiting
 from weft.engine.values import Outputs
 from weft.graphs.document import Link
 from weft.graphs.inputs import links_in
+from weft.graphs.problems import near
 
 
 @dataclass(eq=False, slots=True)
@@ -107,8 +108,6 @@ class Inputs:
         self._ask = ask
         self.ended = False
         """Whether the run has ended: then there is nothing to ask for any more."""
-        self.on_failed: Callable[[], object] = lambda: None
-        """Called when a node is told that a lazy input of it failed: from any thread."""
 
     def value(self, scope: Scope, link: Link) -> Any:
         """What a link leads to; its step is done."""
@@ -218,9 +217,15 @@ class Inputs:
                 eager[name] = range(len(step.inputs[name]))  # how many there are, not what they are
         numbers: list[int] = []
         for want in self._plan.functions.needs(node_type, copies_for(eager)):
-            name, index = want if isinstance(want, tuple) else (want, None)
+            name, index = want if isinstance(want, tuple) and len(want) == 2 else (want, None)
+            if name not in node_type.inputs:
+                hint = near(name, node_type.lazy) if isinstance(name, str) else None
+                known = f"did you mean {hint!r}?" if hint else f"its lazy ones are {', '.join(sorted(node_type.lazy))}"
+                raise ValueError(f"its `needs` names {name!r}, which is no input of it; {known}")
             item = step.inputs.get(name)
             if index is not None and isinstance(item, list):
+                if not isinstance(index, int) or not -len(item) <= index < len(item):
+                    raise ValueError(f"its `needs` names item {index!r} of {name!r}, which has {len(item)}")
                 item = item[index]
             numbers += [scope.number(link.node) for link in links_in(item)]
         return tuple(dict.fromkeys(numbers))
@@ -234,7 +239,7 @@ class Inputs:
             absent = self._absent_in(scope, item)
             if absent is not None:
                 if type(absent) is Failed:
-                    self.on_failed()
+                    step.use("less")
                 raise MissingInput(absent)
             if whole:
                 return self._eager(node_type, scope, name, item)

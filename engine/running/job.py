@@ -263,11 +263,12 @@ class Job:
             listener=self.emitter if self.emitter.on_event is not None else None,
             provenance=self._provenance,
             preview_interval=self.settings.preview_interval,
-            trails=self.cache.trails,
+            trails=self.cache.trails if step.trusted else None,  # they are found by what values say of themselves
             on_reused=lambda node, steps, total: self._reused.append(steps),  # a list: from several threads
             key=step.key if step.keeps else None,
             kin=without(step.parts, resumes) if resumes else None,
             workspaces=self.cache.workspaces,
+            on_use=step.use,
         )
 
     def _provenance(self) -> dict[str, str]:

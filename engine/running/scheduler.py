@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from weft.engine.cache import Cache
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled
+from weft.engine.planning.doubts import Doubts
 from weft.engine.planning.expansion import Expansion
 from weft.engine.planning.plan import Plan
 from weft.engine.planning.steps import DONE, IDLE, RUNNING, UNFOLDED, WAITING, Step
@@ -84,13 +85,13 @@ class Scheduler:
         self.waiting = Waiting(plan, self.intermediates, self.lanes, self.report, self.storing.find)
         self.demands = Demands(self.waiting, self.intermediates, self.lanes, self.flying, self.mail)
         self._inputs = Inputs(plan, self.intermediates.results, self.demands.ask, debug)
-        self._inputs.on_failed = self.storing.keep_nothing  # what a node makes of that is not what its key says
         self._failures = Failures(self.report, self._inputs, on_failure)
         self._retries = self._failures.retries
         self._deliveries = Deliveries(plan, self.intermediates, self.report, on_output)
         self._unfolding = Unfolding(
             plan, self.waiting, self.intermediates, self._inputs, self._deliveries, self.report, bounds
         )
+        self._doubts = Doubts(plan, self._unfolding.open)
         self._reads = Reads(self.storing, self.mail.put)
         self._elsewhere: set[int] = set()  # steps whose keys other runs compute
         self._pace = Pace()
@@ -320,6 +321,7 @@ class Scheduler:
         if done.error is not None:
             self._failed(step, done.error)
             return
+        self._doubts.look(step)
         if type(done.value) is Expansion:
             self.storing.over(step)  # another run gets as far by itself, and then meets the claims of what is in it
             self._unfolding.unfold(step, done.value)
@@ -349,7 +351,7 @@ class Scheduler:
     def _complete(self, step: Step, outputs: Outputs) -> None:
         if step.stored:
             self.storing.put(step, outputs, step.seconds)
-            self.storing.over(step)
+        self.storing.over(step)
         self.report.finished(step, step.seconds)
         if step.state != UNFOLDED:  # else it let go when it unfolded
             self.intermediates.release_all(step)
@@ -386,7 +388,7 @@ class Scheduler:
             elif isinstance(mail, Done):
                 self.flying.pop(mail.number, None)
                 step = self.plan.steps[mail.number]
-                if mail.error is None and type(mail.value) is not Expansion:
+                if mail.error is None and self._doubts.look(step) and type(mail.value) is not Expansion:
                     with contextlib.suppress(TypeError):  # not what the node declares: the run has failed already
                         self.storing.put(step, as_outputs(step.type, mail.value), mail.seconds)
             del mail

@@ -35,20 +35,10 @@ class Storing:
         self._claimed: set[bytes] = set()
         self._unreadable: set[bytes] = set()
         """Keys that a tier said it has and then could not give."""
-        self._keeping = True
         self._runs = (0, 0)
         if self._claims is not None:
             self._claims.begin()
             self._runs = self._claims.runs
-
-    @property
-    def keeping(self) -> bool:
-        """Whether results are what their keys say."""
-        return self._keeping
-
-    def keep_nothing(self) -> None:
-        """From now on results may not be what their keys say: none of them is put into the cache."""
-        self._keeping = False
 
     def find(self, step: Step) -> Tier | None:
         """Which tier has the result of a step, without reading it."""
@@ -75,8 +65,6 @@ class Storing:
         if claims.claim(key):
             self._claimed.add(key)
             return False
-        if not self._keeping:
-            return False
         claims.wait(key, functools.partial(self._tell, step.number))
         return True
 
@@ -87,7 +75,7 @@ class Storing:
 
     def put(self, step: Step, outputs: Outputs, seconds: float = 0.0) -> None:
         """Keep a result. One that cannot be kept is computed again another time, and no more."""
-        if not step.stored or not self._keeping:
+        if not step.stored:
             return
         for item in outputs:
             if type(item) is Failed:

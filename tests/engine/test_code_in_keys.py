@@ -134,6 +134,35 @@ print(result["n"], result.ran)
     assert done.stdout.split() == ["new", "1"], done.stderr
 
 
+def test_what_is_imported_after_an_edit_is_not_the_old_codes_result(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The old code is there again when a fresh process looks: it must not find what the edited helper gave."""
+    folder, cache = tmp_path / "nodes", tmp_path / "cache"
+    late = "import importlib\n    f = importlib.import_module('._late', __package__).f"
+    files = {"pack.py": f"@node('p')\ndef p(x: int) -> int:\n    {late}\n    return f(x)\n"}
+    write(folder, files | {"_late.py": "def f(x): return x if x < 2 else 1\n"})
+    catalogue = Catalogue([])
+    catalogue.add_folder(folder)
+    catalogue.code(catalogue.get("p"))  # type: ignore[arg-type]
+    write(folder, {"_late.py": "def f(x): return x if x < 2 else 2\n"})
+    document = {"weft": 1, "nodes": {"n": {"type": "p", "inputs": {"x": 5}}}}
+    for _ in range(2):
+        result = run(document, ["n"], catalogue=catalogue, cache=Cache(cache))
+        assert (result["n"], result.ran) == (2, 1), "not kept"
+    assert "edited after this process had loaded the rest" in caplog.text
+    write(folder, {"_late.py": "def f(x): return x if x < 2 else 1\n"})
+    code = f"""
+from weft.engine import Cache, Catalogue, run
+catalogue = Catalogue([])
+catalogue.add_folder({str(folder)!r})
+result = run({document!r}, ["n"], catalogue=catalogue, cache=Cache({str(cache)!r}))
+print(result["n"], result.ran)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["1", "1"], done.stderr
+
+
 def factory(amount: int) -> Any:
     @node("made_by_factory")
     def made_by_factory() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections import Counter
 from typing import Any
@@ -176,6 +177,37 @@ def test_needs_that_fails_or_says_too_little() -> None:
     assert go(doc, ["f"], forgets, trips)["f"] == 3, "then it waits like any other"
     with pytest.raises(RunFailed, match="KeyError: 'nothing'"):
         go(doc, ["t"], forgets, trips)
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (["valeu"], "'valeu', which is no input of it; did you mean 'value'?"),
+        (["nothing"], "'nothing', which is no input of it; its lazy ones are options, value"),
+        ([3], "3, which is no input of it"),
+        ([("value", 0, 1)], "which is no input of it"),
+        ([("options", 2)], "item 2 of 'options', which has 2"),
+        ([("options", "x")], "item 'x' of 'options', which has 2"),
+    ],
+)
+def test_needs_that_names_what_there_is_not(named: list[Any], said: str) -> None:
+    @node("wants", needs=lambda inputs: named)
+    def wants(value: Lazy[int], options: list[Lazy[int]]) -> int:
+        return value()
+
+    source = document(n=("number", {"value": 3}), w=("wants", {"value": link("n"), "options": [link("n"), link("n")]}))
+    with pytest.raises(RunFailed, match=re.escape(said)) as caught:
+        go(source, ["w"], wants)
+    assert caught.value.errors[0].node == "w"
+
+
+def test_needs_may_name_an_input_that_is_there_anyway() -> None:
+    @node("wants", needs=lambda inputs: ["a", "value"])
+    def wants(a: int, value: Lazy[int]) -> int:
+        return a + value()
+
+    source = document(n=("number", {"value": 3}), w=("wants", {"a": link("n"), "value": link("n")}))
+    assert go(source, ["w"], wants)["w"] == 6
 
 
 def test_a_chain_of_10_000_choices_needs_no_threads_and_no_recursion() -> None:
