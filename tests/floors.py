@@ -39,8 +39,8 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("definitions",),
         ("document", "reader"),
         ("inputs",),
-        ("jsontext", "png", "names"),
-        ("problems", "limits", "pretty", "files", "order", "declarations"),
+        ("jsontext", "png", "names", "beside"),
+        ("problems", "limits", "pretty", "files", "order"),
     ),
     "nodes": (
         ("shapes.measure_variants",),

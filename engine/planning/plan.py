@@ -31,6 +31,7 @@ class Plan:
         root: the document's own graph.
         targets: numbers of the targets.
         definitions: reusable graphs, for nodes that return graphs with them.
+        limits: how large the document may be; of what it unfolds into, the bounds of the run say how many nodes.
         on_move: told when one step (number) computes what another (number) was to compute.
         size: how many nodes of the document the targets reach.
     """
@@ -47,6 +48,7 @@ class Plan:
     ) -> None:
         self.functions = functions
         self.definitions = dict(definitions or {})
+        self.limits = workflow.limits
         self.on_move: Callable[[int, int], None] = lambda gone, instead: None
         self.catalogue = catalogue
         self.out = out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -144,6 +144,8 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
             f"({', '.join(step.type.outputs)}): name them with returns(...)"
         )
     document = Workflow(nodes=specs, definitions=plan.definitions).with_declarations(graph.declarations)
+    # It may be as large as what unfolds may be altogether, however large a document may be.
+    document = document.with_limits(replace(plan.limits, max_nodes=bounds.steps + len(graph.values)))
     catalogue = plan.catalogue.extended(types.values())
     targets = list(dict.fromkeys(str(link) for link in results))
     prepared = prepare(document, catalogue, targets=targets or None, roots=plan.roots, functions=plan.functions)
@@ -162,6 +164,7 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     scope = Scope(document.nodes, types=types, visible=step.shown, where=outer.where, depth=depth, tail=tail_id)
     order, _ = reachable(scope.specs, list(dict.fromkeys(ends)))
     order = [id for id in order if id not in graph.values]
+    _bound(plan, len(order), bounds)  # with what stands in definitions
     last = {id: id for id in ends}
     for number, (id, value) in enumerate(graph.values.items()):
         key, output, keeps = _given_key(plan, step, graph, id, value, number)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.engine import toys
-from tests.engine.flow import document, go, graph_of, link, tale
-from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
+from tests.engine.flow import catalogue, document, go, graph_of, link, tale
+from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, check, node, run
 from weft.engine.events import Event
-from weft.graphs import Graph
+from weft.graphs import LIMITS, Graph, Workflow, WorkflowError
 
 
 @node("thrice")
@@ -388,3 +389,39 @@ def test_cancel_inside_a_graph() -> None:
     with pytest.raises(Cancelled):
         go(document(x=("outside", {})), ["x"], outside, endless_inside, cancel=cancel)
     assert threading.active_count() == before
+
+
+def test_limits_that_a_document_was_read_with_hold_for_its_check_and_run() -> None:
+    count = 10_001
+    calls = {f"n{i}": ("number", {"value": 1}) for i in range(count - 1)}
+    doc = document(**calls, end=("total", {"items": [link("n0"), link(f"n{count - 2}")]}))
+    large = Workflow.parse(doc, replace(LIMITS, max_nodes=count))
+    assert check(large, catalogue(), targets=["end"]) == []
+    assert run(large, ["end"], catalogue=catalogue(), cache=Cache())["end"] == 2
+    with pytest.raises(WorkflowError):
+        run(large.with_limits(LIMITS), ["end"], catalogue=catalogue(), cache=Cache())
+
+
+def test_a_returned_graph_may_have_as_many_nodes_as_steps_may_be_added() -> None:
+    @node("broad")
+    def broad(count: int) -> int | Graph:
+        return graph_of(*[("number", {"value": 1}) for _ in range(count - 1)], ("number", {"value": 7}))
+
+    doc = document(b=("broad", {"count": 10_050}))
+    assert go(doc, ["b"], broad)["b"] == 7
+    with pytest.raises(RunFailed, match="at most 10,049"):
+        go(doc, ["b"], broad, settings=Settings(max_steps=10_049))
+
+
+def test_definitions_in_a_returned_graph_are_bounded_by_the_steps_too() -> None:
+    @node("swells")
+    def swells() -> int | Graph:
+        return graph_of(("d5", {}))
+
+    def level(inner: str) -> dict[str, Any]:
+        return {"nodes": {f"n{i}": {"type": inner} for i in range(10)}, "outputs": {"value": {"link": "n0"}}}
+
+    doc = document(s=("swells", {}))
+    doc["definitions"] = {"d0": level("number")} | {f"d{i}": level(f"d{i - 1}") for i in range(1, 6)}
+    with pytest.raises(RunFailed, match="With those inside of definitions"):
+        go(doc, ["s"], swells)
