@@ -20,7 +20,7 @@ from weft.engine.declaring.model_folders import model_folders, set_model_folders
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import MISSING
 from weft.engine.isolation.references import reference
-from weft.graphs.document import NodeSpec, Workflow
+from weft.graphs.document import NodeSpec
 from weft.graphs.inputs import read_input, write_input
 from weft.graphs.problems import Problem
 
@@ -138,7 +138,7 @@ def read_graph(message: Message, types: Iterable[NodeType]) -> Checker:
         for id, type, inputs in message["nodes"]
     }
     roots = None if message["roots"] is None else [Path(root) for root in message["roots"]]
-    checker = Checker(Workflow(nodes=nodes), Catalogue(types), roots)
+    checker = Checker(nodes, Catalogue(types), roots)
     checker.types = {id: found for id, spec in nodes.items() if (found := checker.catalogue.get(spec.type)) is not None}
     return checker
 

@@ -19,6 +19,7 @@ from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
 from weft.engine.planning.fingerprint import fingerprint
 from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
+from weft.engine.planning.returned import ReturnedForms
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from weft.graphs.document import Definition, Link, NodeSpec, Workflow
 from weft.graphs.inputs import links_in
@@ -59,6 +60,7 @@ class Plan:
         self.targets: list[int] = []
         self.size = 0
         self.root = Scope(workflow.nodes, root=True)
+        self.returned = ReturnedForms()
         self._signatures: dict[NodeType, TypeSignature] = {}
         self._twins: dict[int, list[int]] = {}
 
@@ -143,7 +145,9 @@ class Plan:
         inputs: Mapping[str, Any] = spec.inputs
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
-        stamp, known = fingerprint(node_type, inputs, self.roots, self.functions)
+        stamp, known = None, True
+        if signature.asks:
+            stamp, known = fingerprint(node_type, inputs, self.roots, self.functions)
         try:
             parts = key_parts(signature, inputs, stamp, linked) if known else b""
         except (TypeError, ValueError, OverflowError, RecursionError):  # it has a value that makes no key
