@@ -58,6 +58,11 @@ def draws(node_type: NodeType) -> bool:
     return _fingerprints[fn][1]
 
 
+def is_ours(node_type: NodeType) -> bool:
+    """Whether a node came with the engine: then it is trusted as the engine is."""
+    return _is_own(node_type.fn.__module__)
+
+
 def source_fingerprint(fn: Any) -> str:
     """A hash of every source file of the package that a function came in, or of its one file; "" without one.
 

@@ -47,8 +47,7 @@ class CheckedForm:
             for name, item in spec.inputs.items():
                 kind = type(item)
                 if kind is not Link and (kind is not list or any(type(part) is not Link for part in item)):
-                    # Of what can be changed in place nothing is remembered.
-                    literals.append((id, node_type.inputs[name], item if kind in _SCALARS else _CHANGES))
+                    literals.append((id, node_type.inputs[name], _fixed(item)))
         paths = [place for place in literals if place[1].widget is not None and place[1].is_path]
         return cls(types, literals, paths, [id for id, node_type in types.items() if node_type.check is not None])
 
@@ -64,7 +63,7 @@ class CheckedForm:
         for place in self.literals:
             id, port, was = place
             item = specs[id].inputs[port.name]
-            if not (item is was or (type(item) is type(was) and item == was)):
+            if not _same(item, was):
                 others.append(place)
         return self._holds([*others, *self.paths], specs, catalogue, roots, functions)
 
@@ -96,8 +95,27 @@ class CheckedForm:
         return not any(problem.severity == "error" for problem in checker.problems)
 
 
-class _Changes:
-    """Equal to no value of a document."""
+def _fixed(item: Any) -> Any:
+    """A value in a form that nobody can change in place, for `_same`."""
+    kind = type(item)
+    if kind in _SCALARS:
+        return item
+    if kind is list and all(type(part) in _SCALARS for part in item):
+        return tuple(item)
+    return _Changing
 
 
-_CHANGES = _Changes()
+def _same(item: Any, was: Any) -> bool:
+    """Whether a value is known to be the one that `was` was made of: of one type too, as `1 == True`."""
+    kind = type(item)
+    if kind in _SCALARS:
+        return item is was or (type(was) is kind and bool(item == was))
+    if kind is not list or type(was) is not tuple or len(item) != len(was):
+        return False
+    return all(
+        one is other or (type(one) is type(other) and one == other) for one, other in zip(item, was, strict=True)
+    )
+
+
+class _Changing:
+    """In the place of what is looked at each time."""

@@ -14,7 +14,7 @@ from weft.engine.checking.functions import HERE, Functions
 from weft.engine.checking.migrate import older_version
 from weft.engine.declaring.context import resolve_input_path
 from weft.engine.declaring.node_type import NodeType, NodeView
-from weft.engine.declaring.ports import MISSING, OutputPort, Port, validate
+from weft.engine.declaring.ports import OutputPort, Port, validate
 from weft.engine.declaring.types import accepts, bind, describe, substitute
 from weft.engine.errors import InputPathError, named
 from weft.graphs.document import Link, NodeSpec
@@ -33,9 +33,7 @@ class _View:
 
     @property
     def literals(self) -> Mapping[str, Any]:
-        given = self._spec.inputs
-        found = {name: port.default for name, port in self.type.inputs.items() if port.default is not MISSING}
-        found |= given
+        found = {**self.type.defaults, **self._spec.inputs}
         return {name: item for name, item in found.items() if not _has_link(item)}
 
     def sources(self, input: str) -> list[tuple[str, NodeType]]:
@@ -65,7 +63,8 @@ class _View:
 
 
 def _has_link(item: Any) -> bool:
-    return isinstance(item, Link) or (isinstance(item, list) and any(isinstance(part, Link) for part in item))
+    kind = type(item)
+    return kind is Link or (kind is list and any(type(part) is Link for part in item))
 
 
 class Checker:

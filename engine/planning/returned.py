@@ -8,7 +8,7 @@ files that it names, and what nodes check of their own are looked at each time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from weft.engine.checking.again import CheckedForm
@@ -25,8 +25,7 @@ class ReturnedForm:
     """How a returned graph is planned.
 
     Attributes:
-        specs: all its nodes by id, with those that stand for given values.
-        given: these alone.
+        given: the nodes that stand for given values.
         types: what their types are, where the catalogue does not say so by name.
         results: what the outputs of the node are that returned it.
         ends: the nodes that have to be done, each once. order: all that these need, each after what it needs.
@@ -35,7 +34,6 @@ class ReturnedForm:
         checked: what of its check holds for other graphs of this form; None where there is no such thing.
     """
 
-    specs: Mapping[str, NodeSpec]
     given: Mapping[str, NodeSpec]
     types: Mapping[str, NodeType]
     results: tuple[Link, ...]
@@ -44,10 +42,6 @@ class ReturnedForm:
     tail: str
     mapped: bool
     checked: CheckedForm | None
-
-    def filled(self, graph: Expansion) -> ReturnedForm:
-        """The same with the nodes of another graph of this form."""
-        return replace(self, specs={**graph.nodes, **self.given})
 
 
 class ReturnedForms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -127,8 +127,8 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     if depth > bounds.depth:
         raise TooMany(f"graphs that return graphs are {depth} deep; at most {bounds.depth} are allowed")
     _bound(plan, len(graph.nodes), bounds)
-    form = _form_of(plan, step, graph, bounds)
-    scope = Scope(form.specs, types=form.types, visible=step.shown, where=outer.where, depth=depth, tail=form.tail)
+    form, specs = _form_of(plan, step, graph, bounds)
+    scope = Scope(specs, types=form.types, visible=step.shown, where=outer.where, depth=depth, tail=form.tail)
     order = list(form.order)
     _bound(plan, len(order), bounds)  # with what stands in definitions
     last = {id: id for id in form.ends}
@@ -146,21 +146,28 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     return Unfolded([(scope, links)], roots, [steps])
 
 
-def _form_of(plan: Plan, step: Step, graph: Expansion, bounds: Bounds) -> ReturnedForm:
-    """Check a returned graph. Raises ValueError where it has errors, or lacks a result."""
+Specs = Mapping[str, NodeSpec]
+
+
+def _form_of(plan: Plan, step: Step, graph: Expansion, bounds: Bounds) -> tuple[ReturnedForm, Specs]:
+    """Check a returned graph; how it is planned, and all its nodes, with those that stand for given values.
+
+    Raises:
+        ValueError: it has errors, or lacks a result.
+    """
     key = plan.returned.key(step.type, graph)
     known = None if key is None else plan.returned.get(key)
     if known is not None and known.checked is not None:
-        form = known.filled(graph)
-        if known.checked.holds(form.specs, plan.catalogue, plan.roots, plan.functions):
-            return form
-    form = _checked(plan, step, graph, bounds)
+        specs = {**graph.nodes, **known.given}
+        if known.checked.holds(specs, plan.catalogue, plan.roots, plan.functions):
+            return known, specs
+    form, checked = _checked(plan, step, graph, bounds)
     if key is not None and form.checked is not None:
         plan.returned.remember(key, form)
-    return form
+    return form, checked
 
 
-def _checked(plan: Plan, step: Step, graph: Expansion, bounds: Bounds) -> ReturnedForm:
+def _checked(plan: Plan, step: Step, graph: Expansion, bounds: Bounds) -> tuple[ReturnedForm, Specs]:
     types: dict[str, NodeType] = {id: plan.returned.constant(value) for id, value in graph.values.items()}
     given = {id: NodeSpec(type=node_type.name) for id, node_type in types.items()}
     results = graph.results or _last(graph)
@@ -197,7 +204,8 @@ def _checked(plan: Plan, step: Step, graph: Expansion, bounds: Bounds) -> Return
     # A graph that was brought to other versions, or stands in definitions, is worked out anew each time.
     checked = CheckedForm.of(workflow.nodes, catalogue) if workflow is document and not mapped else None
     tail = ends[0] if len(ends) == 1 else ""
-    return ReturnedForm(workflow.nodes, given, types, results, tuple(ends), tuple(order), tail, mapped, checked)
+    form = ReturnedForm(given, types, results, tuple(ends), tuple(order), tail, mapped, checked)
+    return form, workflow.nodes
 
 
 def _last(graph: Expansion) -> tuple[Link, ...]:

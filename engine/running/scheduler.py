@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from weft.engine.cache import Cache
+from weft.engine.catalogue.code import is_ours
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.events import Tier
@@ -207,7 +208,7 @@ class Scheduler:
                 context.on_yield = functools.partial(Yielded, step.number, self.mail.put)
         task = Task(step.number, node_type, inputs, context)
         step.state = RUNNING
-        steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
+        steers = bool(node_type.flow) and is_ours(node_type)
         quick = self._pace.is_quick(node_type)
         alone = not self.flying and not self.lanes.count
         on_device = node_type.resource == "device"

@@ -6,13 +6,28 @@ import asyncio
 import threading
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 
 from tests.engine import toys
 from tests.engine.flow import catalogue, document, go, graph_of, link, tale
-from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, check, node, run
+from weft.engine import (
+    Cache,
+    Cancelled,
+    CancelToken,
+    Context,
+    NodeView,
+    Problem,
+    Range,
+    RunFailed,
+    Settings,
+    Widget,
+    check,
+    node,
+    run,
+)
 from weft.engine.events import Event
 from weft.graphs import LIMITS, Graph, Workflow, WorkflowError
 
@@ -425,3 +440,110 @@ def test_definitions_in_a_returned_graph_are_bounded_by_the_steps_too() -> None:
     doc["definitions"] = {"d0": level("number")} | {f"d{i}": level(f"d{i - 1}") for i in range(1, 6)}
     with pytest.raises(RunFailed, match="With those inside of definitions"):
         go(doc, ["s"], swells)
+
+
+@node("picks")
+def picks(value: int, rounds: list[Any]) -> int | Graph:
+    """One graph of one form in each round, with the next value in it."""
+    if not rounds:
+        return value
+    with Graph() as graph:
+        state = graph.add("bounded", {"value": graph.given(value), "by": rounds[0]})
+        graph.returns(graph.add("picks", {"value": state, "rounds": rounds[1:]}))
+    return graph
+
+
+@node("bounded")
+def bounded(value: int, by: Annotated[int, Range(0, 9)] = 1) -> int:
+    return value + by
+
+
+@pytest.mark.parametrize(
+    ("rounds", "said"),
+    [([1, 2, 3, 10, 4], "by must be 0 to 9, not 10"), ([1, 2, 3, True], "not true"), ([1, 2, 3, "a"], 'not "a"')],
+)
+def test_values_of_later_rounds_are_looked_at_as_those_of_the_first(rounds: list[Any], said: str) -> None:
+    doc = document(p=("picks", {"value": 0, "rounds": [1, 2, 3, 4, 5, 6]}))
+    assert go(doc, ["p"], picks, bounded)["p"] == 21
+    with pytest.raises(RunFailed, match=said):
+        go(document(p=("picks", {"value": 0, "rounds": rounds})), ["p"], picks, bounded)
+
+
+def test_the_own_check_of_a_node_in_a_returned_graph_is_asked_each_round() -> None:
+    seen: list[int] = []
+
+    def odd_is_wrong(view: NodeView) -> list[Problem]:
+        seen.append(view.literals["by"])
+        wrong = view.literals["by"] == 7
+        return [Problem(code="bad_value", node=view.id, message="seven is wrong")] if wrong else []
+
+    @node("bounded", check=odd_is_wrong)
+    def checked(value: int, by: int = 1) -> int:
+        return value + by
+
+    assert go(document(p=("picks", {"value": 0, "rounds": [1, 1, 2, 1]})), ["p"], picks, checked)["p"] == 5
+    assert seen == [1, 1, 2, 1]
+    with pytest.raises(RunFailed, match="seven is wrong"):
+        go(document(p=("picks", {"value": 0, "rounds": [1, 1, 2, 7]})), ["p"], picks, checked)
+
+
+def test_a_file_that_is_gone_is_noticed_in_a_later_round(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+
+    @node("reads")
+    def reads(value: int, path: Annotated[str, Widget("file")]) -> int:
+        if value == 2:
+            Path(path).unlink()
+        return value + 1
+
+    @node("rereads")
+    def rereads(value: int, path: str) -> int | Graph:
+        with Graph() as graph:
+            state = graph.add("reads", {"value": graph.given(value), "path": path})
+            graph.returns(graph.add("rereads", {"value": state, "path": path}))
+        return graph
+
+    with pytest.raises(RunFailed, match=r"There is no file .*a\.txt"):
+        go(document(r=("rereads", {"value": 0, "path": str(path)})), ["r"], reads, rereads)
+
+
+def test_rounds_with_values_of_other_kinds_or_other_nodes_are_checked_anew() -> None:
+    @node("turns")
+    def turns(value: Any, kinds: list[str]) -> Any | Graph:
+        if not kinds:
+            return value
+        made = {"int": 1, "text": "one", "none": None}[kinds[0]]
+        with Graph() as graph:
+            counted = graph.add("bounded", {"value": graph.given(made)})
+            graph.returns(graph.add("turns", {"value": counted, "kinds": kinds[1:]}))
+        return graph
+
+    def rounds(*kinds: str) -> Any:
+        return go(document(t=("turns", {"value": 0, "kinds": list(kinds)})), ["t"], turns, bounded)["t"]
+
+    assert rounds("int", "int", "int") == 2
+    with pytest.raises(RunFailed, match="value takes int, but given makes str"):
+        rounds("int", "int", "int", "text")
+
+
+def test_values_of_two_classes_of_one_name_are_told_apart() -> None:
+    def shape(sides: int) -> Any:
+        class Shape:
+            count = sides
+
+        return Shape
+
+    Three, Four = shape(3), shape(4)
+
+    @node("sides")
+    def sides(one: Three, other: Four) -> int:  # type: ignore[valid-type]
+        return one.count * 10 + other.count  # type: ignore[attr-defined, no-any-return]
+
+    @node("two_shapes")
+    def two_shapes() -> int | Graph:
+        with Graph() as graph:
+            graph.returns(graph.add("sides", {"one": graph.given(Three()), "other": graph.given(Four())}))
+        return graph
+
+    assert go(document(t=("two_shapes", {})), ["t"], sides, two_shapes)["t"] == 34
