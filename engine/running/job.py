@@ -13,13 +13,15 @@ from typing import NoReturn
 from weft.engine.cache import Cache
 from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.functions import Functions
-from weft.engine.checking.prepare import Prepared, prepare
+from weft.engine.checking.prepare import Prepared
+from weft.engine.checking.remembered import Known, prepare_again
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.events import ErrorDetail, JobCancelled, JobFailed, JobFinished, JobStarted, OutputMade, Tier
+from weft.engine.planning.again import plan_again
 from weft.engine.planning.parts import without
-from weft.engine.planning.plan import Plan, make_plan
+from weft.engine.planning.plan import Plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
 from weft.engine.planning.unfold import Bounds
@@ -59,6 +61,7 @@ class Job:
     """One job, from document to result."""
 
     prepared: Prepared
+    known: Known | None
     document: Workflow
     targets: list[str]
     emitter: Emitter
@@ -118,7 +121,7 @@ class Job:
         return self.result
 
     def _prepare(self, targets: list[str] | None) -> None:
-        self.prepared = prepare(
+        self.prepared, self.known = prepare_again(
             self.document, self.catalogue, targets=targets, roots=self.roots, functions=self.functions
         )
         if any(problem.severity == "error" for problem in self.prepared.problems):
@@ -167,14 +170,15 @@ class Job:
 
     def _make_plan(self) -> Plan:
         try:
-            self.plan = make_plan(
+            self.plan = plan_again(
+                self.known,
                 self.prepared.workflow,
                 self.catalogue,
                 self.targets,
                 str(self.out),
                 self.roots,
-                definitions=self.document.definitions,
-                functions=self.functions,
+                self.document.definitions,
+                self.functions,
             )
             return self.plan
         except NodeError:
