@@ -20,10 +20,9 @@ from weft.engine.checking.prepare import Prepared, prepare
 from weft.engine.checking.unchanged import Snapshot
 from weft.engine.declaring.node_type import NodeType
 from weft.graphs.document import Workflow
-from weft.graphs.limits import Limits
 
 MOST_NODES = 50_000
-"""How many nodes the remembered documents have together at most; each takes some 300 bytes, with its plan 1,200."""
+"""How many nodes the remembered documents have together at most; each takes some 900 bytes with its plan."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -37,7 +36,6 @@ class Known:
     """
 
     snapshot: Snapshot
-    limits: Limits
     types: Mapping[str, NodeType]
     targets: tuple[str, ...] | None
     checked: CheckedForm
@@ -52,19 +50,17 @@ class Known:
         workflow = prepared.workflow
         if prepared.problems or prepared.aliases or prepared.muted or workflow.definitions:
             return None
-        if any(spec.mode for spec in workflow.nodes.values()):
-            return None
         checked = CheckedForm.of(workflow.nodes, prepared.catalogue)
         types = {node_type.name: node_type for node_type in checked.types.values()}
         asked = None if targets is None else tuple(targets)
         # Somebody may have changed it meanwhile, in another thread.
-        return cls(snapshot, workflow.limits, types, asked, checked) if snapshot.holds(workflow) else None
+        return cls(snapshot, types, asked, checked) if snapshot.holds(workflow) else None
 
     def prepared(
         self, workflow: Workflow, catalogue: Catalogue, roots: Sequence[Path] | None, functions: Functions
     ) -> Prepared | None:
         """The document prepared again; None when that has to be done from the start."""
-        if workflow.limits != self.limits or workflow.definitions or not self.snapshot.holds(workflow):
+        if workflow.definitions or not self.snapshot.holds(workflow):
             return None
         catalogue = catalogue.knowing(workflow.declarations)
         if any(catalogue.get(name) is not node_type for name, node_type in self.types.items()):
@@ -99,6 +95,8 @@ class Memory:
     def _put(self, workflow: Workflow, known: Known | None) -> None:
         number = id(workflow)
         self._remove(number)
+        if known is not None and len(known.snapshot.ids) > MOST_NODES:
+            known = None
         more = 0 if known is None else len(known.snapshot.ids)
         if self._nodes + more > MOST_NODES or len(self._seen) > MOST_NODES:
             self._seen.clear()

@@ -35,16 +35,14 @@ class KnownPlan:
     """A plan as it was made, before anything ran.
 
     Attributes:
-        targets, out, roots: what it was made for.
-        signatures: what the keys of each node type begin with.
+        targets: what it was made for.
+        signatures: what the keys of each node type begin with, output folder and code included.
         stamps: what fingerprints said, by the number of the step.
         steps: the fields of each, those before its scope and those behind it.
         first, numbers, twins, ends, size: as the plan has them.
     """
 
     targets: tuple[str, ...]
-    out: str
-    roots: tuple[Path, ...] | None
     signatures: Mapping[NodeType, TypeSignature]
     stamps: Mapping[int, str | None]
     steps: tuple[tuple[tuple[Any, ...], tuple[Any, ...]], ...]
@@ -61,9 +59,8 @@ class KnownPlan:
             return None
         steps = tuple((row[:_SCOPE], row[_SCOPE + 1 :]) for row in map(_VALUES, plan.steps))
         twins = {number: tuple(numbers) for number, numbers in plan.twins.items()}
-        roots = None if plan.roots is None else tuple(plan.roots)
         return cls(
-            tuple(targets), plan.out, roots, dict(plan.signatures), dict(plan.stamps), steps, dict(plan.first),
+            tuple(targets), dict(plan.signatures), dict(plan.stamps), steps, dict(plan.first),
             dict(plan.numbers), twins, tuple(plan.targets), plan.size,
         )  # fmt: skip
 
@@ -109,8 +106,7 @@ def plan_again(
     if known is None:
         return make_plan(workflow, catalogue, targets, out, roots, definitions=definitions, functions=functions)
     before = _plans.get(known)
-    asked = (tuple(targets), out, None if roots is None else tuple(roots))
-    if before is not None and (before.targets, before.out, before.roots) == asked:
+    if before is not None and before.targets == tuple(targets):
         plan = Plan(workflow, catalogue, out, roots, definitions=definitions, functions=functions)
         if before.made(plan):
             return plan

@@ -443,13 +443,13 @@ def test_definitions_in_a_returned_graph_are_bounded_by_the_steps_too() -> None:
 
 
 @node("picks")
-def picks(value: int, rounds: list[Any]) -> int | Graph:
+def picks(value: int, rounds: list[Any], at: int = 0) -> int | Graph:
     """One graph of one form in each round, with the next value in it."""
-    if not rounds:
+    if at == len(rounds):
         return value
     with Graph() as graph:
-        state = graph.add("bounded", {"value": graph.given(value), "by": rounds[0]})
-        graph.returns(graph.add("picks", {"value": state, "rounds": rounds[1:]}))
+        state = graph.add("bounded", {"value": graph.given(value), "by": rounds[at]})
+        graph.returns(graph.add("picks", {"value": state, "rounds": rounds, "at": at + 1}))
     return graph
 
 
@@ -510,13 +510,13 @@ def test_a_file_that_is_gone_is_noticed_in_a_later_round(tmp_path: Path) -> None
 
 def test_rounds_with_values_of_other_kinds_or_other_nodes_are_checked_anew() -> None:
     @node("turns")
-    def turns(value: Any, kinds: list[str]) -> Any | Graph:
-        if not kinds:
+    def turns(value: Any, kinds: list[str], at: int = 0) -> Any | Graph:
+        if at == len(kinds):
             return value
-        made = {"int": 1, "text": "one", "none": None}[kinds[0]]
+        made = {"int": 1, "text": "one"}[kinds[at]]
         with Graph() as graph:
             counted = graph.add("bounded", {"value": graph.given(made)})
-            graph.returns(graph.add("turns", {"value": counted, "kinds": kinds[1:]}))
+            graph.returns(graph.add("turns", {"value": counted, "kinds": kinds, "at": at + 1}))
         return graph
 
     def rounds(*kinds: str) -> Any:

@@ -25,7 +25,7 @@ from weft.engine import Cache, Catalogue, NodeView, Problem, node, run
 from weft.engine.checking.unchanged import Snapshot
 from weft.engine.events import Event
 from weft.engine.planning import again
-from weft.graphs import LIMITS, Link, NodeSpec, Workflow, WorkflowError
+from weft.graphs import LIMITS, Graph, Link, NodeSpec, Workflow, WorkflowError
 
 SUM = document(
     a=("number", {"value": 1}),
@@ -130,6 +130,21 @@ def test_a_change_that_makes_it_wrong_is_told() -> None:
     workflow.nodes["b"].inputs["a"] = Link("nothing")
     with pytest.raises(WorkflowError, match="nothing"):
         run(workflow, catalogue=nodes, cache=cache)
+
+
+def test_what_is_wrong_is_told_each_time() -> None:
+    workflow = Workflow.parse(document(b=("add", {"a": "one"}), s=("show", {"value": link("b")})))
+    nodes, cache = catalogue(), Cache()
+    for _ in range(5):
+        with pytest.raises(WorkflowError, match="a must be a whole number"):
+            run(workflow, catalogue=nodes, cache=cache)
+
+
+def test_what_is_left_out_stays_left_out() -> None:
+    source = copy.deepcopy(SUM)
+    source["nodes"]["kept"]["mode"] = "mute"
+    workflow, nodes, cache = remembered(source)
+    assert values(run(workflow, catalogue=nodes, cache=cache)) == {"end": (7,)}
 
 
 def test_limits_that_were_lowered_hold() -> None:
@@ -290,6 +305,40 @@ def test_choices_and_graphs_that_nodes_return_are_planned_again_as_before(calls:
         assert values(run(workflow, catalogue=nodes, cache=Cache())) == fresh(workflow)
 
 
+def test_what_unfolds_is_of_its_run() -> None:
+    sizes = [5, 6, 7]
+
+    @node("varies")
+    def varies(value: int) -> int | Graph:
+        with Graph() as graph:
+            state = graph.given(value)
+            for size in sizes:
+                state = toys.add(state, size)
+            graph.returns(state)
+        return graph
+
+    doc = document(n=("number", {"value": 1}), v=("varies", {"value": link("n")}), s=("show", {"value": link("v")}))
+    workflow, nodes, _ = remembered(doc, varies)
+    assert run(workflow, catalogue=nodes, cache=Cache())["s"] == 19
+    sizes[:] = [7, 7]
+    assert run(workflow, catalogue=nodes, cache=Cache())["s"] == 15
+    sizes[:] = [6, 7]
+    assert run(workflow, catalogue=nodes, cache=Cache())["s"] == 14
+
+
+def test_parts_that_run_per_item_are_planned_anew() -> None:
+    doc = document(
+        m=("map_over", {"items": [1, 2, 3]}),
+        a=("add", {"a": link("m"), "b": 10}),
+        c=("collect", {"item": link("a")}),
+        t=("total", {"items": link("c")}),
+        s=("show", {"value": link("a")}),
+    )
+    workflow, nodes, cache = remembered(doc)
+    for kept in (cache, Cache()):
+        assert values(run(workflow, catalogue=nodes, cache=kept)) == {"t": (36,), "s": ([11, 12, 13],)}
+
+
 @given(st.integers(0, 1 << 30))
 def test_whatever_is_changed_between_runs_the_result_is_that_of_a_fresh_document(seed: int) -> None:
     rnd = random.Random(seed)
@@ -343,6 +392,25 @@ def test_any_value_that_is_put_somewhere_is_seen(inputs: dict[str, Any], value: 
         holder.append(value)
     if repr(workflow.to_dict()) != before:
         assert not snapshot.holds(workflow)
+
+
+def test_the_same_objects_in_other_places_are_another_document() -> None:
+    def taken(nodes: dict[str, dict[str, Any]]) -> tuple[Workflow, Snapshot]:
+        workflow = Workflow(nodes={id: NodeSpec(type="t", inputs=inputs) for id, inputs in nodes.items()})
+        snapshot = Snapshot.of(workflow)
+        assert snapshot is not None
+        return workflow, snapshot
+
+    workflow, snapshot = taken({"m": {"a": 1, "b": 2}, "n": {"c": 3}})
+    workflow.nodes["n"].inputs.clear()
+    workflow.nodes["n"].inputs.update(b=workflow.nodes["m"].inputs.pop("b"), c=3)
+    assert not snapshot.holds(workflow), "an input went over to the next node"
+    workflow, snapshot = taken({"m": {"a": 1}})
+    workflow.nodes["m"].inputs["b"] = workflow.nodes["m"].inputs.pop("a")
+    assert not snapshot.holds(workflow), "an input has another name"
+    workflow, snapshot = taken({"m": {"a": 1}, "n": {"a": 2}})
+    workflow.nodes["o"] = workflow.nodes.pop("n")
+    assert not snapshot.holds(workflow), "a node has another name"
 
 
 def test_of_what_may_change_unseen_no_snapshot_is_taken() -> None:
