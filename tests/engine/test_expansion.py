@@ -547,3 +547,37 @@ def test_values_of_two_classes_of_one_name_are_told_apart() -> None:
         return graph
 
     assert go(document(t=("two_shapes", {})), ["t"], sides, two_shapes)["t"] == 34
+
+
+def test_rounds_with_other_links_or_types_are_planned_anew() -> None:
+    ran: list[int] = []
+
+    @node("counted")
+    def counted(value: int) -> int:
+        ran.append(value)
+        return value + 1
+
+    @node("texted")
+    def texted(value: int) -> str:
+        return str(value)
+
+    @node("forms")
+    def forms(value: int, which: list[str], at: int = 0) -> int | Graph:
+        if at == len(which):
+            return value
+        with Graph() as graph:
+            start: Any = graph.given(value)
+            one = graph.add("texted" if which[at] == "type" else "counted", {"value": start}, id="one")
+            other = graph.add("counted", {"value": start if which[at] == "link" else one}, id="other")
+            graph.returns(graph.add("forms", {"value": other, "which": which, "at": at + 1}, id="rest"))
+        return graph
+
+    def rounds(*which: str) -> Any:
+        ran.clear()
+        doc = document(f=("forms", {"value": 0, "which": list(which)}))
+        return go(doc, ["f"], forms, counted, texted, cache=Cache.none())["f"]
+
+    assert (rounds("", "", ""), ran) == (6, [0, 1, 2, 3, 4, 5])
+    assert (rounds("", "", "", "link"), ran) == (7, [0, 1, 2, 3, 4, 5, 6]), "nobody needs the other one"
+    with pytest.raises(RunFailed, match="value takes int, but one makes str"):
+        rounds("", "", "", "type")

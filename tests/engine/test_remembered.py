@@ -89,7 +89,11 @@ def test_events_are_those_of_a_plan_made_from_the_start() -> None:
 
     other = Workflow.parse(SUM)
     assert told(workflow, cache) == told(other, cache)
-    assert told(workflow, Cache()) == told(Workflow.parse(SUM), Cache())
+    # What runs goes to threads at first, so that the order is not always the same.
+    cold, fresh_one = told(workflow, Cache()), told(Workflow.parse(SUM), Cache())
+    for item in cold + fresh_one:
+        del item["seq"]
+    assert sorted(map(repr, cold)) == sorted(map(repr, fresh_one))
 
 
 CHANGES: dict[str, Callable[[Workflow], object]] = {
