@@ -568,7 +568,9 @@ def test_rounds_with_other_links_or_types_are_planned_anew() -> None:
         with Graph() as graph:
             start: Any = graph.given(value)
             one = graph.add("texted" if which[at] == "type" else "counted", {"value": start}, id="one")
-            other = graph.add("counted", {"value": start if which[at] == "link" else one}, id="other")
+            words = graph.add("texted", {"value": start}, id="words")
+            source = {"link": start, "wrong": words}.get(which[at], one)
+            other = graph.add("counted", {"value": source}, id="other")
             graph.returns(graph.add("forms", {"value": other, "which": which, "at": at + 1}, id="rest"))
         return graph
 
@@ -581,3 +583,5 @@ def test_rounds_with_other_links_or_types_are_planned_anew() -> None:
     assert (rounds("", "", "", "link"), ran) == (7, [0, 1, 2, 3, 4, 5, 6]), "nobody needs the other one"
     with pytest.raises(RunFailed, match="value takes int, but one makes str"):
         rounds("", "", "", "type")
+    with pytest.raises(RunFailed, match="value takes int, but words makes str"):
+        rounds("", "", "", "wrong")
