@@ -3,9 +3,9 @@
     python benchmarks/engine.py [--repeat 3] [--small] > engine.json
 
 Prints one JSON object. Times are CPU microseconds per node (all threads of the process), the best of so many runs:
-`check` looks the document over, `cold` runs one that was just read with an empty cache in memory, `cached` runs the same
-Workflow again, `cached_new` another one that says the same and was just read, `one_leaf` runs it after one literal
-changed at the end of a branch, `cold_with_events` is `cold` with a listener. `memory` is what a
+`check` looks the document over, `cold` runs one that was just read with an empty cache in memory, `cached` runs the
+same Workflow again, `cached_new` another one that says the same and was just read, `one_leaf` runs it after one
+literal changed at the end of a branch, `cold_with_events` is `cold` with a listener. `memory` is what a
 cold run leaves behind, in bytes per node, once its result is let go; `sweep_memory` the greatest number of results
 alive at once in sweeps of 10, 100 and 1,000 images.
 """
