@@ -22,6 +22,13 @@ def pack(item: Any) -> bytes:
         return _pack(_boxed(item))
 
 
+def pack_array_header(count: int) -> bytes:
+    """How an array of so many items begins when it is packed."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
+
+
 def canonical(item: Any) -> Any:
     """Data that packs the same whenever a node cannot tell it apart: tuples as lists, paths and enums as their value.
 

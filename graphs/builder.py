@@ -12,7 +12,6 @@ functions nodes (`engine.node`) asks `current_graph` whether to record.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -22,7 +21,7 @@ from weft.graphs.attempts import retry_fault, timeout_fault
 from weft.graphs.definitions import INPUTS
 from weft.graphs.document import Definition, NodeSpec, Parameter, Workflow
 from weft.graphs.inputs import Link, literal
-from weft.graphs.names import node_id_fault
+from weft.graphs.names import id_stem, node_id_fault
 from weft.graphs.operators import refuse_operators
 from weft.graphs.problems import near
 
@@ -144,7 +143,7 @@ class Graph:
         self._nodes: list[_Node] = []
         self._by_id: dict[str, _Node] = {}
         self._parameters: dict[str, tuple[_Node, str]] = {}
-        self._definitions: dict[str, tuple[object, Definition]] = {}
+        self.definitions: dict[str, tuple[object, Definition]] = {}
         """By name, with whatever they were made from."""
         self.declarations: dict[str, object] = {}
         """What was called, by the name of its type: objects that whoever runs the graph knows to read."""
@@ -278,7 +277,7 @@ class Graph:
         Definitions that are recorded inside belong to this graph's document.
         """
         graph = Graph()
-        graph._definitions, graph.declarations = self._definitions, self.declarations
+        graph.definitions, graph.declarations = self.definitions, self.declarations
         given = graph._by_id[INPUTS] = _Node(graph, INPUTS, "", None, {}, tuple(inputs))
         return graph, {name: Handle(given, name) for name in given.outputs}
 
@@ -291,7 +290,7 @@ class Graph:
         Raises:
             ValueError: there is one of that name that was made from something else, or a node of that name was called.
         """
-        known = self._definitions.get(name)
+        known = self.definitions.get(name)
         if known is not None and known[0] is not source:
             raise ValueError(f"the graph has another definition {name!r}: {known[0]!r} and {source!r}")
         if known is None:
@@ -299,12 +298,22 @@ class Graph:
             before = dict(self.declarations)
             self.declarations[name] = source  # so that nothing inside can be another thing of this name
             try:
-                known = self._definitions[name] = (source, make())
+                known = self.definitions[name] = (source, make())
             except BaseException:
                 self.declarations.clear()
                 self.declarations.update(before)
                 raise
         return known[1]
+
+    def specs(self) -> dict[str, NodeSpec]:
+        """The nodes that have been recorded so far, by id, as a document has them."""
+        found = {}
+        for node in self._nodes:
+            inputs = {name: _with_links(value) for name, value in node.inputs.items()}
+            found[node.id] = NodeSpec(
+                type=node.type, version=node.version, retry=node.retry, timeout=node.timeout, inputs=inputs
+            )
+        return found
 
     def workflow(self, given: bool = False) -> Workflow:
         """What has been recorded so far, as a document.
@@ -321,35 +330,27 @@ class Graph:
         meta = {"title": self.title, "description": self.description}
         workflow = Workflow(
             meta={key: text for key, text in meta.items() if text},
-            nodes={node.id: self._spec(node) for node in self._nodes},
-            definitions={name: definition for name, (_, definition) in self._definitions.items()},
+            nodes=self.specs(),
+            definitions={name: definition for name, (_, definition) in self.definitions.items()},
             parameters={
                 name: Parameter(input=f"{node.id}.{input}") for name, (node, input) in self._parameters.items()
             },
         )
         return workflow.with_declarations(self.declarations)
 
-    def _spec(self, node: _Node) -> NodeSpec:
-        inputs = {name: _with_links(value) for name, value in node.inputs.items()}
-        return NodeSpec(type=node.type, version=node.version, retry=node.retry, timeout=node.timeout, inputs=inputs)
-
     def _input(self, id: str, name: str, value: Any) -> Any:
-        place = f"the input {name!r} of the node {id!r}"
-        if isinstance(value, Handle):
-            return self._own(value, place)
+        several = isinstance(value, list | tuple)
+        for item in value if several else (value,):
+            if isinstance(item, Handle) and item.graph is not self:
+                place = f"the input {name!r} of the node {id!r}"
+                raise ValueError(f"{place} takes {item!r}, which belongs to another graph")
         try:
-            if isinstance(value, list | tuple):
-                return [self._own(item, place) if isinstance(item, Handle) else literal(item) for item in value]
-            return literal(value)
-        except TypeError as error:
-            raise TypeError(f"{place}: {error}") from None
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from None
-
-    def _own(self, handle: Handle, place: str) -> Handle:
-        if handle.graph is not self:
-            raise ValueError(f"{place} takes {handle!r}, which belongs to another graph")
-        return handle
+            if several:
+                return [item if isinstance(item, Handle) else literal(item) for item in value]
+            return value if isinstance(value, Handle) else literal(value)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"the input {name!r} of the node {id!r}: {error}") from None
 
     def _handle(self, value: object) -> Handle:
         if not isinstance(value, Handle):
@@ -380,8 +381,7 @@ class Graph:
             raise ValueError(f"the graph calls two nodes of the name {type!r}: {known!r} and {declaration!r}")
 
     def _free_id(self, type: str) -> str:
-        stem = re.sub(r"[^A-Za-z0-9_-]", "_", type)[:56] or "node"
-        stem = stem if stem[0].isalpha() or stem[0] == "_" else f"_{stem}"
+        stem = id_stem(type)
         if stem not in self._by_id:
             return stem
         count = self._counts.get(stem, 1) + 1
@@ -392,8 +392,9 @@ class Graph:
 
 
 def _with_links(value: Any) -> Any:
-    if isinstance(value, Handle):
+    kind = type(value)
+    if kind is Handle:
         return value.link
-    if isinstance(value, list):
+    if kind is list:
         return [item.link if isinstance(item, Handle) else item for item in value]
     return value

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from weft.graphs.declarations import Declarations
+from weft.graphs.beside import Beside
 from weft.graphs.files import write_atomic
 from weft.graphs.inputs import Link, links_in, literal, write_input
 from weft.graphs.limits import LIMITS, Limits
@@ -187,17 +187,28 @@ class Workflow(_Part):
     definitions: dict[str, Definition] = Field(default_factory=dict)
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     ui: dict[str, Any] = Field(default_factory=dict)
-    _declarations: Declarations = PrivateAttr(default_factory=Declarations)
+    _beside: Beside = PrivateAttr(default_factory=Beside)
 
     @property
     def declarations(self) -> Mapping[str, object]:
         """What a graph of this process called, by type name; see `Graph.declarations`. No part of the document."""
-        return self._declarations.by_name
+        return self._beside.declarations
 
     def with_declarations(self, declarations: Mapping[str, object]) -> Workflow:
         """A copy that knows what the types of its nodes are."""
         workflow = self.model_copy()
-        workflow._declarations = Declarations(dict(declarations))
+        workflow._beside = Beside(dict(declarations), self.limits)
+        return workflow
+
+    @property
+    def limits(self) -> Limits:
+        """How large the document may be: what it was read with holds for its checks and runs too. No part of it."""
+        return self._beside.limits
+
+    def with_limits(self, limits: Limits) -> Workflow:
+        """A copy that may be as large as `limits` says."""
+        workflow = self.model_copy()
+        workflow._beside = Beside(self.declarations, limits)
         return workflow
 
     @property
@@ -211,6 +222,9 @@ class Workflow(_Part):
     @classmethod
     def parse(cls, source: bytes | str | Mapping[str, Any], limits: Limits = LIMITS) -> Workflow:
         """Read a document from JSON text or from what JSON text parses to.
+
+        Args:
+            limits: how large it may be; they stay with the document (`limits`), for checks and runs.
 
         Raises:
             WorkflowError: with every problem of form (`bad_document`, `too_large`). Text that is not strict JSON is

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from weft.graphs.definitions import definition_problems
 from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
 from weft.graphs.inputs import Link, write_input
-from weft.graphs.limits import LIMITS, Limits
+from weft.graphs.limits import Limits
 from weft.graphs.names import node_id_fault
 from weft.graphs.order import cycles
 from weft.graphs.problems import Problem, near, shown
@@ -16,13 +16,17 @@ from weft.graphs.problems import Problem, near, shown
 _MOST_SUGGESTIONS = 20  # looking for a near match costs time per node there is, so not for each of 10,000 links
 
 
-def check_form(workflow: Workflow, limits: Limits = LIMITS) -> list[Problem]:
+def check_form(workflow: Workflow, limits: Limits | None = None) -> list[Problem]:
     """Every problem of a workflow's form, errors first; at most `limits.max_problems` of them.
 
     Looks for too many nodes, ids that are not allowed, inputs that are not JSON, links and parameters to nodes that
     are not there, cycles, faults of definitions, and (as warnings) keys that this version does not know. Linear in
     nodes and links.
+
+    Args:
+        limits: by default those of the workflow.
     """
+    limits = workflow.limits if limits is None else limits
     if len(workflow.nodes) > limits.max_nodes:
         count = len(workflow.nodes)
         message = f"The workflow has {count:,} nodes; at most {limits.max_nodes:,} are allowed."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from weft.graphs.problems import shown
@@ -17,3 +18,10 @@ def node_id_fault(id: str) -> str | None:
     if len(id) > 64:
         return f"The node id {shown(id)} has {len(id)} characters; at most 64 are allowed."
     return f"The node id {shown(id)} is not a letter or _ followed by letters, digits, _ or -."
+
+
+@functools.lru_cache(maxsize=1024)
+def id_stem(type: str) -> str:
+    """What the ids of nodes of a type begin with, where nobody says another."""
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", type)[:56] or "node"
+    return stem if stem[0].isalpha() or stem[0] == "_" else f"_{stem}"

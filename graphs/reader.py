@@ -11,7 +11,7 @@ from weft.graphs.attempts import retry_fault, timeout_fault
 from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
 from weft.graphs.inputs import Link, TooDeepError, literal, read_input
 from weft.graphs.jsontext import read_json, refuse
-from weft.graphs.limits import Limits
+from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.names import DEFINITION_NAME, node_id_fault
 from weft.graphs.png import SIGNATURE, PngError, extract
 from weft.graphs.problems import Code, Problem, WorkflowError, near, shown
@@ -99,7 +99,8 @@ class _Reader:
         fields |= {key: self._literal(key, value) for key, value in data.items() if key not in known}
         if self.problems:
             raise WorkflowError(self.problems)
-        return Workflow.model_validate(fields)
+        read = Workflow.model_validate(fields)
+        return read if self.limits == LIMITS else read.with_limits(self.limits)
 
     def _format(self, data: Mapping[str, Any]) -> None:
         if "weft" not in data:

@@ -40,8 +40,8 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("definitions",),
         ("document", "reader"),
         ("inputs",),
-        ("jsontext", "png", "names", "attempts"),
-        ("problems", "operators", "limits", "pretty", "files", "order", "declarations"),
+        ("jsontext", "png", "names", "attempts", "beside"),
+        ("problems", "operators", "limits", "pretty", "files", "order"),
     ),
     "nodes": (
         ("shapes.measure_variants",),

@@ -14,10 +14,10 @@ from weft.engine.checking.functions import HERE, Functions
 from weft.engine.checking.migrate import older_version
 from weft.engine.declaring.context import resolve_input_path
 from weft.engine.declaring.node_type import NodeType, NodeView
-from weft.engine.declaring.ports import MISSING, OutputPort, Port, validate
+from weft.engine.declaring.ports import OutputPort, Port, validate
 from weft.engine.declaring.types import accepts, bind, describe, substitute
 from weft.engine.errors import InputPathError, named
-from weft.graphs.document import Link, NodeSpec, Workflow
+from weft.graphs.document import Link, NodeSpec
 from weft.graphs.order import topological
 from weft.graphs.problems import Problem, near, shown
 
@@ -33,9 +33,7 @@ class _View:
 
     @property
     def literals(self) -> Mapping[str, Any]:
-        given = self._spec.inputs
-        found = {name: port.default for name, port in self.type.inputs.items() if port.default is not MISSING}
-        found |= given
+        found = {**self.type.defaults, **self._spec.inputs}
         return {name: item for name, item in found.items() if not _has_link(item)}
 
     def sources(self, input: str) -> list[tuple[str, NodeType]]:
@@ -65,17 +63,26 @@ class _View:
 
 
 def _has_link(item: Any) -> bool:
-    return isinstance(item, Link) or (isinstance(item, list) and any(isinstance(part, Link) for part in item))
+    kind = type(item)
+    return kind is Link or (kind is list and any(type(part) is Link for part in item))
 
 
 class Checker:
-    """Looks at the nodes of a workflow without definitions."""
+    """Looks at the nodes of a workflow without definitions.
+
+    Args:
+        specs: the nodes by id.
+    """
 
     def __init__(
-        self, workflow: Workflow, catalogue: Catalogue, roots: list[Path] | None, functions: Functions = HERE
+        self,
+        specs: Mapping[str, NodeSpec],
+        catalogue: Catalogue,
+        roots: list[Path] | None,
+        functions: Functions = HERE,
     ) -> None:
         self.functions = functions
-        self.specs = workflow.nodes
+        self.specs = specs
         self.catalogue = catalogue
         self.roots = roots
         self.types: dict[str, NodeType] = {}
@@ -103,10 +110,25 @@ class Checker:
                 self._inputs(id, spec, node_type)
                 # A node's own check may count on inputs that are right by themselves.
                 if node_type.check is not None and len(self.problems) == before:
-                    self._own_check(id, node_type)
+                    self.own_check(id)
         if not self.problems and len(order) == len(self.specs) and has_maps(set(self.types.values())):
             self.problems += find_axes(self.specs, self.types, order)[1]
         return self.problems
+
+    def literal(self, id: str, port: Port, item: Any) -> None:
+        """Look at the value of one input; of a list, at what is no link."""
+        if type(item) is list:
+            item = [part for part in item if type(part) is not Link]
+        self._literal(id, port, item)
+
+    def own_check(self, id: str) -> None:
+        """Have a node's own check look at the graph around it."""
+        node_type = self.types[id]
+        try:
+            self.problems.extend(self.functions.check(node_type, self.view(id), self))
+        except Exception as error:
+            message = f"The check of {node_type.name} itself failed: {named(error)}."
+            self.problems.append(Problem(severity="warning", code="bad_value", node=id, message=message))
 
     def view(self, id: str) -> NodeView:
         """What the own check of a node of known type sees."""
@@ -241,13 +263,6 @@ class Checker:
 
     def _output_type(self, node: str, output: OutputPort) -> Any:
         return substitute(output.type, self.bound.get(node, {})) if output.generic else output.type
-
-    def _own_check(self, id: str, node_type: NodeType) -> None:
-        try:
-            self.problems.extend(self.functions.check(node_type, self.view(id), self))
-        except Exception as error:
-            message = f"The check of {node_type.name} itself failed: {named(error)}."
-            self.problems.append(Problem(severity="warning", code="bad_value", node=id, message=message))
 
     # -- what is to be made
 

@@ -23,7 +23,7 @@ class LookedAt(Protocol):
         specs: the nodes by id. types: those of the types that are known. roots: folders that may be read.
     """
 
-    specs: dict[str, NodeSpec]
+    specs: Mapping[str, NodeSpec]
     types: dict[str, NodeType]
     roots: list[Path] | None
 

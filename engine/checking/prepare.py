@@ -83,7 +83,7 @@ def prepare(
             prepared.aliases |= {text: parts[0] for text, parts in found.items() if parts != [text]}
             prepared.targets = list(dict.fromkeys(part for parts in found.values() for part in parts))
     open_roots = None if roots is None else [Path(root).absolute() for root in roots]
-    checker = Checker(applied.workflow, catalogue, open_roots, functions)
+    checker = Checker(applied.workflow.nodes, catalogue, open_roots, functions)
     told = {(problem.node, problem.input) for problem in problems}
     for problem in checker.nodes({problem.node for problem in unmigrated}):
         if problem.code == "missing_input" and (problem.node, problem.input) in applied.cut:

@@ -176,6 +176,11 @@ class NodeType:
         return tuple(name for name, port in self.inputs.items() if port.required)
 
     @functools.cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """The defaults of the inputs that need not be given."""
+        return {name: port.default for name, port in self.inputs.items() if port.default is not MISSING}
+
+    @functools.cached_property
     def generic(self) -> bool:
         """Whether types flow through it: an input or output has a TypeVar."""
         return any(port.generic for port in self.inputs.values()) or any(out.generic for out in self.outputs.values())

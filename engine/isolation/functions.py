@@ -21,7 +21,7 @@ from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import MISSING
 from weft.engine.filehash import read_state, take_down, taken_down, write_state
 from weft.engine.isolation.references import reference
-from weft.graphs.document import NodeSpec, Workflow
+from weft.graphs.document import NodeSpec
 from weft.graphs.inputs import read_input, write_input
 from weft.graphs.problems import Problem
 
@@ -142,7 +142,7 @@ def read_graph(message: Message, types: Iterable[NodeType]) -> Checker:
         for id, type, inputs in message["nodes"]
     }
     roots = None if message["roots"] is None else [Path(root) for root in message["roots"]]
-    checker = Checker(Workflow(nodes=nodes), Catalogue(types), roots)
+    checker = Checker(nodes, Catalogue(types), roots)
     checker.types = {id: found for id, spec in nodes.items() if (found := checker.catalogue.get(spec.type)) is not None}
     return checker
 

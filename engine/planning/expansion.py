@@ -64,9 +64,9 @@ class Expansion:
                 for index, part in enumerate(item):
                     known.setdefault(id(part), (name, index))
         places = {id_: known[id(value)] for id_, value in values.items() if id(value) in known}
+        if not graph.definitions:
+            return cls(graph.specs(), graph.results, values, places, graph.declarations)
         workflow = graph.workflow(given=True)
-        if not workflow.definitions:
-            return cls(dict(workflow.nodes), graph.results, values, places, graph.declarations)
         return cls(*_plain_nodes(workflow, graph.results), values, places, graph.declarations)
 
     # A graph that was made in another process: the values that are inputs stay here, the others travel.
@@ -151,17 +151,21 @@ def _is_plain(value: Any) -> bool:
 
 
 class Constant(NodeType):
-    """The declaration of what stands for a value that is there: no inputs, and one output by whatever name."""
+    """The declaration of what stands for a value that is there: no inputs, and one output by whatever name.
+
+    Args:
+        number: tells it from others whose classes have the same name. No node of a catalogue can have such a name.
+    """
 
     stands = True
 
-    def __init__(self, kind: Any, output: str) -> None:
+    def __init__(self, kind: Any, output: str, number: int) -> None:
         def given() -> Any:
             raise AssertionError("a given value is there before anything runs")
 
         super().__init__(
-            given, f"given.{getattr(kind, '__name__', 'any')}", 1, "", cache="pure", fingerprint=None, resource="cpu",
-            output=False, side_files=False, tags=(), check=None, migrations={},
+            given, f"given {number}, {getattr(kind, '__name__', 'any')}", 1, "", cache="pure", fingerprint=None,
+            resource="cpu", output=False, side_files=False, tags=(), check=None, migrations={},
         )  # fmt: skip
         self.__dict__["inputs"] = {}
         self.__dict__["outputs"] = {output: OutputPort(output, kind)}
@@ -171,10 +175,3 @@ class Constant(NodeType):
 class _First(dict[str | None, int]):
     def __missing__(self, name: str | None) -> int:
         return 0
-
-
-def constant_type(value: Any, output: str = "value") -> NodeType:
-    """The declaration of what stands for `value`."""
-    kind = type(value)
-    # Of a value in another process only that process knows the class.
-    return Constant(Any if getattr(kind, "stands_for_another", False) else kind, output)

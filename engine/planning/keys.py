@@ -18,7 +18,7 @@ import msgpack
 from weft.engine.catalogue.code import reads_id
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING, Port, normal
-from weft.engine.plain import canonical, pack
+from weft.engine.plain import canonical, pack, pack_array_header
 from weft.graphs.document import Link
 
 LITERAL, LINK, LIST = 0, 1, 2
@@ -30,27 +30,33 @@ Linked = Callable[[Link], tuple[bytes, str]]
 
 @dataclass(frozen=True, slots=True)
 class TypeSignature:
-    """What all nodes of one type share, packed once a plan."""
+    """What all nodes of one type share, packed once a plan.
+
+    Attributes:
+        head: type, version, code and output folder.
+        ports: per input in the order of names: its name, its name packed, and the part that its default makes.
+        converts: inputs whose literals change their form on the way to the node.
+        asks: whether the world outside the document enters its keys (`planning.fingerprint`).
+    """
 
     head: bytes
-    names: tuple[str, ...]
-    defaults: Mapping[str, bytes]
+    ports: tuple[tuple[str, bytes, bytes | None], ...]
     converts: frozenset[str]
-    """Inputs whose literals change their form on the way to the node."""
+    asks: bool
     reads_id: bool
     """Whether the node's id enters its key, since the node reads it."""
 
     @classmethod
     def of(cls, node_type: NodeType, code: str | None, out: str | None) -> TypeSignature:
         """`code` for nodes outside this package, `out` for nodes that write files; else None."""
-        names = tuple(sorted(node_type.inputs))
-        defaults = {
-            name: pack([name, LITERAL, _default(normal(port, port.default))])
-            for name, port in node_type.inputs.items()
-            if port.default is not MISSING
-        }
+        ports = []
+        for name, port in sorted(node_type.inputs.items()):
+            missing = port.default is MISSING
+            default = None if missing else pack([name, LITERAL, _default(normal(port, port.default))])
+            ports.append((name, pack(name), default))
+        asks = node_type.cache == "never" or node_type.fingerprint is not None or bool(node_type.files)
         head = pack([node_type.name, node_type.version, code, out])
-        return cls(head, names, defaults, converting(node_type.inputs), reads_id(node_type))
+        return cls(head, tuple(ports), converting(node_type.inputs), asks, reads_id(node_type))
 
 
 def _default(item: Any) -> Any:
@@ -74,23 +80,39 @@ def key_parts(signature: TypeSignature, inputs: Mapping[str, Any], fingerprint: 
         inputs: as the document has them, literals normalised to their ports (`normal_inputs`).
         fingerprint: what the node's own fingerprint function gave, or None.
     """
-    parts = [signature.head, pack(fingerprint)]
-    defaults = signature.defaults
-    for name in signature.names:
+    parts = [signature.head, _NIL if fingerprint is None else pack(fingerprint)]
+    # Put together from packed pieces; the bytes are those of `pack` of the list that each comment names.
+    for name, packed, default in signature.ports:
         if name not in inputs:
-            parts.append(defaults[name])
+            if default is None:
+                raise KeyError(name)
+            parts.append(default)
             continue
         item = inputs[name]
         kind = type(item)
-        if kind is Link:
-            parts.append(pack([name, LINK, *linked(item)]))
-        elif kind is list:
-            entries = [[LINK, *linked(part)] if type(part) is Link else [LITERAL, canonical(part)] for part in item]
-            plain = not any(entry[0] for entry in entries)
-            parts.append(pack([name, LITERAL, canonical(item)] if plain else [name, LIST, entries]))
+        if kind is Link:  # [name, LINK, key, output]
+            key, output = linked(item)
+            parts.append(b"\x94" + packed + b"\x01" + _key(key) + pack(output))
+        elif kind is not list:  # [name, LITERAL, item]
+            parts.append(b"\x93" + packed + b"\x00" + pack(canonical(item)))
+        elif any(type(part) is Link for part in item):  # [name, LIST, [[LINK, key, output] or [LITERAL, item], ...]]
+            parts.append(b"\x93" + packed + b"\x02" + pack_array_header(len(item)))
+            for part in item:
+                if type(part) is Link:
+                    key, output = linked(part)
+                    parts.append(b"\x93\x01" + _key(key) + pack(output))
+                else:
+                    parts.append(b"\x92\x00" + pack(canonical(part)))
         else:
-            parts.append(pack([name, LITERAL, canonical(item)]))
+            parts.append(b"\x93" + packed + b"\x00" + pack(canonical(item)))
     return b"".join(parts)
+
+
+_NIL = pack(None)
+
+
+def _key(key: bytes) -> bytes:
+    return b"\xc4\x14" + key if len(key) == 20 else pack(key)
 
 
 def converting(ports: Mapping[str, Port]) -> frozenset[str]:

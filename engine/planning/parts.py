@@ -144,7 +144,7 @@ def changes(before: Parts, after: Parts, step: Step) -> list[Change]:
         found.append(Change("folder", was=before.out, now=after.out))
     for name in {**after.inputs, **before.inputs}:
         old, new = before.inputs.get(name), after.inputs.get(name)
-        if old != new:
+        if _differ(old, new):
             found += _input_changes(name, old, new, step.inputs.get(name))
     if before.fingerprint != after.fingerprint and not any(change.input in step.type.files for change in found):
         found += _outside(before.fingerprint, after.fingerprint, step)
@@ -157,11 +157,16 @@ def _input_changes(name: str, old: list[Any] | None, new: list[Any] | None, item
     if old is not None and new is not None and old[0] == new[0] == LIST and len(old[1]) == len(new[1]):
         found = []
         for place, (one, other) in enumerate(zip(old[1], new[1], strict=True)):
-            if one != other:
+            if _differ(one, other):
                 part = item[place] if isinstance(item, list) and place < len(item) else None
                 found += _input_changes(f"{name}[{place}]", one, other, part)
         return found
     return [Change("input", name, was=_text(old), now=_text(new, item))]
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two parts of keys are other bytes: `1 == True` in Python."""
+    return bool(one != other) or pack(one) != pack(other)
 
 
 def _outside(old: str | None, new: str | None, step: Step) -> list[Change]:

@@ -20,6 +20,7 @@ from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
 from weft.engine.planning.fingerprint import look_outside
 from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
+from weft.engine.planning.returned import ReturnedForms
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from weft.graphs.document import Definition, Link, NodeSpec, Workflow
 from weft.graphs.inputs import links_in
@@ -32,8 +33,11 @@ class Plan:
         root: the document's own graph.
         targets: numbers of the targets.
         definitions: reusable graphs, for nodes that return graphs with them.
+        limits: how large the document may be; of what it unfolds into, the bounds of the run say how many nodes.
         on_move: told when one step (number) computes what another (number) was to compute.
         size: how many nodes of the document the targets reach.
+        first: the first step of each key. twins: the others of that key, by its number.
+        signatures: what the keys of each node type begin with. stamps: what fingerprints said, by number of the step.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Plan:
     ) -> None:
         self.functions = functions
         self.definitions = dict(definitions or {})
+        self.limits = workflow.limits
         self.on_move: Callable[[int, int], None] = lambda gone, instead: None
         self.catalogue = catalogue
         self.out = out
@@ -58,8 +63,10 @@ class Plan:
         self.targets: list[int] = []
         self.size = 0
         self.root = Scope(workflow.nodes, root=True)
-        self._signatures: dict[NodeType, TypeSignature] = {}
-        self._twins: dict[int, list[int]] = {}
+        self.returned = ReturnedForms()
+        self.signatures: dict[NodeType, TypeSignature] = {}
+        self.stamps: dict[int, str | None] = {}
+        self.twins: dict[int, list[int]] = {}
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -76,10 +83,10 @@ class Plan:
 
     def _instead(self, gone: Step, step: Step) -> Step:
         """Let a step compute for those that another was to compute for, whose scope has ended without it."""
-        twins = self._twins.pop(gone.number)
+        twins = self.twins.pop(gone.number)
         for number in twins:
             self.steps[number].same = step.number
-        self._twins[step.number] = twins
+        self.twins[step.number] = twins
         step.same = None
         self.first[gone.key] = step.number
         step.users, gone.users = step.users + gone.users, 0
@@ -135,14 +142,15 @@ class Plan:
             step = steps[scope.number(link.node) if number is None else number]
             return step.key, step.type.first_output if step.type.stands else link.output or step.type.first_output
 
-        signature = self._signatures.get(node_type)
-        if signature is None:
-            code, folder = self.catalogue.code(node_type), self.out if node_type.side_files else None
-            signature = self._signatures[node_type] = TypeSignature.of(node_type, code, folder)
+        signature = self.signatures.get(node_type) or self.signature(node_type)
         inputs: Mapping[str, Any] = spec.inputs
         if signature.converts and not signature.converts.isdisjoint(inputs):
             inputs = normal_inputs(inputs, node_type.inputs)
-        stamp, known, files = look_outside(node_type, inputs, self.roots, self.functions)
+        files: tuple[FileState | FolderState, ...] = ()
+        stamp, known = None, True
+        if signature.asks:
+            stamp, known, files = look_outside(node_type, inputs, self.roots, self.functions)
+            self.stamps[len(steps)] = stamp
         if signature.reads_id:
             stamp = json.dumps({"node": scope.visible or id, "outside": stamp})
         try:
@@ -191,10 +199,16 @@ class Plan:
                     self.first[key] = number
                 else:
                     step.same = same
-                    self._twins.setdefault(same, []).append(number)
+                    self.twins.setdefault(same, []).append(number)
         steps.append(step)
         numbers[id] = number
         return step
+
+    def signature(self, node_type: NodeType) -> TypeSignature:
+        """What the keys of a node type begin with in this plan."""
+        code, folder = self.catalogue.code(node_type), self.out if node_type.side_files else None
+        signature = self.signatures[node_type] = TypeSignature.of(node_type, code, folder)
+        return signature
 
     def give(self, scope: Scope, id: str, node_type: NodeType, key: bytes, keeps: bool, trusted: bool) -> Step:
         """A step that stands for a value which is there already."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from weft.engine.checking.again import CheckedForm
 from weft.engine.checking.axes import has_maps, is_gathering
 from weft.engine.checking.prepare import prepare
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
-from weft.engine.planning.expansion import Expansion, constant_type, given_key
+from weft.engine.planning.expansion import Expansion, given_key
 from weft.engine.planning.plan import Plan, map_scope, reachable
+from weft.engine.planning.returned import ReturnedForm
 from weft.engine.planning.steps import Scope, Step
 from weft.engine.values import Outputs
 from weft.graphs.document import Link, NodeSpec, Workflow
@@ -79,8 +81,8 @@ def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: 
         part.depth, part.of = scope.depth, scope.of or step.shown
         for source, items in zip(sources, lists, strict=True):
             key, output = _item_key(plan, source, index, items[index])
-            value_type = constant_type(items[index], output)
-            give(plan.give(part, source.id, value_type, key, source.keeps, source.trusted), items[index])
+            item_type = plan.returned.constant(items[index], output)
+            give(plan.give(part, source.id, item_type, key, source.keeps, source.trusted), items[index])
         rank = (*step.rank, index)
         steps = plan.add(part, region.members, [rank] * len(region.members), step.order)
         part.total = len(steps)
@@ -88,16 +90,6 @@ def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: 
         parts.append((part, links))
         added.append(steps)
     return Unfolded(parts, roots, added)
-
-
-def _called(plan: Plan, graph: Expansion, document: Workflow) -> dict[str, NodeType]:
-    """The types of the nodes of a returned graph that the plan does not know, or knows others of their names, by id."""
-    known = plan.catalogue.knowing(graph.declarations)
-    if known is plan.catalogue:
-        return {}
-    names = {name for name in graph.declarations if known.get(name) is not plan.catalogue.get(name)}
-    found = {id: known.get(spec.type) for id, spec in document.nodes.items() if spec.type in names}
-    return {id: node_type for id, node_type in found.items() if node_type is not None}
 
 
 def _gathered(plan: Plan, step: Step) -> tuple[Link, ...]:
@@ -135,8 +127,49 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     if depth > bounds.depth:
         raise TooMany(f"graphs that return graphs are {depth} deep; at most {bounds.depth} are allowed")
     _bound(plan, len(graph.nodes), bounds)
-    types = {id: constant_type(value) for id, value in graph.values.items()}
-    specs = graph.nodes | {id: NodeSpec(type=node_type.name) for id, node_type in types.items()}
+    form, specs = _form_of(plan, step, graph, bounds)
+    scope = Scope(specs, types=form.types, visible=step.shown, where=outer.where, depth=depth, tail=form.tail)
+    order = list(form.order)
+    _bound(plan, len(order), bounds)  # with what stands in definitions
+    last = {id: id for id in form.ends}
+    for number, (id, value) in enumerate(graph.values.items()):
+        key, output, keeps = _given_key(plan, step, graph, id, value, number)
+        give(plan.give(scope, id, plan.returned.constant(value, output), key, keeps, step.trusted), value)
+    if form.mapped:
+        last = map_scope(plan, scope, [*graph.values, *order], form.ends)
+        order += [id for id in scope.specs if is_gathering(id)]
+    steps = plan.add(scope, order, [step.rank] * len(order), step.order[:-1] if tail else step.order)
+    scope.total = len(steps)
+    _no_circle(plan, step, steps)
+    links = tuple(Link(last[link.node], link.output) for link in form.results)
+    roots = [scope.numbers[last[id]] for id in form.ends]
+    return Unfolded([(scope, links)], roots, [steps])
+
+
+Specs = Mapping[str, NodeSpec]
+
+
+def _form_of(plan: Plan, step: Step, graph: Expansion, bounds: Bounds) -> tuple[ReturnedForm, Specs]:
+    """Check a returned graph; how it is planned, and all its nodes, with those that stand for given values.
+
+    Raises:
+        ValueError: it has errors, or lacks a result.
+    """
+    key = plan.returned.key(step.type, graph)
+    known = None if key is None else plan.returned.get(key)
+    if known is not None and known.checked is not None:
+        specs = {**graph.nodes, **known.given}
+        if known.checked.holds(specs, plan.catalogue, plan.roots, plan.functions):
+            return known, specs
+    form, checked = _checked(plan, step, graph, bounds)
+    if key is not None and form.checked is not None:
+        plan.returned.remember(key, form)
+    return form, checked
+
+
+def _checked(plan: Plan, step: Step, graph: Expansion, bounds: Bounds) -> tuple[ReturnedForm, Specs]:
+    types: dict[str, NodeType] = {id: plan.returned.constant(value) for id, value in graph.values.items()}
+    given = {id: NodeSpec(type=node_type.name) for id, node_type in types.items()}
     results = graph.results or _last(graph)
     count = len(step.type.outputs)
     if len(results) != count:
@@ -144,11 +177,14 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
             f"the graph it returned stands for {len(results)} values instead of {count} "
             f"({', '.join(step.type.outputs)}): name them with returns(...)"
         )
-    document = Workflow(nodes=specs, definitions=plan.definitions).with_declarations(graph.declarations)
+    document = Workflow(nodes={**graph.nodes, **given}, definitions=plan.definitions)
+    document = document.with_declarations(graph.declarations)
+    # It may be as large as what unfolds may be altogether, however large a document may be.
+    document = document.with_limits(replace(plan.limits, max_nodes=bounds.steps + len(given)))
     catalogue = plan.catalogue.extended(types.values())
     targets = list(dict.fromkeys(str(link) for link in results))
     prepared = prepare(document, catalogue, targets=targets or None, roots=plan.roots, functions=plan.functions)
-    document, catalogue = prepared.workflow, prepared.catalogue
+    workflow, catalogue = prepared.workflow, prepared.catalogue
     results = tuple(Link.parse(prepared.aliases.get(str(link), str(link))) for link in results)
     errors = [problem for problem in prepared.problems if problem.severity == "error" and problem.code != "no_output"]
     if errors:
@@ -157,25 +193,19 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
         )
         raise ValueError(f"the graph it returned has errors: {' '.join(islice(said, 3))}")
     ends = [link.node for link in results]
-    ends += [id for id, spec in document.nodes.items() if (known := catalogue.get(spec.type)) and known.output]
-    tail_id = ends[0] if len(set(ends)) == 1 else ""
-    types |= _called(plan, graph, document)
-    scope = Scope(document.nodes, types=types, visible=step.shown, where=outer.where, depth=depth, tail=tail_id)
-    order, _ = reachable(scope.specs, list(dict.fromkeys(ends)))
-    order = [id for id in order if id not in graph.values]
-    last = {id: id for id in ends}
-    for number, (id, value) in enumerate(graph.values.items()):
-        key, output, keeps = _given_key(plan, step, graph, id, value, number)
-        give(plan.give(scope, id, constant_type(value, output), key, keeps, step.trusted), value)
-    if has_maps(plan.type_of(scope, id) for id in order):
-        last = map_scope(plan, scope, [*graph.values, *order], list(dict.fromkeys(ends)))
-        order += [id for id in scope.specs if is_gathering(id)]
-    steps = plan.add(scope, order, [step.rank] * len(order), step.order[:-1] if tail else step.order)
-    scope.total = len(steps)
-    _no_circle(plan, step, steps)
-    links = tuple(Link(last[link.node], link.output) for link in results)
-    roots = [scope.numbers[last[id]] for id in dict.fromkeys(ends)]
-    return Unfolded([(scope, links)], roots, [steps])
+    ends += [id for id, spec in workflow.nodes.items() if (known := catalogue.get(spec.type)) and known.output]
+    ends = list(dict.fromkeys(ends))
+    order = [id for id in reachable(workflow.nodes, ends)[0] if id not in graph.values]
+    # Of those that the plan does not know, or knows others of their names.
+    for id, spec in workflow.nodes.items():
+        if (known := catalogue.get(spec.type)) is not None and known is not plan.catalogue.get(spec.type):
+            types[id] = known
+    mapped = has_maps(known for id in order if (known := catalogue.get(workflow.nodes[id].type)) is not None)
+    # A graph that was brought to other versions, or stands in definitions, is worked out anew each time.
+    checked = CheckedForm.of(workflow.nodes, catalogue) if workflow is document and not mapped else None
+    tail = ends[0] if len(ends) == 1 else ""
+    form = ReturnedForm(given, types, results, tuple(ends), tuple(order), tail, mapped, checked)
+    return form, workflow.nodes
 
 
 def _last(graph: Expansion) -> tuple[Link, ...]:

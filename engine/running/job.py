@@ -13,13 +13,15 @@ from typing import NoReturn
 from weft.engine.cache import Cache
 from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.functions import Functions
-from weft.engine.checking.prepare import Prepared, prepare
+from weft.engine.checking.prepare import Prepared
+from weft.engine.checking.remembered import Known, prepare_again
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.events import ErrorDetail, JobCancelled, JobFailed, JobFinished, JobStarted, NodeFailed, OutputMade
+from weft.engine.planning.again import plan_again
 from weft.engine.planning.parts import without
-from weft.engine.planning.plan import Plan, make_plan
+from weft.engine.planning.plan import Plan
 from weft.engine.planning.provenance import provenance
 from weft.engine.planning.steps import Step
 from weft.engine.planning.unfold import Bounds
@@ -64,6 +66,7 @@ class Job:
     """One job, from document to result."""
 
     prepared: Prepared
+    known: Known | None
     document: Workflow
     targets: list[str]
     emitter: Emitter
@@ -124,7 +127,7 @@ class Job:
         return self.result
 
     def _prepare(self, targets: list[str] | None) -> None:
-        self.prepared = self._checked(targets)
+        self.prepared, self.known = self._checked(targets)
         if self._is_wrong:
             problems = self.prepared.problems
             wanted = self.prepared.target_nodes(self.prepared.catalogue) if targets is None else targets
@@ -132,7 +135,7 @@ class Job:
             if sound is None or (sound.broken and not self.keep_going):
                 raise WorkflowError(problems)
             self.document = sound.document
-            self.prepared = self._checked(sound.targets)
+            self.prepared, self.known = self._checked(sound.targets)
             if self._is_wrong:
                 raise WorkflowError(problems)
             self._broken = sound.broken
@@ -140,8 +143,8 @@ class Job:
         self.targets = self.prepared.target_nodes(self.catalogue)
         self.result.aliases = self.prepared.aliases
 
-    def _checked(self, targets: Sequence[str] | None) -> Prepared:
-        return prepare(self.document, self.catalogue, targets=targets, roots=self.roots, functions=self.functions)
+    def _checked(self, targets: Sequence[str] | None) -> tuple[Prepared, Known | None]:
+        return prepare_again(self.document, self.catalogue, targets=targets, roots=self.roots, functions=self.functions)
 
     @property
     def _is_wrong(self) -> bool:
@@ -200,14 +203,15 @@ class Job:
 
     def _make_plan(self) -> Plan:
         try:
-            self.plan = make_plan(
+            self.plan = plan_again(
+                self.known,
                 self.prepared.workflow,
                 self.catalogue,
                 self.targets,
                 str(self.out),
                 self.roots,
-                definitions=self.document.definitions,
-                functions=self.functions,
+                self.document.definitions,
+                self.functions,
             )
             return self.plan
         except NodeError:

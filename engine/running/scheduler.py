@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from weft.engine.cache import Cache
+from weft.engine.catalogue.code import is_ours
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.errors import Cancelled
 from weft.engine.planning.doubts import Doubts
@@ -213,7 +214,7 @@ class Scheduler:
         sources = self._inputs.sources(step)
         task = Task(step.number, node_type, inputs, context, timeout=_limit(step), sources=sources)
         step.state = RUNNING
-        steers = bool(node_type.flow) and self.plan.catalogue.code(node_type) is None
+        steers = bool(node_type.flow) and is_ours(node_type)
         quick = self._pace.is_quick(node_type)
         alone = not self.flying and not self.lanes.count
         on_device = node_type.resource == "device"

@@ -103,10 +103,14 @@ def while_(
         if going:
             state = graph.add(body, {feed: state, **_others(names, values, graph)})
         said = graph.add(test, {test_feed: state, **_others(test_names, test_values, graph)})
-        rest = {
-            "body": body, "feed": feed, "test": test, "test_feed": test_feed, "limit": limit, "names": names,
-            "values": _literals(values, graph), "test_names": test_names,
-            "test_values": _literals(test_values, graph), "done": done + bool(going),
+        rest: dict[str, Any] = {
+            "body": body, "feed": feed, "test": test, "test_feed": test_feed, "limit": limit,
+            "done": done + bool(going),
         }  # fmt: skip
+        # What is not there has its default, in the key too; every round would carry it along.
+        if names:
+            rest |= {"names": names, "values": _literals(values, graph)}
+        if test_names:
+            rest |= {"test_names": test_names, "test_values": _literals(test_values, graph)}
         graph.returns(graph.add("while", {"value": state, "going": said, **rest}, ("value",)))
     return graph

@@ -96,7 +96,7 @@ def test_an_exception_in_planning_fails_that_run_only(monkeypatch: pytest.Monkey
 
 
 def test_anything_else_that_planning_raises_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.engine.running.job.make_plan", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("weft.engine.running.job.plan_again", lambda *_, **__: 1 / 0)
     with pytest.raises(RunFailed, match="ZeroDivisionError"):
         go(document(n=("number", {})), ["n"])
 

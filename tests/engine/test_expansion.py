@@ -5,15 +5,31 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 
 from tests.engine import toys
-from tests.engine.flow import document, go, graph_of, link, tale
-from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
+from tests.engine.flow import catalogue, document, go, graph_of, link, tale
+from weft.engine import (
+    Cache,
+    Cancelled,
+    CancelToken,
+    Context,
+    NodeView,
+    Problem,
+    Range,
+    RunFailed,
+    Settings,
+    Widget,
+    check,
+    node,
+    run,
+)
 from weft.engine.events import Event
-from weft.graphs import Graph
+from weft.graphs import LIMITS, Graph, Workflow, WorkflowError
 
 
 @node("thrice")
@@ -388,3 +404,184 @@ def test_cancel_inside_a_graph() -> None:
     with pytest.raises(Cancelled):
         go(document(x=("outside", {})), ["x"], outside, endless_inside, cancel=cancel)
     assert threading.active_count() == before
+
+
+def test_limits_that_a_document_was_read_with_hold_for_its_check_and_run() -> None:
+    count = 10_001
+    calls = {f"n{i}": ("number", {"value": 1}) for i in range(count - 1)}
+    doc = document(**calls, end=("total", {"items": [link("n0"), link(f"n{count - 2}")]}))
+    large = Workflow.parse(doc, replace(LIMITS, max_nodes=count))
+    assert check(large, catalogue(), targets=["end"]) == []
+    assert run(large, ["end"], catalogue=catalogue(), cache=Cache())["end"] == 2
+    with pytest.raises(WorkflowError):
+        run(large.with_limits(LIMITS), ["end"], catalogue=catalogue(), cache=Cache())
+
+
+def test_a_returned_graph_may_have_as_many_nodes_as_steps_may_be_added() -> None:
+    @node("broad")
+    def broad(count: int) -> int | Graph:
+        return graph_of(*[("number", {"value": 1}) for _ in range(count - 1)], ("number", {"value": 7}))
+
+    doc = document(b=("broad", {"count": 10_050}))
+    assert go(doc, ["b"], broad)["b"] == 7
+    with pytest.raises(RunFailed, match="at most 10,049"):
+        go(doc, ["b"], broad, settings=Settings(max_steps=10_049))
+
+
+def test_definitions_in_a_returned_graph_are_bounded_by_the_steps_too() -> None:
+    @node("swells")
+    def swells() -> int | Graph:
+        return graph_of(("d5", {}))
+
+    def level(inner: str) -> dict[str, Any]:
+        return {"nodes": {f"n{i}": {"type": inner} for i in range(10)}, "outputs": {"value": {"link": "n0"}}}
+
+    doc = document(s=("swells", {}))
+    doc["definitions"] = {"d0": level("number")} | {f"d{i}": level(f"d{i - 1}") for i in range(1, 6)}
+    with pytest.raises(RunFailed, match="With those inside of definitions"):
+        go(doc, ["s"], swells)
+
+
+@node("picks")
+def picks(value: int, rounds: list[Any], at: int = 0) -> int | Graph:
+    """One graph of one form in each round, with the next value in it."""
+    if at == len(rounds):
+        return value
+    with Graph() as graph:
+        state = graph.add("bounded", {"value": graph.given(value), "by": rounds[at]})
+        graph.returns(graph.add("picks", {"value": state, "rounds": rounds, "at": at + 1}))
+    return graph
+
+
+@node("bounded")
+def bounded(value: int, by: Annotated[int, Range(0, 9)] = 1) -> int:
+    return value + by
+
+
+@pytest.mark.parametrize(
+    ("rounds", "said"),
+    [([1, 2, 3, 10, 4], "by must be 0 to 9, not 10"), ([1, 2, 3, True], "not true"), ([1, 2, 3, "a"], 'not "a"')],
+)
+def test_values_of_later_rounds_are_looked_at_as_those_of_the_first(rounds: list[Any], said: str) -> None:
+    doc = document(p=("picks", {"value": 0, "rounds": [1, 2, 3, 4, 5, 6]}))
+    assert go(doc, ["p"], picks, bounded)["p"] == 21
+    with pytest.raises(RunFailed, match=said):
+        go(document(p=("picks", {"value": 0, "rounds": rounds})), ["p"], picks, bounded)
+
+
+def test_the_own_check_of_a_node_in_a_returned_graph_is_asked_each_round() -> None:
+    seen: list[int] = []
+
+    def odd_is_wrong(view: NodeView) -> list[Problem]:
+        seen.append(view.literals["by"])
+        wrong = view.literals["by"] == 7
+        return [Problem(code="bad_value", node=view.id, message="seven is wrong")] if wrong else []
+
+    @node("bounded", check=odd_is_wrong)
+    def checked(value: int, by: int = 1) -> int:
+        return value + by
+
+    assert go(document(p=("picks", {"value": 0, "rounds": [1, 1, 2, 1]})), ["p"], picks, checked)["p"] == 5
+    assert seen == [1, 1, 2, 1]
+    with pytest.raises(RunFailed, match="seven is wrong"):
+        go(document(p=("picks", {"value": 0, "rounds": [1, 1, 2, 7]})), ["p"], picks, checked)
+
+
+def test_a_file_that_is_gone_is_noticed_in_a_later_round(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+
+    @node("reads")
+    def reads(value: int, path: Annotated[str, Widget("file")]) -> int:
+        if value == 2:
+            Path(path).unlink()
+        return value + 1
+
+    @node("rereads")
+    def rereads(value: int, path: str) -> int | Graph:
+        with Graph() as graph:
+            state = graph.add("reads", {"value": graph.given(value), "path": path})
+            graph.returns(graph.add("rereads", {"value": state, "path": path}))
+        return graph
+
+    with pytest.raises(RunFailed, match=r"There is no file .*a\.txt"):
+        go(document(r=("rereads", {"value": 0, "path": str(path)})), ["r"], reads, rereads)
+
+
+def test_rounds_with_values_of_other_kinds_or_other_nodes_are_checked_anew() -> None:
+    @node("turns")
+    def turns(value: Any, kinds: list[str], at: int = 0) -> Any | Graph:
+        if at == len(kinds):
+            return value
+        made = {"int": 1, "text": "one"}[kinds[at]]
+        with Graph() as graph:
+            counted = graph.add("bounded", {"value": graph.given(made)})
+            graph.returns(graph.add("turns", {"value": counted, "kinds": kinds, "at": at + 1}))
+        return graph
+
+    def rounds(*kinds: str) -> Any:
+        return go(document(t=("turns", {"value": 0, "kinds": list(kinds)})), ["t"], turns, bounded)["t"]
+
+    assert rounds("int", "int", "int") == 2
+    with pytest.raises(RunFailed, match="value takes int, but given makes str"):
+        rounds("int", "int", "int", "text")
+
+
+def test_values_of_two_classes_of_one_name_are_told_apart() -> None:
+    def shape(sides: int) -> Any:
+        class Shape:
+            count = sides
+
+        return Shape
+
+    Three, Four = shape(3), shape(4)
+
+    @node("sides")
+    def sides(one: Three, other: Four) -> int:  # type: ignore[valid-type]
+        return one.count * 10 + other.count  # type: ignore[attr-defined, no-any-return]
+
+    @node("two_shapes")
+    def two_shapes() -> int | Graph:
+        with Graph() as graph:
+            graph.returns(graph.add("sides", {"one": graph.given(Three()), "other": graph.given(Four())}))
+        return graph
+
+    assert go(document(t=("two_shapes", {})), ["t"], sides, two_shapes)["t"] == 34
+
+
+def test_rounds_with_other_links_or_types_are_planned_anew() -> None:
+    ran: list[int] = []
+
+    @node("counted")
+    def counted(value: int) -> int:
+        ran.append(value)
+        return value + 1
+
+    @node("texted")
+    def texted(value: int) -> str:
+        return str(value)
+
+    @node("forms")
+    def forms(value: int, which: list[str], at: int = 0) -> int | Graph:
+        if at == len(which):
+            return value
+        with Graph() as graph:
+            start: Any = graph.given(value)
+            one = graph.add("texted" if which[at] == "type" else "counted", {"value": start}, id="one")
+            words = graph.add("texted", {"value": start}, id="words")
+            source = {"link": start, "wrong": words}.get(which[at], one)
+            other = graph.add("counted", {"value": source}, id="other")
+            graph.returns(graph.add("forms", {"value": other, "which": which, "at": at + 1}, id="rest"))
+        return graph
+
+    def rounds(*which: str) -> Any:
+        ran.clear()
+        doc = document(f=("forms", {"value": 0, "which": list(which)}))
+        return go(doc, ["f"], forms, counted, texted, cache=Cache.none())["f"]
+
+    assert (rounds("", "", ""), ran) == (6, [0, 1, 2, 3, 4, 5])
+    assert (rounds("", "", "", "link"), ran) == (7, [0, 1, 2, 3, 4, 5, 6]), "nobody needs the other one"
+    with pytest.raises(RunFailed, match="value takes int, but one makes str"):
+        rounds("", "", "", "type")
+    with pytest.raises(RunFailed, match="value takes int, but words makes str"):
+        rounds("", "", "", "wrong")
