@@ -6,10 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from weft.engine.cache import Cache
+from weft.engine.cache.contents import recall
 from weft.engine.catalogue.catalogue import Catalogue, installed
 from weft.engine.checking.prepare import prepare
 from weft.engine.checking.source import Source, read_source
@@ -134,6 +136,7 @@ def forecast(
         str(Path(OUT if out is None else out).absolute()),
         None if roots is None else [Path(root).absolute() for root in roots],
         definitions=document.definitions,
+        recall=partial(recall, cache),
     )
     nodes = _Rehearsal(plan, cache).nodes()
     left_out = {id: _muted(id, because) for id, because in prepared.muted.items() if id not in nodes}

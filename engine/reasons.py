@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weft.engine.cache import Cache
+from weft.engine.cache.contents import recall
 from weft.engine.cache.history import History, Record
 from weft.engine.catalogue.catalogue import Catalogue, installed
 from weft.engine.checking.prepare import prepare
@@ -108,7 +110,9 @@ def why(
         raise WorkflowError([Problem(code="unknown_link", message=message, given=node, suggestion=hint)])
     places = None if roots is None else [Path(root).absolute() for root in roots]
     folder = str(Path(OUT if out is None else out).absolute())
-    plan = make_plan(prepared.workflow, prepared.catalogue, [node], folder, places, definitions=document.definitions)
+    known, definitions = functools.partial(recall, cache), document.definitions
+    workflow, nodes = prepared.workflow, prepared.catalogue
+    plan = make_plan(workflow, nodes, [node], folder, places, definitions=definitions, recall=known)
     return _Search(plan, cache).why(plan.steps[plan.numbers[node]])
 
 

@@ -121,6 +121,7 @@ def node(
     global_random: bool | None = None,
     retry: int = 0,
     timeout: float | None = None,
+    content_key: bool = False,
 ) -> Declare:
     """Declare a function as a node.
 
@@ -156,6 +157,10 @@ def node(
             cancelled and a worker process ended (`run(isolate=True)`); a function in a thread of this process cannot be
             stopped, so it is told by `ctx.cancelled`, and what it returns goes nowhere. A document may say otherwise
             for one of its nodes (`"timeout": 60`).
+        content_key: what uses its results is found in the cache by what these are, and not by what they were made of:
+            where it runs again and gives the same as before, nothing behind it runs. For nodes that come before costly
+            ones and often give the same, such as those that read, list, crop or choose. Each result is hashed, so not
+            for large ones that differ each time; one that is alive, such as a loaded model, counts as before.
 
     Raises:
         ValueError: the name is none, the version is below 1, `retry` is below 0, `timeout` is not above 0, or an async
@@ -205,6 +210,7 @@ def node(
                 global_random=global_random,
                 retry=retry,
                 timeout=timeout,
+                content_key=content_key,
                 localns=localns,
             )
         )

@@ -49,6 +49,7 @@ class NodeType:
         global_random: whether it draws from generators of the process; None where its code is to tell.
         retry: how often it is called again when it failed.
         timeout: seconds that a call may take; None for no limit.
+        content_key: whether its users are named by what it gives, and not by how that came about.
     """
 
     stands = False
@@ -75,6 +76,7 @@ class NodeType:
         global_random: bool | None = None,
         retry: int = 0,
         timeout: float | None = None,
+        content_key: bool = False,
         localns: Mapping[str, Any] | None = None,
     ) -> None:
         self.fn = fn
@@ -95,6 +97,7 @@ class NodeType:
         self.global_random = global_random
         self.retry = retry
         self.timeout = timeout
+        self.content_key = content_key
         self.is_async = inspect.iscoroutinefunction(fn)
         self._localns = localns
 

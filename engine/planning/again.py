@@ -20,7 +20,7 @@ from weft.engine.checking.remembered import Known
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.planning.fingerprint import look_outside
 from weft.engine.planning.keys import TypeSignature
-from weft.engine.planning.plan import Plan, make_plan
+from weft.engine.planning.plan import Plan, Recall, make_plan
 from weft.engine.planning.steps import Step
 from weft.graphs.document import Definition, Workflow
 
@@ -55,7 +55,7 @@ class KnownPlan:
     @classmethod
     def of(cls, plan: Plan, targets: Sequence[str]) -> KnownPlan | None:
         """None for a plan that is another one each time."""
-        if plan.root.maps is not None or not all(step.parts for step in plan.steps):
+        if plan.root.maps is not None or not all(step.parts and not step.type.content_key for step in plan.steps):
             return None
         steps = tuple((row[:_SCOPE], row[_SCOPE + 1 :]) for row in map(_VALUES, plan.steps))
         twins = {number: tuple(numbers) for number, numbers in plan.twins.items()}
@@ -100,6 +100,7 @@ def plan_again(
     roots: Sequence[Path] | None,
     definitions: Mapping[str, Definition],
     functions: Functions,
+    recall: Recall,
 ) -> Plan:
     """What `make_plan` gives, with less work for a document that was planned before.
 
@@ -108,13 +109,17 @@ def plan_again(
     """
     targets = list(dict.fromkeys(targets))
     if known is None:
-        return make_plan(workflow, catalogue, targets, out, roots, definitions=definitions, functions=functions)
+        return make_plan(
+            workflow, catalogue, targets, out, roots, definitions=definitions, functions=functions, recall=recall
+        )
     before = _plans.get(known)
     if before is not None and before.targets == tuple(targets):
-        plan = Plan(workflow, catalogue, out, roots, definitions=definitions, functions=functions)
+        plan = Plan(workflow, catalogue, out, roots, definitions=definitions, functions=functions, recall=recall)
         if before.made(plan):
             return plan
-    plan = make_plan(workflow, catalogue, targets, out, roots, definitions=definitions, functions=functions)
+    plan = make_plan(
+        workflow, catalogue, targets, out, roots, definitions=definitions, functions=functions, recall=recall
+    )
     if (found := KnownPlan.of(plan, targets)) is not None and known.snapshot.holds(workflow):
         _plans[known] = found
     return plan

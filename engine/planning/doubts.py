@@ -51,6 +51,8 @@ class Doubts:
         if "node_id" in step.uses and not reads_id(node_type):
             note_reads_id(node_type)
             return f"{name} asks for its id in a way that its code does not show: write ctx.node_id in the node itself"
+        if "other content" in step.uses:
+            return f"{name} gives something else than before for the same inputs"
         if "less" in step.uses:
             return f"{name} went on without an input that failed"
         if ran_other_code(node_type):

@@ -18,12 +18,15 @@ from weft.engine.checking.axes import find_axes, gathered, has_maps, is_gatherin
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
+from weft.engine.filehash import FileState, FolderState
 from weft.engine.planning.fingerprint import look_outside
 from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
 from weft.engine.planning.returned import ReturnedForms
 from weft.engine.planning.steps import DONE, DROPPED, IDLE, Rank, Scope, Step
 from weft.graphs.document import Definition, Link, NodeSpec, Workflow
 from weft.graphs.inputs import links_in
+
+Recall = Callable[[bytes], tuple[bytes, ...] | None]
 
 
 class Plan:
@@ -49,7 +52,11 @@ class Plan:
         nonce: Callable[[], bytes] = lambda: secrets.token_bytes(20),
         definitions: Mapping[str, Definition] | None = None,
         functions: Functions = HERE,
+        recall: Recall = lambda key: None,
     ) -> None:
+        self.recall = recall
+        self._late: dict[int, str | None] = {}
+        """What fingerprints said of late steps."""
         self.functions = functions
         self.definitions = dict(definitions or {})
         self.limits = workflow.limits
@@ -137,9 +144,15 @@ class Plan:
         node_type = self.type_of(scope, id)
         steps, numbers = self.steps, scope.numbers
 
+        late = False
+
         def linked(link: Link) -> tuple[bytes, str]:
+            nonlocal late
             number = numbers.get(link.node)
             step = steps[scope.number(link.node) if number is None else number]
+            if step.late or step.type.content_key:
+                late = late or step.late or step.content is None
+                return named(step, link.output)
             return step.key, step.type.first_output if step.type.stands else link.output or step.type.first_output
 
         signature = self.signatures.get(node_type) or self.signature(node_type)
@@ -188,8 +201,12 @@ class Plan:
         step = Step(
             number, id, shown, node_type, inputs, key, keeps, sources, scope, rank, order, lazy,
             keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated, parts,
-            trusted=trusted, files=files,
+            trusted=trusted, files=files, late=late,
         )  # fmt: skip
+        if late:
+            self._late[number] = stamp
+        if node_type.content_key and keeps:
+            step.content = self.recall(key)
         if not repeated:
             same = self.first.setdefault(key, number)
             if same != number:
@@ -203,6 +220,22 @@ class Plan:
         steps.append(step)
         numbers[id] = number
         return step
+
+    def settle(self, step: Step) -> None:
+        """Give a late step the key that the contents of what it needs make; what is not known yet counts by its key."""
+        step.late = False
+        stamp = self._late.pop(step.number, None)
+        if not step.parts:
+            return
+
+        def linked(link: Link) -> tuple[bytes, str]:
+            source = self.original(step.scope.number(link.node))
+            if source.late and source.repeated:  # it never begins itself
+                self.settle(source)
+            return named(source, link.output)
+
+        step.parts = key_parts(self.signatures[step.type], step.inputs, stamp, linked)
+        step.key = blake2b(step.parts, digest_size=20).digest()
 
     def signature(self, node_type: NodeType) -> TypeSignature:
         """What the keys of a node type begin with in this plan."""
@@ -219,6 +252,14 @@ class Plan:
         self.steps.append(step)
         scope.numbers[id] = step.number
         return step
+
+
+def named(step: Step, output: str | None) -> tuple[bytes, str]:
+    """What stands for an output of a step in the keys of its users: the step's key and the output, or its content."""
+    node_type = step.type
+    if node_type.content_key and step.content is not None:
+        return step.content[node_type.output_positions[output]], "its content"
+    return step.key, node_type.first_output if node_type.stands else output or node_type.first_output
 
 
 def _eager(scope: Scope, node_type: NodeType, inputs: Mapping[str, Any]) -> set[int]:
@@ -241,6 +282,7 @@ def make_plan(
     nonce: Callable[[], bytes] = lambda: secrets.token_bytes(20),
     definitions: Mapping[str, Definition] | None = None,
     functions: Functions = HERE,
+    recall: Recall = lambda key: None,
 ) -> Plan:
     """Number and sign what the targets reach. The workflow has to be free of errors (`engine.checker`).
 
@@ -253,8 +295,9 @@ def make_plan(
         nonce: makes the key of a node that has to run each time.
         definitions: what graphs that nodes return may use as types.
         functions: calls what node types bring along.
+        recall: gives the contents of a key's outputs, as they were last.
     """
-    plan = Plan(workflow, catalogue, out, roots, nonce, definitions, functions)
+    plan = Plan(workflow, catalogue, out, roots, nonce, definitions, functions, recall)
     targets = list(dict.fromkeys(targets))
     order, ranks = reachable(workflow.nodes, targets)
     plan.size = len(order)

@@ -105,6 +105,8 @@ class Step:
         keeps: whether equal keys mean equal results.
         stored: whether the result goes to the cache.
         trusted: whether it is made of what its key says, as far as was seen (`planning.doubts`).
+        content: hashes of its outputs, where its users are told by these from others; None where that is not known.
+        late: whether its key gets another one, once the contents of what it needs are known.
         files: what its fingerprint was made of, as it was then. uses: see `Context.used`.
         sources: numbers of the steps that it needs, each once; of a `collect` the lists that it goes along.
         lazy: numbers of the steps that it may turn out to need.
@@ -146,6 +148,8 @@ class Step:
     trusted: bool = True
     files: tuple[FileState | FolderState, ...] = ()
     uses: frozenset[str] = frozenset()
+    content: tuple[bytes, ...] | None = None
+    late: bool = False
 
     def use(self, what: str) -> None:
         """See `Context.used`."""

@@ -13,7 +13,7 @@ from weft.engine.checking.prepare import prepare
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
 from weft.engine.planning.expansion import Expansion, given_key
-from weft.engine.planning.plan import Plan, map_scope, reachable
+from weft.engine.planning.plan import Plan, map_scope, named, reachable
 from weft.engine.planning.returned import ReturnedForm
 from weft.engine.planning.steps import Scope, Step
 from weft.engine.values import Outputs
@@ -110,8 +110,7 @@ def _item_key(plan: Plan, source: Step, index: int, value: Any) -> tuple[bytes, 
 
 
 def _linked_key(plan: Plan, step: Step, link: Link) -> tuple[bytes, str]:
-    target = plan.steps[step.scope.number(link.node)]
-    return target.key, target.type.first_output if target.type.stands else link.output or target.type.first_output
+    return named(plan.original(step.scope.number(link.node)), link.output)
 
 
 def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: Bounds) -> Unfolded:

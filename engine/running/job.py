@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 import uuid
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from weft.engine.cache import Cache
+from weft.engine.cache.contents import recall
 from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.functions import Functions
 from weft.engine.checking.prepare import Prepared
@@ -212,6 +214,7 @@ class Job:
                 self.roots,
                 self.document.definitions,
                 self.functions,
+                functools.partial(recall, self.cache),
             )
             return self.plan
         except NodeError:

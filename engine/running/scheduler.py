@@ -29,6 +29,7 @@ from weft.engine.running.devices import Devices, RunSlots
 from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Done, Executor, Task, call
 from weft.engine.running.failures import Failures, OnFailure
+from weft.engine.running.found import Found
 from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
 from weft.engine.running.reads import Read, Reads
@@ -94,7 +95,7 @@ class Scheduler:
         )
         self._doubts = Doubts(plan, self._unfolding.open)
         self._reads = Reads(self.storing, self.mail.put)
-        self._elsewhere: set[int] = set()  # steps whose keys other runs compute
+        self._found = Found(plan, self.storing, self.intermediates, self.waiting, self.report)
         self._pace = Pace()
         self._is_remote = False  # whether the executor said that tasks run where the scheduler is not
         self._deputy = Deputy(self._go_on, self._take_over, self.mail.put)
@@ -145,7 +146,7 @@ class Scheduler:
                 self._start(step)
             except Exception as error:  # perhaps not the node's fault, but this is where it came to pass
                 self._give_up(step, self._failures.go_on(step, error))
-        if not self.flying and not self._reads.open and not self._elsewhere and not self._retries:
+        if not self.flying and not self._reads.open and not self._found.elsewhere and not self._retries:
             if lanes.count:
                 if self.slots.pending:  # another run has the device
                     self._collect(None)
@@ -154,7 +155,7 @@ class Scheduler:
                 self._stuck()
             return False
         waits = self.flying and all(lane is None for lane in self.flying.values()) and not self.demands.away
-        others = lanes.waiting or self.slots.pending or self._reads.open or self._elsewhere or self._retries
+        others = lanes.waiting or self.slots.pending or self._reads.open or self._found.elsewhere or self._retries
         if waits and self.mail.empty() and not others:
             # Every node in flight waits for an input, and none of these is on its way.
             self._stuck()
@@ -180,6 +181,8 @@ class Scheduler:
                 self._hit(step, self.storing.get(step))
         elif step.state == UNFOLDED:
             self._complete(step, self._unfolding.gathered(step))
+        elif step.late and self._found.settled(step):
+            return
         elif self.intermediates.absent and (absent := self._inputs.absent(step)) is not None:
             self.report.skipped(step, absent)
             self._give_up(step, absent)
@@ -197,11 +200,7 @@ class Scheduler:
         self.waiting.need([step.number])
 
     def _call(self, step: Step) -> None:
-        if self.storing.is_computed_elsewhere(step):
-            step.state = WAITING
-            self._elsewhere.add(step.number)
-            return
-        if self.storing.others and self._is_there(step):
+        if self._found.before_call(step):
             return
         node_type = step.type
         self.report.started(step)
@@ -251,17 +250,6 @@ class Scheduler:
             if step.number in self.flying:
                 self._pace.saw(node_type, PROBE_SECONDS)
 
-    def _is_there(self, step: Step) -> bool:
-        """Whether another run has put the result of a step into the cache since this one looked."""
-        tier = step.tier = self.storing.find(step)
-        if tier is None:
-            return False
-        self.storing.over(step)
-        self.report.cached(step, tier)
-        self.intermediates.release_all(step)
-        self.waiting.push(step)
-        return True
-
     def _take_over(self, task: Task) -> None:
         """A call that this run made itself has not come back: from now on it is one in flight."""
         lane = self.lanes.of(task.type)
@@ -307,11 +295,7 @@ class Scheduler:
             self._reads.open -= 1
             self._attend(self.plan.steps[mail.number], self._hit, mail.outputs)
         elif isinstance(mail, int):
-            step = self.plan.steps[mail]
-            if mail in self._elsewhere:
-                self._elsewhere.discard(mail)
-                if not self._is_there(step):
-                    self.waiting.push(step)
+            self._found.no_longer_elsewhere(mail)
         else:
             self.demands.take(mail)
 
@@ -359,6 +343,9 @@ class Scheduler:
         self._deliver(step, outputs)
 
     def _deliver(self, step: Step, outputs: Outputs) -> None:
+        if step.type.content_key and not self.storing.note_content(step, outputs):
+            step.use("other content")
+            self._doubts.look(step)
         self.intermediates.put(step, outputs)
         self.report.delivered(step)
         self._deliveries.tell(step, outputs)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from weft.engine.cache import Cache
+from weft.engine.cache.contents import contents_of, remember
 from weft.engine.planning.parts import WHOLE_BYTES, bounded
 from weft.engine.planning.steps import Step
-from weft.engine.running.absent import Failed
+from weft.engine.running.absent import Failed, first_absent
 from weft.engine.running.claims import claims_of
 from weft.engine.running.executor import INSIDE
 from weft.engine.values import Outputs
@@ -90,6 +91,19 @@ class Storing:
             log.warning("the result of %s (%s) could not be kept", step.shown, name, exc_info=True)
         if self._unreadable:
             self._unreadable.discard(step.key)
+
+    def note_content(self, step: Step, outputs: Outputs) -> bool:
+        """Find out what the outputs of a step are that its users are told by; False where they are not what they were.
+
+        Then what the keys of its users say is not what these will be given.
+        """
+        if not step.keeps or first_absent(outputs) is not None:
+            return True
+        contents, before = contents_of(outputs), step.content
+        if contents is not None and contents != before:
+            remember(self._cache, step.key, contents)
+        step.content = contents
+        return before is None or contents == before
 
     def over(self, step: Step) -> None:
         """A step was computed, or will not be."""
