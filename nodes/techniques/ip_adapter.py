@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class ImagePrompt(Control):
     """output += scale * attention(query, K image, V image) at every cross-attention.
 
-    Rows that are to see no pictures (`Branch.sees_pictures`) attend to what stands for none. Several pictures' tokens stand side by side; with a
-    mask for each, each is attended to by itself and counts within its mask.
+    Rows that are to see no pictures (`Branch.sees_pictures`) attend to what stands for none. Several pictures' tokens
+    stand side by side; with a mask for each, each is attended to by itself and counts within its mask.
     """
 
     counts_calls: ClassVar[bool] = False

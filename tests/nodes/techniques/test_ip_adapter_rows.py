@@ -17,7 +17,7 @@ from tests.nodes.techniques.test_instruct_pix2pix import picture as scene
 from tests.nodes.techniques.test_ip_adapter import nets, picture, pillow
 from tests.tiny_nets import tiny_controlnet
 from weft.nodes import controlnet, encode_prompt, ip_adapter, load_controlnet, load_ip_adapter, sega
-from weft.nodes.values import Guidance, Image, Model
+from weft.nodes.values import Guidance, Model
 
 __all__ = ["nets"]
 
@@ -118,9 +118,7 @@ def test_controlnet_with_a_picture(
 
 
 @pytest.mark.parametrize("beside", ["nothing", "picture", "guess", "picture and guess"])
-def test_a_concept_that_is_the_negative_prompt_adds_nothing(
-    model: Models, nets: Nets, edges: Any, beside: str
-) -> None:
+def test_a_concept_that_is_the_negative_prompt_adds_nothing(model: Models, nets: Nets, edges: Any, beside: str) -> None:
     made, controls = model("sd1_calm"), []
     if "picture" in beside:
         controls.append(ip_adapter(load_ip_adapter(str(nets("sd1_calm"))), picture(), scale=0.6))
