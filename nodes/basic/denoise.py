@@ -82,7 +82,9 @@ def _own_scheduler(view: NodeView) -> Iterable[Problem]:
 
 @node(
     "denoise",
+    version=2,  # rows that see pictures, old folders' schedulers, prompts of two lengths: equal inputs, other results
     category="sampling",
+    migrations={1: dict},
     resource="device",
     tags=(denoises(), SIZE_OF_RUN, same_size("mask", or_latents=True)),
     check=_check,
