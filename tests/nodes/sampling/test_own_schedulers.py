@@ -203,3 +203,11 @@ def test_what_old_folders_say_is_corrected(
         )
     expected = theirs(loaded, own, width=64, height=64)
     assert relative(ours(made, scheduler=scheduler), expected) <= 1e-4
+
+
+def test_the_page_lists_them() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text("utf-8")
+    listed = page.partition("## The scheduler that a model comes with")[2].partition("Each gives")[0]
+    assert [word for word in listed.replace(",", " ").replace(".", " ").split("`") if word.endswith("Scheduler")] == [
+        *SUPPORTED
+    ]
