@@ -121,7 +121,7 @@ def denoise(
             (`diffedit`): 1 is all of it, 0 returns `start` as it is.
         mask: where to change, 1, and where to keep `start`, 0; of the image's size.
         steps: number of steps. Schedulers in two stages (heun) evaluate the denoiser twice a step.
-        scheduler: how to step; default is the model's own, with its settings. dpmpp_sde is the multistep form, one evaluation a step.
+        scheduler: how to step; default is the model's own. dpmpp_sde is the multistep form, one evaluation a step.
         eta: noise added in each step by ddim, 0 for none; other schedulers ignore it.
         seed: image k of the batch is drawn with seed + k, and equals that seed alone.
         batch: number of images; `start` is repeated as needed.
