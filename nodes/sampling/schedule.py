@@ -248,8 +248,8 @@ class Schedule:
         """From level `index` to the next, by the scheduler. To be called once per call, in order."""
         if self._fast is not None:
             return self._fast.step(prediction, index, latents, self._options.get("generator"))
-        if self._divisors is not None:
-            # Euler's kind wants to see the scaling call once.
+        if hasattr(self.scheduler, "is_scale_input_called"):
+            # It wants to see the scaling call once; looked up, or asked of another one by a fork, it does not.
             self.scheduler.is_scale_input_called = True
         return self.scheduler.step(prediction, self.timesteps[index], latents, **self._options)[0]
 

@@ -87,7 +87,7 @@ def test_equals_the_pipeline(model: Models, pipe: Pipes, name: str) -> None:
     assert relative(got, expected) <= 1e-4
 
 
-@pytest.mark.parametrize("name", [name for name in SUPPORTED if not name.startswith("EDM")])
+@pytest.mark.parametrize("name", SUPPORTED)
 def test_equals_the_pipeline_from_an_image(model: Models, pipe: Pipes, name: str) -> None:
     """Begun in the middle: the place in the schedule, the noise that is added and the levels are right too."""
     made = model("sd1_calm")
