@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -33,44 +34,63 @@ CASES: dict[str, Callable[[Studio], list[Measure]]] = {
 BEGIN, END = "<!-- figures: made by benchmarks/effects.py -->", "<!-- end of figures -->"
 
 
-def table(lines: list[dict[str, Any]]) -> str:
-    """The figures for the page."""
-    rows = [
-        "| technique | measure | without | with | 95 % | diffusers | p | seeds | without is | command |",
-        "|" + "---|" * 10,
+HEAD = [
+    "| technique | measure | without | with | 95 % | diffusers | p | seeds | without is | command |",
+    "|" + "---|" * 10,
+]
+_COMMAND = re.compile(r"`--only (\w+)` \|$")
+
+
+def row(line: dict[str, Any]) -> str:
+    """One measure for the page."""
+    low, high = line["interval"]
+    arrow = {"higher": "↑", "lower": "↓", "same": "="}[line["better"]]
+    cells = [
+        f"[`{line['technique']}`](images/effects/{line['case']}.png)",
+        f"{line['measure']} {arrow}",
+        f"{line['without']:.3g}",
+        f"**{line['with']:.3g}**",
+        f"{low:.3g} to {high:.3g}",
+        "" if line["diffusers"] is None else f"{line['diffusers']:.3g}",
+        "" if line["p"] is None else f"{line['p']:.1g}",
+        str(line["seeds"]),
+        line["note"],
+        f"`--only {line['case']}`",
     ]
-    for line in lines:
-        low, high = line["interval"]
-        theirs = "" if line["diffusers"] is None else f"{line['diffusers']:.3g}"
-        arrow = {"higher": "↑", "lower": "↓", "same": "="}[line["better"]]
-        cells = [
-            f"[`{line['technique']}`](images/effects/{line['case']}.png)",
-            f"{line['measure']} {arrow}",
-            f"{line['without']:.3g}",
-            f"**{line['with']:.3g}**",
-        ]
-        cells += [
-            f"{low:.3g} to {high:.3g}",
-            theirs,
-            "" if line["p"] is None else f"{line['p']:.1g}",
-            str(line["seeds"]),
-            line["note"],
-            f"`--only {line['case']}`",
-        ]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+    return "| " + " | ".join(cells) + " |"
+
+
+def rows_of(page: str) -> list[tuple[str, str]]:
+    """The rows that stand in a page's table, each with the case that it is of.
+
+    Raises ValueError for one that names none, as it could neither be renewed nor kept in its place.
+    """
+    _, _, after = page.partition(BEGIN)
+    found = []
+    for text in after.partition(END)[0].strip().splitlines()[len(HEAD) :]:
+        command = _COMMAND.search(text)
+        if command is None:
+            raise ValueError(f"a row of the page does not end with the command that makes it: {text}")
+        found.append((command[1], text))
+    return found
 
 
 def write(page: Path, lines: list[dict[str, Any]]) -> None:
-    """Put lines into the page's table; those of techniques that were not measured now stay."""
+    """Put lines into the page's table, and into the file of numbers beside it.
+
+    What was not measured now stays as it is, in both, whether or not the numbers are there.
+    """
     store = page.with_suffix(".json")
-    known = json.loads(store.read_text()) if store.exists() else []
+    known = json.loads(store.read_text(encoding="utf-8")) if store.exists() else []
+    places = {case: place for place, case in enumerate(CASES)}
     measured = {line["case"] for line in lines}
-    merged = [line for line in known if line["case"] not in measured and line["case"] in CASES] + lines
-    order = list(CASES)
-    merged.sort(key=lambda line: order.index(line["case"]))
+    rows = [(case, text) for case, text in rows_of(page.read_text(encoding="utf-8")) if case not in measured]
+    rows += [(line["case"], row(line)) for line in lines]
+    merged = [line for line in known if line["case"] not in measured] + lines
+    rows.sort(key=lambda entry: places.get(entry[0], len(places)))
+    merged.sort(key=lambda line: places.get(line["case"], len(places)))
     store.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
-    write_between(page, BEGIN, END, table(merged))
+    write_between(page, BEGIN, END, "\n".join([*HEAD, *(text for _, text in rows)]))
 
 
 def main() -> None:

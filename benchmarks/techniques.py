@@ -393,6 +393,8 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     names = chosen(parser, options.only, CASES)
+    if options.docs is not None and len(names) < len(CASES):
+        parser.error("--docs writes the whole table, of one run: leave --only away")
     with tempfile.TemporaryDirectory() as folder:
         kit = Kit(options.model, Path(folder), options.steps)
         lines = []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
-from weft.nodes.checks import SIZE_OF_RUN, check_fit, check_techniques, denoises, same_size
+from weft.nodes.checks import SIZE_OF_RUN, check_fit, check_techniques, denoises, described_model, same_size
+from weft.nodes.models.schedulers import scheduler_misfit
 from weft.nodes.sampling.sizes import MAX_PIXELS, latent_shape, nearest_sizes, too_large
 from weft.nodes.values import Control, Guidance, Latents, Mask, Model, Trajectory
 
@@ -47,9 +48,10 @@ class Denoised(NamedTuple):
 
 
 def _check(view: NodeView) -> Iterable[Problem]:
-    """Techniques that go together and fit the model, and sizes that it can have."""
+    """Techniques that go together and fit the model, its own scheduler, and sizes that it can have."""
     yield from check_techniques(view)
     yield from check_fit(view)
+    yield from _own_scheduler(view)
     for side in ("width", "height"):
         size = view.literals.get(side)
         if isinstance(size, int) and size % SCALE:
@@ -67,9 +69,22 @@ def _check(view: NodeView) -> Iterable[Problem]:
             yield Problem(code="too_large", node=view.id, message=too_large(pixels), given=pixels, expected=MAX_PIXELS)
 
 
+def _own_scheduler(view: NodeView) -> Iterable[Problem]:
+    """A model's own scheduler that cannot step it."""
+    model = described_model(view) if view.literals.get("scheduler") == "default" else None
+    name = str(model.scheduler.get("_class_name", "DDIMScheduler")) if model is not None else None
+    message = scheduler_misfit(name) if name is not None else None
+    if message is not None:
+        others = [choice for choice in get_args(SchedulerName) if choice != "default"]
+        message = f"{message}: choose one of {', '.join(others)}"
+        yield Problem(code="bad_value", node=view.id, input="scheduler", message=message, given=name, expected=others)
+
+
 @node(
     "denoise",
+    version=2,  # rows that see pictures, old folders' schedulers, prompts of two lengths: equal inputs, other results
     category="sampling",
+    migrations={1: dict},
     resource="device",
     tags=(denoises(), SIZE_OF_RUN, same_size("mask", or_latents=True)),
     check=_check,

@@ -16,15 +16,17 @@ from weft.nodes.models.errors import ModelError
 _METRIC = ("glpn", "zoedepth", "depth_pro", "prompt_depth_anything")
 
 
-def nearness(picture: Tensor, folder: Path, device: str, larger: Literal["auto", "near", "far"]) -> Tensor:
-    """(H, W, 3) in [0, 1] to (H, W): 1 at the nearest pixel, 0 at the farthest.
+def nearness(
+    picture: Tensor, folder: Path, device: str, larger: Literal["auto", "near", "far"], factor: int = 1
+) -> Tensor:
+    """(H, W, 3) in [0, 1] to (H // factor, W // factor): 1 at the nearest pixel, 0 at the farthest.
 
     larger: what a larger number of the model means; auto goes by its configuration.
     """
     config = models.read_config(folder)
     far = larger == "far" or (larger == "auto" and _is_metric(config))
     with models.loaded(folder, "AutoModelForDepthEstimation", device) as model:
-        depth = _predict(model, _processor(folder), picture, str(config.get("model_type")), device)
+        depth = _predict(model, _processor(folder), picture, str(config.get("model_type")), device, factor)
     if not bool(depth.isfinite().all()):
         raise ModelError(f"the depth model in {folder} gave numbers that are not finite")
     if far:
@@ -50,12 +52,14 @@ def _processor(folder: Path) -> Any:
 
 
 @torch.no_grad()
-def _predict(model: Any, processor: Any, picture: Tensor, kind: str, device: str) -> Tensor:
+def _predict(model: Any, processor: Any, picture: Tensor, kind: str, device: str, factor: int) -> Tensor:
     size = (int(picture.shape[0]), int(picture.shape[1]))
+    # Brought to its size at once: resizing a resized map gives other numbers.
+    wanted = (size[0] // factor, size[1] // factor)
     pixels = (picture * 255).round().to(torch.uint8).numpy()
     inputs = processor(images=pixels, return_tensors="pt").to(device)
     outputs = model(**inputs)
     extra: dict[str, Any] = {"source_sizes": [size]} if kind == "zoedepth" else {}  # it pads, and cuts that off again
-    done = processor.post_process_depth_estimation(outputs, target_sizes=[size], **extra)
+    done = processor.post_process_depth_estimation(outputs, target_sizes=[wanted], **extra)
     depth: Tensor = done[0]["predicted_depth"]
-    return depth.float().cpu().reshape(size)
+    return depth.float().cpu().reshape(wanted)

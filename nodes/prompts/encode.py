@@ -88,7 +88,8 @@ def unconditional(model: Model, log: Log = _log) -> Conditioning:
     if not model.zero_empty:
         return empty
     pooled = None if empty.pooled is None else torch.zeros_like(empty.pooled)
-    return Conditioning(torch.zeros_like(empty.text), pooled, "", empty.tokens, ())
+    zeros = torch.zeros_like(empty.text)
+    return Conditioning(zeros, pooled, "", empty.tokens, (), padding=zeros)
 
 
 def tokenize(tokenizer: CLIPTokenizer, text: str, log: Log | None = None) -> tuple[torch.Tensor, torch.Tensor]:

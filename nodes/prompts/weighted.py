@@ -35,13 +35,15 @@ def encode_weighted(parts: Parts, prompt: Conjunction, text: str, clip_skip: int
 
     Each token's state moves away from that of the empty prompt by its weight, z = z_empty + w (z - z_empty). For each
     piece with w < 1 also the states without it, its tokens unseen, are mixed in with weight tan((1 - w) pi / 2). A
-    conjunction's parts stand side by side: its states are as many times longer.
+    conjunction's parts stand side by side: its states are as many times longer, and beside it shorter prompts are
+    filled up with the empty prompt.
 
     Pooled states (SDXL) are not weighted; a blend mixes them, a conjunction takes its first part's.
     """
     found = [_part(parts, part, clip_skip, log) for part in prompt.parts]
-    if any(weight != 1 for weight in prompt.weights):
-        empty = _weighted(parts, Weighted(()), clip_skip, log).text
+    several, weighs = len(found) > 1, any(weight != 1 for weight in prompt.weights)
+    empty = _weighted(parts, Weighted(()), clip_skip, log).text if several or weighs else None
+    if weighs and empty is not None:
         found = [
             Conditioning(empty + weight * (part.text - empty), part.pooled, part.prompt, part.tokens, part.spans)
             for part, weight in zip(found, prompt.weights, strict=True)
@@ -57,6 +59,7 @@ def encode_weighted(parts: Parts, prompt: Conjunction, text: str, clip_skip: int
             for number, part in enumerate(found)
             for word, start, end in part.spans
         ),
+        padding=empty if several else None,
     )
 
 

@@ -13,7 +13,7 @@ from weft.nodes.models.parts import place_of
 from weft.nodes.prompts.encode import unconditional
 from weft.nodes.sampling.noise import draw, generators
 from weft.nodes.sampling.run import Resume, Run
-from weft.nodes.sampling.schedule import Schedule
+from weft.nodes.sampling.schedule import Schedule, corrected
 from weft.nodes.sampling.vae import encode_pixels
 from weft.nodes.technique import Technique
 from weft.nodes.values import Image, Latents, Model
@@ -58,8 +58,9 @@ def begin(
 
 
 def scheduler_config(model: Model) -> dict[str, Any]:
-    """What `build_scheduler` takes for a model."""
-    return {**model.scheduler, "prediction_type": model.prediction}
+    """What `build_scheduler` takes for a model; for Stable Diffusion 1 and 2 it is `corrected`."""
+    config = {**model.scheduler, "prediction_type": model.prediction}
+    return config if model.family == "sdxl" else corrected(config)
 
 
 def scale_embedding(unet: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -32,14 +33,8 @@ class Companion:
         return [(branch, self._own(branch)) for branch in step.base_branches()]
 
     def _own(self, branch: Branch) -> Branch:
-        conditional = branch.role == "cond"
-        return Branch(
-            f"{branch.name} of the source",
-            "source" if conditional else branch.role,
-            self.prompt if conditional else branch.conditioning,
-            latents=self.latents,
-            guidance_scale=branch.guidance_scale,
-        )
+        own = replace(branch, name=f"{branch.name} of the source", latents=self.latents)
+        return replace(own, role="source", conditioning=self.prompt) if branch.role == "cond" else own
 
     def advance(self, step: Step, pairs: Iterable[tuple[Branch, Branch]], predictions: Predictions) -> None:
         """One step of the scheduler with the companion's own predictions. Before the run takes its own."""

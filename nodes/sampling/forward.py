@@ -41,6 +41,7 @@ class Forward:
         self._chunked_by: int | None = -1
         self._shared: dict[tuple[Branch, Any], Residuals] = {}
         self._blank: dict[Technique, Tensor] = {}
+        self._longest: Conditioning | None = None
         self._in_channels = int(run.unet.config.in_channels)
         width = run.unet.config.cross_attention_dim
         self._text_width = width if isinstance(width, int) and run.unet.config.encoder_hid_dim is None else None
@@ -64,10 +65,39 @@ class Forward:
                     raise
                 self.max_units = (largest + 1) // 2
 
-    def new_step(self) -> None:
-        """Forget what only holds within a step."""
+    def new_step(self, base: Iterable[Branch] = ()) -> None:
+        """Forget what only holds within a step. base: the base's branches in it."""
         if self._shared:
             self._shared = {}
+        self._longest = None
+        self._meet(base)
+
+    def _meet(self, branches: Iterable[Branch]) -> None:
+        """Remember the longest prompt of the step that says what shorter ones are filled up with.
+
+        All rows of a step are filled up alike, so that they can be compared, whichever forward they are in.
+        """
+        for branch in branches:
+            found = branch.conditioning
+            known = 0 if self._longest is None else self._longest.text.shape[1]
+            if found.padding is not None and found.text.shape[1] > known:
+                self._longest = found
+
+    def _filling(self, conditioning: Conditioning) -> tuple[Tensor, int] | None:
+        """What fills a prompt up to the step's longest one, and how often; None where nothing does."""
+        longest = self._longest
+        if longest is None or conditioning.text.shape[1] >= longest.text.shape[1]:
+            return None
+        padding = longest.padding if conditioning.padding is None else conditioning.padding
+        if padding is None:
+            return None
+        times, rest = divmod(longest.text.shape[1] - conditioning.text.shape[1], padding.shape[1])
+        return None if rest else (padding, times)
+
+    def _length(self, conditioning: Conditioning) -> int:
+        """The tokens of a prompt as the denoiser sees it."""
+        filling = self._filling(conditioning)
+        return int(conditioning.text.shape[1] + (filling[0].shape[1] * filling[1] if filling else 0))
 
     def chunks(self, images: tuple[int, ...] | None = None) -> list[Units]:
         """The units of each forward. All branches of a unit stay together: attention rules may relate them.
@@ -96,6 +126,7 @@ class Forward:
         if not branches:
             return Predictions()
         chunks = self.chunks(images)
+        self._meet(branches)
         groups = self._by_length(branches, tiled=not rules)
         if len(chunks) == 1 and len(groups) == 1 and not self.run.views:
             output = self._forward(step, branches, chunks[0], latents, rules)
@@ -110,19 +141,18 @@ class Forward:
             return Predictions((branch, self.run.merged(torch.cat(pieces))) for branch, pieces in parts.items())
         return Predictions({b: pieces[0] if len(pieces) == 1 else torch.cat(pieces) for b, pieces in parts.items()})
 
-    @staticmethod
-    def _by_length(branches: tuple[Branch, ...], tiled: bool) -> list[tuple[Branch, ...]]:
-        """Prompts of different lengths cannot share a tensor; each length gets a forward of its own.
+    def _by_length(self, branches: tuple[Branch, ...], tiled: bool) -> list[tuple[Branch, ...]]:
+        """Prompts that differ in length, filled up, cannot share a tensor; each length gets a forward of its own.
 
         tiled: a length that divides the longest shares its forward: attention to states that stand there n times over
         is attention to them once. Not with rules, which look at each key.
         """
-        lengths = {branch.conditioning.text.shape[1] for branch in branches}
+        lengths = {self._length(branch.conditioning) for branch in branches}
         if len(lengths) == 1 or (tiled and all(max(lengths) % length == 0 for length in lengths)):
             return [branches]
         groups: dict[int, list[Branch]] = {}
         for branch in branches:
-            groups.setdefault(branch.conditioning.text.shape[1], []).append(branch)
+            groups.setdefault(self._length(branch.conditioning), []).append(branch)
         return [tuple(group) for group in groups.values()]
 
     def _forward(
@@ -179,7 +209,7 @@ class Forward:
         """Text states and added conditions of every row; remembered as long as the same set of branches returns."""
         conditionings = tuple(branch.conditioning for branch in branches)
         scales = tuple(branch.guidance_scale for branch in branches)
-        key = (conditionings, scales, units)
+        key = (conditionings, scales, units, self._longest)
         if key not in self._prepared:
             self._prepared[key] = self._join(conditionings, scales, units)
         return self._prepared[key]
@@ -215,6 +245,10 @@ class Forward:
                 )
             if state.shape[0] not in (1, run.batch):
                 raise ValueError(f"a prompt has {state.shape[0]} rows, which do not fit {run.batch} images")
+            filling = self._filling(conditioning) if name == "text" else None
+            if filling is not None:
+                padding, times = filling
+                state = torch.cat([state, padding.to(state).expand(state.shape[0], -1, -1).repeat(1, times, 1)], dim=1)
             state = state.to(run.device, run.dtype)
             states.append(state.expand(len(images), *state.shape[1:]) if state.shape[0] == 1 else state[images])
         if name == "text":

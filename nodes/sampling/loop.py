@@ -73,7 +73,7 @@ def denoise_loop(run: Run, *, watch: Watch | None = None, max_units: int | None 
             for index in range(reused, run.schedule.calls):
                 active = timeline[index]
                 step = Step(run, index, latents, active, forward)
-                forward.new_step()
+                forward.new_step(step.base_branches())
                 prediction = _predict(step)
                 latents = run.schedule.step(prediction, index, step.latents)
                 for technique in active.after_step:

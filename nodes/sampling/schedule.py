@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from weft.nodes.lazy import IMPORTING
+from weft.nodes.models.schedulers import SUPPORTED, scheduler_misfit
 from weft.nodes.sampling.history import Marks
 from weft.nodes.sampling.steps import fast_steps
 
@@ -37,7 +38,17 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "lcm": ("LCMScheduler", {}),
 }
 
-Prediction = Literal["epsilon", "v_prediction", "sample"]
+Prediction = Literal["epsilon", "v_prediction", "sample", "preconditioned"]
+"""`preconditioned`: of EDM's kind, whose clean latents are a mix of the latents and the prediction."""
+
+_DIVIDES_BY_SIGMA = frozenset(
+    {
+        "EulerDiscreteScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "LMSDiscreteScheduler",
+    }
+)
 
 
 def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
@@ -45,11 +56,14 @@ def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
 
     name: a key of `SCHEDULERS`, or "default" for the class that the model's own configuration names.
     config: the model's scheduler configuration (`scheduler_config.json`).
-    Raises ValueError for an unknown name, or a default class that diffusers does not have.
+    Raises ValueError for an unknown name, or a default class that does not step Stable Diffusion.
     """
     changes: dict[str, Any] = {}
     if name == "default":
         wanted = str(config.get("_class_name", "DDIMScheduler"))
+        misfit = scheduler_misfit(wanted)
+        if misfit is not None:
+            raise ValueError(f"{misfit}: choose one of {', '.join(SCHEDULERS)}")
     elif name in SCHEDULERS:
         wanted, changes = SCHEDULERS[name]
     else:
@@ -57,9 +71,7 @@ def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     with IMPORTING:
         import diffusers
 
-        cls = getattr(diffusers, wanted, None) if wanted.endswith("Scheduler") else None
-    if cls is None or not hasattr(cls, "step"):
-        raise ValueError(f"the model's scheduler {wanted!r} is not in diffusers: choose one of {', '.join(SCHEDULERS)}")
+        cls = getattr(diffusers, wanted)
     # Making one takes a millisecond, most of it for looking at signatures; a copy of a fresh one takes little.
     try:
         return copy.deepcopy(_fresh(cls, json.dumps([dict(config), changes], sort_keys=True)))
@@ -81,6 +93,21 @@ def _make(cls: Any, config: Mapping[str, Any], changes: Mapping[str, Any]) -> An
     if "clip_sample" in known:
         settings.setdefault("clip_sample", False)
     return cls.from_config(settings, **changes)
+
+
+def corrected(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A scheduler's configuration as diffusers' pipelines of Stable Diffusion 1 and 2 correct it on load.
+
+    Folders of the first months have `clip_sample: true`, which latents must not be, and `steps_offset: 0`, or leave
+    them out where a class has these as its defaults. Pipelines of SDXL correct nothing.
+    """
+    with IMPORTING:
+        import diffusers
+
+    name = str(config.get("_class_name", "DDIMScheduler"))
+    cls = getattr(diffusers, name) if name in SUPPORTED else None
+    offset = "steps_offset" in config or (cls is not None and "steps_offset" in inspect.signature(cls).parameters)
+    return {**config, "clip_sample": False, **({"steps_offset": 1} if offset else {})}
 
 
 class Schedule:
@@ -125,18 +152,25 @@ class Schedule:
         self.calls = len(timesteps)
         self.timesteps: list[Tensor] = list(timesteps)
         self.on_device: list[Tensor] = list(timesteps.to(_device_dtype(timesteps, device)).to(device))
-        self.prediction: Prediction = scheduler.config.get("prediction_type", "epsilon")
+        own = hasattr(scheduler, "precondition_outputs")
+        self.prediction: Prediction = "preconditioned" if own else scheduler.config.get("prediction_type", "epsilon")
         self.init_noise_sigma = scheduler.init_noise_sigma
         self.alphas, self.sigmas = self._levels(first)
+        # x0 = skip x + out prediction, at each level but the last, which is clean.
+        zero, one = torch.tensor(0.0), torch.tensor(1.0)
+        self._mixes = [
+            (scheduler.precondition_outputs(one, zero, sigma), scheduler.precondition_outputs(zero, one, sigma))
+            for sigma in (self.sigmas[:-1] if own else ())
+        ]
         accepted = inspect.signature(scheduler.step).parameters
         self._options: dict[str, Any] = {"return_dict": False}
         if "eta" in accepted:
             self._options["eta"] = eta
         self._takes_generator = "generator" in accepted
         self._fast = fast_steps(scheduler, first, self.calls, eta)
-        # Euler and its kind divide the model's input by sqrt(sigma^2 + 1); for the others scaling is the identity.
-        self.scales_input = float(self.init_noise_sigma) != 1.0
-        self._divisors = [(sigma**2 + 1) ** 0.5 for sigma in self.sigmas] if self.scales_input else []
+        # Looked up for the usual ones, which divide by sqrt(sigma^2 + 1); all others are asked.
+        usual = type(scheduler).__name__ in _DIVIDES_BY_SIGMA
+        self._divisors = [(sigma**2 + 1) ** 0.5 for sigma in self.sigmas] if usual else None
         self._marks = Marks(self._stepper)
 
     def _levels(self, first: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -145,6 +179,11 @@ class Schedule:
         sigmas = getattr(scheduler, "sigmas", None)
         if sigmas is not None and len(sigmas) >= first + self.calls:
             levels = [sigma.to(torch.float32) for sigma in sigmas[first : first + self.calls]]
+            # The second stage of KDPM2's steps is between two levels; the ancestral form stores that one place earlier.
+            between = getattr(scheduler, "sigmas_interpol", None)
+            if between is not None:
+                place = first if hasattr(scheduler, "sigmas_up") else first + 1
+                levels[1::2] = between[place : first + self.calls : 2].to(torch.float32)[: len(levels) // 2].unbind()
             if float(scheduler.init_noise_sigma) != 1.0:
                 return [one] * (self.calls + 1), [*levels, zero]
             alphas = [1 / ((sigma**2 + 1) ** 0.5) for sigma in levels]
@@ -199,17 +238,18 @@ class Schedule:
         return None if self._fast is None else self._fast.signature(index)
 
     def scale(self, latents: Tensor, index: int) -> Tensor:
-        """The latents as call `index` of the denoiser wants them."""
-        if not self.scales_input:
-            return latents
-        return latents / self._divisors[index]
+        """The latents as call `index` of the denoiser wants them, which is the call that the next step ends."""
+        if self._divisors is not None:
+            return latents / self._divisors[index]
+        scaled: Tensor = self.scheduler.scale_model_input(latents, self.timesteps[index])
+        return scaled
 
     def step(self, prediction: Tensor, index: int, latents: Tensor) -> Tensor:
         """From level `index` to the next, by the scheduler. To be called once per call, in order."""
         if self._fast is not None:
             return self._fast.step(prediction, index, latents, self._options.get("generator"))
-        if self.scales_input:
-            # Euler's kind wants to see the scaling call once, and finds its place in the schedule there.
+        if hasattr(self.scheduler, "is_scale_input_called"):
+            # It wants to see the scaling call once; looked up, or asked of another one by a fork, it does not.
             self.scheduler.is_scale_input_called = True
         return self.scheduler.step(prediction, self.timesteps[index], latents, **self._options)[0]
 
@@ -228,6 +268,9 @@ class Schedule:
         alpha, sigma = self.alphas[index], self.sigmas[index]
         if self.prediction == "sample":
             return prediction
+        if self.prediction == "preconditioned":
+            skip, out = self._mixes[index]
+            return skip * latents + out * prediction
         if self.prediction == "epsilon":
             return (latents - sigma * prediction) / alpha
         square = alpha**2 + sigma**2
@@ -238,8 +281,8 @@ class Schedule:
         if self.prediction == "epsilon":
             return prediction
         alpha, sigma = self.alphas[index], self.sigmas[index]
-        if self.prediction == "sample":
-            return (latents - alpha * prediction) / sigma
+        if self.prediction in ("sample", "preconditioned"):
+            return (latents - alpha * self.x0(prediction, latents, index)) / sigma
         square = alpha**2 + sigma**2
         return sigma / square * latents + alpha / square**0.5 * prediction
 
@@ -248,6 +291,9 @@ class Schedule:
         if self.prediction == "sample":
             return clean
         alpha, sigma = self.alphas[index], self.sigmas[index]
+        if self.prediction == "preconditioned":
+            skip, out = self._mixes[index]
+            return (clean - skip * latents) / out
         if self.prediction == "epsilon":
             return (latents - alpha * clean) / sigma
         square = alpha**2 + sigma**2

@@ -33,14 +33,19 @@ class Order:
 class Branch:
     """One evaluation of the denoiser per image, joined with all others in one forward. Its object is its identity.
 
+    A row that a technique compares with another one should differ from it in what is compared alone: take
+    `dataclasses.replace` of the other branch, so that both are treated equally by all techniques.
+
     name: for messages.
     role: `cond` and `uncond` are the base's; an added branch has its technique's own word, or `uncond` where it must
-        be treated as one (zero image channels in InstructPix2Pix).
+        be treated as one (zero image channels in InstructPix2Pix, no hint in ControlNet's guess mode).
     conditioning: text (1 or B, L, D) and what belongs to it. Keep the object from step to step: the loop remembers
         the concatenated states by it.
     latents: (B, C, H, W), unscaled, in place of the loop's; None takes the loop's.
     like: a branch of the first round whose residuals this one, of the second round, shares.
     guidance_scale: for models that take the scale as an embedding (distilled ones); others ignore it.
+    pictures: whether pictures that serve as prompts (IP-Adapter) condition it; None goes by the role, see
+        `sees_pictures`.
     """
 
     name: str
@@ -49,6 +54,12 @@ class Branch:
     latents: Tensor | None = None
     like: Branch | None = None
     guidance_scale: float | None = None
+    pictures: bool | None = None
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether pictures that serve as prompts condition it: unless it says so itself, all but `uncond`."""
+        return self.role != "uncond" if self.pictures is None else self.pictures
 
 
 class Predictions(dict[Branch, "Tensor"]):

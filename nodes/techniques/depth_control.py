@@ -80,7 +80,8 @@ def depth_control(depth: Image) -> Control:
     For image to image with kept depth, link `denoise.start` too and set `strength`, 0.8 is usual.
 
     Args:
-        depth: nearness as brightness, such as the node `depth` makes; of the image's size, one for all images or one
-            for each. Each is stretched to the full range.
+        depth: nearness as brightness, such as the node `depth` makes, one for all images or one for each. Best of
+            an eighth of the image's size (`depth.size` latents), which is read as it is; a map of the image's size is
+            resized to that. Each is stretched to the full range.
     """
     return DepthControl(depth=depth)

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@node("diffedit_mask", category="mask", resource="device", check=check_picture)
+@node(
+    "diffedit_mask",
+    version=2,  # old folders' schedulers, prompts of two lengths: equal inputs, other results
+    category="mask",
+    resource="device",
+    migrations={1: dict},
+    check=check_picture,
+)
 def diffedit_mask(
     model: Model,
     source: Conditioning,

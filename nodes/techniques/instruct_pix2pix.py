@@ -96,7 +96,8 @@ class _Prepared:
         """The image row and the unconditional one."""
         if self._others is None:
             negative = self._negative if self._negative is not None else run.empty_conditioning()
-            self._others = Branch("image", "image", negative), Branch("uncond", "uncond", negative)
+            # Both see no picture that serves as a prompt: where they are compared, the image to edit alone differs.
+            self._others = Branch("image", "image", negative, pictures=False), Branch("uncond", "uncond", negative)
         return self._others
 
 

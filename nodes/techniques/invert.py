@@ -85,7 +85,15 @@ def _check(view: NodeView) -> Iterable[Problem]:
     yield from check_fit(view)
 
 
-@node("invert", category="sampling", resource="device", tags=(denoises(), size_of("image", "latents")), check=_check)
+@node(
+    "invert",
+    version=2,  # old folders' schedulers, prompts of two lengths: equal inputs, other results
+    category="sampling",
+    resource="device",
+    migrations={1: dict},
+    tags=(denoises(), size_of("image", "latents")),
+    check=_check,
+)
 def invert(
     model: Model,
     guidance: list[Guidance],

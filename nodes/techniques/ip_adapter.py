@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class ImagePrompt(Control):
     """output += scale * attention(query, K image, V image) at every cross-attention.
 
-    Rows with role `uncond` attend to what stands for no picture. Several pictures' tokens stand side by side; with a
-    mask for each, each is attended to by itself and counts within its mask.
+    Rows that are to see no pictures (`Branch.sees_pictures`) attend to what stands for none. Several pictures' tokens
+    stand side by side; with a mask for each, each is attended to by itself and counts within its mask.
     """
 
     counts_calls: ClassVar[bool] = False
@@ -56,7 +56,7 @@ class ImagePrompt(Control):
         run.derived(self, lambda: _Live(self, run))
 
     def attention(self, step: Step) -> Iterable[AttentionRule]:
-        """One rule for all rows; unconditional ones see no pictures."""
+        """One rule for all rows; each says itself whether it sees the pictures."""
         live = step.run.derived(self, lambda: _Live(self, step.run))
         return (AttentionRule("add", _cross, step.branches, live.adder(step)),) if step.branches else ()
 
@@ -139,7 +139,7 @@ class _Live:
         def add(site: Site, queries: Tensor) -> Tensor:
             assert step.rows is not None
             there = set(step.rows.branches)
-            plain = tuple(branch.role == "uncond" for branch in branches if branch in there)
+            plain = tuple(not branch.sees_pictures for branch in branches if branch in there)
             total, (keys, values) = None, self._rows(site, plain, queries.shape[0])
             for group, (key, item) in enumerate(zip(keys, values, strict=True)):
                 found = scaled_dot_product_attention(queries, key, item)

@@ -6,7 +6,7 @@ Cost: one more row in the forward, in the steps where its scale is above 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
@@ -61,7 +61,7 @@ class PerturbedAttention(Guidance):
             return ()
         rows, cond = step.run.derived(self, _Perturbed), _cond(step)
         if rows.branch is None or rows.branch.conditioning is not cond.conditioning:
-            rows.branch = Branch("perturbed", "perturbed", cond.conditioning, guidance_scale=cond.guidance_scale)
+            rows.branch = replace(cond, name="perturbed", role="perturbed")
             rows.rules = (AttentionRule("identity", self._where, (rows.branch,)),)
         if cond in step.moved:
             step.moved[rows.branch] = step.moved[cond]

@@ -138,12 +138,17 @@ class _State:
     index: int = -1
 
     def carry(self, site: Site, probabilities: Tensor) -> Tensor:
-        """The source's rows as they are, then the prompt's from them; (2 n, heads, queries, keys)."""
+        """The source's rows as they are, then the prompt's from them; (2 n, heads, queries, keys).
+
+        Keys after the prompts, which fill them up beside a longer one, are the same in both.
+        """
         import torch
 
         source, target = probabilities.chunk(2)
-        carried = source @ self.matrix.to(source.dtype) + target * self.own.to(source.dtype)
-        return torch.cat([source, carried])
+        length = self.own.shape[0]
+        words = source[..., :length], target[..., :length]
+        carried = words[0] @ self.matrix.to(source.dtype) + words[1] * self.own.to(source.dtype)
+        return torch.cat([source, torch.cat([carried, source[..., length:]], dim=-1)])
 
 
 def _cross(site: Site) -> bool:

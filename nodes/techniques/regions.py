@@ -6,7 +6,7 @@ Cost: a row per region, in the one forward. On a panorama, a row per region and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
@@ -85,9 +85,9 @@ class _Regions:
     def branches(self, prompts: Iterable[Conditioning], step: Step) -> tuple[Branch, ...]:
         """One for each prompt, the same objects in every step."""
         if not self._branches:
-            scale = next((b.guidance_scale for b in step.base_branches() if b.role == "cond"), None)
+            cond = next(branch for branch in step.base_branches() if branch.role == "cond")
             self._branches = tuple(
-                Branch(f"region {number}", "region", prompt, guidance_scale=scale)
+                replace(cond, name=f"region {number}", role="region", conditioning=prompt)
                 for number, prompt in enumerate(prompts, start=1)
             )
         return self._branches

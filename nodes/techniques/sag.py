@@ -7,7 +7,7 @@ they share that forward.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import Range, node, value
@@ -65,14 +65,7 @@ class SelfAttention(Guidance):
         mask = self._mask(step, state)
         blurred = torch.lerp(clean, blur(clean), mask)
         degraded = step.renoise(blurred, step.epsilon(predictions[reference], latents))
-        state.branch = Branch(
-            "degraded",
-            reference.role,
-            reference.conditioning,
-            latents=degraded,
-            like=reference,
-            guidance_scale=reference.guidance_scale,
-        )
+        state.branch = replace(reference, name="degraded", latents=degraded, like=reference)
         state.maps = None
         return (state.branch,)
 

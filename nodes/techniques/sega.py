@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from weft.engine import NodeView, Problem, Range, node, value
@@ -75,7 +75,9 @@ class Semantic(Guidance):
         """The concept's row, from the first step on where it has momentum, while it can matter."""
         state = step.run.state(self, _ConceptState)
         if state.branch is None:
-            state.branch = Branch("concept", "concept", self.concept, guidance_scale=1.0)
+            # The unconditional row, which it is compared with, in all but its text.
+            uncond = next(branch for branch in step.base_branches() if branch.role == "uncond")
+            state.branch = replace(uncond, name="concept", conditioning=self.concept, guidance_scale=1.0)
         return (state.branch,) if self._evaluated(step.index, step.calls) else ()
 
     @staticmethod

@@ -30,7 +30,8 @@ def weighted_prompt(
 
     word++ is 1.1 x 1.1, word-- is 0.9 x 0.9; (some words)1.3 and (some words:1.3) weigh a group; groups nest, and their
     weights multiply. ("one", "two").blend(0.7, 0.3) mixes prompts, ("one", "two").and(1, 0.8) puts them side by side,
-    which is as many times longer. A backslash makes the next sign plain.
+    which is as many times longer; beside it, shorter prompts such as the negative one are filled up with the empty
+    prompt. A backslash makes the next sign plain.
 
     In encode_prompt all of these are plain letters.
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@value("conditioning")
+@value("conditioning", version=2)
 @dataclass(frozen=True, eq=False)
 class Conditioning:
     """An encoded prompt.
@@ -19,6 +19,8 @@ class Conditioning:
     text: (B, L, D) states, in the text encoder's dtype. pooled: (B, P) or None.
     prompt: the text. tokens: the L tokens as strings, start, end and padding included.
     spans: (word, start, end) of each word in ``tokens``, end exclusive.
+    padding: (1, l, D), states that fill it up beside a longer prompt, as often as needed; None takes those of the
+        longer one, which fill up all shorter ones.
     """
 
     text: Tensor
@@ -26,3 +28,4 @@ class Conditioning:
     prompt: str = ""
     tokens: tuple[str, ...] = ()
     spans: tuple[tuple[str, int, int], ...] = ()
+    padding: Tensor | None = None

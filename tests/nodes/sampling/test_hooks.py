@@ -335,6 +335,37 @@ def test_second_round_shares_residuals(prepare: Prepare) -> None:
     assert difference(done.path[-1], result(prepare(push, steps=3, batch=2))) > 1e-3
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PushEach(Push):
+    """Other residuals for each image, and for each view."""
+
+    def residuals(self, step: Step, rows: Rows) -> Residuals:
+        whole = super().residuals(step, rows)
+        sizes = [1.0 + 2 * image + (view.left if view is not None else 0) / 4 for view, image in rows.units.pairs]
+        each = torch.tensor(sizes * len(rows.branches))[:, None, None, None]
+        assert whole.mid is not None
+        return Residuals([part * each for part in whole.down], whole.mid * each)
+
+
+@pytest.mark.parametrize("views", [False, True])
+def test_second_round_shares_the_residuals_of_its_own_images(prepare: Prepare, views: bool) -> None:
+    """A batch, or views, in several forwards: the second round's rows take those of the same images and views."""
+
+    def go(units: int | None, batch: int = 3) -> Tensor:
+        push = PushEach()
+        canvas = [Tiled(boxes=(View(0, 0, 8, 8), View(0, 4, 8, 8)))] if views else []
+        run = prepare(Again(), push, *canvas, steps=2, batch=batch, size=(8, 12 if views else 8))
+        path = denoise_loop(run, max_units=units).path
+        assert len(push.asked) == 2 * len({*range(0, batch * (2 if views else 1), units or 100)})
+        return path[-1]
+
+    whole = go(None)
+    for units in (1, 2):
+        assert difference(go(units), whole) <= 1e-3
+    # The first image has its own: those of a last one would show.
+    assert difference(go(1)[:1], go(1, batch=1)) <= 1e-3
+
+
 def test_residuals_add_up(prepare: Prepare) -> None:
     once = result(prepare(Push(amount=0.3), steps=2))
     twice = result(prepare(Push(amount=0.1), Push(amount=0.2), steps=2))

@@ -284,7 +284,7 @@ def test_other_prompts_weights_and_scheduler_settings_are_other_runs(
     go(tiny, trails, base(prompts))
     assert go(tiny, trails, base(prompts, scale=5.1)).calls == STEPS
     assert go(tiny, trails, cfg(prompts("a red circle"), prompts("star"), scale=5.0)).calls == STEPS
-    shifted = replace(tiny, scheduler={**tiny.scheduler, "steps_offset": 0})
+    shifted = replace(tiny, scheduler={**tiny.scheduler, "beta_end": 0.013})
     assert go(shifted, trails, base(prompts)).calls == STEPS
     other = replace(tiny, fingerprint="another", location=str(folder("sd1")))
     with pytest.raises(Exception, match="changed since"):  # it goes for the weights: nothing was reused

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import pytest
 import torch
+from PIL import Image as Pillow
 from torch import Tensor
 
+from tests.nodes.hints.test_models import depth_folder
 from tests.nodes.sampling.conftest import BUILDERS
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.conftest import _calm
 from tests.nodes.techniques.guided import NEGATIVE, PROMPT, ours
 from tests.nodes.techniques.measure import counted, relative
 from tests.tiny import tiny_sd1, tiny_sd2
-from weft.nodes import depth_control, encode_image
+from weft.nodes import depth, depth_control, encode_image
 from weft.nodes.values import Image, Model
+
+__all__ = ["depth_folder"]
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]
@@ -30,13 +35,26 @@ def picture(count: int = 1, size: int = 128, seed: int = 5) -> Image:
 
 
 def theirs(
-    model: Model, pipe: Pipes, name: str, image: Image, depth: Image, scheduler: str, batch: int, strength: float
+    model: Model,
+    pipe: Pipes,
+    name: str,
+    image: Image,
+    depth: Image | Path,
+    scheduler: str,
+    batch: int,
+    strength: float,
 ) -> Tensor:
-    """diffusers' pipeline on the same modules, from the VAE's mean."""
+    """diffusers' pipeline on the same modules, from the VAE's mean. depth: the map, or the model that estimates it."""
+    estimator = processor = None
+    if isinstance(depth, Path):
+        from transformers import AutoImageProcessor, DPTForDepthEstimation
+
+        estimator = DPTForDepthEstimation.from_pretrained(depth).eval()
+        processor = AutoImageProcessor.from_pretrained(depth)
     source = pipe(name, "StableDiffusionPipeline")
     parts = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
     made = diffusers.StableDiffusionDepth2ImgPipeline(
-        **{part: getattr(source, part) for part in parts}, depth_estimator=None, feature_extractor=None
+        **{part: getattr(source, part) for part in parts}, depth_estimator=estimator, feature_extractor=processor
     )
     made.set_progress_bar_config(disable=True)
     made.own_scheduler = source.own_scheduler
@@ -49,10 +67,14 @@ def theirs(
         return made.scheduler.add_noise(latents.expand(batch, -1, -1, -1), noise, timestep)
 
     made.prepare_latents = prepare
+    given: dict[str, Any] = {"image": image.pixels.permute(0, 3, 1, 2) * 2 - 1}
+    if isinstance(depth, Image):
+        given["depth_map"] = depth.pixels.mean(dim=-1)
+    else:
+        given["image"] = [Pillow.fromarray((one * 255).round().to(torch.uint8).numpy()) for one in image.pixels]
     return made(
         PROMPT,
-        image=image.pixels.permute(0, 3, 1, 2) * 2 - 1,
-        depth_map=depth.pixels.mean(dim=-1),
+        **given,
         strength=strength,
         negative_prompt=NEGATIVE,
         guidance_scale=5.0,
@@ -76,6 +98,23 @@ def test_parity(model: Models, pipe: Pipes, name: str, scheduler: str, batch: in
         got = ours(made, controls=[depth_control(depth)], scheduler=scheduler, **options)
     assert relative(got, expected) <= 1e-4
     assert rows == [2 * batch] * int(5 * strength)
+
+
+@pytest.mark.parametrize(("scheduler", "batch"), [("ddim", 1), ("euler", 2)])
+def test_depth_from_a_picture(model: Models, pipe: Pipes, depth_folder: Path, scheduler: str, batch: int) -> None:
+    """The estimate goes to the latents' size at once, as in diffusers' pipeline given a picture alone."""
+    made = model("sd2_depth")
+    levels = torch.randint(0, 256, (1, 128, 128, 3), generator=torch.Generator().manual_seed(5))
+    image = Image(levels / 255)
+    expected = theirs(made, pipe, "sd2_depth", image, depth_folder, scheduler, batch, 0.8)
+    options: dict[str, Any] = {"start": encode_image(made, image), "strength": 0.8, "steps": 5, "batch": batch}
+
+    def drawn(size: Any) -> Tensor:
+        hint = depth(image, str(depth_folder), device="cpu", size=size)
+        return ours(made, controls=[depth_control(hint)], scheduler=scheduler, **options)
+
+    assert relative(drawn("latents"), expected) <= 1e-4
+    assert relative(drawn("picture"), expected) > 1e-4
 
 
 def test_from_noise_with_a_map_for_each(model: Models) -> None:

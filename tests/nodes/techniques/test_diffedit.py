@@ -313,6 +313,17 @@ def test_masks_of_a_batch(model: Models) -> None:
         assert torch.equal(both[number][None], find(made, clean[number][None], seed=3 + number))
 
 
+@pytest.mark.parametrize("loud", [0, 1])
+def test_an_image_with_large_differences_leaves_the_others_theirs(model: Models, loud: int) -> None:
+    """A limit common to the batch would be that of the loud one, and the quiet one's mask empty, or nearly."""
+    made, clean = model("sd1_calm"), picture(2)
+    clean[1 - loud] *= 30  # what is far from noise looks the same whatever the prompt
+    both = find(made, clean, ratio=1.0, threshold=0.7)
+    alone = [find(made, clean[number][None], seed=3 + number, ratio=1.0, threshold=0.7) for number in range(2)]
+    assert torch.equal(both, torch.cat(alone))
+    assert all(0 < float(mask.mean()) < 1 for mask in alone)
+
+
 def test_equal_prompts_give_an_empty_mask(model: Models) -> None:
     """diffusers divides 0 by 0 there, and changes everything."""
     made = model("sd1")

@@ -19,7 +19,17 @@ from tests.nodes.techniques.adapters import calm, relative
 from tests.tiny import tiny_sd1, tiny_sdxl
 from weft.engine import check
 from weft.graphs import Graph
-from weft.nodes import cfg, denoise, encode_prompt, load_model, load_textual_inversion, weighted_prompt
+from weft.nodes import (
+    attend_and_excite,
+    cfg,
+    denoise,
+    encode_prompt,
+    load_model,
+    load_textual_inversion,
+    prompt_to_prompt,
+    sag,
+    weighted_prompt,
+)
 from weft.nodes.prompts.weighting import Blend, Conjunction, Weighted, WeightingError, parse
 from weft.nodes.prompts.words import token_spans
 from weft.nodes.values import Conditioning, Model
@@ -187,6 +197,78 @@ def test_a_conjunction_shares_the_forward(models_of: Models) -> None:
     finally:
         handle.remove()
     assert calls == [2, 2, 2]
+
+
+NEGATIVES = {
+    "short": "a black dog",
+    "longest": '("a black dog", "a cat", "the small star").and()',
+}
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler"])
+@pytest.mark.parametrize("negative", NEGATIVES)
+def test_a_shorter_prompt_is_filled_up_as_compel_does(
+    models_of: Models, folder: Folder, scheduler: Any, negative: str
+) -> None:
+    """With the empty prompt, on either side."""
+    model = models_of("sd1")
+    prompt = '("a red circle", "a blue square").and()'
+    compel = compel_of(model)
+    both = compel.pad_conditioning_tensors_to_same_length([compel(prompt), compel(NEGATIVES[negative])])
+    pipe = oracle.pipeline("StableDiffusionPipeline", folder("sd1"))
+    oracle.set_scheduler(pipe, scheduler)
+    expected = pipe(
+        prompt_embeds=both[0],
+        negative_prompt_embeds=both[1],
+        guidance_scale=5.0,
+        num_inference_steps=3,
+        generator=oracle.seeded(7, 1),
+        output_type="latent",
+    ).images
+    base = cfg(weighted_prompt(model, prompt), weighted_prompt(model, NEGATIVES[negative]), scale=5.0)
+    got = denoise(model, [base], steps=3, scheduler=scheduler, seed=7).latents.samples
+    assert relative(got, expected) <= 1e-4
+
+
+def test_it_is_filled_up_alike_in_every_forward(models_of: Models) -> None:
+    """SAG's second forward and Attend-and-Excite's gradient see the rows that the step compares them with."""
+    model, seen = models_of("sd1"), set()
+    unet = model.parts().unet
+    handle = unet.register_forward_pre_hook(
+        lambda module, args, options: seen.add(options["encoder_hidden_states"].shape[1]), with_kwargs=True
+    )
+    long, short = '("a red circle", "a blue square").and()', "a black dog"
+    try:
+        for prompt, negative in ((long, short), (short, long)):
+            base = cfg(weighted_prompt(model, prompt), weighted_prompt(model, negative), scale=5.0)
+            subject = "circle" if prompt is long else "dog"
+            others = [sag(), attend_and_excite([subject], thresholds={})]
+            others += [prompt_to_prompt(weighted_prompt(model, "a white cat"))] if prompt is short else []
+            denoise(model, [base, *others], steps=2, scheduler="ddim", width=128, height=128)
+    finally:
+        handle.remove()
+    assert seen == {154}
+
+
+def test_a_filled_up_edit_keeps_to_its_source(models_of: Models) -> None:
+    """Prompt-to-prompt of a prompt to itself changes nothing beside a longer negative prompt either."""
+    model = models_of("sd1")
+    prompt = weighted_prompt(model, "a red circle")
+    base = cfg(prompt, weighted_prompt(model, '("a dog", "a cat").and()'), scale=5.0)
+    options: dict[str, Any] = {"steps": 3, "scheduler": "ddim", "width": 128, "height": 128}
+    plain = denoise(model, [base], **options).latents.samples
+    edited = denoise(model, [base, prompt_to_prompt(prompt, self_steps=1.0, cross_steps=1.0)], **options)
+    assert relative(edited.latents.samples, plain) <= 1e-4
+
+
+def test_zeros_are_filled_up_with_zeros(models_of: Models) -> None:
+    """Where an absent negative prompt means zeros, so does all of it beside a longer prompt, as in diffusers."""
+    model = models_of("sdxl")
+    prompt = weighted_prompt(model, '("a red circle", "a blue square").and()')
+    empty = Conditioning(torch.zeros_like(prompt.text), torch.zeros_like(prompt.pooled))
+    options: dict[str, Any] = {"steps": 2, "width": 128, "height": 128}
+    absent, zeros = (denoise(model, [cfg(prompt, negative)], **options) for negative in (None, empty))
+    assert relative(absent.latents.samples, zeros.latents.samples) <= 1e-5
 
 
 def test_learned_words_can_be_weighted(models_of: Models, tmp_path: Path) -> None:
