@@ -248,8 +248,7 @@ class Context:
 
     @property
     def key(self) -> str | None:
-        """The key of the node's result in hex: equal keys mean equal results. None in a plain call, and for a node that
-        runs each time."""
+        """The key of the result in hex, equal for equal results; None in a plain call, or for what runs each time."""
         return None if self._key is None else self._key.hex()
 
     def workspace(self) -> Path:
