@@ -24,6 +24,7 @@ import os
 import random
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,6 +39,8 @@ _drawing = threading.Lock()
 _turn = threading.local()
 """`_turn.now`: what this thread has to give back when it waits for others (see `waiting`)."""
 _working = 0
+_callers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+"""Threads that started runs: they are the host's, whichever node is at work when they come."""
 _count = threading.Lock()
 
 
@@ -62,6 +65,7 @@ class Surroundings:
         self._environment = _environment()
         self._dtype = _default_dtype()
         self._caller = threading.current_thread()
+        _callers.add(self._caller)
         self._threads = set(threading.enumerate())
         """By object: numbers of threads are given anew, and one that ends would make up for one that was left."""
         self._drew = False
@@ -162,7 +166,8 @@ class Surroundings:
 
     def _name_threads(self, who: str) -> None:
         alive = set(threading.enumerate())
-        left = [thread for thread in alive - self._threads if not thread.name.startswith(OURS)]
+        strange = alive - self._threads - set(_callers)
+        left = [thread for thread in strange if not thread.name.startswith(OURS)]
         self._threads = alive
         self._strays.update(left)
         for thread in left:

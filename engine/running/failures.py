@@ -32,6 +32,7 @@ class Failures:
         self._on_failure = on_failure
         self._said: NodeError | None = None  # what the listener was told of last
         self.retries = Retries()
+        self._ended: dict[bytes, Failed] = {}
 
     def of(self, step: Step, cause: BaseException) -> NodeError:
         """The error that a step failed with; the listener is told of each one once."""
@@ -47,7 +48,11 @@ class Failures:
         if self._on_failure is None:
             raise failure
         self._on_failure(step, failure.with_traceback(None))
-        return Failed(failure)
+        return self._ended.setdefault(step.key, Failed(failure))
+
+    def before(self, step: Step) -> Failed | None:
+        """How a step of the same key ended in this run: it is not called again for another target or item."""
+        return self._ended.get(step.key)
 
     def passed_on(self, step: Step, error: BaseException) -> Absent | None:
         """What a node met that asked for a lazy input, and let be its own end; None when it failed for itself."""

@@ -188,6 +188,8 @@ class Scheduler:
         elif self.intermediates.absent and (absent := self._inputs.absent(step)) is not None:
             self.report.skipped(step, absent)
             self._give_up(step, absent)
+        elif self.intermediates.absent and (failed := self._failures.before(step)) is not None:
+            self._give_up(step, failed)
         elif step.region is not None:
             self._unfolding.unfold(step, None)
         elif step.type.needs is None or not self.demands.foreseen(step, self._inputs):

@@ -120,6 +120,18 @@ def test_other_items_are_made_and_the_failure_names_its_item() -> None:
     ]
 
 
+def test_an_item_that_several_targets_need_fails_once() -> None:
+    doc = sweep([1, 3, 5])
+    doc["nodes"] |= document(a=("double", {"a": link("p")}), b=("double", {"a": link("s")}))["nodes"]
+    events: list[Event] = []
+    result = start(doc, ["s", "p", "a", "b"], keep_going=True, on_event=events.append)
+    assert [(failure.node, failure.item) for failure in result.failures] == [("p", (1,))]
+    assert [event.node for event in events if event.event == "node_failed"] == ["p"]
+    assert seen.count(3) == 1
+    for name in ("s", "p", "a", "b"):
+        assert isinstance(result[name][1], NodeError)
+
+
 def test_without_it_the_first_failure_ends_the_run() -> None:
     with pytest.raises(RunFailed, match="not to my taste"):
         start(sweep(list(range(50))))

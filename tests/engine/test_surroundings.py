@@ -151,3 +151,33 @@ def test_what_a_file_of_nodes_changes_on_import_is_put_back_and_named(
     said = " / ".join(record.getMessage() for record in caplog.records)
     for words in ("rude.py changed the working directory", "rude.py changed torch's default dtype", "'rude thread'"):
         assert words in said
+
+
+def test_no_node_is_blamed_for_a_thread_that_starts_a_run_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    @node("waits_for_neighbour")
+    def waits_for_neighbour() -> int:
+        begun.set()
+        assert may_end.wait(20)
+        return 1
+
+    @node("neighbour", cache="never")
+    def neighbour() -> int:
+        may_end.set()
+        assert over.wait(20)
+        return 2
+
+    over = threading.Event()
+    catalogue = Catalogue([waits_for_neighbour, neighbour])
+
+    def other() -> None:
+        assert begun.wait(20)
+        run({"weft": 1, "nodes": {"n": {"type": "neighbour"}}}, ["n"], catalogue=catalogue, cache=Cache())
+
+    thread = threading.Thread(target=other, name="the host's own")
+    thread.start()
+    run({"weft": 1, "nodes": {"w": {"type": "waits_for_neighbour"}}}, ["w"], catalogue=catalogue, cache=Cache())
+    over.set()
+    thread.join()
+    assert "left the thread" not in caplog.text

@@ -142,10 +142,15 @@ class Evaluator:
 
     def length(self, axis: str, at: Mapping[str, int]) -> int:
         """How many items an axis has."""
-        spread = next(
-            spec for spec in self.nodes.values() if spec["type"] == "map_over" and spec["inputs"].get("axis") == axis
-        )
-        return len(self.of(spread["inputs"]["items"], at))
+        lists = [
+            spec["inputs"]["items"]
+            for spec in self.nodes.values()
+            if spec["type"] == "map_over" and spec["inputs"].get("axis") == axis
+        ]
+        for items in lists:  # all are of one length, and what is in them may not be needed, or break
+            if isinstance(items, list):
+                return len(items)
+        return len(self.of(lists[0], at))
 
     def target(self, id: str) -> Any:
         """The value of a node; of one that runs per item, lists of them."""
