@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +13,13 @@ import typer
 
 from weft.server.cli.plan import OutOption, SetOption, TargetOption
 from weft.server.cli.report import (
+    FAILED,
     JsonOption,
     ModelsOption,
     NodesOption,
     TracebackOption,
+    item_words,
+    leave,
     load_catalogue,
     model_folders_of,
     print_json,
@@ -25,7 +28,7 @@ from weft.server.cli.report import (
 )
 
 if TYPE_CHECKING:
-    from weft.engine import CancelToken, Result
+    from weft.engine import CancelToken, Failure, Result
 
 
 def run_command(
@@ -39,6 +42,10 @@ def run_command(
         Path | None, typer.Option(metavar="FILE", help="Write the run's events there, a JSON object a line.")
     ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Say in the end where time went.")] = False,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", help="After a failure, make what does not depend on it; exit with 1 in the end."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     nodes: NodesOption = None,
     models: ModelsOption = None,
@@ -70,21 +77,25 @@ def run_command(
                 on_event=on_event,
                 cancel=cancel,
                 settings=Settings(preview_interval=None),  # a terminal shows no pictures
+                keep_going=keep_going,
             )
-        show(result, as_json)
+        show(result, as_json, failures=keep_going)
+        if result.failures:
+            say_failures(result.failures, traceback)
+            leave(FAILED)
 
 
-def show(result: Result, as_json: bool) -> None:
-    """The results on stdout: paths, one a line, and plain values; or one JSON object."""
+def show(result: Result, as_json: bool, *, failures: bool = False) -> None:
+    """The results on stdout: paths, one a line, and plain values; or one JSON object, with `failures` if they are to
+    be in it."""
     if as_json:
-        print_json(
-            {
-                "outputs": [_item(item) for item in result.outputs],
-                "ran": result.ran,
-                "cached": result.cached,
-                "seconds": round(result.seconds, 3),
-            }
-        )
+        data: dict[str, Any] = {
+            "outputs": [_item(item) for item in result.outputs],
+            "ran": result.ran,
+            "cached": result.cached,
+            "seconds": round(result.seconds, 3),
+        }
+        print_json(data | {"failures": [failure_of(failure) for failure in result.failures]} if failures else data)
         return
     for item in result.outputs:
         if item.path is not None:
@@ -93,6 +104,24 @@ def show(result: Result, as_json: bool) -> None:
             typer.echo(item.value)
         else:
             say(f"{item.ref} is {item.kind}, which is no file: link a node that saves it")
+
+
+def failure_of(failure: Failure) -> dict[str, Any]:
+    """A failure of a run that kept going as JSON data; `item` as in events: from 0, or null for all of the node."""
+    return {"node": failure.node, "item": list(failure.item) or None, "message": failure.error.message}
+
+
+def say_failures(failures: Sequence[Failure], traceback_wanted: bool) -> None:
+    """What failed in a run that kept going, one line each on stderr."""
+    for failure in failures:
+        named = not failure.item or failure.error.message.startswith("item ")  # most messages say which item it was
+        item = "" if named else f", item {item_words(failure.item)},"
+        say(f"error: the node {failure.node!r} ({failure.error.type}){item} failed: {failure.error.message}", "red")
+        if traceback_wanted and failure.error.traceback:
+            say(failure.error.traceback.rstrip())
+    count = len(failures)
+    say(f"{count} {'failure' if count == 1 else 'failures'}; what does not depend on {'it' if count == 1 else 'them'} "
+        "was made")  # fmt: skip
 
 
 def _item(item: Any) -> dict[str, Any]:

@@ -86,3 +86,26 @@ def toy_slow(seed: int = 7, ctx: Context | None = None) -> int:
         ctx.progress(step, 6000)
         time.sleep(0.01)
     return seed
+
+
+@node("toy_picky", output=True)
+def toy_picky(value: int, bad: int = 2) -> int:
+    """Take all numbers but one."""
+    if value == bad:
+        raise ValueError("not to my taste")
+    return value
+
+
+@node("toy_inner")
+def toy_inner(value: int, bad: int = 2) -> int:
+    """Take all numbers but one, for others."""
+    return toy_picky(value, bad)
+
+
+@node("toy_steps")
+def toy_steps(value: int, steps: int = 4, ctx: Context | None = None) -> int:
+    """Go in steps."""
+    assert ctx is not None
+    for step in range(steps):
+        ctx.progress(step + 1, steps)
+    return value
