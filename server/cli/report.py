@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -54,6 +54,12 @@ def load_catalogue(folders: Iterable[str] | None) -> Catalogue:
     for failure in catalogue.failures:
         say(f"left out {failure}", "yellow")
     return catalogue
+
+
+def say_drawn(seeds: Mapping[str, int]) -> None:
+    """The seeds that were drawn, on stderr, as they are set again."""
+    for name, seed in seeds.items():
+        say(f"--set {name}={seed} was drawn")
 
 
 @contextlib.contextmanager

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from weft.server.cli.plan import OutOption, SetOption, TargetOption
+from weft.server.cli.arguments import FileArgument, OutOption, SetOption, TargetOption
 from weft.server.cli.report import (
     FAILED,
     JsonOption,
@@ -25,6 +25,7 @@ from weft.server.cli.report import (
     print_json,
     reporting,
     say,
+    say_drawn,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def run_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or an image that weft saved.")],
+    file: FileArgument,
     settings: SetOption = None,
     targets: TargetOption = None,
     out: OutOption = Path("out"),
@@ -53,13 +54,17 @@ def run_command(
 ) -> None:
     """Run a workflow and print the paths of what it made."""
     with reporting(as_json=as_json, traceback_wanted=traceback), model_folders_of(models):
-        from weft.engine import Cache, CancelToken, Settings, run, with_settings
-        from weft.graphs.document import Workflow
+        from weft.engine import Cache, CancelToken, Settings, run
+        from weft.server.cli.opening import open_workflow
         from weft.server.cli.progress import showing_progress
         from weft.server.cli.record import recording
+        from weft.server.cli.targets import checked_out, with_savers
 
         catalogue = load_catalogue(nodes)
-        workflow = with_settings(Workflow.load(file), settings or [], catalogue)
+        workflow, drawn = open_workflow(file, settings, catalogue)
+        say_drawn(drawn)
+        out = checked_out(out, workflow, catalogue)
+        workflow, targets, shown_as = with_savers(workflow, targets, catalogue)
         cancel = CancelToken()
         # A node that prints must not spoil the results on stdout.
         with (
@@ -79,23 +84,40 @@ def run_command(
                 settings=Settings(preview_interval=None),  # a terminal shows no pictures
                 keep_going=keep_going,
             )
-        show(result, as_json, failures=keep_going)
+        show(result, as_json, drawn, shown_as, failures=keep_going)
         if result.failures:
             say_failures(result.failures, traceback)
             leave(FAILED)
 
 
-def show(result: Result, as_json: bool, *, failures: bool = False) -> None:
-    """The results on stdout: paths, one a line, and plain values; or one JSON object, with `failures` if they are to
-    be in it."""
+def show(
+    result: Result,
+    as_json: bool,
+    drawn: Mapping[str, int] | None = None,
+    shown_as: Mapping[str, str] | None = None,
+    *,
+    failures: bool = False,
+) -> None:
+    """The results on stdout: paths, one a line, and plain values; or one JSON object.
+
+    Args:
+        drawn: seeds that were drawn, for the JSON.
+        shown_as: the nodes that were asked for, by those that saved what they gave.
+        failures: whether these are to be in the JSON too.
+    """
+    shown_as = shown_as or {}
     if as_json:
         data: dict[str, Any] = {
-            "outputs": [_item(item) for item in result.outputs],
+            "outputs": [_item(item, shown_as.get(item.node, item.node)) for item in result.outputs],
             "ran": result.ran,
             "cached": result.cached,
             "seconds": round(result.seconds, 3),
         }
-        print_json(data | {"failures": [failure_of(failure) for failure in result.failures]} if failures else data)
+        if drawn:
+            data["drawn"] = dict(drawn)
+        if failures:
+            data["failures"] = [failure_of(failure) for failure in result.failures]
+        print_json(data)
         return
     for item in result.outputs:
         if item.path is not None:
@@ -103,7 +125,7 @@ def show(result: Result, as_json: bool, *, failures: bool = False) -> None:
         elif item.value is not None:
             typer.echo(item.value)
         else:
-            say(f"{item.ref} is {item.kind}, which is no file: link a node that saves it")
+            say(f"{item.ref} is {item.kind}, which is no file: link a node that saves it, and make that")
 
 
 def failure_of(failure: Failure) -> dict[str, Any]:
@@ -124,8 +146,8 @@ def say_failures(failures: Sequence[Failure], traceback_wanted: bool) -> None:
         "was made")  # fmt: skip
 
 
-def _item(item: Any) -> dict[str, Any]:
-    found = {"node": item.node, "kind": item.kind, "path": item.path}
+def _item(item: Any, node: str) -> dict[str, Any]:
+    found = {"node": node, "kind": item.kind, "path": item.path}
     return found if item.path is not None else found | {"value": item.value}
 
 
