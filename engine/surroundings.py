@@ -34,6 +34,9 @@ log = logging.getLogger("weft.node")
 OURS = "weft-"
 """How threads of the engine begin their names."""
 
+BY_IMPORTS = frozenset({"TORCHINDUCTOR_CACHE_DIR"})
+"""Variables that libraries add when they are imported, which is once in a process; torch this one."""
+
 _drawing = threading.Lock()
 """Held by the one node of the process that may draw now."""
 _turn = threading.local()
@@ -125,6 +128,8 @@ class Surroundings:
         if locale.setlocale(locale.LC_ALL) != self._locale:
             self._put_back(who, alone, "the locale", lambda: locale.setlocale(locale.LC_ALL, self._locale))
         if not _same_environment(self._environment):
+            self._take_over_imports()
+        if not _same_environment(self._environment):
             self._put_back(who, alone, "the environment", self._restore_environment)
         dtype = _default_dtype()
         if dtype is not self._dtype:
@@ -140,6 +145,13 @@ class Surroundings:
         return self._host_waits or all(
             thread in here or thread.name.startswith(OURS) or thread in self._strays for thread in threading.enumerate()
         )
+
+    def _take_over_imports(self) -> None:
+        """Keep what a library said to the process when it was imported: that is no doing of the node that needed it."""
+        now = _environment()
+        for name in now.keys() - self._environment.keys():
+            if os.fsdecode(name) in BY_IMPORTS:
+                self._environment[name] = now[name]
 
     def _restore_environment(self) -> None:
         now = _environment()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -297,14 +297,22 @@ class Workflow(_Part):
             message = f"The parameter {shown(name)} sets {shown(target)}, but there is no such node."
             raise WorkflowError([Problem(code="unknown_link", message=message, given=target)])
         known = [*self.parameters, *(f"{id}.{name}" for id, spec in self.nodes.items() for name in spec.inputs)]
+        if node in self.nodes:
+            right = f"Say which input of the node, as in {shown(f'{node}.input')}."
+        elif input:
+            right = f"The nodes are {_listed(self.nodes)}."
+        elif self.parameters:
+            right = f"The parameters are {_listed(self.parameters)}; any input is set as node.input."
+        else:
+            right = f"It has no parameters; any input is set as node.input. The nodes are {_listed(self.nodes)}."
         raise WorkflowError(
             [
                 Problem(
                     code="unknown_input",
-                    message=f"There is no parameter or node input {shown(name)} to set.",
+                    message=f"There is no parameter or node input {shown(name)} to set. {right}",
                     given=name,
                     expected=list(self.parameters) or None,
-                    suggestion=near(name, known),
+                    suggestion=near(name, [one for one in known if "." in one] if input else known),
                 )
             ]
         )
@@ -333,3 +341,10 @@ class Workflow(_Part):
         if problems:
             raise WorkflowError(problems)
         return self.model_copy(update={"nodes": nodes})
+
+
+def _listed(names: Iterable[str], limit: int = 20) -> str:
+    """Names for a message, the first ones where there are many."""
+    known = list(names)
+    more = f" and {len(known) - limit} more" if len(known) > limit else ""
+    return (", ".join(known[:limit]) or "none") + more

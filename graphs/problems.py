@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 Code = Literal[
     "bad_document",
@@ -28,6 +29,10 @@ Code = Literal[
     "unknown_version",
 ]
 """The stable codes. Programs branch on these, people read the message."""
+
+
+_TWO_STOPS = re.compile(r"""(?<=[\w)"'`\]}])([.?!])\.(?=\s|$)""")
+"""A full stop after the end of a sentence; not one of three, nor of a path such as `..`."""
 
 
 class Problem(BaseModel):
@@ -54,6 +59,12 @@ class Problem(BaseModel):
     given: Any = None
     expected: Any = None
     suggestion: str | None = None
+
+    @field_validator("message")
+    @classmethod
+    def _one_full_stop(cls, message: str) -> str:
+        """Messages quote others, which end in a full stop or do not."""
+        return _TWO_STOPS.sub(r"\1", message)
 
     @property
     def where(self) -> str:

@@ -29,6 +29,9 @@ def load_workflow(path: Path, limits: Limits) -> Workflow:
             if data.startswith(SIGNATURE):
                 file.seek(0)
                 return _from_png(path, limits)
+            if kind := picture_kind(data):
+                refuse(f"{path} is a picture of the kind {kind}, which carries no workflow: weft reads one from JSON "
+                       "files and from the PNG files that it saves.")  # fmt: skip
             if len(data) > limits.max_bytes:
                 size = os.fstat(file.fileno()).st_size
                 message = f"{path}: the file has {size:,} bytes; at most {limits.max_bytes:,} are read."
@@ -39,6 +42,16 @@ def load_workflow(path: Path, limits: Limits) -> Workflow:
     except OSError as error:
         refuse(f"{path} cannot be read: {error.strerror or error}.")
     return read_workflow(data, limits)
+
+
+def picture_kind(data: bytes) -> str | None:
+    """What kind of picture a file is that begins like this, of those that no workflow is read from; None for others."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[4:12] in (b"ftypavif", b"ftypheic"):
+        return "AVIF" if data[8:12] == b"avif" else "HEIC"
+    starts = {b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+    return next((kind for start, kind in starts.items() if data.startswith(start)), None)
 
 
 def _sibling(path: Path) -> str | None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from weft.graphs.drawing import palette
 
-State = Literal["ran", "cached", "failed", "unfinished"]
+State = Literal["ran", "cached", "failed", "skipped", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Mark:
     """How a node fared.
 
     Args:
-        state: "unfinished" is one that had begun when the run ended.
+        state: "unfinished" is one that had begun when the run ended, "skipped" one that was not called, since
+            something that it needs was not there.
         seconds: how long it ran; None for one that did not.
     """
 

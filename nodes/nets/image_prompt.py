@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,11 @@ def encode_pictures(encoder: Any, pixels: Any, kind: str) -> tuple[Any, Any]:
     import torch
 
     with IMPORTING:
-        from transformers import CLIPImageProcessor
+        import transformers
+
+        # Without torchvision the first name gives the second class too, and warns in each process.
+        pil = find_spec("torchvision") is None and hasattr(transformers, "CLIPImageProcessorPil")
+        CLIPImageProcessor = transformers.CLIPImageProcessorPil if pil else transformers.CLIPImageProcessor
 
     size = int(encoder.config.image_size)
     processor = CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from weft.engine import Context, NodeView, Problem, Widget, node, value
 from weft.nodes.checks import model_named, model_of
 from weft.nodes.models.bundled import MODELS
-from weft.nodes.models.sources import MODEL, Kind, files_fingerprint, find, problems
+from weft.nodes.models.sources import MODEL, Kind, PathRule, files_fingerprint, find, problems
 from weft.nodes.values import Model, Patch
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from weft.nodes.models.parts import Parts
 
 
+EXAMPLE = "build/variants/out/dreambooth"
+RECIPE = "python -m weft.nodes.shapes.training.dreambooth"
+"""Makes what the example loads."""
 TRAINED = Kind("UNet")
 """What is loaded over a base: a UNet, and text encoders beside it."""
 
@@ -106,6 +109,18 @@ def _components(path: Path) -> dict[str, dict[str, TensorInfo]]:
     return {name: component_tensors(path / name, name) for name in names if (path / name).is_dir()}
 
 
+def _find(source: str, allowed: PathRule) -> Path:
+    """Where the trained weights lie; of those of the example, which do not ship, how they are made."""
+    from weft.nodes.models.errors import ModelError
+
+    try:
+        return find(source, TRAINED, allowed)
+    except ModelError as error:
+        if not source.rstrip("/").endswith(EXAMPLE):
+            raise
+        raise ModelError(f"{str(error).rstrip('.')}. These weights do not ship: `{RECIPE}` makes them") from None
+
+
 def _fingerprint(source: str, ctx: Context) -> str:
     """The content of the files; and what ``auto`` will mean here, as load_model has it."""
     from weft.engine.filehash import folder_hash
@@ -128,7 +143,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
 
     def look(source: str) -> None:
         if based:
-            _components(find(source, TRAINED, view.resolve))
+            _components(_find(source, view.resolve))
             return
         located = locate(source, access="local", allowed=view.resolve)
         if located.path.exists():
@@ -164,7 +179,7 @@ def load_dreambooth(
     ctx = ctx or Context()
     if base is None:
         return load_model.node_type.fn(source, ctx=ctx)
-    found = _components(find(source, TRAINED, ctx.resolve_input_path))
+    found = _components(_find(source, ctx.resolve_input_path))
     parts = base.parts()
     extra = [name for name in found if name not in parts.components]
     if extra:

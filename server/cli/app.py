@@ -12,6 +12,7 @@ from weft.server.cli.draw import draw_command
 from weft.server.cli.examples import examples_command
 from weft.server.cli.models import models_command
 from weft.server.cli.nodes import nodes_command
+from weft.server.cli.params import params_command
 from weft.server.cli.plan import plan_command
 from weft.server.cli.run import run_command
 from weft.server.cli.schema import schema_command
@@ -20,7 +21,6 @@ from weft.server.cli.why import why_command
 app = typer.Typer(
     name="weft",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,6 +50,7 @@ def weft(
 
 app.command("run")(run_command)
 app.command("check")(check_command)
+app.command("params")(params_command)
 app.command("plan")(plan_command)
 app.command("why")(why_command)
 app.command("nodes")(nodes_command)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from weft.server.cli.arguments import SetOption, TargetOption
+from weft.server.cli.complete import complete_file
 from weft.server.cli.report import (
     WRONG,
     JsonOption,
@@ -21,9 +23,21 @@ from weft.server.cli.report import (
     reporting,
 )
 
+if TYPE_CHECKING:
+    from weft.engine import Catalogue, Problem
+
 
 def check_command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Workflows, or images that weft saved.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Workflows, images that weft saved, names of examples, or - for standard input.",
+            autocompletion=complete_file,
+        ),
+    ],
+    settings: SetOption = None,
+    targets: TargetOption = None,
     as_json: JsonOption = False,
     nodes: NodesOption = None,
     models: ModelsOption = None,
@@ -31,12 +45,10 @@ def check_command(
 ) -> None:
     """Say everything that is wrong with workflows, without running them."""
     with reporting(traceback_wanted=traceback), model_folders_of(models):
-        from weft.engine import check
-
         catalogue = load_catalogue(nodes)
         wrong = False
         for file in files:
-            problems = check(file, catalogue)
+            problems = problems_of(file, settings, targets, catalogue)
             wrong = wrong or any(problem.severity == "error" for problem in problems)
             if as_json:
                 data = [problem.model_dump(mode="json") for problem in problems]
@@ -48,3 +60,25 @@ def check_command(
                 typer.echo(f"{file}: ok")
         if wrong:
             leave(WRONG)
+
+
+def problems_of(
+    file: Path, settings: list[str] | None, targets: list[str] | None, catalogue: Catalogue
+) -> list[Problem]:
+    """What is wrong with one workflow as it would be run: with `--set`, and for `--target` alone if that is given."""
+    from weft.engine import check
+    from weft.engine.running.sound import sound_part
+    from weft.graphs.problems import WorkflowError
+    from weft.server.cli.opening import open_workflow
+
+    try:
+        workflow, _ = open_workflow(file, settings, catalogue)
+    except WorkflowError as error:
+        return error.problems
+    problems = check(workflow, catalogue, targets=targets)
+    if targets is not None and any(problem.severity == "error" for problem in problems):
+        # A run of these targets leaves out what is wrong elsewhere in the document.
+        sound = sound_part(workflow, problems, targets)
+        if sound is not None and not sound.broken:
+            return check(sound.document, catalogue, targets=sound.targets)
+    return problems

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from weft.server.cli.arguments import FileArgument
 from weft.server.cli.report import NodesOption, TracebackOption, load_catalogue, reporting
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def draw_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or an image that weft saved.")],
+    file: FileArgument,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="x.svg|png", help="Where to; SVG on stdout if not given.")
     ] = None,
@@ -29,13 +30,13 @@ def draw_command(
     if output is not None and output.suffix.lower() not in (".svg", ".png"):
         raise typer.BadParameter(f"{output} ends neither in .svg nor in .png", param_hint="-o")
     with reporting(traceback_wanted=traceback):
-        from weft.graphs.document import Workflow
         from weft.graphs.draw import draw, draw_png
         from weft.graphs.files import write_atomic
         from weft.server.cli.record import Record
+        from weft.server.cli.sources import read_workflow
 
         describe = shapes(load_catalogue(nodes))
-        workflow = Workflow.load(file)
+        workflow = read_workflow(file)
         marks, caption = None, ""
         if run is not None:
             try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from weft.server.cli.complete import complete_node
 from weft.server.cli.report import (
     WRONG,
     JsonOption,
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def nodes_command(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show all about this node.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show all about this node.", autocompletion=complete_node)
+    ] = None,
     as_json: JsonOption = False,
     nodes: NodesOption = None,
     traceback: TracebackOption = False,

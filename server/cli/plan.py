@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from weft.server.cli.arguments import FileArgument, OutOption, SetOption, TargetOption
 from weft.server.cli.report import (
     JsonOption,
     ModelsOption,
@@ -16,24 +17,17 @@ from weft.server.cli.report import (
     model_folders_of,
     print_json,
     reporting,
+    say_drawn,
 )
 
 if TYPE_CHECKING:
     from weft.engine import Forecast, NodeForecast
 
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter, or an input as node.input=value."),
-]
-TargetOption = Annotated[
-    list[str] | None, typer.Option("--target", metavar="NODE", help="Make this node, or node.output, alone.")
-]
-OutOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder for what is made.")]
 WORDS = {"run": "runs", "resume": "resumes", "cached": "cached", "skip": "skipped", "unknown": "not known"}
 
 
 def plan_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or an image that weft saved.")],
+    file: FileArgument,
     settings: SetOption = None,
     targets: TargetOption = None,
     out: OutOption = Path("out"),
@@ -45,11 +39,12 @@ def plan_command(
 ) -> None:
     """Say what a run would do now: what is cached, what runs and what is skipped. Nothing runs."""
     with reporting(as_json=as_json, traceback_wanted=traceback), model_folders_of(models):
-        from weft.engine import Cache, forecast, with_settings
-        from weft.graphs.document import Workflow
+        from weft.engine import Cache, forecast
+        from weft.server.cli.opening import open_workflow
 
         catalogue = load_catalogue(nodes)
-        workflow = with_settings(Workflow.load(file), settings or [], catalogue)
+        workflow, drawn = open_workflow(file, settings, catalogue)
+        say_drawn(drawn)
         cache = Cache.none() if no_cache else None
         said = forecast(workflow, targets, cache=cache, catalogue=catalogue, out=out)
         if as_json:

@@ -13,12 +13,16 @@ from weft.engine.events import (
     JobFinished,
     JobStarted,
     NodeCached,
+    NodeFailed,
     NodeFinished,
     NodeProgress,
     NodeResumed,
+    NodeRetried,
+    NodeSkipped,
     NodeStarted,
     OnEvent,
 )
+from weft.server.cli.pace import Pace
 from weft.server.cli.report import say
 
 if TYPE_CHECKING:
@@ -46,8 +50,18 @@ def lines(event: Event) -> None:
         say(f"{event.node}: {event.seconds:.1f} s")
     elif isinstance(event, NodeResumed):
         say(f"{event.node}: {event.steps} of {event.total} steps reused")
+    elif text := aside(event):
+        say(text, "yellow")
     elif isinstance(event, JobFinished):
         say(summary(event))
+
+
+def aside(event: Event) -> str:
+    """What an event says that is worth a line of its own, beside what is shown of its node; "" for most."""
+    # What is missing after a failure is told in the end, with the failure. That a node is called again, the log says.
+    if isinstance(event, NodeSkipped) and not event.failed and event.item is None:
+        return f"{event.node}: skipped, {event.reason}"
+    return ""
 
 
 def summary(event: JobFinished) -> str:
@@ -60,14 +74,13 @@ def summary(event: JobFinished) -> str:
 def bars() -> Iterator[Callable[[Event], None]]:
     """A bar for the whole, and one for each node that reports steps."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[message]}", markup=False),
     )
@@ -82,6 +95,8 @@ def bars() -> Iterator[Callable[[Event], None]]:
 
             def listen(event: Event) -> None:
                 view(event)
+                if text := aside(event):
+                    console.print(Text(text, "yellow"))
                 if isinstance(event, JobFinished):
                     finished.append(event)
 
@@ -96,31 +111,43 @@ class _Bars:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.whole = progress.add_task("starting", total=None, message="")
-        self.nodes: dict[str, TaskID] = {}
+        self.total = 0
+        self.ended: set[str] = set()
+        self.nodes: dict[str, tuple[TaskID, Pace]] = {}
 
     def __call__(self, event: Event) -> None:
-        progress, node = self.progress, event.node or ""
+        node = event.node or ""
         if isinstance(event, JobStarted):
-            progress.update(self.whole, total=event.nodes)
+            self.total = event.nodes
+            self.progress.update(self.whole, total=event.nodes)
         elif isinstance(event, NodeStarted):
-            progress.update(self.whole, description=node)
-        elif isinstance(event, NodeCached):
-            progress.advance(self.whole)
-        elif isinstance(event, NodeResumed):
-            self._show(node, event.steps, event.total, f"{event.steps} steps reused")
-        elif isinstance(event, NodeProgress):
-            self._show(node, event.step, event.total, event.message)
-        elif isinstance(event, NodeFinished):
-            progress.advance(self.whole)
+            self.progress.update(self.whole, description=node)
+        elif isinstance(event, (NodeProgress, NodeResumed)):
+            self._show(node, event)
+        elif isinstance(event, NodeRetried):
             if node in self.nodes:
-                progress.remove_task(self.nodes.pop(node))
+                task, pace = self.nodes[node]
+                pace.again(f"called again ({event.attempt} of {event.of})")
+                self.progress.update(task, completed=pace.fraction, message=pace.words)
+        elif isinstance(event, NodeFailed):
+            if node not in self.nodes or not self.nodes[node][1].items:  # one item of many is not the end of its node
+                self._end(node)
+        elif isinstance(event, (NodeCached, NodeFinished)) or (isinstance(event, NodeSkipped) and event.item is None):
+            self._end(node)
 
-    def _show(self, node: str, step: int, total: int, message: str) -> None:
+    def _show(self, node: str, event: NodeProgress | NodeResumed) -> None:
         if node not in self.nodes:
-            self.nodes[node] = self.progress.add_task(f"  {node}", total=total, message="")
-        self.progress.update(self.nodes[node], completed=step)
-        if message:  # what a node said last stays until it says something else
-            self.progress.update(self.nodes[node], message=message)
+            self.nodes[node] = self.progress.add_task(f"  {node}", total=1.0, message=""), Pace()
+        task, pace = self.nodes[node]
+        pace.take(event)
+        self.progress.update(task, completed=pace.fraction, message=pace.words)
+
+    def _end(self, node: str) -> None:
+        self.ended.add(node)
+        done = min(len(self.ended), self.total)  # a node may be told of more often than once
+        self.progress.update(self.whole, completed=done, message=f"{done} of {self.total} nodes")
+        if node in self.nodes:
+            self.progress.remove_task(self.nodes.pop(node)[0])
 
 
 class _ConsoleLog(logging.Handler):

@@ -22,13 +22,29 @@ ROWS = 25
 
 @dataclass(slots=True)
 class Fate:
-    """A node in a run: how often it ran and how long, where its result was, whether it failed."""
+    """A node in a run: how often it ran and how long, where its result was, whether it failed, was skipped, or was
+    called again after a failure."""
 
     runs: int = 0
     seconds: float = 0.0
     tier: str = ""
     failed: str = ""
     open: int = 0
+    failures: int = 0
+    skipped: int = 0
+    retries: int = 0
+
+    @property
+    def note(self) -> str:
+        """What there is to say beside its time."""
+        notes = [f"{self.runs} times"] if self.runs > 1 else []
+        if self.failed:
+            notes.append("failed" if self.failures < 2 else f"failed {self.failures} times")
+        if self.skipped:
+            notes.append("skipped" if self.skipped < 2 else f"skipped {self.skipped} times")
+        if self.retries:
+            notes.append("called again" if self.retries < 2 else f"called again {self.retries} times")
+        return ", ".join(notes)
 
 
 @dataclass(slots=True)
@@ -53,7 +69,12 @@ class Record:
                 fate.tier = str(event.get("tier"))
             elif kind == "node_failed":
                 error = event.get("error")
-                fate.open, fate.failed = 0, str(error.get("message")) if isinstance(error, dict) else "failed"
+                fate.open, fate.failures = 0, fate.failures + 1
+                fate.failed = str(error.get("message")) if isinstance(error, dict) else "failed"
+            elif kind == "node_skipped":
+                fate.skipped += 1
+            elif kind == "node_retried":
+                fate.retries += 1
         elif kind == "job_finished":
             self.seconds = _number(event.get("seconds"))
             reused = f", {event['reused']} steps reused" if event.get("reused") else ""
@@ -87,7 +108,7 @@ class Record:
             whole = merged.setdefault(id.partition("/")[0], Fate())
             whole.runs, whole.seconds = whole.runs + fate.runs, whole.seconds + fate.seconds
             whole.open, whole.failed = whole.open + fate.open, whole.failed or fate.failed
-            whole.tier = whole.tier or fate.tier
+            whole.tier, whole.skipped = whole.tier or fate.tier, whole.skipped + fate.skipped
         marks = {}
         for id, fate in merged.items():
             if id in workflow.nodes:
@@ -97,6 +118,8 @@ class Record:
                     marks[id] = Mark("unfinished")
                 elif fate.runs:
                     marks[id] = Mark("ran", fate.seconds)
+                elif fate.skipped:
+                    marks[id] = Mark("skipped")
                 elif fate.tier:
                     marks[id] = Mark("cached")
         return marks
@@ -137,7 +160,7 @@ def print_profile(record: Record) -> None:
     from weft.graphs.drawing.marks import duration
 
     ran = sorted(
-        ((fate.seconds, id, fate) for id, fate in record.fates.items() if fate.runs or fate.failed), reverse=True
+        ((fate.seconds, id, fate) for id, fate in record.fates.items() if fate.runs or fate.note), reverse=True
     )
     total = record.seconds or sum(seconds for seconds, _, _ in ran)
     table = Table("node", "", box=None, pad_edge=False)
@@ -146,9 +169,8 @@ def print_profile(record: Record) -> None:
     table.add_column("")
     for seconds, id, fate in ran[:ROWS]:
         part = seconds / total if total else 0.0
-        note = "failed" if fate.failed else f"{fate.runs} times" if fate.runs > 1 else ""
         bar = "\u2588" * round(20 * min(part, 1.0))
-        table.add_row(Text(id), Text(note), duration(seconds), f"{part:.0%}", Text(bar))
+        table.add_row(Text(id), Text(fate.note), duration(seconds), f"{part:.0%}", Text(bar))
     if len(ran) > ROWS:
         rest = sum(seconds for seconds, _, _ in ran[ROWS:])
         table.add_row(f"{len(ran) - ROWS} more", "", duration(rest), f"{rest / total if total else 0.0:.0%}")

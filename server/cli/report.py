@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -54,6 +54,12 @@ def load_catalogue(folders: Iterable[str] | None) -> Catalogue:
     for failure in catalogue.failures:
         say(f"left out {failure}", "yellow")
     return catalogue
+
+
+def say_drawn(seeds: Mapping[str, int]) -> None:
+    """The seeds that were drawn, on stderr, as they are set again."""
+    for name, seed in seeds.items():
+        say(f"--set {name}={seed} was drawn")
 
 
 @contextlib.contextmanager
@@ -127,6 +133,11 @@ def say_failure(failure: NodeError, traceback_wanted: bool) -> None:
         say(failure.traceback.rstrip())
     else:
         say("  --traceback shows where; what was finished before is kept for the next run")
+
+
+def item_words(item: Sequence[int]) -> str:
+    """Which item of a part that runs per item, counted from 1 as people do: `3`, or `2.5` where there are two axes."""
+    return ".".join(str(position + 1) for position in item)
 
 
 def failure_data(failure: NodeError) -> dict[str, str]:

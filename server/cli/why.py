@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weft.server.cli.plan import OutOption, SetOption
+from weft.server.cli.arguments import FileArgument, OutOption, SetOption
 from weft.server.cli.report import (
     JsonOption,
     ModelsOption,
@@ -17,6 +17,7 @@ from weft.server.cli.report import (
     model_folders_of,
     print_json,
     reporting,
+    say_drawn,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def why_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A workflow, or an image that weft saved.")],
+    file: FileArgument,
     node: Annotated[str, typer.Argument(metavar="NODE", help="The id of a node in it.")],
     settings: SetOption = None,
     out: OutOption = Path("out"),
@@ -35,11 +36,12 @@ def why_command(
 ) -> None:
     """Say what made a node run again, compared with its nearest earlier result. Nothing runs."""
     with reporting(as_json=as_json, traceback_wanted=traceback), model_folders_of(models):
-        from weft.engine import why, with_settings
-        from weft.graphs.document import Workflow
+        from weft.engine import why
+        from weft.server.cli.opening import open_workflow
 
         catalogue = load_catalogue(nodes)
-        workflow = with_settings(Workflow.load(file), settings or [], catalogue)
+        workflow, drawn = open_workflow(file, settings, catalogue)
+        say_drawn(drawn)
         found = why(workflow, node, catalogue=catalogue, out=out)
         if as_json:
             print_json(found.to_dict())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from weft.engine import Context, Files, Range, Widget, node
+from weft.engine import Context, Files, Range, Widget, node, value
 
 
 @node("toy_text")
@@ -86,3 +87,55 @@ def toy_slow(seed: int = 7, ctx: Context | None = None) -> int:
         ctx.progress(step, 6000)
         time.sleep(0.01)
     return seed
+
+
+@node("toy_picky", output=True)
+def toy_picky(value: int, bad: int = 2) -> int:
+    """Take all numbers but one."""
+    if value == bad:
+        raise ValueError("not to my taste")
+    return value
+
+
+@node("toy_inner")
+def toy_inner(value: int, bad: int = 2) -> int:
+    """Take all numbers but one, for others."""
+    return toy_picky(value, bad)
+
+
+@node("toy_steps")
+def toy_steps(value: int, steps: int = 4, ctx: Context | None = None) -> int:
+    """Go in steps."""
+    assert ctx is not None
+    for step in range(steps):
+        ctx.progress(step + 1, steps)
+    return value
+
+
+@node("toy_seeded", output=True)
+def toy_seeded(seed: int = 1, count: int = 1, words: str = "") -> int:
+    """Give back the seed."""
+    return seed
+
+
+@value("toy_sound")
+@dataclass(frozen=True)
+class Sound:
+    """What no node saves by itself."""
+
+    text: str
+
+
+@node("toy_sing")
+def toy_sing(text: str = "la") -> Sound:
+    """Make a sound."""
+    return Sound(text)
+
+
+@node("toy_save_sound", output=True, side_files=True)
+def toy_save_sound(sound: Sound, name: str, ctx: Context | None = None) -> Files:
+    """Save a sound."""
+    assert ctx is not None
+    path = ctx.output_path(name, ".txt")
+    path.write_text(sound.text)
+    return Files.of(path)
