@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 import types
 import weakref
 from typing import Any
@@ -40,14 +41,22 @@ def code_fingerprint(fn: Any) -> str | None:
         return None
     known = _fingerprints.get(fn)
     if known is None or _is_script(fn):
-        with taken_down() as states:
-            found = references(fn, _is_own)
-        _files[fn] = note_code(states)
-        digest = hashlib.blake2b(f"{found.digest}\0{source_fingerprint(fn)}".encode(), digest_size=20).hexdigest()
-        if known is not None and known.digest != digest:
-            note_change(fn, _is_own)
-        known = _fingerprints[fn] = found._replace(digest=digest)
+        with _lock:  # of two threads that see it first, one looks: a table may change between their looks
+            known = _fingerprints.get(fn)
+            if known is None or _is_script(fn):
+                known = _look(fn, known)
     return known.digest
+
+
+def _look(fn: Any, known: References | None) -> References:
+    with taken_down() as states:
+        found = references(fn, _is_own)
+    _files[fn] = note_code(states)
+    digest = hashlib.blake2b(f"{found.digest}\0{source_fingerprint(fn)}".encode(), digest_size=20).hexdigest()
+    if known is not None and known.digest != digest:
+        note_change(fn, _is_own)
+    _fingerprints[fn] = found._replace(digest=digest)
+    return _fingerprints[fn]
 
 
 def draws(node_type: NodeType) -> bool:
@@ -121,6 +130,7 @@ def source_fingerprint(fn: Any) -> str:
     return known
 
 
+_lock = threading.RLock()
 _fingerprints: weakref.WeakKeyDictionary[Any, References] = weakref.WeakKeyDictionary()
 _seen_reading: weakref.WeakSet[Any] = weakref.WeakSet()
 _sources: weakref.WeakKeyDictionary[types.ModuleType, str] = weakref.WeakKeyDictionary()

@@ -146,7 +146,7 @@ class Context:
         self.saw_cancel = False
         """Whether the node was told that the run is over: what it returns then may be half of its result."""
         self.overdue = False
-        """Set by the engine when the node's time is over, so that it can see that nobody waits for it any more."""
+        """Set by the engine when the node's time is over: nobody waits for it any more."""
         self._scratch: Path | None = None
 
     def progress(self, step: int, total: int, message: str = "") -> None:
@@ -236,14 +236,12 @@ class Context:
     @property
     def cancelled(self) -> bool:
         """Whether the run was cancelled, or the node's time is over: a node that has to tidy up first looks here."""
-        if not self.overdue and (self._cancel is None or not self._cancel.cancelled):
-            return False
-        self.saw_cancel = True
-        return True
+        if self.overdue or (self._cancel is not None and self._cancel.cancelled):
+            self.saw_cancel = True
+        return self.saw_cancel
 
     def check_cancelled(self) -> None:
-        """Raise `Cancelled` when the run was cancelled, or the node's time is over. Call it in every loop that takes a
-        while."""
+        """Raise `Cancelled` when the run was cancelled or the node's time is over. For loops that take a while."""
         if self.cancelled:
             raise Cancelled("the node's time is over" if self.overdue else "the run was cancelled")
 
@@ -254,8 +252,7 @@ class Context:
 
     @property
     def key(self) -> str | None:
-        """The key of the node's result in hex: equal keys mean equal results. None in a plain call, and for a node that
-        runs each time."""
+        """The key of the result in hex, equal for equal results; None in a plain call, or for what runs each time."""
         return None if self._key is None else self._key.hex()
 
     def workspace(self) -> Path:

@@ -146,6 +146,8 @@ class Scheduler:
                 self._start(step)
             except Exception as error:  # perhaps not the node's fault, but this is where it came to pass
                 self._give_up(step, self._failures.go_on(step, error))
+        if not self.lanes.device.heap:
+            self.slots.put_back()  # another run may need the device to compute what this one waits for
         if not self.flying and not self._reads.open and not self._found.elsewhere and not self._retries:
             if lanes.count:
                 if self.slots.pending:  # another run has the device

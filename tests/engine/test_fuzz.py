@@ -19,6 +19,7 @@ KINDS = {
 }
 
 
+@pytest.mark.usefixtures("inputs_may_change")
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_no_run_is_wrong(seed: int, tmp_path: Path) -> None:
     runs = batches(seed, tmp_path, lambda runs: runs.total() < RUNS)

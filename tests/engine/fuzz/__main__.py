@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.engine.fuzz.reduce import reduced
 from tests.engine.fuzz.scenarios import CASES, Batch, WrongError, batches
 
-HANGS_SECONDS = 300
+HANGS_SECONDS = 40
 """So long without one batch more is a hang: the stacks are printed, and the process ends."""
 
 

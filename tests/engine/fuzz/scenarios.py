@@ -26,8 +26,8 @@ from weft.engine.events import Event
 from weft.engine.running.lanes import LaneSizes
 from weft.graphs import Workflow
 
-CHANGES_IN_PLACE = False
-"""Whether nodes that change what they are given are drawn. The engine does not make them harmless yet."""
+CHANGES_IN_PLACE = True
+"""Whether nodes that change what they are given are drawn."""
 
 DRAWING = frozenset({"draws_python", "draws_numpy", "draws_declared", "disturbs"})
 
