@@ -60,7 +60,8 @@ def provenance(
         if image is not None:
             able = bool(image.inputs) and step.scope.visible is None
             said["image"] = {"number": image.number, "of": image.count, "alone": able}
-    values = {spread: plain_value(item, spread) for item in items if item.shown is None for spread in item.spreads}
+    values: dict[str, Any] = _seed_lists(plan)
+    values |= {spread: plain_value(item, spread) for item in items if item.shown is None for spread in item.spreads}
     run = {
         "versions": dict(versions()),
         # A step that runs every time has a key of chance: in the text, it would make each saved file another.
@@ -95,21 +96,32 @@ def _told(item: Item, narrowed: bool) -> dict[str, Any]:
     }
 
 
-def _seeds(step: Step, values: Mapping[str, Any], image: OfBatch | None) -> dict[str, int]:
-    """The seeds of a step by input: those of the document, and those that are items of lists.
+def _seed_lists(plan: Plan) -> dict[str, list[int]]:
+    """The lists of whole numbers in the document that something runs for, by `map_over` node."""
+    maps = plan.root.maps
+    lists = {id: plan.root.specs[id].inputs.get("items") for id in (maps.spreads if maps is not None else ())}
+    return {
+        id: items for id, items in lists.items() if isinstance(items, list) and all(type(item) is int for item in items)
+    }
+
+
+def _seeds(step: Step, values: Mapping[str, Any], image: OfBatch | None) -> dict[str, int | list[int]]:
+    """The seeds of a step by input: those of the document, and those that are items of lists; all of a list where the
+    picture was made of all its items.
 
     A node with a `batch` beside its `seed` draws image k with seed + k, which is then the image's own.
     """
-    seeds = {}
+    seeds: dict[str, int | list[int]] = {}
     for name, port in step.type.inputs.items():
         if name == "seed" or name.endswith("_seed") or (port.widget is not None and port.widget.kind == "seed"):
             item = _value(step.inputs.get(name, port.default), values)
-            if type(item) is int:
+            if type(item) is int or type(item) is list:
                 seeds[name] = item
-    if image is not None and "seed" in seeds and _value(step.inputs.get("batch"), values) == image.count:
-        seeds["seed"] += image.number - 1
+    seed = seeds.get("seed")
+    if image is not None and isinstance(seed, int) and _value(step.inputs.get("batch"), values) == image.count:
+        seeds["seed"] = seed + image.number - 1
     return seeds
 
 
-def _value(item: object, values: Mapping[str, Any]) -> object:
+def _value(item: object, values: Mapping[str, Any]) -> Any:
     return values.get(item.node) if isinstance(item, Link) else item

@@ -136,6 +136,21 @@ def test_a_collect_below_or_beside_keeps_its_whole_list(tmp_path: Path) -> None:
     assert_each_runs_alone(texts, tmp_path)
 
 
+def test_a_picture_of_all_items_has_all_seeds(tmp_path: Path) -> None:
+    doc = document(
+        m=("map_over", {"items": [1, 2]}),
+        d=("draw", {"seed": link("m")}),
+        l=("largest", {"value": link("d")}),
+        all=("collect", {"item": link("l")}),
+        sum=("total", {"items": link("all")}),
+        k=("keep", {"images": [link("sum")]}),
+    )
+    (text,) = saved(doc, tmp_path)
+    assert text["image"] == 3
+    assert text["run"]["seeds"] == {"d.seed": [1, 2]}
+    assert json.loads(text["weft_workflow"]) == doc
+
+
 def test_a_picture_that_also_needs_all_items_says_so(tmp_path: Path) -> None:
     """A shorter list would make another picture, so the document stays."""
     doc = document(
