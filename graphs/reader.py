@@ -18,6 +18,8 @@ from weft.graphs.problems import Code, Problem, WorkflowError, near, shown
 
 FORMAT = 1
 MODES = ("mute", "bypass")
+OTHERS = {"invokeai_metadata": "InvokeAI", "parameters": "AUTOMATIC1111"}
+"""Texts in pictures of other programs, which `graphs.metadata` reads."""
 
 
 def load_workflow(path: Path, limits: Limits) -> Workflow:
@@ -66,10 +68,14 @@ def _sibling(path: Path) -> str | None:
 
 def _from_png(path: Path, limits: Limits) -> Workflow:
     try:
-        text = extract(path, limits).get("weft_workflow")
+        texts = extract(path, limits)
     except PngError as error:
         refuse(f"{path}: {error}")
+    text = texts.get("weft_workflow")
     if text is None:
+        if others := [program for keyword, program in OTHERS.items() if keyword in texts]:
+            command = f"`weft import {path} -o workflow.json` makes a workflow of it."
+            refuse(f"{path} is a picture without a workflow of weft, but with metadata of {others[0]}: {command}")
         refuse(f"{path} is a picture without a workflow; weft writes one into each PNG that it saves.")
     return read_workflow(text, limits)
 

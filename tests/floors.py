@@ -34,7 +34,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("errors", "filehash", "surroundings", "plain", "sizes", "buffers"),
     ),
     "graphs": (
-        ("examples", "draw"),
+        ("examples", "draw", "metadata"),
         ("drawing",),
         ("builder", "form", "schema"),
         ("definitions",),

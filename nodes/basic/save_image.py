@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from weft.engine import Context, Files, NodeView, Problem, node
+from weft.engine import Context, Files, NodeView, Problem, Range, node
 from weft.nodes.values import Image
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def _check_name(view: NodeView) -> Iterator[Problem]:
 
 
 @node("save_image", category="image", resource="io", output=True, side_files=True, check=_check_name)
-def save_image(image: Image, name: str, ctx: Context | None = None) -> Files:
+def save_image(
+    image: Image, name: str, only: Annotated[int, Range(0, 2**31 - 1)] = 0, ctx: Context | None = None
+) -> Files:
     """Save images as 8-bit PNG files in the output folder.
 
     An image that exists is never overwritten: the first free one of name.png, name_2.png, name_3.png ... is taken, and
@@ -34,15 +36,22 @@ def save_image(image: Image, name: str, ctx: Context | None = None) -> Files:
     Args:
         image: one image or a batch.
         name: the file's name without .png; may hold folders, as in night/owl.
+        only: which image of the batch to save, from 1; 0 saves all. The workflow in a picture of a batch says its
+            number here, so that running the picture makes this one alone.
     """
     from weft.graphs.png import embed
     from weft.nodes.images.saving import save_new
 
     ctx = ctx or Context()
-    texts = ctx.provenance()
+    count = len(image.pixels)
+    if only > count:
+        raise ValueError(f"only is {only}, but the batch has {count} {'image' if count == 1 else 'images'}")
     paths: list[Path] = []
-    for pixels in _bytes(image):
+    for number, pixels in enumerate(_bytes(image), 1):
+        if only not in (0, number):
+            continue
         ctx.check_cancelled()
+        texts = ctx.provenance(number, count, only=number)
         paths.append(save_new(embed(_png(pixels), texts), ctx.out, name, taken=paths))
     return Files.of(*paths)
 

@@ -10,6 +10,7 @@ from weft.server.cli.cache import cache_app
 from weft.server.cli.check import check_command
 from weft.server.cli.draw import draw_command
 from weft.server.cli.examples import examples_command
+from weft.server.cli.import_picture import import_command
 from weft.server.cli.models import models_command
 from weft.server.cli.nodes import nodes_command
 from weft.server.cli.params import params_command
@@ -57,6 +58,7 @@ app.command("nodes")(nodes_command)
 app.command("models")(models_command)
 app.command("schema")(schema_command)
 app.command("draw")(draw_command)
+app.command("import")(import_command)
 app.command("examples")(examples_command)
 app.add_typer(cache_app, name="cache")
 

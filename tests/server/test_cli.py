@@ -23,7 +23,7 @@ HEAVY = ("torch", "diffusers", "transformers", "cv2", "PIL", "matplotlib")
 def test_help_names_every_command(weft: Weft) -> None:
     done = weft("--help")
     assert done.exit_code == 0
-    for command in ("run", "check", "nodes", "models", "schema", "draw", "cache", "examples"):
+    for command in ("run", "check", "nodes", "models", "schema", "draw", "cache", "import", "examples"):
         assert f"  {command} " in done.stdout
         assert weft(command, "--help").exit_code == 0
 

@@ -1,0 +1,56 @@
+"""From a picture to the workflow that its metadata stand for."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from weft.graphs.jsontext import refuse
+from weft.graphs.limits import LIMITS, Limits
+from weft.graphs.metadata import a1111, invokeai
+from weft.graphs.metadata.recipe import MAX_CHARACTERS, Imported, Reader
+from weft.graphs.png import PngError, extract
+
+READERS: dict[str, tuple[str, Reader]] = {
+    invokeai.KEYWORD: (invokeai.PROGRAM, invokeai.read),
+    a1111.KEYWORD: (a1111.PROGRAM, a1111.read),
+}
+"""By the keyword of the text in the PNG."""
+
+
+def from_picture(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Imported:
+    """The workflow of a PNG that AUTOMATIC1111's web UI or InvokeAI saved.
+
+    Raises:
+        WorkflowError: `bad_document` for a file that cannot be read, is no PNG, or has no metadata of these programs
+            that are understood; `too_large` for metadata beyond 200,000 characters.
+    """
+    path = Path(path)
+    try:
+        texts = extract(path, limits)
+    except PngError as error:
+        refuse(f"{path}: {error}")
+    except OSError as error:
+        refuse(f"{path} cannot be read: {error.strerror or error}.")
+    if "weft_workflow" in texts:
+        refuse(f"{path} was saved by weft and carries its workflow: weft run takes it as it is.")
+    faults = []
+    for keyword, (program, read) in READERS.items():
+        if (text := texts.get(keyword)) is None:
+            continue
+        if len(text) > MAX_CHARACTERS:
+            message = f"{path}: the text {keyword!r} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
+            refuse(message, "too_large", given=len(text), expected=MAX_CHARACTERS)
+        try:
+            return read(text).imported(_file_name(path))
+        except ValueError as error:
+            faults.append(f"the text {keyword!r} is not that of {program}: {str(error).rstrip('.')}.")
+    if faults:
+        refuse(f"{path}: {' '.join(faults)}")
+    refuse(f"{path} has no metadata that are understood: neither {' nor '.join(map(repr, READERS))} is in it.")
+
+
+def _file_name(path: Path) -> str:
+    """The picture's own name, as far as any file may have it."""
+    return re.sub(r"[^\w .-]", "_", path.stem)[:60].strip(" .") or "picture"
