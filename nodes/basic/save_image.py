@@ -11,8 +11,6 @@ from weft.nodes.values import Image
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-
 
 def _check_name(view: NodeView) -> Iterator[Problem]:
     from weft.nodes.images.saving import name_problem
@@ -35,34 +33,17 @@ def save_image(image: Image, name: str, ctx: Context | None = None) -> Files:
         image: one image or a batch.
         name: the file's name without .png; may hold folders, as in night/owl.
     """
+    import PIL.Image
+
     from weft.graphs.png import embed
+    from weft.nodes.images.encoding import encode
     from weft.nodes.images.saving import save_new
+    from weft.nodes.values.pixels import eight_bit
 
     ctx = ctx or Context()
     texts = ctx.provenance()
     paths: list[Path] = []
-    for pixels in _bytes(image):
+    for pixels in eight_bit(image.pixels):
         ctx.check_cancelled()
-        paths.append(save_new(embed(_png(pixels), texts), ctx.out, name, taken=paths))
+        paths.append(save_new(embed(encode(PIL.Image.fromarray(pixels), "png"), texts), ctx.out, name, taken=paths))
     return Files.of(*paths)
-
-
-def _bytes(image: Image) -> np.ndarray:
-    """Pixels as (B,H,W,3) uint8, rounded. Raises ValueError for NaN, which would be saved as black."""
-    import torch
-
-    pixels = image.pixels
-    if not torch.isfinite(pixels).all():
-        bad = (~torch.isfinite(pixels)).flatten(1).any(dim=1).nonzero().flatten().tolist()
-        raise ValueError(f"the pixels of image {', '.join(map(str, bad))} of the batch hold NaN or infinity: not saved")
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    from io import BytesIO
-
-    import PIL.Image
-
-    buffer = BytesIO()
-    PIL.Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -95,6 +95,19 @@ def save_new(data: bytes, out: Path, name: str, suffix: str = ".png", taken: Col
     )
 
 
+def replace_file(data: bytes, path: Path) -> None:
+    """Write the bytes at a path, in place of a file that is there; whole, or not at all. Raises SaveError."""
+    temporary: Path | None = None
+    try:
+        temporary = _write_temporary(path.parent, path.stem, data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _explained(error, path, len(data)) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
 def _without_suffix(name: str) -> str:
     return name[:-4] if name.lower().endswith(".png") else name
 
