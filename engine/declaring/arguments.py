@@ -48,10 +48,11 @@ def by_name(
     return inputs, wrong
 
 
-def check_call(node_type: NodeType, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Look at what a node is called with outside of a graph, as `check` looks at a document.
+def check_call(node_type: NodeType, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a call outside of a graph by name, looked at as `check` looks at a document.
 
     Values count as what arrives over a link, and so may be of any subclass. What a type cannot tell is let through.
+    A lone value, such as one image, at an input that takes a list of them becomes a list of one.
 
     Raises:
         TypeError: an input is unknown, missing or given twice, or of another type.
@@ -63,6 +64,8 @@ def check_call(node_type: NodeType, args: tuple[Any, ...], kwargs: Mapping[str, 
     for name, port in node_type.inputs.items():
         if name not in inputs or inputs[name] is port.default:
             continue
+        if port.many and _is_lone_value(port, inputs[name]):
+            inputs[name] = [inputs[name]]
         flaws = _flaws(port, inputs[name])
         for flaw in itertools.islice(flaws, SHOWN):
             hint = f" Did you mean {flaw.suggestion!r}?" if flaw.suggestion else ""
@@ -72,6 +75,14 @@ def check_call(node_type: NodeType, args: tuple[Any, ...], kwargs: Mapping[str, 
             wrong.append(f"{node_type.name}(): {name} has more that is wrong than these {SHOWN}.")
     if wrong:
         raise (TypeError if of_types else ValueError)("\n".join(wrong))
+    return inputs
+
+
+def _is_lone_value(port: Port, item: Any) -> bool:
+    """No literal: a text where texts are taken is far more often a mistake than a list of one."""
+    if isinstance(item, (list, tuple, Lazy)) or item is None or is_literal_type(port.item):
+        return False
+    return _can_tell(port.item) and not validate(Port(port.name, port.item), item)
 
 
 def _flaws(port: Port, item: Any) -> Iterator[Flaw]:

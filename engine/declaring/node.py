@@ -41,32 +41,19 @@ class Node(Generic[P, R]):
         graph = current_graph()
         if graph is not None:
             return cast(R, self._record(graph, args, kwargs))
-        check_call(self.node_type, args, kwargs)
+        inputs = check_call(self.node_type, args, kwargs)
         context = self.node_type.context_parameter
-        if context is not None and not self._gives_context(context, args, kwargs):
-            kwargs[context] = Context()
-        if self.node_type.lazy:
-            args, kwargs = self._deferred(args, kwargs)  # type: ignore[assignment]
-        return cast(R, self.node_type.fn(*args, **kwargs))
+        if context is not None and inputs.get(context) is None:
+            inputs[context] = Context()
+        for name in inputs.keys() & self.node_type.lazy:
+            if self.node_type.inputs[name].lazy_items:
+                inputs[name] = [_lazily(item) for item in inputs[name]]
+            else:
+                inputs[name] = _lazily(inputs[name])
+        return cast(R, self.node_type.fn(**inputs))  # type: ignore[call-arg]
 
     def __repr__(self) -> str:
         return repr(self.node_type)
-
-    def _deferred(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """In a plain call the values of lazy inputs are there already."""
-        given = dict(zip(self.node_type.parameters, args, strict=False)) | kwargs
-        for name in given.keys() & self.node_type.lazy:
-            if self.node_type.inputs[name].lazy_items:
-                given[name] = [_lazily(item) for item in given[name]]
-            else:
-                given[name] = _lazily(given[name])
-        return (), given
-
-    def _gives_context(self, context: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        if kwargs.get(context) is not None:
-            return True
-        position = self.node_type.context_position
-        return len(args) > position and args[position] is not None
 
     def _record(self, graph: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         node_type = self.node_type

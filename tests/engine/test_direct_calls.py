@@ -92,7 +92,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
     ({"picture": 3}, TypeError, ["draw(): picture must be Picture, not int."]),
     ({"picture": None}, TypeError, ["draw(): picture must be Picture, not None."]),
     ({"under": "x"}, TypeError, ["draw(): under must be Picture, not str."]),
-    ({"layers": P}, TypeError, ["draw(): layers takes a list", "Put it in brackets."]),
+    ({"layers": 3}, TypeError, ["draw(): layers must be list[Picture], not int."]),
     ({"layers": [P, 3]}, TypeError, ["draw(): layers[1] must be Picture, not int."]),
     ({"layers": [None]}, TypeError, ["draw(): layers[0] must be Picture, not None."]),
     ({"step": 3}, TypeError, ["draw() has no input 'step'; did you mean 'steps'?"]),
@@ -145,6 +145,13 @@ def test_what_is_valid_goes_through() -> None:
     assert draw(P, [], under=None)[5] is None
     assert draw(P, [], 30, 1.0, "fast", None, "", Context())[2] == 30
     assert draw(P, [], ctx=Context())[2] == 30
+
+
+def test_a_lone_value_is_a_list_of_one_and_a_lone_literal_is_not() -> None:
+    large: Any = Large()
+    assert draw(P, large)[1] == [large]
+    with pytest.raises(TypeError, match=r"weights takes a list, not 0\.5\. Put it in brackets\."):
+        number_of(0.0, 0.5)  # type: ignore[arg-type]
 
 
 def test_numbers_of_numpy_enums_and_paths_count_as_in_a_document() -> None:
