@@ -12,7 +12,7 @@ from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.axes import find_axes, has_maps
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.checking.migrate import older_version
-from weft.engine.declaring.context import resolve_input_path
+from weft.engine.declaring.input_paths import resolve_input_path
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import OutputPort, Port, validate
 from weft.engine.declaring.types import accepts, bind, describe, substitute

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from weft.engine import surroundings
+from weft.engine.declaring.input_paths import resolve_input_path
 from weft.engine.declaring.model_folders import model_folders
 from weft.engine.errors import Cancelled, InputPathError
 
@@ -94,7 +95,8 @@ class Context:
         roots: folders that may be read; None allows every path.
         cancel: the run's token.
         listener: takes what the node reports; None when nobody listens.
-        provenance: gives the texts that a saved image carries.
+        provenance: gives the texts that a saved image carries. image_provenance: those of one image of a batch, by its
+            number from 1, their count, and the inputs with which the node saves it alone.
         preview_interval: seconds between two previews at least; None when previews are not wanted at all.
         trails: steps of earlier runs; None when nothing is kept between runs.
         on_reused: called with the node's id, the number of steps that it took from an earlier run, and of how many.
@@ -113,6 +115,7 @@ class Context:
         cancel: CancelToken | None = None,
         listener: Listener | None = None,
         provenance: Callable[[], Mapping[str, str]] | None = None,
+        image_provenance: Callable[[int, int, Mapping[str, Any]], Mapping[str, str]] | None = None,
         preview_interval: float | None = 0.25,
         trails: Trails | None = None,
         on_reused: Callable[[str, int, int], object] | None = None,
@@ -127,6 +130,7 @@ class Context:
         self._cancel = cancel
         self._listener = listener
         self._provenance = provenance
+        self._image_provenance = image_provenance
         self._preview_interval = preview_interval
         self._key = key
         self._on_use = on_use
@@ -324,11 +328,17 @@ class Context:
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
-    def provenance(self) -> dict[str, str]:
+    def provenance(self, number: int = 1, count: int = 1, /, **inputs: Any) -> dict[str, str]:
         """Texts for a saved image: `weft_workflow` (the document) and `weft_run` (versions, keys, seeds).
 
-        Empty in a plain call.
+        Empty in a plain call. Of a node that runs once per item of a list, they are those of its item.
+
+        Args:
+            number: which image of a batch, from 1. count: how many it has.
+            inputs: inputs of this node with which it saves this image alone, as plain data.
         """
+        if count > 1 and self._image_provenance is not None:
+            return dict(self._image_provenance(number, count, inputs))
         return dict(self._provenance()) if self._provenance is not None else {}
 
     def yield_device(self) -> Yields:
@@ -384,20 +394,3 @@ class _NodeLog(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         extra = {**(self.extra or {}), **kwargs.get("extra", {})}
         return (f"{extra['node']}: {msg}" if extra.get("node") else msg), {**kwargs, "extra": extra}
-
-
-def resolve_input_path(path: str | os.PathLike[str], roots: Sequence[Path] | None) -> Path:
-    """See `Context.resolve_input_path`; shared with the check, which does it before anything runs."""
-    text = os.fspath(path)
-    if "\0" in text:
-        raise InputPathError(f"{text!r} is no path: it holds a zero byte")
-    given = Path(text)
-    if roots is None:
-        return given.resolve()
-    candidates = [given.resolve()] if given.is_absolute() else [(root / given).resolve() for root in roots]
-    open_ = [root.resolve() for root in (*roots, *model_folders())]
-    inside = [path for path in candidates if any(root == path or root in path.parents for root in open_)]
-    if not inside:
-        places = ", ".join(map(str, roots)) or "none"
-        raise InputPathError(f"{text} lies outside the folders that may be read ({places})")
-    return next((path for path in inside if path.exists()), inside[0])

@@ -177,7 +177,10 @@ class Flight:
             if question["question"] == "yield":
                 self._yield(question["back"])
             elif question["question"] == "provenance":
-                answer["texts"] = self.task.context.provenance() if self.task.context is not None else {}
+                context, image = self.task.context, (question.get("image", 1), question.get("count", 1))
+                answer["texts"] = (
+                    context.provenance(*image, **question.get("inputs", {})) if context is not None else {}
+                )
             else:
                 parcel = pack([self.parcel.lazy[question["which"]]()])
                 self.make_again(recipes_for(parcel.residents, self.worker))

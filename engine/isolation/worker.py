@@ -262,6 +262,10 @@ class Server:
             answer, _ = self.ask("provenance", task=number)
             return dict(answer["texts"])
 
+        def image_provenance(image: int, count: int, inputs: Mapping[str, Any]) -> Mapping[str, str]:
+            answer, _ = self.ask("provenance", task=number, image=image, count=count, inputs=dict(inputs))
+            return dict(answer["texts"])
+
         listener = Reports(self.channel, number)
 
         def reused(node: str, steps: int, total: int) -> None:
@@ -272,6 +276,7 @@ class Server:
             cancel=self.cancel,
             listener=listener if listens else None,
             provenance=provenance,
+            image_provenance=image_provenance,
             trails=None if trails is None else shared_trails(*trails),
             on_reused=None if listens else reused,
             workspaces=None if workspaces is None else Workspaces(*workspaces),

@@ -10,7 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from weft.engine.checking.functions import HERE, Functions
-from weft.engine.declaring.context import Context, resolve_input_path
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.input_paths import resolve_input_path
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import MISSING
 from weft.engine.filehash import FileState, FolderState, content_hash, folder_hash, taken_down

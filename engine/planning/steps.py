@@ -38,6 +38,26 @@ IDLE, WAITING, READY, RUNNING, UNFOLDED, DONE, DROPPED = State
 Rank = tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a list that a part of a graph runs for.
+
+    Attributes:
+        axis: of the list.
+        index: its place in the list, from 0. count: how many items the list has.
+        spreads: the `map_over` nodes that have the axis here.
+        values: what the item is, by `map_over` node, where it is a text, a number or a truth value.
+        shown: the node of the document that stands for the graph; None where it is the document's own.
+    """
+
+    axis: str
+    index: int
+    count: int
+    spreads: tuple[str, ...]
+    values: Mapping[str, Any]
+    shown: str | None
+
+
 @dataclass(slots=True, eq=False)
 class Scope:
     """Where links of a graph lead: the document's own graph, one item of a mapped part, or what a node returned.
@@ -59,6 +79,9 @@ class Scope:
         open: how many steps in it, or in scopes in it, may still ask for a lazy input.
         parked: steps whose results are kept for these.
         pending: how many of the steps that it is for are not done. closed: all of them are.
+        items: the items of this graph's own lists that it runs for, the outermost first.
+        around: those that the node runs for which returned the graph. home: where in the document that node stands;
+            None for what is of the document itself.
     """
 
     specs: Mapping[str, NodeSpec]
@@ -80,6 +103,9 @@ class Scope:
     parked: list[Step] = field(default_factory=list)
     pending: int = 0
     closed: bool = False
+    items: tuple[Item, ...] = ()
+    around: tuple[Item, ...] = ()
+    home: Scope | None = None
 
     def number(self, id: str) -> int:
         """The step that an id of the graph stands for, seen from here."""
@@ -150,6 +176,13 @@ class Step:
     uses: frozenset[str] = frozenset()
     content: tuple[bytes, ...] | None = None
     late: bool = False
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items that it runs for, those of the graphs around it first."""
+        scope = self.scope
+        axes = scope.maps.runs.get(self.id, ()) if scope.maps is not None else ()
+        return (*scope.around, *(item for item in scope.items if item.axis in axes))
 
     def use(self, what: str) -> None:
         """See `Context.used`."""

@@ -15,7 +15,7 @@ from weft.engine.declaring.ports import MISSING
 from weft.engine.planning.expansion import Expansion, given_key
 from weft.engine.planning.plan import Plan, map_scope, named, reachable
 from weft.engine.planning.returned import ReturnedForm
-from weft.engine.planning.steps import Scope, Step
+from weft.engine.planning.steps import Item, Scope, Step
 from weft.engine.values import Outputs
 from weft.graphs.document import Link, NodeSpec, Workflow
 
@@ -79,6 +79,10 @@ def unfold_region(plan: Plan, step: Step, lists: list[Any], give: Give, bounds: 
         where = f"{scope.where}, item {index + 1}" if scope.where else f"item {index + 1}"
         part = Scope(scope.specs, {}, scope, scope.maps, scope.types, scope.bound | {region.axis}, scope.visible, where)
         part.depth, part.of = scope.depth, scope.of or step.shown
+        plain = {spread: items[index] for spread, items in zip(region.spreads, lists, strict=True)}
+        plain = {spread: value for spread, value in plain.items() if type(value) in (str, int, float, bool)}
+        item = Item(region.axis, index, count, region.spreads, plain, scope.visible)
+        part.items, part.around, part.home = (*scope.items, item), scope.around, scope.home
         for source, items in zip(sources, lists, strict=True):
             key, output = _item_key(plan, source, index, items[index])
             item_type = plan.returned.constant(items[index], output)
@@ -128,6 +132,7 @@ def unfold_graph(plan: Plan, step: Step, graph: Expansion, give: Give, bounds: B
     _bound(plan, len(graph.nodes), bounds)
     form, specs = _form_of(plan, step, graph, bounds)
     scope = Scope(specs, types=form.types, visible=step.shown, where=outer.where, depth=depth, tail=form.tail)
+    scope.around, scope.home = step.items, outer.home or outer
     order = list(form.order)
     _bound(plan, len(order), bounds)  # with what stands in definitions
     last = {id: id for id in form.ends}

@@ -6,7 +6,7 @@ import functools
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -24,7 +24,7 @@ from weft.engine.events import ErrorDetail, JobCancelled, JobFailed, JobFinished
 from weft.engine.planning.again import plan_again
 from weft.engine.planning.parts import without
 from weft.engine.planning.plan import Plan
-from weft.engine.planning.provenance import provenance
+from weft.engine.planning.provenance import OfBatch, provenance
 from weft.engine.planning.steps import Step
 from weft.engine.planning.unfold import Bounds
 from weft.engine.running.backend import Backend
@@ -268,7 +268,8 @@ class Job:
             roots=self.roots,
             cancel=self.stop,
             listener=self.emitter if self.emitter.on_event is not None else None,
-            provenance=self._provenance,
+            provenance=functools.partial(self._provenance, step),
+            image_provenance=functools.partial(self._image_provenance, step),
             preview_interval=self.settings.preview_interval,
             trails=self.cache.trails if step.trusted else None,  # they are found by what values say of themselves
             on_reused=lambda node, steps, total: self._reused.append(steps),  # a list: from several threads
@@ -278,10 +279,17 @@ class Job:
             on_use=step.use,
         )
 
-    def _provenance(self) -> dict[str, str]:
-        if self._texts is None and self.plan is not None:
+    def _provenance(self, step: Step) -> dict[str, str]:
+        if self.plan is None:
+            return {}
+        if step.items:
+            return provenance(self.document, self.plan, step)
+        if self._texts is None:
             self._texts = provenance(self.document, self.plan)
-        return self._texts or {}
+        return self._texts
+
+    def _image_provenance(self, step: Step, number: int, count: int, inputs: Mapping[str, object]) -> dict[str, str]:
+        return provenance(self.document, self.plan, step, OfBatch(number, count, inputs)) if self.plan else {}
 
     def _count(self, start: float) -> None:
         self.result.ran = len(self._ran)

@@ -20,7 +20,8 @@ def draw_command(
         Path | None, typer.Option("-o", "--output", metavar="x.svg|png", help="Where to; SVG on stdout if not given.")
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Show how a run went: what `weft run --events FILE` wrote.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Show how a run went, with its values: what `weft run --events FILE` wrote."),
     ] = None,
     nodes: NodesOption = None,
     traceback: TracebackOption = False,
@@ -42,6 +43,12 @@ def draw_command(
                 record = Record.load(run)
             except (OSError, ValueError) as error:
                 raise typer.BadParameter(f"{run} holds no events of a run: {error}", param_hint="--run") from None
+            try:
+                workflow = record.ran(workflow)
+            except ValueError as error:
+                raise typer.BadParameter(
+                    f"The events in {run} do not fit {file}: {error}.", param_hint="--run"
+                ) from None
             marks, caption = record.marks(workflow), f"This run {record.end}."
         if output is None:
             typer.echo(draw(workflow, describe, marks=marks, caption=caption))

@@ -33,11 +33,12 @@ class Fate:
 
 @dataclass(slots=True)
 class Record:
-    """Fates by node id, in the order of their first event, and how the run ended."""
+    """Fates by node id, in the order of their first event, how the run ended, and what ran, where the file says it."""
 
     fates: dict[str, Fate] = field(default_factory=dict)
     end: str = "was not finished"
     seconds: float | None = None
+    workflow: object = None
 
     def take(self, event: dict[str, object]) -> None:
         """Take in one event, as JSON data."""
@@ -54,6 +55,8 @@ class Record:
             elif kind == "node_failed":
                 error = event.get("error")
                 fate.open, fate.failed = 0, str(error.get("message")) if isinstance(error, dict) else "failed"
+        elif kind == "job_started":
+            self.workflow = event.get("workflow")
         elif kind == "job_finished":
             self.seconds = _number(event.get("seconds"))
             reused = f", {event['reused']} steps reused" if event.get("reused") else ""
@@ -77,6 +80,35 @@ class Record:
                     raise ValueError(f"{path}, line {number}: not an event")
                 record.take(event)
         return record
+
+    def ran(self, workflow: Workflow) -> Workflow:
+        """The workflow with the values that ran; as it is given where the file of events does not hold them.
+
+        Raises:
+            ValueError: the events are of a workflow that has other nodes.
+        """
+        from weft.graphs.document import Workflow as Document
+        from weft.graphs.problems import WorkflowError
+
+        ours = {id: spec.type for id, spec in workflow.nodes.items()}
+        if not isinstance(self.workflow, dict):
+            strangers = {id: "" for fated in self.fates if (id := fated.partition("/")[0]) not in ours}
+            if strangers:
+                raise ValueError(f"they are of another workflow: this one has no node {_listed(strangers)}")
+            return workflow
+        try:
+            recorded = Document.parse(self.workflow, workflow.limits)
+        except WorkflowError as error:
+            raise ValueError(f"the workflow in them cannot be read: {error}") from error
+        theirs = {id: spec.type for id, spec in recorded.nodes.items()}
+        parts = []
+        if strangers := {id: type for id, type in theirs.items() if ours.get(id) != type}:
+            parts.append(f"the run had {_listed(strangers)}, which this one lacks")
+        if strangers := {id: type for id, type in ours.items() if theirs.get(id) != type}:
+            parts.append(f"this one has {_listed(strangers)}, which the run lacked")
+        if parts:
+            raise ValueError(f"they are of another workflow: {'; '.join(parts)}")
+        return recorded
 
     def marks(self, workflow: Workflow) -> dict[str, Mark]:
         """For a picture: what happened inside of a node is told at it."""
@@ -103,8 +135,14 @@ class Record:
 
 
 @contextlib.contextmanager
-def recording(show: OnEvent | None, events: Path | None, profile: bool) -> Iterator[OnEvent | None]:
-    """A listener that also writes events to a file, and prints where time went when the run has ended."""
+def recording(
+    show: OnEvent | None, events: Path | None, profile: bool, workflow: Workflow | None = None
+) -> Iterator[OnEvent | None]:
+    """A listener that also writes events to a file, and prints where time went when the run has ended.
+
+    Args:
+        workflow: what runs, with all values that were set; in the file it stands in the event `job_started`.
+    """
     if events is None and not profile:
         yield show
         return
@@ -117,6 +155,8 @@ def recording(show: OnEvent | None, events: Path | None, profile: bool) -> Itera
             data = dict(to_json(event))
             record.take(data)
             if file is not None:
+                if workflow is not None and data["event"] == "job_started":
+                    data["workflow"] = workflow.to_dict()
                 file.write(json.dumps(data, ensure_ascii=False) + "\n")
             if show is not None:
                 show(event)
@@ -157,6 +197,12 @@ def print_profile(record: Record) -> None:
         table.add_row("between nodes", "", duration(idle), f"{idle / total:.0%}")
     say(f"the run {record.end}")
     Console(stderr=True, highlight=False).print(table)
+
+
+def _listed(nodes: dict[str, str]) -> str:
+    """A few nodes with their types."""
+    names = [f"{id} ({type})" if type else id for id, type in list(nodes.items())[:3]]
+    return ", ".join(names) + (f" and {len(nodes) - 3} more" if len(nodes) > 3 else "")
 
 
 def _number(value: object) -> float:

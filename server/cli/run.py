@@ -59,7 +59,7 @@ def run_command(
             stopped_by_signals(cancel),
             contextlib.redirect_stdout(sys.stderr),
             showing_progress(not quiet) as show_event,
-            recording(show_event, events, profile) as on_event,
+            recording(show_event, events, profile, workflow) as on_event,
         ):
             result = run(
                 workflow,

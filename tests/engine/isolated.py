@@ -182,6 +182,13 @@ def where(ctx: Context | None = None) -> str:
     return "|".join([str(ctx.out), str(ctx.scratch), ctx.provenance()["weft_workflow"], ctx.node_id])
 
 
+@node("of_batch")
+def of_batch(ctx: Context | None = None) -> str:
+    """What the second image of a batch of three says of its run."""
+    assert ctx is not None
+    return ctx.provenance(2, 3, only=2)["weft_run"]
+
+
 @node("write", side_files=True)
 def write(text: str, ctx: Context | None = None) -> Files:
     """A file."""

@@ -157,6 +157,10 @@ def test_a_node_has_its_folders_and_its_provenance(isolate: Run, tmp_path: Path)
     assert id == "n"
 
 
+def test_a_picture_of_a_batch_knows_its_number(isolate: Run) -> None:
+    assert json.loads(isolate("n", n=("of_batch", {})))["image"] == {"number": 2, "of": 3, "alone": True}
+
+
 def test_files_are_results_here(isolate: Run, tmp_path: Path) -> None:
     files = isolate("n", n=("write", {"text": "x"}), out=tmp_path / "o")
     assert Path(files.paths[0]).read_text() == "x"

@@ -124,3 +124,35 @@ def test_a_definition_and_left_out_nodes_are_drawn() -> None:
         assert words in svg
     with pytest.raises(WorkflowError):
         Workflow.parse({"weft": 1, "nodes": {"a": {"type": "t", "mode": "off"}}})
+
+
+def test_a_drawn_run_shows_the_values_that_ran(weft: Weft, write: Write, tmp_path: Path) -> None:
+    file, events = write(**{id: node for id, node in picture().items() if id != "r"}), tmp_path / "e.jsonl"
+    assert weft("run", file, "--set", "t.text=changed", "--events", events, *NODES).exit_code == 0
+    drawn = weft("draw", file, "--run", events, *NODES).stdout
+    assert "changed" in drawn
+    assert "changed" not in weft("draw", file, *NODES).stdout
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_events_of_another_workflow_are_refused(weft: Weft, write: Write, tmp_path: Path, old: bool) -> None:
+    file, events = write(**{id: node for id, node in picture().items() if id != "r"}), tmp_path / "e.jsonl"
+    assert weft("run", file, "--events", events, *NODES).exit_code == 0
+    if old:  # as files were before they held the workflow
+        lines = [json.loads(line) for line in events.read_text().splitlines()]
+        events.write_text("".join(json.dumps(line | {"workflow": None}) + "\n" for line in lines))
+    other = write("other.json", t=("toy_text", {"text": "a"}), z=("toy_save", {"text": {"link": "t"}}))
+    refused = weft("draw", other, "--run", events, *NODES)
+    assert refused.exit_code == 2
+    said = " ".join(refused.stderr.replace("\u2502", " ").split())
+    assert "another workflow" in said
+    assert ("no node s" if old else "the run had s (toy_save)") in said
+    assert weft("draw", file, "--run", events, *NODES).exit_code == 0
+
+
+def test_events_with_a_damaged_workflow_are_refused(weft: Weft, write: Write, tmp_path: Path) -> None:
+    file, events = write(t=("toy_text", {"text": "a"})), tmp_path / "e.jsonl"
+    events.write_text('{"event": "job_started", "workflow": {"weft": 1, "nodes": 3}}\n')
+    refused = weft("draw", file, "--run", events, *NODES)
+    assert refused.exit_code == 2
+    assert "cannot be read" in " ".join(refused.stderr.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import threading
 from pathlib import Path
@@ -279,3 +280,48 @@ def test_it_is_an_output_with_side_files() -> None:
     assert declared.side_files
     assert list(declared.outputs) == ["path"]
     assert [name for name, port in declared.inputs.items() if port.required] == ["image", "name"]
+
+
+def test_one_image_of_a_batch_alone(tmp_path: Path) -> None:
+    files = save_image(picture(3), "a", only=2, ctx=Context(out=tmp_path))
+    saved = np.asarray(PIL.Image.open(files.paths[0]))
+    assert np.array_equal(saved, (picture(3).pixels[1] * 255).round().to(torch.uint8).numpy())
+    assert names(tmp_path) == ["a.png"]
+    with pytest.raises(ValueError, match="only is 4, but the batch has 3 images"):
+        save_image(picture(3), "a", only=4, ctx=Context(out=tmp_path))
+
+
+def test_a_picture_of_a_sweep_of_batches_makes_itself_again(tmp_path: Path) -> None:
+    from weft import Workflow, run
+
+    def linked(node: str) -> dict[str, str]:
+        return {"link": node}
+
+    inputs: dict[str, tuple[str, dict[str, Any]]] = {
+        "model": ("load_model", {"source": "shapes"}),
+        "prompt": ("encode_prompt", {"model": linked("model"), "text": "a red circle"}),
+        "cfg": ("cfg", {"prompt": linked("prompt")}),
+        "seeds": ("map_over", {"items": [3, 50]}),
+        "denoise": (
+            "denoise",
+            {
+                "model": linked("model"),
+                "guidance": [linked("cfg")],
+                "steps": 2,
+                "seed": linked("seeds"),
+                "batch": 2,
+            },
+        ),
+        "image": ("decode", {"model": linked("model"), "latents": linked("denoise.latents")}),
+        "save": ("save_image", {"image": linked("image"), "name": "a"}),
+    }
+    nodes = {id: {"type": kind, "inputs": values} for id, (kind, values) in inputs.items()}
+    result = run({"weft": 1, "nodes": nodes}, out=tmp_path / "all")
+    paths = [Path(path) for item in result.outputs if (path := item.path)]
+    assert len(paths) == 4
+    for place, path in enumerate(paths):
+        seed = json.loads(extract(path)["weft_run"])["seeds"]["denoise.seed"]
+        assert seed == (3, 4, 50, 51)[place]
+        (again,) = run(Workflow.load(path), out=tmp_path / str(place)).outputs
+        assert again.path is not None
+        assert np.array_equal(np.asarray(PIL.Image.open(again.path)), np.asarray(PIL.Image.open(path)))
