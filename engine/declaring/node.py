@@ -50,7 +50,7 @@ class Node(Generic[P, R]):
                 inputs[name] = [_lazily(item) for item in inputs[name]]
             else:
                 inputs[name] = _lazily(inputs[name])
-        return cast(R, self.node_type.fn(**inputs))  # type: ignore[call-arg]
+        return cast(R, self.node_type.fn(**inputs))
 
     def __repr__(self) -> str:
         return repr(self.node_type)
