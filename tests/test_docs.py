@@ -159,7 +159,7 @@ def test_the_cells_of_the_notebook_page_print_what_it_says(typed: bool, tmp_path
     """As a script, and without a file, as at a prompt."""
     page = (ROOT / "docs/notebook.md").read_text("utf-8")
     cells = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    assert len(cells) == 3
+    assert len(cells) == 5
     script = tmp_path / "script.py"
     script.write_text("\n".join(cells), "utf-8")
     done = subprocess.run(

@@ -8,7 +8,7 @@
             amount: share of `b`.
         \"\"\"
 
-Inside `with Graph():` a call records the node and returns a handle; outside it computes.
+Inside `with Graph():` a call records the node and returns a handle; outside it computes, and is checked as a graph is.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
+from weft.engine.declaring.arguments import by_name, check_call
 from weft.engine.declaring.context import Context
 from weft.engine.declaring.node_type import NAME, CachePolicy, Flow, Migration, Needs, NodeType, Resource, StaticCheck
 from weft.engine.declaring.ports import Lazy, Port
 from weft.engine.declaring.skip import Skip
 from weft.graphs.builder import Graph, current_graph
-from weft.graphs.problems import near
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,54 +41,27 @@ class Node(Generic[P, R]):
         graph = current_graph()
         if graph is not None:
             return cast(R, self._record(graph, args, kwargs))
+        inputs = check_call(self.node_type, args, kwargs)
         context = self.node_type.context_parameter
-        if context is not None and not self._gives_context(context, args, kwargs):
-            kwargs[context] = Context()
-        if self.node_type.lazy:
-            args, kwargs = self._deferred(args, kwargs)  # type: ignore[assignment]
-        return cast(R, self.node_type.fn(*args, **kwargs))
+        if context is not None and inputs.get(context) is None:
+            inputs[context] = Context()
+        for name in inputs.keys() & self.node_type.lazy:
+            if self.node_type.inputs[name].lazy_items:
+                inputs[name] = [_lazily(item) for item in inputs[name]]
+            else:
+                inputs[name] = _lazily(inputs[name])
+        return cast(R, self.node_type.fn(**inputs))
 
     def __repr__(self) -> str:
         return repr(self.node_type)
 
-    def _deferred(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """In a plain call the values of lazy inputs are there already."""
-        names = list(inspect.signature(self.node_type.fn).parameters)
-        given = dict(zip(names, args, strict=False)) | kwargs
-        for name in given.keys() & self.node_type.lazy:
-            if self.node_type.inputs[name].lazy_items:
-                given[name] = [_lazily(item) for item in given[name]]
-            else:
-                given[name] = _lazily(given[name])
-        return (), given
-
-    def _gives_context(self, context: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        if kwargs.get(context) is not None:
-            return True
-        position = self.node_type.context_position
-        return len(args) > position and args[position] is not None
-
     def _record(self, graph: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         node_type = self.node_type
         ports = node_type.inputs
-        given = dict(kwargs)
-        given.pop(node_type.context_parameter or "", None)
-        if len(args) > len(ports):
-            raise TypeError(f"{node_type.name}() takes {len(ports)} inputs, {len(args)} were given")
-        for name, item in zip(ports, args, strict=False):
-            if name in given:
-                raise TypeError(f"{node_type.name}() got input {name!r} twice")
-            given[name] = item
-        for name in given:
-            if name not in ports:
-                hint = near(name, ports)
-                raise TypeError(
-                    f"{node_type.name}() has no input {name!r}; "
-                    + (f"did you mean {hint!r}?" if hint else f"it has {', '.join(ports) or 'none'}")
-                )
-        missing = [name for name, port in ports.items() if port.required and name not in given]
-        if missing:
-            raise TypeError(f"{node_type.name}() needs {', '.join(map(repr, missing))}")
+        kwargs = {name: item for name, item in kwargs.items() if name != node_type.context_parameter}
+        given, wrong = by_name(node_type, ports, args, kwargs)
+        if wrong:
+            raise TypeError("\n".join(wrong))
         inputs = {name: given[name] for name in ports if name in given and not _is_default(ports[name], given[name])}
         return graph.add(node_type.name, inputs, tuple(node_type.outputs), declaration=node_type)
 

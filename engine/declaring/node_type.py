@@ -136,6 +136,11 @@ class NodeType:
             raise TypeError(f"node {self.name!r} ({self.origin}): an annotation cannot be read: {error}") from error
 
     @functools.cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The function's parameters in order: its inputs, and the Context where it takes one."""
+        return tuple(inspect.signature(self.fn).parameters)
+
+    @functools.cached_property
     def inputs(self) -> dict[str, Port]:
         """Its inputs by name, in the order of the signature."""
         ports: dict[str, Port] = {}

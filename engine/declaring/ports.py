@@ -312,7 +312,7 @@ def _flaw(port: Port, tp: Any, literal: Any) -> Flaw | None:
         return Flaw("not_a_choice", message, list(port.choices), hint)
     if not _fits(tp, literal):
         name = describe(tp)
-        wanted = _WORDS.get(tp) or (name if _literal_type(tp) else f"linked to a node that makes {name}")
+        wanted = _WORDS.get(tp) or (name if is_literal_type(tp) else f"linked to a node that makes {name}")
         message = f"{port.name} must be {wanted}, not {shown(literal)}."
         return Flaw("bad_value", message, name, _repair(tp, literal))
     if port.range is not None and isinstance(literal, (int, float)) and literal not in port.range:
@@ -360,11 +360,11 @@ def _fits_tuple(items: tuple[Any, ...], literal: Any) -> bool:
     return not items or (len(items) == len(literal) and all(map(_fits, items, literal)))
 
 
-def _literal_type(tp: Any) -> bool:
+def is_literal_type(tp: Any) -> bool:
     """Whether a document can hold a value of this type as it is."""
     origin = get_origin(tp) or tp
     if is_union(tp):
-        return any(map(_literal_type, get_args(tp)))
+        return any(map(is_literal_type, get_args(tp)))
     return not isinstance(origin, type) or issubclass(origin, (int, float, str, list, tuple, dict, PurePath, NoneType))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from weft.engine import Context, Files, NodeView, Problem, Range, node
 from weft.nodes.values import Image
@@ -11,67 +11,91 @@ from weft.nodes.values import Image
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-
 
 def _check_name(view: NodeView) -> Iterator[Problem]:
-    from weft.nodes.images.saving import name_problem
+    from weft.nodes.images.naming import Name
 
-    name = view.literals.get("name")
-    message = name_problem(name) if isinstance(name, str) else None
+    name, format = view.literals.get("name"), view.literals.get("format", "auto")
+    message = Name.of(name, format).problem() if isinstance(name, str) and isinstance(format, str) else None
     if message:
         yield Problem(code="bad_value", node=view.id, input="name", message=message, given=name)
 
 
-@node("save_image", category="image", resource="io", output=True, side_files=True, check=_check_name)
+def _names_were_plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Braces in names were braces, and every file was a PNG file."""
+    from weft.nodes.images.naming import escaped
+
+    name = inputs.get("name")
+    if isinstance(name, str):
+        name = escaped(name)
+    elif isinstance(name, list):
+        name = [escaped(item) if isinstance(item, str) else item for item in name]
+    return {**inputs, "name": name, "format": "png"}
+
+
+@node(
+    "save_image",
+    version=2,  # names have places in braces, and their suffixes say the format
+    category="image",
+    resource="io",
+    output=True,
+    side_files=True,
+    check=_check_name,
+    migrations={1: _names_were_plain},
+)
 def save_image(
-    image: Image, name: str, only: Annotated[int, Range(0, 2**31 - 1)] = 0, ctx: Context | None = None
+    image: Image,
+    name: str,
+    only: Annotated[int, Range(0, 2**31 - 1)] = 0,
+    format: Literal["auto", "png", "jpeg", "webp"] = "auto",
+    quality: Annotated[int, Range(1, 100)] = 90,
+    metadata: bool = True,
+    ctx: Context | None = None,
 ) -> Files:
-    """Save images as 8-bit PNG files in the output folder.
+    """Save images as 8-bit PNG, JPEG or WebP files in the output folder.
 
     An image that exists is never overwritten: the first free one of name.png, name_2.png, name_3.png ... is taken, and
     a batch takes one each. A file of these names that holds the very same bytes already is used again. A file appears
-    whole or not at all. Each carries the workflow (weft_workflow) and what it ran with (weft_run) as text.
+    whole or not at all. PNG files carry the workflow (weft_workflow) and what it ran with (weft_run) as text; JPEG and
+    WebP files carry neither.
 
     Args:
         image: one image or a batch.
-        name: the file's name without .png; may hold folders, as in night/owl.
+        name: the file's name; may hold folders, as in night/owl. {seed} becomes the seed, where the run has one
+            alone, {denoise.seed} that of the node denoise, and {counter} the first free number of 0001, 0002, 0003 and
+            so on. A brace itself is written twice.
         only: which image of the batch to save, from 1; 0 saves all. The workflow in a picture of a batch says its
             number here, so that running the picture makes this one alone.
+        format: auto takes the one that the name ends in (.png, .jpg, .jpeg, .webp), and PNG where it ends in none.
+        quality: of JPEG and WebP files; PNG has no loss, and WebP of quality 100 has none.
+        metadata: whether PNG files carry the workflow and what it ran with.
     """
+    import json
+
+    import PIL.Image
+
     from weft.graphs.png import embed
+    from weft.nodes.images.encoding import encode
+    from weft.nodes.images.naming import Name
     from weft.nodes.images.saving import save_new
+    from weft.nodes.values.pixels import eight_bit
 
     ctx = ctx or Context()
     count = len(image.pixels)
     if only > count:
         raise ValueError(f"only is {only}, but the batch has {count} {'image' if count == 1 else 'images'}")
+    named = Name.of(name, format)
+    if (problem := named.problem()) is not None:
+        raise ValueError(problem)
     paths: list[Path] = []
-    for number, pixels in enumerate(_bytes(image), 1):
+    for number, pixels in enumerate(eight_bit(image.pixels), 1):
         if only not in (0, number):
             continue
         ctx.check_cancelled()
         texts = ctx.provenance(number, count, only=number)
-        paths.append(save_new(embed(_png(pixels), texts), ctx.out, name, taken=paths))
+        seeds = json.loads(texts.get("weft_run", "{}")).get("seeds", {}) if named.needs_seeds else {}
+        data = encode(PIL.Image.fromarray(pixels), named.format, quality)
+        if metadata and named.format == "png":
+            data = embed(data, texts)
+        paths.append(save_new(data, ctx.out, named.with_seeds(seeds), named.suffix, taken=paths))
     return Files.of(*paths)
-
-
-def _bytes(image: Image) -> np.ndarray:
-    """Pixels as (B,H,W,3) uint8, rounded. Raises ValueError for NaN, which would be saved as black."""
-    import torch
-
-    pixels = image.pixels
-    if not torch.isfinite(pixels).all():
-        bad = (~torch.isfinite(pixels)).flatten(1).any(dim=1).nonzero().flatten().tolist()
-        raise ValueError(f"the pixels of image {', '.join(map(str, bad))} of the batch hold NaN or infinity: not saved")
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    from io import BytesIO
-
-    import PIL.Image
-
-    buffer = BytesIO()
-    PIL.Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 
 MAX_NAME_LENGTH = 400
@@ -39,7 +39,12 @@ def clean_name(name: str) -> PurePosixPath:
 
 
 def name_problem(name: str) -> str | None:
-    """Why the name cannot be saved under, as a sentence; None when it can."""
+    """Why the name, with or without its `.png`, cannot be saved under, as a sentence; None when it can."""
+    return stem_problem(_without_suffix(name))
+
+
+def stem_problem(name: str) -> str | None:
+    """As `name_problem`, for a name that has no suffix: what looks like one belongs to it."""
     shown = f"the name {name[:60]!r}"
     if len(name) > MAX_NAME_LENGTH:
         return f"{shown}... is {len(name):,} characters long; the limit is {MAX_NAME_LENGTH}"
@@ -48,7 +53,7 @@ def name_problem(name: str) -> str | None:
         return f"{shown} holds {bad[0]!r}, which file names cannot have; folders are parted by /"
     if name.startswith(("/", "~")):
         return f"{shown} must be relative to the output folder"
-    for part in _without_suffix(name).split("/"):
+    for part in name.split("/"):
         if part in ("", ".", ".."):
             return f"{shown} is no name within the output folder" if part else f"{shown} has an empty part"
         if part != part.strip() or part.endswith("."):
@@ -64,19 +69,29 @@ def name_problem(name: str) -> str | None:
     return None
 
 
-def save_new(data: bytes, out: Path, name: str, suffix: str = ".png", taken: Collection[Path] = ()) -> Path:
+def save_new(
+    data: bytes, out: Path, name: str | Callable[[int], str], suffix: str = ".png", taken: Collection[Path] = ()
+) -> Path:
     """Write the bytes as `out/name.png`, or the first free one of `name_2.png`, `name_3.png` ...; return its path.
 
     A file of that series with these very bytes is used again, unless it is in `taken` (the other images of one batch
     are files of their own). The bytes go to a temporary name in the same folder, which then takes its final name in
     one step that cannot replace a file; on any failure the temporary one is removed.
+
+    name: or a function that gives the names of another series, without suffix, by number from 1. They all lie in one
+    folder and differ.
     """
-    relative = clean_name(name)
+    names = name if callable(name) else _series(clean_name(name))
+    first = names(1)
+    problem = stem_problem(first)
+    if problem:
+        raise ValueError(problem)
+    relative = PurePosixPath(first)
     folder = _folder(out, relative)
     temporary: Path | None = None
     try:
         for copy in range(1, _MAX_COPIES):
-            path = folder / f"{relative.name}{suffix if copy == 1 else f'_{copy}{suffix}'}"
+            path = folder / (PurePosixPath(names(copy)).name + suffix)
             if os.path.lexists(path):
                 if path not in taken and _holds(path, data):
                     return path
@@ -93,6 +108,23 @@ def save_new(data: bytes, out: Path, name: str, suffix: str = ".png", taken: Col
     raise SaveError(
         errno.EEXIST, f"{relative.name}{suffix} and {_MAX_COPIES:,} numbered ones exist already in {folder}"
     )
+
+
+def replace_file(data: bytes, path: Path) -> None:
+    """Write the bytes at a path, in place of a file that is there; whole, or not at all. Raises SaveError."""
+    temporary: Path | None = None
+    try:
+        temporary = _write_temporary(path.parent, path.stem, data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _explained(error, path, len(data)) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _series(name: PurePosixPath) -> Callable[[int], str]:
+    return lambda number: str(name) if number == 1 else f"{name}_{number}"
 
 
 def _without_suffix(name: str) -> str:

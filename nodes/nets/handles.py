@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from weft.engine import NodeView, Problem, value
+from weft.nodes.values.reprs import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,8 @@ class ControlNet:
     fingerprint: str
     family: str
 
+    __repr__ = short_repr
+
 
 @value("t2i_adapter")
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,8 @@ class Adapter:
     fingerprint: str
     family: str
     channels: int = 3
+
+    __repr__ = short_repr
 
 
 @value("ip_adapter")
@@ -56,6 +61,8 @@ class ImageAdapter:
     encoder_fingerprint: str
     sites: int
     width: int
+
+    __repr__ = short_repr
 
 
 def window_problems(view: NodeView) -> Iterator[Problem]:

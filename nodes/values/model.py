@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.engine import value
 from weft.nodes.models.families import Family, Prediction
+from weft.nodes.values.reprs import short_repr
 
 if TYPE_CHECKING:
     from weft.nodes.models.parts import Parts
@@ -65,6 +66,8 @@ class Model:
     scheduler: dict[str, Any] = field(default_factory=dict)
     zero_empty: bool = False
     patches: tuple[Patch, ...] = ()
+
+    __repr__ = short_repr
 
     @property
     def device(self) -> str:

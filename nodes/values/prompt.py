@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from weft.engine import value
+from weft.nodes.values.reprs import short_repr
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,3 +30,5 @@ class Conditioning:
     tokens: tuple[str, ...] = ()
     spans: tuple[tuple[str, int, int], ...] = ()
     padding: Tensor | None = None
+
+    __repr__ = short_repr

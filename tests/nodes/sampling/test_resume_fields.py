@@ -262,7 +262,8 @@ def made_by(
         return inverted.done.path, said
     settings: dict[str, Any] = {"steps": STEPS, "scheduler": "ddim", "seed": 7, "width": SIDE, "height": SIDE}
     guidance: Any = wires
-    path = nodes.denoise(model, guidance, ctx=context, **(settings | acting.options)).trajectory.latents
+    # The function itself: techniques of any kind, some of which no wire brings, stand in one list here.
+    path = nodes.denoise.node_type.fn(model, guidance, ctx=context, **(settings | acting.options)).trajectory.latents
     return list(path), said
 
 
