@@ -25,11 +25,11 @@ class Deputy:
     Args:
         go_on: does a piece of the scheduler's work; False when there is none left.
         begin: called first by a deputy, with the task whose call has not come back.
-        hand_in: called with the end of that call; wakes the deputy.
+        hand_in: called with the end of that call, or with None where it was refused; wakes the deputy.
     """
 
     def __init__(
-        self, go_on: Callable[[], bool], begin: Callable[[Task], object], hand_in: Callable[[Done], object]
+        self, go_on: Callable[[], bool], begin: Callable[[Task], object], hand_in: Callable[[Done | None], object]
     ) -> None:
         self._go_on = go_on
         self._begin = begin
@@ -49,7 +49,9 @@ class Deputy:
         return self._thread is not None
 
     def call(self, task: Task, function: Callable[[Task], Done | None]) -> tuple[Done | None, bool]:
-        """Make a call: its end, and whether a deputy took over meanwhile and was handed that. It is at rest then.
+        """Make a call: its end, and whether a deputy took over meanwhile. It was handed the end and is at rest then.
+
+        The end is None where the call was refused, which takes no time; but the machine may have stood still.
 
         Raises:
             BaseException: what ended the deputy's work, or the call where there is no deputy.
@@ -68,10 +70,9 @@ class Deputy:
         else:
             if not self._came_back():
                 return done, False
-        assert done is not None  # a call that is refused comes back at once
         self._back.set()
         self._hand_in(done)
-        del done, task
+        del task
         thread = self._thread
         assert thread is not None
         thread.join()
@@ -80,7 +81,7 @@ class Deputy:
         error, self._error = self._error, None
         if error is not None:
             raise error
-        return None, True
+        return done, True
 
     def _came_back(self) -> bool:
         """Whether a deputy has taken over; none will from now on."""
@@ -103,7 +104,10 @@ class Deputy:
                 return
             work = (self._work, self._task)
             self._thread = threading.Thread(target=self._context.run, args=work, name="weft-deputy", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:  # no more threads can be had: the run waits for the call, as it would without us
+                self._thread = None
 
     def _work(self, task: Task) -> None:
         try:

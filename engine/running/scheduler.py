@@ -229,6 +229,8 @@ class Scheduler:
                 done, taken_over = self._deputy.call(task, self.executor.call)
                 if taken_over:
                     self.demands.led_here()
+                    if done is None:
+                        self.executor.submit(task, self._device_done if on_device else self.mail.put)
                     return
             if done is not None:
                 if on_device:

@@ -174,3 +174,45 @@ def test_an_interrupt_in_it_ends_the_run() -> None:
     )
     with pytest.raises(KeyboardInterrupt):
         go(doc, ["slow", "s"], *NODES, interrupted)
+
+
+def test_a_call_that_was_refused_while_the_machine_stood_still_is_made_elsewhere() -> None:
+    """The deputy took over from a call that never began: somebody has to make it."""
+    import time
+
+    from weft.engine.running.deputy import SECONDS
+    from weft.engine.running.executor import Done, Task
+    from weft.engine.running.in_process import InProcess
+
+    refused = []
+
+    class Standing(InProcess):
+        def __init__(self) -> None:
+            super().__init__()
+            before = self.call
+
+            def call(task: Task) -> Done | None:
+                if task.type.name == "usually_quick" and task.inputs["n"] >= 1000:
+                    refused.append(task.number)
+                    time.sleep(20 * SECONDS)
+                    return None
+                return before(task)
+
+            self.call = call
+
+    class Here:
+        def lease(self, cache: Any = None, cancel: Any = None) -> InProcess:
+            return Standing()
+
+        def cache(self, cache: Any) -> Any:
+            return cache
+
+    doc = with_more(
+        a=("usually_quick", {"n": link("q")}),
+        o=("other_quick", {"n": link("q")}),
+        s=("sum_of", {"items": [link("o"), 1]}),
+        b=("usually_quick", {"n": link("s")}),
+    )
+    result = go(doc, ["a", "b"], *NODES, on=Here())
+    assert (result["a"], result["b"]) == (1770, 1771)
+    assert refused
