@@ -1,7 +1,7 @@
 """A call that the scheduler makes itself, and that takes long after all: another thread then does its work meanwhile.
 
 Calls that take less than a thread's turn are made by the scheduler's own thread. One thread of the process looks every
-few milliseconds whether one of them has not come back; then a deputy goes on with the run until it has.
+20 ms whether one of them has not come back; then a deputy goes on with the run until it has.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from weft.engine.running.executor import Done, Task
 
-SECONDS = 0.005
-"""How long a call may take before a deputy goes on."""
+SECONDS = 0.02
+"""How long a call may take before a deputy goes on, and how often that is looked at."""
 IDLE_SECONDS = 1.0
 
 
