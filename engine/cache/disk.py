@@ -36,7 +36,6 @@ from weft.engine.values import Outputs
 log = logging.getLogger("weft.cache")
 
 _ORPHAN_SECONDS = 3600  # a temporary file this old belongs to nobody who still writes
-_TRIES = 3
 SUFFIX = ".weft"
 
 
@@ -147,16 +146,11 @@ class DiskTier:
         """Write an entry, in the place of one that is there; False when it has no room or changed meanwhile."""
         if entry.size > self.max_bytes:
             return False
-        for last in range(1 - _TRIES, 1):
-            try:
-                self.room.make(entry.size)
-                written = self._write(entry)
-            except OSError as error:
-                if not last or error.errno not in FULL or not self.room.free(entry.size):
-                    self.say_failure(error)
-                    return False
-            else:
-                break
+        try:
+            written = self.room.write(entry.size, lambda: self._write(entry))
+        except OSError as error:
+            self.say_failure(error)
+            return False
         if written:
             self.room.tally.add(entry.size)
         self._failing = False

@@ -7,13 +7,16 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from weft.engine.cache.tally import Tally, locked
 
 FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """Numbers of errors that say that there is no room on the disk."""
 _LEAST_FREED = 1 << 20
+_TRIES = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,22 @@ class Room:
             used = self.tally.recount()
             if used + size > self.max_bytes:
                 self._evict(used - (self.max_bytes * 9 // 10 - size))
+
+    def write(self, size: int, write: Callable[[], T]) -> T:
+        """Write something of so many bytes: make room for it, and where the disk is full below the limit, try again.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        tries = _TRIES
+        while True:
+            try:
+                self.make(size)
+                return write()
+            except OSError as error:
+                tries -= 1
+                if not tries or error.errno not in FULL or not self.free(size):
+                    raise
 
     def free(self, size: int) -> bool:
         """Let go of more than these bytes, since the disk is full below the limit. False when nothing was left."""

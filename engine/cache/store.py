@@ -14,7 +14,6 @@ from weft.engine.cache import codec
 from weft.engine.cache.disk import DiskCounts, DiskTier
 from weft.engine.cache.entries import Damaged, Entry, files_in_place, outputs_of, read_entry, serialize
 from weft.engine.cache.pack import pack_of
-from weft.engine.cache.room import FULL
 from weft.engine.cache.writer import writer_of
 from weft.engine.values import Outputs
 
@@ -165,16 +164,11 @@ class ResultStore:
     def _write_small(self, entries: list[Entry]) -> None:
         rows = [(entry.key, entry.joined()) for entry in entries]
         size = sum(len(data) for _, data in rows)
-        added: int | None = None
-        for last in (False, False, True):
-            try:
-                self.files.room.make(size)
-                added = self._pack.put(rows)
-                break
-            except OSError as error:
-                if last or error.errno not in FULL or not self.files.room.free(size):
-                    self.files.say_failure(error, len(entries))
-                    return
+        try:
+            added = self.files.room.write(size, lambda: self._pack.put(rows))
+        except OSError as error:
+            self.files.say_failure(error, len(entries))
+            return
         if added is None:  # no database to be had
             for entry in entries:
                 self.files.write(entry)
