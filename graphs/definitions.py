@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from weft.graphs.document import Definition, NodeSpec, Workflow
+from weft.graphs.document import Definition, NodeSpec, Workflow, dependencies
 from weft.graphs.inputs import Link
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.order import cycles, topological
@@ -163,7 +163,7 @@ def _body(name: str, definition: Definition) -> Iterator[Problem]:
             message = f"The link {shown(str(link))} leads to a node that is not inside the definition."
             hint = str(Link(match, link.output)) if match else None
             yield Problem(code="unknown_link", message=message, suggestion=hint, **where)
-    for cycle in cycles({id: [link.node for _, link in spec.links()] for id, spec in nodes.items()}):
+    for cycle in cycles(dependencies(nodes)):
         names = " <- ".join([*cycle[:12], cycle[0]])
         message = f"Nodes depend on each other in a circle: {names}. Remove one of these links."
         yield Problem(code="cycle", node=cycle[0], message=message, given=cycle)

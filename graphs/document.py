@@ -81,6 +81,11 @@ class NodeSpec(_Part):
         return result | self.unknown
 
 
+def dependencies(nodes: Mapping[str, NodeSpec]) -> dict[str, list[str]]:
+    """What each node links to, in the order of its inputs: a graph as `graphs.order` takes it."""
+    return {id: [link.node for _, link in spec.links()] for id, spec in nodes.items()}
+
+
 class Parameter(_Part):
     """An input that a caller may set by a name of its own: `input` is `"node.input"`."""
 
@@ -210,6 +215,19 @@ class Workflow(_Part):
         workflow = self.model_copy()
         workflow._beside = Beside(self.declarations, limits)
         return workflow
+
+    def with_nodes(
+        self, nodes: Mapping[str, NodeSpec], definitions: Mapping[str, Definition] | None = None
+    ) -> Workflow:
+        """A copy with other nodes, without what the document says of nodes that are not among them.
+
+        Args:
+            definitions: the definitions of the copy; None for all.
+        """
+        parameters = {name: item for name, item in self.parameters.items() if item.input.partition(".")[0] in nodes}
+        ui = {id: item for id, item in self.ui.items() if id in nodes or id not in self.nodes}
+        changes = {"nodes": dict(nodes), "parameters": parameters, "ui": ui}
+        return self.model_copy(update=changes if definitions is None else changes | {"definitions": dict(definitions)})
 
     @property
     def title(self) -> str:

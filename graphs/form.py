@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from weft.graphs.definitions import definition_problems
-from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput, NodeSpec, Parameter, Workflow
+from weft.graphs.document import (
+    Definition,
+    DefinitionInput,
+    DefinitionOutput,
+    NodeSpec,
+    Parameter,
+    Workflow,
+    dependencies,
+)
 from weft.graphs.inputs import Link, write_input
 from weft.graphs.limits import Limits
 from weft.graphs.names import node_id_fault
@@ -84,8 +92,7 @@ def _links(workflow: Workflow, nearest: _Nearest) -> Iterator[Problem]:
 
 
 def _cycles(workflow: Workflow) -> Iterator[Problem]:
-    dependencies = {id: [link.node for _, link in node.links()] for id, node in workflow.nodes.items()}
-    for cycle in cycles(dependencies):
+    for cycle in cycles(dependencies(workflow.nodes)):
         first, following = cycle[0], cycle[1 % len(cycle)]
         name = next(name for name, link in workflow.nodes[first].links() if link.node == following)
         yield Problem(

@@ -36,6 +36,18 @@ def topological(dependencies: Dependencies) -> list[str]:
     return order
 
 
+def needed_by(dependencies: Dependencies, node: str) -> set[str]:
+    """A node and all that it depends on."""
+    found: set[str] = set()
+    stack = [node]
+    while stack:
+        id = stack.pop()
+        if id not in found and id in dependencies:
+            found.add(id)
+            stack.extend(dependencies[id])
+    return found
+
+
 def cycles(dependencies: Dependencies) -> list[list[str]]:
     """One shortest cycle of each knot of nodes that depend on each other; empty for a graph that can run.
 

@@ -17,7 +17,7 @@ from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import OutputPort, Port, validate
 from weft.engine.declaring.types import accepts, bind, describe, substitute
 from weft.engine.errors import InputPathError, named
-from weft.graphs.document import Link, NodeSpec
+from weft.graphs.document import Link, NodeSpec, dependencies
 from weft.graphs.order import topological
 from weft.graphs.problems import Problem, near, shown
 
@@ -147,7 +147,7 @@ class Checker:
         """The nodes whose type is known; where types flow through generic nodes, after what they link to."""
         if not any(node_type.generic for node_type in set(self.types.values())):
             return list(self.types)
-        links = {id: [link.node for _, link in spec.links()] for id, spec in self.specs.items()}
+        links = dependencies(self.specs)
         order = [id for id in topological(links) if id in self.types]
         if len(order) < len(self.types):  # what stands in a circle
             placed = set(order)

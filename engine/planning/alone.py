@@ -8,8 +8,9 @@ from typing import Any
 
 from weft.engine.planning.plan import Plan, reachable
 from weft.engine.planning.steps import Item, Step
-from weft.graphs.document import Link, NodeSpec, Workflow
+from weft.graphs.document import Link, NodeSpec, Workflow, dependencies
 from weft.graphs.inputs import links_in
+from weft.graphs.order import needed_by
 
 _MAX_TEXT = 10_000
 """Characters of an item's value that a document or a report repeats."""
@@ -91,15 +92,9 @@ def _narrowed(plan: Plan, item: Item, needed: Iterable[str]) -> dict[str, list[A
 
 def _part(document: Workflow, node: str, values: Values) -> Workflow:
     """What a node of the document needs, with inputs set."""
-    kept: dict[str, NodeSpec] = {}
-    stack = [node]
-    while stack:
-        id = stack.pop()
-        if id in kept or id not in document.nodes:
-            continue
-        spec = kept[id] = _with(document.nodes[id], values.get(id, {}))
-        stack.extend(link.node for _, link in spec.links())
-    nodes = {id: kept[id] for id in document.nodes if id in kept}
+    specs = {id: _with(spec, values.get(id, {})) for id, spec in document.nodes.items()}
+    used_nodes = needed_by(dependencies(specs), node)
+    nodes = {id: spec for id, spec in specs.items() if id in used_nodes}
     used: dict[str, None] = {}
     types = [spec.type for spec in nodes.values()]
     while types:
@@ -108,7 +103,7 @@ def _part(document: Workflow, node: str, values: Values) -> Workflow:
             used[name] = None
             types += [spec.type for spec in document.definitions[name].nodes.values()]
     definitions = {name: item for name, item in document.definitions.items() if name in used}
-    return _cut(document, nodes, definitions)
+    return document.with_nodes(nodes, definitions)
 
 
 def _flat(document: Workflow, specs: Mapping[str, NodeSpec], needed: Iterable[str], values: Values) -> Workflow:
@@ -132,14 +127,7 @@ def _flat(document: Workflow, specs: Mapping[str, NodeSpec], needed: Iterable[st
         spec = _with(specs[id], values.get(id, {}))
         inputs = {name: renamed(item) for name, item in spec.inputs.items()}
         nodes[names[id]] = spec.model_copy(update={"inputs": inputs})
-    return _cut(document, nodes, {})
-
-
-def _cut(document: Workflow, nodes: dict[str, NodeSpec], definitions: Mapping[str, Any]) -> Workflow:
-    parameters = {name: item for name, item in document.parameters.items() if item.input.partition(".")[0] in nodes}
-    ui = {id: item for id, item in document.ui.items() if id in nodes or id not in document.nodes}
-    changes = {"nodes": nodes, "definitions": dict(definitions), "parameters": parameters, "ui": ui}
-    return document.model_copy(update=changes)
+    return document.with_nodes(nodes, {})
 
 
 def _with(spec: NodeSpec, inputs: Mapping[str, Any]) -> NodeSpec:

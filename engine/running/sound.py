@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from weft.engine.errors import NodeError
-from weft.graphs.document import Workflow
+from weft.graphs.document import Workflow, dependencies
+from weft.graphs.order import needed_by
 from weft.graphs.problems import Problem
 
 
@@ -37,13 +38,14 @@ def sound_part(document: Workflow, problems: Iterable[Problem], targets: Sequenc
             if problem.node is None or problem.node not in document.nodes:
                 return None
             errors.setdefault(problem.node, problem)
+    links = dependencies(document.nodes)
     sound: dict[str, set[str]] = {}
     broken: dict[str, NodeError] = {}
     for target in targets:
         node = target.partition(".")[0]
         if node not in document.nodes:
             return None
-        needs = _needs(document, node)
+        needs = needed_by(links, node)
         wrong = next((id for id in document.nodes if id in needs and id in errors), None)
         if wrong is None:
             sound[target] = needs
@@ -51,20 +53,6 @@ def sound_part(document: Workflow, problems: Iterable[Problem], targets: Sequenc
             broken[target] = NodeError(wrong, document.nodes[wrong].type, "WorkflowError", errors[wrong].message)
     if not sound:
         return None
-    needed = set().union(*sound.values())
-    parameters = {name: item for name, item in document.parameters.items() if item.input.partition(".")[0] in needed}
-    nodes = {id: spec for id, spec in document.nodes.items() if id in needed}
-    part = document.model_copy(update={"nodes": nodes, "parameters": parameters})
+    wanted = set().union(*sound.values())
+    part = document.with_nodes({id: spec for id, spec in document.nodes.items() if id in wanted})
     return Sound(part, list(sound), broken)
-
-
-def _needs(document: Workflow, node: str) -> set[str]:
-    """A node and all that it links to, as far as that is there."""
-    found: set[str] = set()
-    stack = [node]
-    while stack:
-        id = stack.pop()
-        if id not in found and id in document.nodes:
-            found.add(id)
-            stack += [link.node for _, link in document.nodes[id].links()]
-    return found
