@@ -5,61 +5,17 @@ The evaluator is lazy as the engine has to be: a node that breaks and that nobod
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine import toys
 from tests.engine.flow import catalogue, link
-from weft.engine import Cache, Cancelled, CancelToken, Lazy, RunFailed, Settings, check, node, run
+from tests.engine.fuzz.nodes import asks, on_device, on_io, on_loop, unfolds
+from weft.engine import Cache, Cancelled, CancelToken, RunFailed, Settings, check, run
 from weft.engine.events import Event
 from weft.engine.running.lanes import LaneSizes
-from weft.graphs import Graph
-
-
-@node("on_io", resource="io")
-def on_io(a: int, b: int = 1) -> int:
-    """Subtract, with a little wait."""
-    time.sleep(0.0002 if a % 3 else 0)
-    return a - b
-
-
-@node("on_device", resource="device")
-def on_device(a: int, b: int = 1) -> int:
-    """The larger."""
-    time.sleep(0.001 if a % 5 == 0 else 0)
-    return max(a, b)
-
-
-@node("on_loop")
-async def on_loop(a: int, b: int = 1) -> int:
-    """The smaller, asynchronously."""
-    await asyncio.sleep(0.0005 if b % 2 else 0)
-    return min(a, b)
-
-
-@node("asks", resource="device")
-def asks(a: int, b: Lazy[int]) -> int:
-    """Asks in the middle for what it may need."""
-    return a if a % 2 else b()
-
-
-@node("unfolds")
-def unfolds(a: int, rounds: int) -> int | Graph:
-    """Either a value or a graph."""
-    if a % 3 == 0:
-        return a
-    with Graph() as graph:
-        state = graph.given(a)
-        for _ in range(rounds):
-            state = toys.add(state, 2)
-        graph.returns(state)
-    return graph
-
 
 MORE = (on_io, on_device, on_loop, asks, unfolds)
 CATALOGUE = catalogue(*MORE)
