@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weft.engine.cache import Cache
-from weft.engine.cache.contents import recall
+from weft.engine.cache.known_contents import recall
 from weft.engine.catalogue.catalogue import Catalogue, installed
 from weft.engine.checking.prepare import prepare
 from weft.engine.checking.source import Source, read_source

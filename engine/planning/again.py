@@ -64,7 +64,7 @@ class KnownPlan:
             dict(plan.numbers), twins, tuple(plan.targets), plan.size,
         )  # fmt: skip
 
-    def made(self, plan: Plan) -> bool:
+    def fill(self, plan: Plan) -> bool:
         """Fill a plan that has no steps yet; False where something that keys are made of is not as it was."""
         for node_type, signature in self.signatures.items():
             if plan.signature(node_type) != signature:
@@ -115,7 +115,7 @@ def plan_again(
     before = _plans.get(known)
     if before is not None and before.targets == tuple(targets):
         plan = Plan(workflow, catalogue, out, roots, definitions=definitions, functions=functions, recall=recall)
-        if before.made(plan):
+        if before.fill(plan):
             return plan
     plan = make_plan(
         workflow, catalogue, targets, out, roots, definitions=definitions, functions=functions, recall=recall

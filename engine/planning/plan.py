@@ -150,10 +150,8 @@ class Plan:
             nonlocal late
             number = numbers.get(link.node)
             step = steps[scope.number(link.node) if number is None else number]
-            if step.late or step.type.content_key:
-                late = late or step.late or step.content is None
-                return named(step, link.output)
-            return step.key, step.type.first_output if step.type.stands else link.output or step.type.first_output
+            late = late or step.late or (step.type.content_key and step.content is None)
+            return named(step, link.output)
 
         signature = self.signatures.get(node_type) or self.signature(node_type)
         inputs: Mapping[str, Any] = spec.inputs

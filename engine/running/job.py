@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from weft.engine.cache import Cache
-from weft.engine.cache.contents import recall
+from weft.engine.cache.known_contents import recall
 from weft.engine.catalogue.catalogue import Catalogue
 from weft.engine.checking.functions import Functions
 from weft.engine.checking.prepare import Prepared

@@ -29,11 +29,11 @@ from weft.engine.running.devices import Devices, RunSlots
 from weft.engine.running.emitter import Emitter
 from weft.engine.running.executor import Done, Executor, Task, call
 from weft.engine.running.failures import Failures, OnFailure
-from weft.engine.running.found import Found
 from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import PROBE_SECONDS, Lane, Lanes, LaneSizes, Pace
 from weft.engine.running.reads import Read, Reads
 from weft.engine.running.reporter import Reporter
+from weft.engine.running.shared_work import SharedWork
 from weft.engine.running.storing import Storing
 from weft.engine.running.unfolding import Unfolding
 from weft.engine.running.waiting import Waiting
@@ -95,7 +95,7 @@ class Scheduler:
         )
         self._doubts = Doubts(plan, self._unfolding.open)
         self._reads = Reads(self.storing, self.mail.put)
-        self._found = Found(plan, self.storing, self.intermediates, self.waiting, self.report)
+        self._shared = SharedWork(plan, self.storing, self.intermediates, self.waiting, self.report)
         self._pace = Pace()
         self._is_remote = False  # whether the executor said that tasks run where the scheduler is not
         self._deputy = Deputy(self._go_on, self._take_over, self.mail.put)
@@ -141,14 +141,10 @@ class Scheduler:
             number = lanes.take() if lanes.count else None
             if number is None:
                 break
-            step = steps[number]
-            try:
-                self._start(step)
-            except Exception as error:  # perhaps not the node's fault, but this is where it came to pass
-                self._give_up(step, self._failures.go_on(step, error))
+            self._attend(steps[number], self._start)
         if not self.lanes.device.heap:
             self.slots.put_back()  # another run may need the device to compute what this one waits for
-        if not self.flying and not self._reads.open and not self._found.elsewhere and not self._retries:
+        if not self.flying and not self._reads.open and not self._shared.elsewhere and not self._retries:
             if lanes.count:
                 if self.slots.pending:  # another run has the device
                     self._collect(None)
@@ -157,7 +153,7 @@ class Scheduler:
                 self._stuck()
             return False
         waits = self.flying and all(lane is None for lane in self.flying.values()) and not self.demands.away
-        others = lanes.waiting or self.slots.pending or self._reads.open or self._found.elsewhere or self._retries
+        others = lanes.waiting or self.slots.pending or self._reads.open or self._shared.elsewhere or self._retries
         if waits and self.mail.empty() and not others:
             # Every node in flight waits for an input, and none of these is on its way.
             self._stuck()
@@ -170,7 +166,7 @@ class Scheduler:
         """Do what is to be done for a step. When it fails, the run ends, or goes on without it."""
         try:
             see_to(step, *about)
-        except Exception as error:
+        except Exception as error:  # perhaps not the node's fault, but this is where it came to pass
             self._give_up(step, self._failures.go_on(step, error))
 
     # -- a step begins
@@ -183,11 +179,10 @@ class Scheduler:
                 self._hit(step, self.storing.get(step))
         elif step.state == UNFOLDED:
             self._complete(step, self._unfolding.gathered(step))
-        elif step.late and self._found.settled(step):
+        elif step.late and self._shared.settled(step):
             return
         elif self.intermediates.absent and (absent := self._inputs.absent(step)) is not None:
-            self.report.skipped(step, absent)
-            self._give_up(step, absent)
+            self._skip(step, absent)
         elif self.intermediates.absent and (failed := self._failures.before(step)) is not None:
             self._give_up(step, failed)
         elif step.region is not None:
@@ -204,7 +199,7 @@ class Scheduler:
         self.waiting.need([step.number])
 
     def _call(self, step: Step) -> None:
-        if self._found.before_call(step):
+        if self._shared.before_call(step):
             return
         node_type = step.type
         self.report.started(step)
@@ -230,7 +225,7 @@ class Scheduler:
                 if taken_over:
                     self.demands.led_here()
                     if done is None:
-                        self.executor.submit(task, self._device_done if on_device else self.mail.put)
+                        self._submit(task)
                     return
             if done is not None:
                 if on_device:
@@ -240,16 +235,8 @@ class Scheduler:
                 self._finish(step, done)
                 return
             self._is_remote = True
-        lane = self.lanes.of(node_type)
-        self.lanes.enter(lane, step.number)
-        self.flying[step.number] = lane
-        task.slot = self.slots.of(step.number) if on_device else None
-        try:
-            self.executor.submit(task, self._device_done if on_device else self.mail.put)
-        except BaseException:  # nobody will report its end
-            self.lanes.leave(lane, step.number)
-            del self.flying[step.number]
-            raise
+        self._enter(task)
+        self._submit(task)
         if quick is None and not node_type.is_async and not self._is_remote:
             del task, inputs, context
             self._collect(PROBE_SECONDS)
@@ -258,11 +245,25 @@ class Scheduler:
 
     def _take_over(self, task: Task) -> None:
         """A call that this run made itself has not come back: from now on it is one in flight."""
-        lane = self.lanes.of(task.type)
-        self.lanes.enter(lane, task.number)
-        self.flying[task.number] = lane
+        self._enter(task)
         self._pace.saw(task.type, PROBE_SECONDS)
         self.demands.led_here()
+
+    def _enter(self, task: Task) -> None:
+        """A call is in flight."""
+        lane = self.flying[task.number] = self.lanes.of(task.type)
+        self.lanes.enter(lane, task.number)
+
+    def _submit(self, task: Task) -> None:
+        """Have a call in flight made elsewhere."""
+        on_device = task.type.resource == "device"
+        task.slot = self.slots.of(task.number) if on_device else None
+        try:
+            self.executor.submit(task, self._device_done if on_device else self.mail.put)
+        except BaseException:  # nobody will report its end
+            self.lanes.leave(self.lanes.of(task.type), task.number)
+            del self.flying[task.number]
+            raise
 
     def _device_done(self, done: Done) -> None:
         self.slots.release(done.number)  # at once, also when this run is busy with something else
@@ -301,7 +302,7 @@ class Scheduler:
             self._reads.open -= 1
             self._attend(self.plan.steps[mail.number], self._hit, mail.outputs)
         elif isinstance(mail, int):
-            self._found.no_longer_elsewhere(mail)
+            self._shared.no_longer_elsewhere(mail)
         else:
             self.demands.take(mail)
 
@@ -325,12 +326,16 @@ class Scheduler:
         if isinstance(error, (Cancelled, KeyboardInterrupt)):
             raise error
         if self.intermediates.absent and (absent := self._failures.passed_on(step, error)) is not None:
-            self.report.skipped(step, absent)
-            self._give_up(step, absent)
+            self._skip(step, absent)
         elif self._failures.again(step, error):
             step.state = WAITING
         else:
             self._fail(step, error)
+
+    def _skip(self, step: Step, absent: Absent) -> None:
+        """A step is not computed, since something that it needs is absent."""
+        self.report.skipped(step, absent)
+        self._give_up(step, absent)
 
     def _give_up(self, step: Step, absent: Absent) -> None:
         """A step has no result."""
@@ -340,8 +345,7 @@ class Scheduler:
         self._deliver(step, (absent,) * len(step.type.outputs))
 
     def _complete(self, step: Step, outputs: Outputs) -> None:
-        if step.stored:
-            self.storing.put(step, outputs, step.seconds)
+        self.storing.put(step, outputs, step.seconds)
         self.storing.over(step)
         self.report.finished(step, step.seconds)
         if step.state != UNFOLDED:  # else it let go when it unfolded

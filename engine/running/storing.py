@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from weft.engine.cache import Cache
-from weft.engine.cache.contents import contents_of, remember
+from weft.engine.cache.known_contents import contents_of, remember
 from weft.engine.planning.parts import WHOLE_BYTES, bounded
 from weft.engine.planning.steps import Step
 from weft.engine.running.absent import Failed, first_absent

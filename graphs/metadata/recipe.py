@@ -145,8 +145,10 @@ class Recipe:
                 kind = "weighted_prompt" if id in self.weighted else "encode_prompt"
                 nodes[id] = NodeSpec(type=kind, inputs={"model": model, "text": text, **clip})
                 guidance[id] = Link(id)
-        nodes["cfg"] = NodeSpec(type="cfg", inputs=guidance | _said(scale=self.scale, rescale=self.rescale))
-        asked = _said(steps=self.steps, scheduler=self.scheduler, seed=self.seed, width=self.width, height=self.height)
+        nodes["cfg"] = NodeSpec(type="cfg", inputs=guidance | _without_none(scale=self.scale, rescale=self.rescale))
+        asked = _without_none(
+            steps=self.steps, scheduler=self.scheduler, seed=self.seed, width=self.width, height=self.height
+        )
         nodes["denoise"] = NodeSpec(type="denoise", inputs={"model": model, "guidance": [Link("cfg")], **asked})
         nodes["image"] = NodeSpec(type="decode", inputs={"model": model, "latents": Link("denoise", "latents")})
         nodes["save"] = NodeSpec(type="save_image", inputs={"image": Link("image"), "name": name})
@@ -177,5 +179,5 @@ Reader = Callable[[str], Recipe]
 """From the metadata's text to what it says; raises ValueError for text that is of another form."""
 
 
-def _said(**values: object) -> dict[str, object]:
+def _without_none(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}

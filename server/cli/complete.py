@@ -32,7 +32,7 @@ def complete_example(incomplete: str) -> list[str]:
 def complete_setting(ctx: typer.Context, incomplete: str) -> list[str]:
     """`NAME=` for the parameters of the workflow, and `node.input=` for what its nodes say."""
     found = []
-    for workflow in _given(ctx):
+    for workflow in _named_workflow(ctx):
         inputs = (f"{id}.{name}" for id, spec in workflow.nodes.items() for name in spec.inputs)
         found = [f"{name}=" for name in (*workflow.parameters, *inputs) if name.startswith(incomplete)]
     return found
@@ -40,7 +40,7 @@ def complete_setting(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_target(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of the workflow's nodes."""
-    return [id for workflow in _given(ctx) for id in workflow.nodes if id.startswith(incomplete)]
+    return [id for workflow in _named_workflow(ctx) for id in workflow.nodes if id.startswith(incomplete)]
 
 
 def complete_node(incomplete: str) -> list[str]:
@@ -52,7 +52,7 @@ def complete_node(incomplete: str) -> list[str]:
     return []
 
 
-def _given(ctx: typer.Context) -> Iterator[Workflow]:
+def _named_workflow(ctx: typer.Context) -> Iterator[Workflow]:
     """The workflow that was named on the line, if it can be read. Standard input is not: the shell has it."""
     # An option that still waits for its value keeps click from telling apart what stands before it.
     given = ctx.params.get("file") or ctx.params.get("files") or ctx.args

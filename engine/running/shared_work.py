@@ -10,7 +10,7 @@ from weft.engine.running.storing import Storing
 from weft.engine.running.waiting import Waiting
 
 
-class Found:
+class SharedWork:
     """Used by the scheduler's thread alone.
 
     Attributes:
