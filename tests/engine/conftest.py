@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.engine import toys
+from tests.engine.stored import MIB
 from weft.engine import Cache, Catalogue, Result, run
+from weft.engine.cache.store import ResultStore
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +18,12 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test touches the cache of the person who runs it, or leaves files in the repository."""
     monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "default-cache"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    """Results on disk, with room for all that a test puts there."""
+    return ResultStore(tmp_path / "cache", 100 * MIB)
 
 
 @pytest.fixture

@@ -29,11 +29,6 @@ KEY = bytes(range(20))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ResultStore:
-    return ResultStore(tmp_path / "cache", 100 * MIB)
-
-
-@pytest.fixture
 def sizes(tmp_path: Path) -> Callable[[], int]:
     return lambda: sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
 

@@ -26,11 +26,6 @@ SIZES = {"small": 3, "large": 5000}
 both = pytest.mark.parametrize("length", SIZES.values(), ids=SIZES)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> ResultStore:
-    return ResultStore(tmp_path / "cache", 100 * MIB)
-
-
 @both
 def test_a_result_is_found_while_it_waits_and_afterwards(store: ResultStore, length: int) -> None:
     assert store.put(KEY, result(7, length), {"type": "t"})

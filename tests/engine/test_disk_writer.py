@@ -32,11 +32,6 @@ from weft.engine.cache.writer import Writer
 KEY = bytes(range(20))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> ResultStore:
-    return ResultStore(tmp_path / "cache", 100 * MIB)
-
-
 @pytest.mark.parametrize("length", [3, 5000, MIB], ids=["small", "medium", "large"])
 def test_a_result_that_is_changed_before_it_is_written_is_not_kept_changed(tmp_path: Path, length: int) -> None:
     store = ResultStore(tmp_path, 1 << 30)
