@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.engine import toys
@@ -32,6 +35,19 @@ def go(source: dict[str, Any], targets: Any, *more: Node[..., Any], **options: A
     """`run` with those nodes and a cache of its own."""
     options.setdefault("cache", Cache())
     return run(source, targets, catalogue=catalogue(*more), **options)
+
+
+def new_threads(before: set[threading.Thread]) -> set[threading.Thread]:
+    """The threads that run now and not in `before`. A count would err when a thread of an earlier test ends meanwhile."""
+    return set(threading.enumerate()) - before
+
+
+@contextmanager
+def no_thread_left() -> Iterator[None]:
+    """What starts a thread inside must have ended it afterwards; threads of earlier tests may end meanwhile."""
+    before = set(threading.enumerate())
+    yield
+    assert new_threads(before) == set()
 
 
 def tale(events: list[Event], node: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.flow import document, go, link
+from tests.engine.flow import document, go, link, no_thread_left
 from weft.engine import Cache, Cancelled, CancelToken, Context, RunFailed, Settings, node
 from weft.engine.running.lanes import Lane, Lanes, LaneSizes
 
@@ -364,11 +364,9 @@ def test_a_failure_beside_an_async_node_ends_the_run_at_once_and_leaves_nothing(
         assert started.wait(10)
         raise ValueError("no")
 
-    before = threading.active_count()
-    with pytest.raises(RunFailed, match="no"):
+    with no_thread_left(), pytest.raises(RunFailed, match="no"):
         go(document(a=("endless", {}), b=("fails_soon", {})), ["a", "b"], endless, fails_soon)
     assert ended == ["stopped"]
-    assert threading.active_count() == before
 
 
 def test_a_failure_tells_nodes_beside_it_to_stop() -> None:
@@ -475,10 +473,9 @@ def test_threads_of_a_run_end_with_it() -> None:
         time.sleep(0.005)
         return n
 
-    before = threading.active_count()
     doc = document(**{f"n{n}": ("naps", {"n": n}) for n in range(6)})
-    go(doc, list(doc["nodes"]), naps)
-    assert threading.active_count() == before
+    with no_thread_left():
+        go(doc, list(doc["nodes"]), naps)
 
 
 def test_what_callers_set_for_their_context_holds_for_nodes_on_threads() -> None:
