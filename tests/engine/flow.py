@@ -38,7 +38,7 @@ def go(source: dict[str, Any], targets: Any, *more: Node[..., Any], **options: A
 
 
 def new_threads(before: set[threading.Thread]) -> set[threading.Thread]:
-    """The threads that run now and not in `before`. A count would err when a thread of an earlier test ends meanwhile."""
+    """The threads that run now and not in `before`. A count would err when one of an earlier test ends meanwhile."""
     return set(threading.enumerate()) - before
 
 
