@@ -47,11 +47,14 @@ class Catalogue:
             self.add(node)
 
     @classmethod
-    def load(cls, folders: Iterable[str | os.PathLike[str]] = ()) -> Catalogue:
+    def load(cls, folders: Iterable[str | os.PathLike[str]] = (), *, packs: bool = True) -> Catalogue:
         """Our nodes, those of installed packs, and those of the `.py` files in `folders`.
 
         What fails to import is left out and listed in `failures`. So is a node whose name another one has: ours come
         first, then those of packs in the order of their names, then those of the folders as they are given.
+
+        Args:
+            packs: whether installed packs are wanted.
 
         Raises:
             CatalogueError: a folder that is not there.
@@ -60,10 +63,11 @@ class Catalogue:
         # By its name and not by its entry point: a source tree that was not installed has none.
         if importlib.util.find_spec(OURS) is not None:
             catalogue._add_entry(OURS, "", OURS)
-        packs, unreadable = installed_packs()
-        catalogue.failures += unreadable
-        for pack in packs:
-            catalogue._add_pack(pack)
+        if packs:
+            found, unreadable = installed_packs()
+            catalogue.failures += unreadable
+            for pack in found:
+                catalogue._add_pack(pack)
         for folder in folders:
             catalogue.add_folder(folder)
         return catalogue

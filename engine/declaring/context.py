@@ -234,6 +234,11 @@ class Context:
             self._listener.report(self.own_id, kind, data, body)
 
     @property
+    def token(self) -> CancelToken | None:
+        """The run's stop button, for a node that starts a run of its own, which is to end with it. None in a plain call."""
+        return self._cancel
+
+    @property
     def cancelled(self) -> bool:
         """Whether the run was cancelled, or the node's time is over: a node that has to tidy up first looks here."""
         if self.overdue or (self._cancel is not None and self._cancel.cancelled):

@@ -1,0 +1,205 @@
+"""What runs inside a worker of the server: a job, or a question about a workflow.
+
+Both are nodes of ours that the server calls in a worker as the engine calls any node there (`engine.isolation`). So the
+ends of a process, limits of memory and time, cancels and what nodes print are seen to in one place. Packs are imported
+here and never in the server's own process.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from weft.engine import CancelToken, Context, node
+from weft.server.workers.home import Home
+from weft.server.workers.running import Running, marking
+
+if TYPE_CHECKING:
+    from weft.engine import Cache, Catalogue
+    from weft.graphs.document import Workflow
+
+EVENTS = "weft.events"
+"""The kind of report in which a job's events travel: `{"events": [JSON texts]}`."""
+PREVIEW = "weft.preview"
+
+
+@node("weft.server.job", cache="never")
+def job(order: str, ctx: Context) -> str:
+    """Run a job.
+
+    Args:
+        order: JSON of `{"home", "job", "document", "targets", "first_seq", "marker"}`.
+
+    Returns:
+        JSON of `{"state", "error", "seconds", "ran", "cached", "last"}`; `last` is the last event of the run, which is
+        not among those that were told before.
+    """
+    from weft.engine import Cancelled, RunFailed, Settings, WorkflowError, run
+    from weft.engine.events import ErrorDetail
+    from weft.graphs.document import Workflow
+
+    said = json.loads(order)
+    home = Home.of(said["home"])
+    _use(home)
+    summary: dict[str, Any] = {"state": "done", "error": None, "seconds": None, "ran": None, "cached": 0, "last": None}
+    with marking(said["marker"]) as mark, Running(ctx.relay, mark) as events:
+        try:
+            result = run(
+                Workflow.parse(json.loads(said["document"])),
+                said["targets"] or None,
+                cache=_cache(home.cache),
+                catalogue=_catalogue(home.nodes, home.own_nodes_only),
+                out=home.out,
+                on_event=events.take,
+                cancel=ctx.token,
+                settings=Settings(preview_interval=home.preview_seconds),
+                roots=None if home.roots is None else list(home.roots),
+                job=said["job"],
+                first_seq=said["first_seq"],
+            )
+        except WorkflowError as error:  # what was sound when it was queued
+            first = error.problems[0]
+            detail = ErrorDetail(
+                node=first.node or "", type="", exception="WorkflowError", message=str(error), traceback=""
+            )
+            problems = [problem.model_dump(mode="json") for problem in error.problems]
+            summary |= {"state": "failed", "error": detail.model_dump() | {"code": first.code, "problems": problems}}
+        except Cancelled:
+            summary["state"] = "cancelled"
+        except RunFailed as error:
+            summary |= {"state": "failed", "error": ErrorDetail.of(error.error).model_dump()}
+        else:
+            summary |= {"seconds": result.seconds, "ran": result.ran, "cached": result.cached}
+    summary["last"] = events.last
+    return json.dumps(summary)
+
+
+@node("weft.server.ask", cache="never")
+def ask(question: str, home: str, about: str, ctx: Context) -> str:
+    """Answer a question about a workflow or about the nodes there are.
+
+    Args:
+        question: "nodes", "schema", "prepare" or "plan".
+        home: `Home` as JSON.
+        about: what is asked about, as JSON: `{"workflow", "set", "targets"}`, or null.
+
+    Returns:
+        The answer as JSON.
+    """
+    place = Home.of(json.loads(home))
+    _use(place)
+    catalogue = _catalogue(place.nodes, place.own_nodes_only)
+    return json.dumps(_ANSWERS[question](place, catalogue, json.loads(about)))
+
+
+def _nodes(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    from weft.engine.catalogue.describe import describe_node
+
+    return {
+        "nodes": [describe_node(node_type) for node_type in catalogue],
+        "left_out": [str(failure) for failure in catalogue.failures],
+    }
+
+
+def _schema(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    from weft.engine.catalogue.schema import workflow_schema
+
+    return workflow_schema(catalogue)
+
+
+def _prepare(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    """A workflow as a job will run it: with everything set; all its problems, and which models it needs."""
+    from weft.engine import check
+
+    workflow, problems = _read(about, catalogue)
+    if workflow is None:
+        return {"problems": problems}
+    roots = None if home.roots is None else list(home.roots)
+    found = check(workflow, catalogue, targets=about.get("targets") or None, roots=roots)
+    problems += [problem.model_dump(mode="json") for problem in found]
+    return {
+        "problems": problems,
+        "document": json.dumps(workflow.to_dict()),
+        "title": workflow.title,
+        "model": _models(workflow, catalogue),
+    }
+
+
+def _plan(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    from weft.engine import NodeError, WorkflowError, forecast
+
+    workflow, problems = _read(about, catalogue)
+    if workflow is None:
+        return {"problems": problems, "nodes": {}, "seconds": None}
+    try:
+        said = forecast(
+            workflow,
+            about.get("targets") or None,
+            cache=_cache(home.cache),
+            catalogue=catalogue,
+            roots=None if home.roots is None else list(home.roots),
+            out=home.out,
+        )
+    except WorkflowError as error:
+        return {"problems": [item.model_dump(mode="json") for item in error.problems], "nodes": {}, "seconds": None}
+    except NodeError as error:
+        problem = {"severity": "error", "code": "bad_value", "node": error.node, "message": error.message}
+        return {"problems": [problem], "nodes": {}, "seconds": None}
+    return {"problems": [], **said.to_dict()}
+
+
+_ANSWERS: Mapping[str, Callable[[Home, Any, Any], Any]] = {
+    "nodes": _nodes,
+    "schema": _schema,
+    "prepare": _prepare,
+    "plan": _plan,
+}
+
+
+def _read(about: Mapping[str, Any], catalogue: Catalogue) -> tuple[Workflow | None, list[dict[str, Any]]]:
+    """A workflow with its settings, or what is wrong with these."""
+    from weft.engine import WorkflowError, with_settings
+    from weft.graphs.document import Workflow
+
+    try:
+        return with_settings(Workflow.parse(about["workflow"]), about.get("set") or {}, catalogue), []
+    except WorkflowError as error:
+        return None, [problem.model_dump(mode="json") for problem in error.problems]
+
+
+def _models(workflow: Workflow, catalogue: Catalogue) -> str:
+    """What tells apart jobs that need other models: the inputs for which the editor has a picker of models."""
+    found = set()
+    for spec in workflow.nodes.values():
+        node_type = catalogue.get(spec.type)
+        for name, item in spec.inputs.items() if node_type is not None else ():
+            port = node_type.inputs.get(name) if node_type is not None else None
+            if isinstance(item, str) and port is not None and port.widget is not None and port.widget.kind == "model":
+                found.add(f"{spec.type}:{item}")
+    return " ".join(sorted(found))
+
+
+def _use(home: Home) -> None:
+    from weft.engine.declaring.model_folders import set_model_folders
+
+    set_model_folders(home.models)
+
+
+@functools.cache
+def _cache(folder: str | None) -> Cache:
+    """One for all jobs of this process: so models stay loaded."""
+    from weft.engine import Cache
+
+    return Cache(folder)
+
+
+@functools.cache
+def _catalogue(nodes: tuple[str, ...], own_nodes_only: bool) -> Catalogue:
+    from weft.engine import Catalogue
+
+    return Catalogue.load(nodes, packs=not own_nodes_only)
+
+
+__all__ = ["EVENTS", "PREVIEW", "CancelToken", "ask", "job"]

@@ -1,0 +1,163 @@
+"""One worker process as the server has it: started when it is needed, again when it is gone, and asked in asyncio's way."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.node import Node
+from weft.engine.isolation import Isolated, Limits, Transport, Worker
+from weft.engine.running.executor import Done, Task
+from weft.server.workers.home import Home
+from weft.server.workers.inside import ask
+
+log = logging.getLogger("weft.server")
+
+Start = Callable[[], Transport]
+OnReport = Callable[[str, Mapping[str, Any], bytes], object]
+"""Takes a kind of report, its data and bytes, in the event loop's thread."""
+
+
+class WorkerProcess:
+    """A worker, or the place for one.
+
+    Args:
+        limits: when it counts as lost.
+        slot: its number.
+        start: starts the process.
+
+    Attributes:
+        calls: how many calls the process has had.
+        seconds: how long its start took.
+    """
+
+    def __init__(self, limits: Limits, slot: int = 0, start: Start | None = None) -> None:
+        self.slot = slot
+        self.calls = 0
+        self.deaths = 0
+        self.seconds = 0.0
+        self._start: Start = start or (lambda: Worker(limits, slot))
+        self._worker: Transport | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is there."""
+        return self._worker is not None and self._worker.alive
+
+    @property
+    def transport(self) -> Transport | None:
+        """The process, for who wants to know what it takes."""
+        return self._worker
+
+    async def ready(self) -> bool:
+        """See to it that a process is there; whether it had to be started."""
+        async with self._starting:
+            worker = self._worker
+            if worker is not None and worker.alive:
+                return False
+            loop = asyncio.get_running_loop()
+            before = loop.time()
+            if worker is not None:
+                self.deaths += 1
+                await asyncio.to_thread(worker.close)
+            self.calls = 0
+            self._worker = await asyncio.to_thread(self._start)
+            await asyncio.to_thread(self._worker.ready)
+            self.seconds = loop.time() - before
+            return True
+
+    async def call(self, function: Node[..., str], inputs: dict[str, str], cancel: CancelToken, report: OnReport) -> str:
+        """Call a node of ours there.
+
+        Raises:
+            BaseException: what it raised, or how the process ended (`Elsewhere`).
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Done] = loop.create_future()
+
+        def settle(done: Done) -> None:
+            if not answer.done():
+                answer.set_result(done)
+
+        worker = self._worker
+        assert worker is not None
+        context = Context("job", cancel=cancel, listener=_Listener(loop, report))
+        executor = Isolated(worker, lambda _: None) if self.calls == 0 or function is not ask else _Beside(worker)
+        self.calls += 1
+        task = Task(next(_numbers), function.node_type, dict(inputs), context)
+        with cancel.notifying(executor.stop):
+            executor.submit(task, lambda done: loop.call_soon_threadsafe(settle, done))
+            try:
+                done = await asyncio.shield(answer)
+            except asyncio.CancelledError:
+                executor.stop()
+                raise
+        worker.settle()
+        if done.error is not None:
+            raise done.error
+        return str(done.value)
+
+    async def close(self) -> None:
+        """End the process, whatever it does."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await asyncio.to_thread(worker.close)
+
+
+_numbers = itertools.count(1)
+
+
+class _Beside(Isolated):
+    """For calls beside others in a worker, which are not to be disturbed by a new beginning."""
+
+    def __init__(self, worker: Transport) -> None:
+        begin, worker_begin = worker.begin, None
+        del worker_begin
+        worker.begin = lambda: None  # type: ignore[method-assign]
+        try:
+            super().__init__(worker, lambda _: None)
+        finally:
+            worker.begin = begin  # type: ignore[method-assign]
+
+
+class _Listener:
+    """Takes what a worker reports, on a thread of its own, to the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, report: OnReport) -> None:
+        self._loop = loop
+        self._report = report
+
+    def report(self, node: str, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
+        """See `engine.declaring.context.Listener`."""
+        self._loop.call_soon_threadsafe(self._report, kind, data, body)
+
+
+class Questions:
+    """Questions about workflows and nodes, answered in a worker of their own, so that no pack can end the server.
+
+    Several may be asked at once. A worker that ends with a question is started again for the next one.
+    """
+
+    def __init__(self, home: Home, limits: Limits, start: Start | None = None) -> None:
+        self._process = WorkerProcess(limits, -1, start)
+        self._home = json.dumps(home.to_dict())
+
+    async def ask(self, question: str, about: Any = None) -> Any:
+        """The answer, as JSON data.
+
+        Raises:
+            BaseException: the worker ended, or a pack raised.
+        """
+        await self._process.ready()
+        inputs = {"question": question, "home": self._home, "about": json.dumps(about)}
+        return json.loads(await self._process.call(ask, inputs, CancelToken(), lambda *_: None))
+
+    async def close(self) -> None:
+        """End the worker."""
+        await self._process.close()

@@ -1,0 +1,129 @@
+"""A job's events on their way out of its worker, and the note of which nodes run, which outlives the process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from weft.engine.events import Event
+
+FLUSH_SECONDS = 0.01
+"""How long events are gathered: a node that takes less is one of many, and nobody can follow them one by one."""
+MARKER_BYTES = 4096
+_ENDS = frozenset({"node_finished", "node_failed", "node_cached", "node_skipped"})
+_LAST = frozenset({"job_finished", "job_failed", "job_cancelled"})
+
+Relay = Callable[[str, Mapping[str, Any], bytes], object]
+Mark = Callable[[list[str]], object]
+
+
+class Running:
+    """Gathers the events of one run and tells them in batches.
+
+    Args:
+        relay: takes a kind of report, its data and the bytes of a picture.
+        mark: called with the ids of the nodes that run, whenever these change.
+
+    Attributes:
+        last: the last event of the run as JSON text; it is not told.
+    """
+
+    def __init__(self, relay: Relay, mark: Mark) -> None:
+        self.last: str | None = None
+        self._relay = relay
+        self._mark = mark
+        self._nodes: dict[str, None] = {}
+        self._texts: list[str] = []
+        self._lock = threading.Lock()
+        self._told = 0.0
+        self._wake = threading.Event()
+        self._ended = False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            self._ended = True
+            self._flush()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def take(self, event: Event) -> None:
+        """Take an event of the run."""
+        kind = event.event
+        if kind == "node_preview":
+            data = event.model_dump(mode="json")
+            self._relay("weft.preview", data, getattr(event, "data"))
+            return
+        text = event.model_dump_json()
+        if kind in _LAST:
+            self.last = text
+            return
+        if event.node is not None and kind == "node_started":
+            self._nodes[event.node] = None
+            self._mark(list(self._nodes))
+        elif event.node in self._nodes and kind in _ENDS:
+            del self._nodes[event.node]
+            self._mark(list(self._nodes))
+        with self._lock:
+            self._texts.append(text)
+            if time.monotonic() - self._told >= FLUSH_SECONDS:
+                self._flush()
+            elif self._thread is None:
+                self._thread = threading.Thread(target=self._tell_later, name="weft-tell", daemon=True)
+                self._thread.start()
+            elif len(self._texts) == 1:
+                self._wake.set()
+
+    def _flush(self) -> None:
+        texts, self._texts = self._texts, []
+        self._told = time.monotonic()
+        if texts:
+            self._relay("weft.events", {"events": texts}, b"")
+
+    def _tell_later(self) -> None:
+        while True:
+            time.sleep(FLUSH_SECONDS)
+            with self._lock:
+                self._flush()
+                if self._ended:
+                    return
+                self._wake.clear()
+            self._wake.wait()
+
+
+@contextlib.contextmanager
+def marking(path: str) -> Iterator[Mark]:
+    """A note of the nodes that run, in a file that the server reads when this process is gone."""
+    with open(path, "w+b") as file:
+        file.truncate(MARKER_BYTES)
+        with mmap.mmap(file.fileno(), MARKER_BYTES) as memory:
+
+            def mark(nodes: list[str]) -> None:
+                text = json.dumps(nodes).encode()
+                while len(text) >= MARKER_BYTES:
+                    nodes = nodes[: len(nodes) // 2]
+                    text = json.dumps(nodes).encode()
+                memory[: len(text) + 1] = text + b"\0"
+
+            yield mark
+
+
+def marked(path: str | Path) -> list[str]:
+    """The nodes that ran when the process ended."""
+    with contextlib.suppress(OSError, ValueError):
+        nodes = json.loads(Path(path).read_bytes().partition(b"\0")[0])
+        if isinstance(nodes, list):
+            return [str(node) for node in nodes]
+    return []
