@@ -402,6 +402,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "start": {"start": Latents(noise(3))},
     "strength": {"start": Latents(noise(3)), "strength": 0.6},
     "mask": {"start": Latents(noise(3)), "mask": mask(0, 32)},
+    "noise": {"noise": Latents(noise(4))},
     **{name: {"scheduler": name} for name in SCHEDULERS if name != "ddim"},
 }
 CONFIGS: dict[str, dict[str, Any]] = {
