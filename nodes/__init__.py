@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from weft.nodes.basic.load_image import load_image as load_image
     from weft.nodes.basic.load_image import load_mask as load_mask
     from weft.nodes.basic.load_model import load_model as load_model
+    from weft.nodes.basic.load_vae import load_vae as load_vae
     from weft.nodes.basic.loops import repeat as repeat
     from weft.nodes.basic.loops import while_ as while_
     from weft.nodes.basic.masks import combine_masks as combine_masks

@@ -178,8 +178,8 @@ def added_channels(node_type: NodeType, latent_channels: int) -> int | None:
 
 def misdeclared(node_type: NodeType) -> list[str]:
     """The inputs that a node's tags name and that it does not have. For the tests of packs."""
-    words = (SIZE_OF, SIZE_GIVEN, SIZE_OF_FILE, SAME_SIZE, SAME_SIZE_OR_LATENT, MODEL_OF, MODEL_NAMED, LATENTS_OF)
-    words += (START, PROMPT)
+    sizes = (SIZE_OF, SIZE_GIVEN, SIZE_OF_FILE, SAME_SIZE, SAME_SIZE_OR_LATENT)
+    words = (*sizes, MODEL_OF, MODEL_NAMED, LATENTS_OF, START, PROMPT)
     named = [input for word in words for given in arguments(node_type, word) for input in given]
     named += [given[0] for given in arguments(node_type, SIZE_UNKNOWN)]
     named += [input for given in arguments(node_type, RUN) for input in given[1::2]]
