@@ -86,9 +86,9 @@ def _of_folder(folder: Path) -> tuple[Weights, list[Path]]:
         raise ModelError(
             f"{folder} is no VAE that is supported: its config.json describes a {kind}, not an {_KINDS[0]}"
         )
-    colours = {config.get(name, 3) for name in ("in_channels", "out_channels")}
-    if colours != {3}:
-        raise ModelError(f"the VAE in {folder} is not one of pictures: it has {max(map(str, colours))} channels, not 3")
+    for name in ("in_channels", "out_channels"):
+        if config.get(name, 3) != 3:
+            raise ModelError(f"the VAE in {folder} is none for pictures: {name} is {config[name]!r}, not 3")
     if kind == TINY:
         # Diffusers' default, which the file may leave away; the other class has another one.
         config = {"scaling_factor": 1.0, "force_upcast": False, **config}
