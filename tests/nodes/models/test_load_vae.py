@@ -242,7 +242,7 @@ def test_refused_by_name(model: Model, made: Made, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"sixteen' makes latents of 16 channels and the model's have 4"):
         load_vae(model, str(made("sixteen")))
     with pytest.raises(
-        ModelError, match=r"quarter' makes one latent pixel of 4 x 4 pixels and the model's stands for 8 x 8"
+        ModelError, match=r"quarter' makes one latent pixel of 4 x 4 pixels and the model's stands for 8"
     ):
         load_vae(model, str(made("quarter")))
     (tmp_path / "vq").mkdir()

@@ -196,7 +196,14 @@ ACTING: dict[type[Technique], Callable[[Stock], Acting]] = {
     ),
     ImagePrompt: lambda s: Acting(
         ImagePrompt(net=s.net("image", 0), image=picture(1), mask=mask(0, 48)),
-        {"net": s.net("image", 1), "image": picture(2), "scale": 0.5, "mask": mask(16, 64), "window": HALF},
+        {
+            "net": s.net("image", 1),
+            "image": picture(2),
+            "scale": 0.5,
+            "mask": mask(16, 64),
+            "layers": (("mid", 0.5),),
+            "window": HALF,
+        },
     ),
     DepthControl: lambda s: Acting(
         DepthControl(depth=picture(1)), {"depth": picture(2), "window": HALF}, kind="thin_5"
