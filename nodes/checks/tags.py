@@ -44,6 +44,7 @@ MODEL_OF = "model:of"
 MODEL_NAMED = "model:named"
 NET = "net"
 PROMPT = "prompt:text"
+PROMPT_OF = "prompt:of"
 
 RUN_INPUTS: Mapping[str, str] = MappingProxyType(
     {name: name for name in ("model", "guidance", "controls", "start", "mask", "masked", "width", "height", "steps")}
@@ -122,6 +123,11 @@ def encodes(text: str) -> str:
     return _tag(PROMPT, text)
 
 
+def prompt_of(input: str) -> str:
+    """The prompt that the node hands on has the words of that, or of those, at this input."""
+    return _tag(PROMPT_OF, input)
+
+
 def _tag(word: str, *inputs: str) -> str:
     return f"{word}={','.join(map(_name, inputs))}" if inputs else word
 
@@ -169,7 +175,18 @@ def added_channels(node_type: NodeType, latent_channels: int) -> int | None:
 
 def misdeclared(node_type: NodeType) -> list[str]:
     """The inputs that a node's tags name and that it does not have. For the tests of packs."""
-    words = (SIZE_OF, SIZE_GIVEN, SIZE_OF_FILE, SAME_SIZE, SAME_SIZE_OR_LATENT, MODEL_OF, MODEL_NAMED, START, PROMPT)
+    words = (
+        SIZE_OF,
+        SIZE_GIVEN,
+        SIZE_OF_FILE,
+        SAME_SIZE,
+        SAME_SIZE_OR_LATENT,
+        MODEL_OF,
+        MODEL_NAMED,
+        START,
+        PROMPT,
+        PROMPT_OF,
+    )
     named = [input for word in words for given in arguments(node_type, word) for input in given]
     named += [given[0] for given in arguments(node_type, SIZE_UNKNOWN)]
     named += [input for given in arguments(node_type, RUN) for input in given[1::2]]
