@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from weft.nodes.prompts.chunks import Chunk, Log
+from weft.nodes.prompts.chunks import MAX_CHUNKS, Chunk, Log
 from weft.nodes.prompts.encode import Encoded, TextEncoder, check_second, conditioning, encoders_of
 from weft.nodes.prompts.weighting import Blend, Conjunction, Weighted
 from weft.nodes.values.prompt import Conditioning
@@ -41,6 +41,7 @@ def encode_weighted(
     several chunks the first one's.
 
     prompt_2: what SDXL's second encoder reads; None is the same.
+    Raises ValueError for a prompt of too many chunks, and for a second one where there is no second encoder.
     """
     encoders = encoders_of(parts, clip_skip, log)
     check_second(parts.model, "" if prompt_2 is None else "prompt_2")
@@ -50,8 +51,11 @@ def encode_weighted(
 
 
 def _conjunction(encoder: TextEncoder, prompt: Conjunction) -> Encoded:
-    found = [_part(encoder, part) for part in prompt.parts]
-    found = [_scaled(encoder, item, weight) for item, weight in zip(found, prompt.weights, strict=True)]
+    found: list[Encoded] = []
+    for part, weight in zip(prompt.parts, prompt.weights, strict=True):
+        found.append(_scaled(encoder, _part(encoder, part), weight))
+        if sum(item.states.shape[1] for item in found) > MAX_CHUNKS * encoder.tokenizer.model_max_length:
+            raise ValueError(f"the prompts side by side need more than {MAX_CHUNKS} chunks: shorten them")
     if len(found) == 1:
         return found[0]
     tokens: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +12,18 @@ from torch import Tensor
 
 from tests.nodes.sampling.oracle import seeded, set_scheduler
 from tests.nodes.techniques.measure import counted, relative
-from weft.engine import check
+from weft.engine import check, run
 from weft.graphs import Graph
 from weft.nodes import (
     attend_and_excite,
     batch_prompts,
     cfg,
+    collect,
     denoise,
     diffedit_mask,
     encode_prompt,
     load_model,
+    map_over,
     multidiffusion,
     pag,
     pix2pix_zero,
@@ -229,3 +232,16 @@ def test_words_are_looked_up_before_the_run() -> None:
     assert "'star' is not in the prompt, whose words are: a, circle, square" in found
     # What is not written out as plain text may have the word.
     assert problems("star", "a circle", more=True) == []
+
+
+def test_a_list_of_texts_becomes_one_run(folder: Callable[[str], Path]) -> None:
+    """Through `map_over` and `collect`."""
+    with Graph() as graph:
+        made = load_model(str(folder("sd1_calm")), dtype="float32", device="cpu")
+        texts = map_over(PROMPTS)
+        prompts = batch_prompts(collect(encode_prompt(made, texts)))
+        found = denoise(made, [cfg(prompts, scale=5.0)], steps=2, seed=5, batch=3, width=64, height=64).latents
+    result = run(graph, targets=[found])
+    model = load_model(str(folder("sd1_calm")), dtype="float32", device="cpu")
+    expected = ours(model, cfg(each(model, PROMPTS), scale=5.0), steps=2, scheduler="default", batch=3)
+    assert relative(result[found].samples, expected) <= 1e-4

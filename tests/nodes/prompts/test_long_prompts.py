@@ -211,6 +211,10 @@ def test_too_long_is_refused(model: Models) -> None:
         with pytest.raises(ValueError, match=message):
             encoded(made, text + "red")
 
+    parts = ", ".join(['"a red circle"'] * (MAX_CHUNKS + 1))
+    with pytest.raises(ValueError, match="side by side need more than 32 chunks"):
+        weighted_prompt(made, f"({parts}).and()")
+
 
 def test_short_prompts_have_nothing_to_be_filled_up_with(model: Models) -> None:
     """So that their runs are the same as ever."""
