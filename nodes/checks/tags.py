@@ -45,6 +45,7 @@ MODEL_NAMED = "model:named"
 LATENTS_OF = "latents:of"
 NET = "net"
 PROMPT = "prompt:text"
+PROMPT_OF = "prompt:of"
 
 RUN_INPUTS: Mapping[str, str] = MappingProxyType(
     {
@@ -131,6 +132,11 @@ def encodes(text: str) -> str:
     return _tag(PROMPT, text)
 
 
+def prompt_of(input: str) -> str:
+    """The prompt that the node hands on has the words of that, or of those, at this input."""
+    return _tag(PROMPT_OF, input)
+
+
 def _tag(word: str, *inputs: str) -> str:
     return f"{word}={','.join(map(_name, inputs))}" if inputs else word
 
@@ -179,7 +185,7 @@ def added_channels(node_type: NodeType, latent_channels: int) -> int | None:
 def misdeclared(node_type: NodeType) -> list[str]:
     """The inputs that a node's tags name and that it does not have. For the tests of packs."""
     sizes = (SIZE_OF, SIZE_GIVEN, SIZE_OF_FILE, SAME_SIZE, SAME_SIZE_OR_LATENT)
-    words = (*sizes, MODEL_OF, MODEL_NAMED, LATENTS_OF, START, PROMPT)
+    words = (*sizes, MODEL_OF, MODEL_NAMED, LATENTS_OF, START, PROMPT, PROMPT_OF)
     named = [input for word in words for given in arguments(node_type, word) for input in given]
     named += [given[0] for given in arguments(node_type, SIZE_UNKNOWN)]
     named += [input for given in arguments(node_type, RUN) for input in given[1::2]]
