@@ -30,14 +30,18 @@ class WorkerProcess:
         limits: when it counts as lost.
         slot: its number.
         start: starts the process.
+        beside: whether calls may run beside each other. Else the process begins anew with each: it goes back to the
+            folder, environment and so on that it started with.
 
     Attributes:
         calls: how many calls the process has had.
         seconds: how long its start took.
     """
 
-    def __init__(self, limits: Limits, slot: int = 0, start: Start | None = None) -> None:
+    def __init__(self, limits: Limits, slot: int = 0, start: Start | None = None, *, beside: bool = False) -> None:
         self.slot = slot
+        self._beside = beside
+        self._executor: Isolated | None = None
         self.calls = 0
         self.deaths = 0
         self.seconds = 0.0
@@ -66,7 +70,7 @@ class WorkerProcess:
             if worker is not None:
                 self.deaths += 1
                 await asyncio.to_thread(worker.close)
-            self.calls = 0
+            self.calls, self._executor = 0, None
             self._worker = await asyncio.to_thread(self._start)
             await asyncio.to_thread(self._worker.ready)
             self.seconds = loop.time() - before
@@ -88,16 +92,14 @@ class WorkerProcess:
         worker = self._worker
         assert worker is not None
         context = Context("job", cancel=cancel, listener=_Listener(loop, report))
-        executor = Isolated(worker, lambda _: None) if self.calls == 0 or function is not ask else _Beside(worker)
+        if self._executor is None or not self._beside:
+            self._executor = Isolated(worker, lambda _: None)  # with which the worker begins anew
+        executor = self._executor
         self.calls += 1
         task = Task(next(_numbers), function.node_type, dict(inputs), context)
         with cancel.notifying(executor.stop):
             executor.submit(task, lambda done: loop.call_soon_threadsafe(settle, done))
-            try:
-                done = await asyncio.shield(answer)
-            except asyncio.CancelledError:
-                executor.stop()
-                raise
+            done = await answer
         worker.settle()
         if done.error is not None:
             raise done.error
@@ -111,19 +113,6 @@ class WorkerProcess:
 
 
 _numbers = itertools.count(1)
-
-
-class _Beside(Isolated):
-    """For calls beside others in a worker, which are not to be disturbed by a new beginning."""
-
-    def __init__(self, worker: Transport) -> None:
-        begin, worker_begin = worker.begin, None
-        del worker_begin
-        worker.begin = lambda: None  # type: ignore[method-assign]
-        try:
-            super().__init__(worker, lambda _: None)
-        finally:
-            worker.begin = begin  # type: ignore[method-assign]
 
 
 class _Listener:
@@ -145,7 +134,7 @@ class Questions:
     """
 
     def __init__(self, home: Home, limits: Limits, start: Start | None = None) -> None:
-        self._process = WorkerProcess(limits, -1, start)
+        self._process = WorkerProcess(limits, -1, start, beside=True)
         self._home = json.dumps(home.to_dict())
 
     async def ask(self, question: str, about: Any = None) -> Any:

@@ -1,0 +1,249 @@
+"""One attempt at a job: sent to a worker, its events kept in order, its end published once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weft.engine.declaring.context import CancelToken
+from weft.engine.errors import Cancelled, Elsewhere
+from weft.server.store.records import Claim, Ending, Output
+from weft.server.workers.inside import EVENTS, PREVIEW, job
+from weft.server.workers.process import WorkerProcess
+from weft.server.workers.running import marked
+
+if TYPE_CHECKING:
+    from weft.server.workers.dispatcher import Dispatcher
+
+log = logging.getLogger("weft.server")
+
+PASSING = frozenset({"node_progress", "node_report"})
+"""Events that are not kept: the next one of their kind says more."""
+_DIED = "WorkerDied"
+
+
+class Turn:
+    """An attempt at a job.
+
+    Args:
+        folder: where the worker writes files.
+
+    Attributes:
+        ended: set when it is over, whatever came of it.
+    """
+
+    def __init__(self, claim: Claim, dispatcher: Dispatcher, process: WorkerProcess, folder: Path) -> None:
+        self.claim = claim
+        self.process = process
+        self.ended = asyncio.Event()
+        self._dispatcher = dispatcher
+        self._desk = dispatcher.desk
+        self._folder = folder
+        self._id = claim.job.id
+        self._state = claim.events
+        self._done = self._cached = self._of = 0
+        self._token = CancelToken()
+        self._returns = False
+        self._reports: asyncio.Queue[list[str] | None] = asyncio.Queue()
+        self._outputs: list[Output] = []
+        self._fault: BaseException | None = None
+
+    def cancel(self) -> None:
+        """End it."""
+        self._token.cancel()
+
+    def give_back(self) -> None:
+        """End it, and let it be done later."""
+        self._returns = True
+        self._token.cancel()
+
+    async def run(self) -> None:
+        """Bring the job to an end, or back into the queue.
+
+        Raises:
+            Fenced: somebody else has the job now.
+            StoreError: the store cannot keep what came of it.
+        """
+        if await self.process.ready():
+            await self._say({"event": "worker_started", "worker": self.process.slot, "seconds": self.process.seconds})
+        out = self._folder / "out"
+        await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+        marker = self._folder / "running"
+        home = replace(self._dispatcher.home, out=str(out))
+        order = {
+            "home": home.to_dict(),
+            "job": self._id,
+            "document": self.claim.document,
+            "targets": list(self.claim.job.targets),
+            "first_seq": self._state,
+            "marker": str(marker),
+        }
+        keeper = asyncio.create_task(self._keep())
+        summary: dict[str, Any] | None = None
+        error: BaseException | None = None
+        try:
+            summary = json.loads(await self.process.call(job, {"order": json.dumps(order)}, self._token, self._take))
+        except Exception as raised:
+            error = raised
+        finally:
+            self._reports.put_nowait(None)
+            await keeper
+        if self._fault is not None:
+            raise self._fault
+        if summary is not None:
+            await self._end(summary)
+        else:
+            assert error is not None
+            await self._lost(error, marked(marker))
+
+    # -- while it runs
+
+    def _take(self, kind: str, data: Mapping[str, Any], body: bytes) -> None:
+        """What the worker reports, in the event loop's thread."""
+        if kind == EVENTS:
+            self._reports.put_nowait(data["events"])
+        elif kind == PREVIEW:
+            self._dispatcher.audience.preview(self._id, data, body)
+
+    async def _keep(self) -> None:
+        """Put events into the store as they come, then tell them."""
+        try:
+            while (texts := await self._reports.get()) is not None:
+                while not self._reports.empty():
+                    more = self._reports.get_nowait()
+                    if more is None:
+                        self._reports.put_nowait(None)
+                        break
+                    texts = [*texts, *more]
+                await self._keep_texts(texts)
+        except Exception as error:
+            self._fault = error
+            self._token.cancel()
+
+    async def _keep_texts(self, texts: list[str]) -> None:
+        kept = []
+        for text in texts:
+            event = json.loads(text)
+            kind = event["event"]
+            if kind in PASSING:
+                self._dispatcher.audience.passing(self._id, kind, event["node"] or "", text)
+                continue
+            if kind == "job_started":
+                self._of = event["nodes"]
+            self._done += kind == "node_finished"
+            self._cached += kind == "node_cached"
+            if kind == "output":
+                event = await self._published(event)
+            kept.append(self._numbered(event))
+        await self._record(kept)
+
+    def _numbered(self, event: dict[str, Any]) -> str:
+        """A state event with its number."""
+        event["state"] = self._state
+        self._state += 1
+        return json.dumps(event, ensure_ascii=False)
+
+    async def _record(self, texts: list[str]) -> None:
+        if texts:
+            progress = (self._done, self._cached, self._of)
+            await self._desk.record(self._id, self.claim.epoch, texts, progress)
+            self._dispatcher.audience.states(self._id, texts)
+
+    async def _say(self, event: dict[str, Any]) -> None:
+        """Tell something of our own."""
+        about = {"seq": self._state, "time": self._dispatcher.clock(), "job": self._id, "node": None}
+        await self._record([self._numbered({**event, **about})])
+
+    async def _published(self, event: dict[str, Any]) -> dict[str, Any]:
+        """An `output` event, with the content id of a file in place of its path; the file is kept."""
+        node, kind = event["node"], event["kind"]
+        path = Path(event["ref"])
+        if kind == "file" or path.is_absolute():
+            stored = await asyncio.to_thread(self._dispatcher.files.take, path)
+            what = "image" if stored.width is not None else "file"
+            self._outputs.append(
+                Output(node, what, path.name, stored.file, stored.mime, stored.bytes, stored.width, stored.height)
+            )
+            return {**event, "ref": stored.file, "name": path.name}
+        self._outputs.append(Output(node, "value", event["ref"].partition(".")[2], value=event.get("value")))
+        return event
+
+    # -- when it is over
+
+    async def _end(self, summary: dict[str, Any]) -> None:
+        """The run came to its end in the worker."""
+        if summary["state"] == "cancelled" and self._returns:
+            await self._back(died=False)
+            return
+        last = json.loads(summary["last"]) if summary["last"] else None
+        await self._close(summary["state"], summary, last)
+
+    async def _lost(self, error: BaseException, nodes: list[str]) -> None:
+        """The worker did not come back with an end."""
+        if self._token.cancelled or isinstance(error, Cancelled):
+            if self._returns:
+                await self._back(died=False)
+            else:
+                await self._close("cancelled", {}, None)
+            return
+        exception = error.exception if isinstance(error, Elsewhere) else type(error).__name__
+        detail = {"node": ", ".join(nodes), "type": "", "exception": exception, "message": str(error), "traceback": ""}
+        log.warning("job %s: %s", self._id, error)
+        if exception == _DIED:
+            await self._back(died=True, error={**detail, "code": "worker_died"})
+        else:
+            await self._close("failed", {"error": detail}, None)
+
+    async def _back(self, *, died: bool, error: Mapping[str, Any] | None = None) -> None:
+        """Into the queue again, or to its end after too many deaths."""
+        job = await self._desk.give_back(
+            self._id,
+            self.claim.epoch,
+            died=died,
+            now=self._dispatcher.clock(),
+            most=self._dispatcher.rules.deaths,
+            error=error,
+            event=lambda job, state: self._last_event(job.state, error, state),
+        )
+        if job.state != "queued":
+            texts = await self._desk.events(self._id, self._state)
+            self._dispatcher.audience.states(self._id, texts)
+
+    async def _close(self, state: Any, summary: Mapping[str, Any], last: dict[str, Any] | None) -> None:
+        error = summary.get("error")
+        text = self._last_event(state, error, self._state, last)
+        ending = Ending(
+            state,
+            tuple(self._outputs),
+            error,
+            summary.get("seconds"),
+            summary.get("ran"),
+            summary.get("cached") or self._cached,
+            self._of,
+            (text,),
+        )
+        await self._desk.end(self._id, self.claim.epoch, ending, self._dispatcher.clock())
+        self._dispatcher.audience.states(self._id, [text])
+
+    def _last_event(
+        self, state: str, error: Mapping[str, Any] | None, number: int, last: dict[str, Any] | None = None
+    ) -> str:
+        """The event that says how the job ended: what the run said, or one of our own where it could not."""
+        kind = {"done": "job_finished", "failed": "job_failed"}.get(state, "job_cancelled")
+        event = last if last is not None and last["event"] == kind else None
+        if event is None:
+            event = {"event": kind, "seq": number, "time": self._dispatcher.clock(), "job": self._id, "node": None}
+        if error is not None and kind == "job_failed":
+            event["error"] = dict(error)
+        return json.dumps({**event, "state": number}, ensure_ascii=False)
+
+
+def mime_of(path: Path) -> str:
+    """What a file is, by its name."""
+    return mimetypes.guess_type(path.name)[0] or "application/octet-stream"
