@@ -22,7 +22,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
             "reasons",
             "runner",
         ),
-        ("isolation",),
+        ("isolation", "progress"),
         ("running",),
         ("planning",),
         ("checking",),
@@ -34,6 +34,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("errors", "filehash", "surroundings", "plain", "sizes", "buffers"),
     ),
     "graphs": (
+        ("notebook",),
         ("examples", "draw", "metadata"),
         ("drawing",),
         ("builder", "form", "schema"),
@@ -41,7 +42,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("document", "reader"),
         ("inputs",),
         ("jsontext", "png", "names", "attempts", "beside"),
-        ("problems", "operators", "limits", "pretty", "files", "order"),
+        ("problems", "operators", "limits", "pretty", "files", "order", "showing"),
     ),
     "nodes": (
         ("shapes.measure_variants",),
