@@ -16,10 +16,10 @@ from weft.engine.checking.prepare import prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT, CancelToken
 from weft.engine.events import OnEvent
+from weft.engine.importing import INSIDE, watch_imports
 from weft.engine.progress.audience import audience
 from weft.engine.running.backend import Backend, ThisProcess
 from weft.engine.running.emitter import Emitter
-from weft.engine.running.executor import INSIDE
 from weft.engine.running.job import Job, Settings
 from weft.engine.running.result import Artifact, Result
 from weft.engine.surroundings import waiting
@@ -81,7 +81,7 @@ def run(
         Cancelled: `cancel` was called. What was finished is in the cache.
     """
 
-    unasked = progress is None and (on_event is not None or INSIDE.get())
+    unasked = progress is None and (on_event is not None or INSIDE.get() is not None)
     place = None if unasked else audience(progress)
     settings = settings or Settings()
     if place is not None and on_event is None:
@@ -102,6 +102,8 @@ def run(
             from weft.engine.progress.watching import watching
 
             on_event = stack.enter_context(watching(place, on_event))
+        if on_event is not None:
+            watch_imports()
         work.emitter = Emitter(work.result.job if job is None else job, on_event, first_seq, work.ending.cancel)
         work.result.job = work.emitter.job
         stack.enter_context(waiting())  # called by a node: its nodes draw in turns of their own

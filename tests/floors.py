@@ -31,7 +31,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("cache",),
         ("ownership",),
         ("values", "events"),
-        ("errors", "filehash", "surroundings", "plain", "sizes", "buffers"),
+        ("errors", "filehash", "surroundings", "importing", "plain", "sizes", "buffers"),
     ),
     "graphs": (
         ("notebook",),

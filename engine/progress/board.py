@@ -26,6 +26,10 @@ PATIENCE_SECONDS = 2.0
 """How long the end of a run waits until its bars are gone; a terminal that was stopped takes nothing any more."""
 
 
+Line = tuple[str, str]
+"""A text and its colour, "" for that of all text."""
+
+
 class ShownRun:
     """One run as it is shown.
 
@@ -77,7 +81,7 @@ class Board:
         self._wake = threading.Condition()
         self._runs: list[ShownRun] = []
         self._ended: list[ShownRun] = []
-        self._lines: list[tuple[str, str]] = []
+        self._lines: list[Line] = []
         self._draws = False
         self._thread: threading.Thread | None = None
 
@@ -110,7 +114,11 @@ class Board:
             self._thread = threading.Thread(
                 target=contextvars.Context().run, args=(self._serve,), name="weft-progress", daemon=True
             )
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as error:  # there are too many threads: then nothing is shown
+                self._thread = None
+                log.debug("progress is not shown: %s", error)
         else:
             self._wake.notify()
 
@@ -123,20 +131,22 @@ class Board:
                 runs, ended, lines = self._due()
                 if screen is None and (runs or lines):
                     screen = self._open()
-                if screen is not None:
-                    _draw(screen, runs, ended, lines)
-                for run in ended:
-                    run.gone.set()
-                if screen is not None and not self._has_runs():
-                    screen.close()
-                    screen = None
+                try:
+                    if screen is not None:
+                        _draw(screen, runs, ended, lines)
+                        if self._is_over():
+                            screen.close()
+                            screen = None
+                finally:
+                    for run in ended:
+                        run.gone.set()
                 if not self._wait(screen is not None):
                     return
         except Exception as error:  # a terminal that is gone, say
             log.debug("progress is not shown any more: %s", error)
             self._give_up(screen)
 
-    def _due(self) -> tuple[list[ShownRun], list[ShownRun], list[tuple[str, str]]]:
+    def _due(self) -> tuple[list[ShownRun], list[ShownRun], list[Line]]:
         """Which runs are to be drawn, which have ended since, and what is to be said."""
         with self._wake:
             now = time.monotonic()
@@ -148,9 +158,9 @@ class Board:
             self._draws = bool(runs or lines)
         return runs, ended, lines
 
-    def _has_runs(self) -> bool:
+    def _is_over(self) -> bool:
         with self._wake:
-            return bool(self._runs)
+            return not (self._runs or self._ended or self._lines)
 
     def _wait(self, draws: bool) -> bool:
         """Until it is time to draw again; False when there is nothing left to wait for."""
@@ -179,9 +189,7 @@ class Board:
             self._ended.clear()
 
 
-def _draw(
-    screen: Screen, runs: Sequence[ShownRun], ended: Sequence[ShownRun], lines: Sequence[tuple[str, str]]
-) -> None:
+def _draw(screen: Screen, runs: Sequence[ShownRun], ended: Sequence[ShownRun], lines: Sequence[Line]) -> None:
     for text, colour in lines:
         screen.say(text, colour)
     screen.show(runs)

@@ -19,7 +19,8 @@ SLOW = 0.5
 def line(event: Event) -> str:
     """What is said where there are no bars: of slow nodes, and at the end; "" for most events."""
     if isinstance(event, NodeFinished) and event.seconds >= SLOW:
-        return f"{event.node}: {event.seconds:.1f} s"
+        imports = f", {event.imports:.1f} s of it for imports" if event.imports >= SLOW else ""
+        return f"{event.node}: {event.seconds:.1f} s{imports}"
     if isinstance(event, NodeResumed):
         return f"{event.node}: {event.steps} of {event.total} steps reused"
     return aside(event) or summary(event)

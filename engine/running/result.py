@@ -157,8 +157,7 @@ class Result:
         """What a notebook shows: how it went, what failed, and each target with its pictures."""
         names = {where: name for name, where in self.aliases.items()}
         failed = [
-            Row(names.get(failure.node, failure.node), failure.error.message, failure.item, failed=True)
-            for failure in self.failures
+            Row(names.get(failure.node, failure.node), failure.error.message, failed=True) for failure in self.failures
         ]
         return result_table(self.summary, failed, list(self._rows(names)))
 

@@ -34,13 +34,11 @@ class Row:
     Attributes:
         name: of the node or the output.
         words: what is said of it; "" for a value.
-        item: which item of a mapped part, from 0; () for all of it.
         value: what it is.
     """
 
     name: str
     words: str = ""
-    item: tuple[int, ...] = ()
     value: Any = None
     failed: bool = False
 
@@ -65,14 +63,12 @@ def result_table(summary: str, failures: Sequence[Row], outputs: Sequence[Row]) 
 
 
 def _row(row: Row, room: _Room) -> str:
-    item = ", ".join(str(position + 1) for position in row.item)
-    name = row.name + (f" (item {item})" if item else "")
     if row.failed:
         content = f'<span style="color:#d02b2b">{_text(row.words)}</span>'
     else:
         content = _text(row.words) if row.words else _content(row.value, room)
     style = "text-align:left;vertical-align:top"
-    return f'<tr><th style="{style}">{safe(name)}</th><td style="{style}">{content}</td></tr>'
+    return f'<tr><th style="{style}">{safe(row.name)}</th><td style="{style}">{content}</td></tr>'
 
 
 def _content(value: Any, room: _Room) -> str:
