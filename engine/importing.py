@@ -1,7 +1,7 @@
 """How long nodes import modules: whoever needs a library first waits for it, which says nothing of the node.
 
 A finder before all others times what a node imports, be it torch or a module of its own. It finds nothing by itself,
-and does nothing where no node runs, nor for what is imported meanwhile: of an import within another the outer one counts.
+and does nothing where no node runs, nor for what is imported meanwhile: of imports within others the outer ones count.
 """
 
 from __future__ import annotations

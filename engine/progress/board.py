@@ -44,7 +44,7 @@ class ShownRun:
         context: of the thread that runs it: a notebook finds the cell by that.
     """
 
-    def __init__(self, progress: Progress, delay: float = QUICK_SECONDS) -> None:
+    def __init__(self, progress: Progress, delay: float) -> None:
         self.progress = progress
         self.since = time.monotonic() + delay
         self.last = ""

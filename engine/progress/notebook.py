@@ -27,7 +27,7 @@ class Notebook:
 
     def end(self, run: ShownRun) -> None:
         """See `board.Screen`."""
-        self._put(run, f"<div>{safe(run.last)}</div>")
+        self._put(run, f'<div class="tex2jax_ignore">{safe(run.last)}</div>')
         del self._places[run]
 
     def say(self, text: str, colour: str) -> None:
@@ -48,7 +48,7 @@ class Notebook:
 def html(run: ShownRun) -> str:
     """The bars of a run. What nodes say is text in it."""
     rows = "".join(map("".join, map(_cells, run.progress.tasks)))
-    return f'<table style="text-align:left">{rows}</table>'
+    return f'<table class="tex2jax_ignore" style="text-align:left">{rows}</table>'
 
 
 def _cells(task: Task) -> Iterator[str]:

@@ -37,10 +37,10 @@ def watching(place: Place, on_event: OnEvent | None = None) -> Iterator[OnEvent]
 
 
 @contextlib.contextmanager
-def bars_on(board: Board, delay: float = QUICK_SECONDS) -> Iterator[tuple[OnEvent, ShownRun]]:
+def bars_on(board: Board) -> Iterator[tuple[OnEvent, ShownRun]]:
     """The listener that keeps a run's bars on a board, and what of it is shown."""
     progress = new_progress()
-    show, shown = Bars(progress), ShownRun(progress, delay)
+    show, shown = Bars(progress), ShownRun(progress, QUICK_SECONDS)
     board.add(shown)
     try:
         yield show, shown

@@ -49,9 +49,9 @@ def plural(count: int, noun: str) -> str:
 
 
 def result_table(summary: str, failures: Sequence[Row], outputs: Sequence[Row]) -> str:
-    """HTML without scripts, links or outside files. Names, texts and messages are shown as they are."""
+    """HTML without scripts, links or outside files. Names and texts are shown as they are, also not as formulas."""
     room = _Room()
-    parts = [f"<div><b>Result</b> after {safe(summary)}"]
+    parts = [f'<div class="tex2jax_ignore"><b>Result</b> after {safe(summary)}']
     for rows, title in ((failures, "failed"), (outputs, "")):
         if rows:
             parts.append(f'<table style="text-align:left">{f"<caption>{title}</caption>" if title else ""}')
