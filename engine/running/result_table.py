@@ -101,9 +101,10 @@ def _file(path: str, room: _Room) -> str:
     mime = mimetypes.guess_type(path)[0]
     if mime in PICTURES:
         with contextlib.suppress(OSError):
-            file = Path(path)
-            if room.takes(file.stat().st_size):
-                return _image(file.read_bytes()[:MOST_BYTES], mime, path)
+            size = Path(path).stat().st_size
+            if Path(path).is_file() and room.takes(size):
+                with open(path, "rb") as file:
+                    return _image(file.read(size), mime, path)
     return f"<code>{_text(path)}</code>"
 
 
