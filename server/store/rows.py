@@ -13,11 +13,12 @@ from weft.server.store.records import Job, Output
 
 Row = Mapping[str, Any]
 
-QUEUED_BEFORE = (
-    "CASE WHEN j.state = 'queued' THEN (SELECT count(*) FROM jobs AS b"
-    " WHERE b.state = 'queued' AND (b.rank, b.place, b.seq) < (j.rank, j.place, j.seq)) END"
-)
-JOB = f"j.*, {QUEUED_BEFORE} AS position"
+# Three counts in place of one with (b.rank, b.place, b.seq) < (j.rank, j.place, j.seq), which takes twice as long.
+_EARLIER = "(SELECT count(*) FROM jobs AS b WHERE b.state = 'queued' AND {})"
+_BEFORE = ("b.rank < j.rank", "b.rank = j.rank AND b.place < j.place")
+_TIED = "b.rank = j.rank AND b.place = j.place AND b.seq < j.seq"
+_POSITION = " + ".join(_EARLIER.format(condition) for condition in (*_BEFORE, _TIED))
+JOB = f"j.*, CASE WHEN j.state = 'queued' THEN {_POSITION} END AS position"
 """What `job_of` needs of a table `jobs AS j`."""
 OUTPUT_COLUMNS = "job, number, node, kind, name, file, mime, bytes, width, height, value"
 

@@ -48,8 +48,8 @@ FIRST = (
         error TEXT
     )""",
     # Partial, so that looking for the next job costs the same however many have ended.
-    "CREATE INDEX jobs_queued ON jobs (rank, place, seq) WHERE state = 'queued'",
-    "CREATE INDEX jobs_running ON jobs (owner) WHERE state = 'running'",
+    "CREATE INDEX jobs_queued ON jobs (state, rank, place, seq) WHERE state = 'queued'",
+    "CREATE INDEX jobs_running ON jobs (state, owner) WHERE state = 'running'",
     "CREATE INDEX jobs_slot ON jobs (slot) WHERE slot IS NOT NULL AND state IN ('queued', 'running')",
     # Partial too: were there an index of all states, SQLite would take it for the queue, and sort.
     "CREATE INDEX jobs_ended ON jobs (state, id) WHERE finished IS NOT NULL",
