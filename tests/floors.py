@@ -64,7 +64,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("images",),
         ("lazy",),
     ),
-    "server": (("cli",),),
+    "server": (("cli",), ("store",)),
 }
 """From the top down."""
 

@@ -1,17 +1,20 @@
 """What the server asks of the place where its jobs are kept.
 
-Each method is one transaction: it happens entirely, and is on disk when the method returns, or not at all. `apply` makes
-one transaction of several, so that many small changes wait for the disk once.
+Each method is one transaction: it happens entirely, and is on disk when the method returns, or not at all. `apply`
+makes one transaction of several, so that many small changes wait for the disk once.
 """
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from weft.server.store.records import Claim, Ending, Job, Request, State
 
-T = TypeVar("T")
+Telling = Callable[[Job, int], str]
+"""Gives a state event as JSON text, from the job as it is after the change and the number of the event. It is called
+within the transaction, which may still fail: what is told to listeners is told when the method has returned."""
 
 
 class StoreError(Exception):
@@ -34,6 +37,18 @@ class Fenced(StoreError):  # noqa: N818
     """A worker speaks of a job that was taken from it: nothing of what it says is kept."""
 
 
+class NoSpace(StoreError):  # noqa: N818
+    """The disk is full: nothing of the call was written. Endings go on being written for a while, new jobs do not."""
+
+
+class Unavailable(StoreError):  # noqa: N818
+    """The database cannot be used now: another program has locked it, it is damaged, or the disk fails."""
+
+
+class Closed(StoreError):  # noqa: N818
+    """The store was closed before the call."""
+
+
 class NewerDatabase(StoreError):  # noqa: N818
     """The database was written by a newer Weft. It is left untouched."""
 
@@ -46,14 +61,26 @@ class JobStore(Protocol):
 
     # -- from clients
 
-    def submit(self, requests: Sequence[Request], now: float) -> list[tuple[Job, bool]]:
+    def submit(
+        self,
+        requests: Sequence[Request],
+        now: float,
+        *,
+        queued: Telling | None = None,
+        cancelled: Telling | None = None,
+    ) -> builtins.list[tuple[Job, bool]]:
         """Queue jobs, all or none; each with whether it is new. With a known key and the same digest the job of
         before is returned. A new job of a slot cancels the slot's older ones: queued ones end, of running ones the
-        end is asked for.
+        end is asked for (see `cancelling`).
+
+        Args:
+            queued: gives the first state event of each new job.
+            cancelled: gives the last state event of each queued job that a new one of its slot ends.
 
         Raises:
             Conflict: a key came with another digest before.
             QueueFull: too many are queued.
+            NoSpace: the disk is full.
         """
 
     def get(self, id: str) -> Job:
@@ -64,14 +91,15 @@ class JobStore(Protocol):
 
     def list(
         self, *, state: State | None = None, tag: str | None = None, limit: int = 50, before: str | None = None
-    ) -> list[Job]:
-        """Jobs, newest first, with their outputs. `before`: those that are older than the job of this id."""
+    ) -> builtins.list[Job]:
+        """Jobs, newest first, with their outputs. `before`: those that are older than the job of this id, which
+        need not be there any more."""
 
-    def cancel(self, id: str, now: float, event: Callable[[Job, int], str]) -> Job:
+    def cancel(self, id: str, now: float, event: Telling) -> Job:
         """End a queued job, or ask for the end of a running one; of one that has ended nothing happens.
 
         Args:
-            event: gives the last state event of a job that was queued, as JSON text, from its number.
+            event: gives the last state event of a job that was queued.
 
         Raises: Missing."""
 
@@ -79,10 +107,11 @@ class JobStore(Protocol):
         """Change the place of a queued job: its priority, or right before another queued one (whose priority it
         gets). Raises Missing, and Conflict where one of them is not queued."""
 
-    def delete(self, id: str) -> list[str]:
-        """Remove a job that has ended with its events and outputs; returns the files it named. Raises Missing, Conflict."""
+    def delete(self, id: str) -> builtins.list[str]:
+        """Remove a job that has ended with its events and outputs; returns the files that it named, as outputs or
+        in its document, and that no other job names. Raises Missing, Conflict."""
 
-    def events(self, id: str, since: int = 0, limit: int = 1_000) -> list[str]:
+    def events(self, id: str, since: int = 0, limit: int = 1_000) -> builtins.list[str]:
         """State events from number `since` on, as JSON texts. Raises Missing."""
 
     # -- from workers
@@ -91,26 +120,42 @@ class JobStore(Protocol):
         self, owner: str, now: float, *, models: Sequence[str] = (), look_ahead: int = 32, patience: float = 60.0
     ) -> Claim | None:
         """The next queued job, from now on this owner's: by priority, then by age. One whose model is among `models`
-        may pass up to `look_ahead` others of its priority, none of which has waited `patience` seconds."""
+        may pass up to `look_ahead` others of its priority, none of which was passed first `patience` seconds ago.
+
+        Args:
+            owner: the server, as it is named for as long as it runs.
+        """
 
     def record(self, id: str, epoch: int, events: Sequence[str], progress: tuple[int, int, int]) -> int:
         """Append state events of a running job and note (done, cached, of); returns how many events it has now.
         Raises Fenced."""
 
     def end(self, id: str, epoch: int, ending: Ending, now: float) -> Job:
-        """A job has ended; its outputs are published with it. Raises Fenced."""
+        """A job has ended; its outputs are published with it. Where `ending.of` is 0 the progress that was recorded
+        stays. Raises Fenced."""
 
     def give_back(
-        self, id: str, epoch: int, *, died: bool, now: float, most: int = 3, error: Mapping[str, Any] | None = None,
-        event: Callable[[Job, int], str] | None = None,
+        self,
+        id: str,
+        epoch: int,
+        *,
+        died: bool,
+        now: float,
+        most: int = 3,
+        error: Mapping[str, Any] | None = None,
+        event: Telling | None = None,
     ) -> Job:
         """Return a running job to its place in the queue. With `died` its attempts are one more, and the `most`-th
         one fails it with `error` and the last state event that `event` gives. One whose end was asked for is
-        cancelled. Raises Fenced."""
+        cancelled, with an event likewise. Raises Fenced."""
 
-    def abandoned(self, owner: str, now: float) -> list[Claim]:
+    def abandoned(self, owner: str) -> builtins.list[Claim]:
         """Running jobs whose owner is not this server and is gone: those of a server that ended without a word.
-        Their epochs are raised, so that nobody else speaks of them any more; `give_back` them."""
+        They are this owner's now and their epochs are raised, so that nobody else speaks of them any more;
+        `give_back` them."""
+
+    def cancelling(self, owner: str) -> builtins.list[str]:
+        """Ids of this owner's running jobs whose end was asked for."""
 
     # -- about the whole
 
@@ -129,9 +174,12 @@ class JobStore(Protocol):
     def pause(self, paused: bool) -> None:
         """Pause the queue, or let it go on."""
 
-    def apply(self, calls: Sequence[Callable[[JobStore], Any]]) -> list[Any]:
-        """Make several calls in one transaction; what one raises (`StoreError`) undoes that one alone and stands in
-        its place in the list."""
+    def sweep(self, now: float) -> int:
+        """Forget idempotency keys that are older than a day; returns how many."""
+
+    def apply(self, calls: Sequence[Callable[[JobStore], Any]]) -> builtins.list[Any]:
+        """Make several calls in one transaction; what one raises undoes that one alone and stands in its place in
+        the list. What concerns all of them (`NoSpace`, `Unavailable`) is raised, and then none has happened."""
 
     def close(self) -> None:
         """Give everything back to the system."""

@@ -1,0 +1,160 @@
+"""The calls in the name of workers: jobs are claimed, told of, ended and given back."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from weft.server.store.asking import Asking
+from weft.server.store.base import Sql, writes
+from weft.server.store.protocol import Fenced, Telling
+from weft.server.store.reading import Reading
+from weft.server.store.records import ENDED, Claim, Ending, Job
+from weft.server.store.rows import OUTPUT_COLUMNS, Row, output_values
+
+_CANDIDATES = 16
+"""How many jobs are looked at where another server may take one of them first."""
+
+
+class SqlStore(Reading, Asking):
+    """All calls of a `JobStore` but `apply` and `close`."""
+
+    @writes
+    def claim(
+        self,
+        sql: Sql,
+        owner: str,
+        now: float,
+        *,
+        models: Sequence[str] = (),
+        look_ahead: int = 32,
+        patience: float = 60.0,
+    ) -> Claim | None:
+        if self.paused():
+            return None
+        rows = sql.execute(
+            "SELECT seq, rank, model, passed FROM jobs WHERE state = 'queued' ORDER BY rank, place, seq LIMIT ?",
+            (1 + look_ahead if models else _CANDIDATES if self.dialect.unless_taken else 1,),
+        ).fetchall()
+        first = _preferred(rows, now, models, patience)
+        for place in dict.fromkeys((first, *range(len(rows)))):
+            claim = self._take(sql, rows[place]["seq"], owner, now) if rows else None
+            if claim is None:
+                continue
+            passed = [(now, row["seq"]) for row in rows[:place] if row["passed"] is None]
+            if place == first:
+                sql.executemany("UPDATE jobs SET passed = ? WHERE seq = ?", passed)
+            return claim
+        return None
+
+    def _take(self, sql: Sql, seq: int, owner: str, now: float) -> Claim | None:
+        """The lease of a queued job; None where another server was quicker."""
+        row = sql.execute(
+            "UPDATE jobs SET state = 'running', owner = ?, started = ?, epoch = epoch + 1 WHERE seq ="
+            f" (SELECT seq FROM jobs WHERE seq = ? AND state = 'queued'{self.dialect.unless_taken})"
+            " RETURNING seq, document, epoch, events",
+            (owner, now, seq),
+        ).fetchone()
+        return None if row is None else self._claim(sql, row)
+
+    def _claim(self, sql: Sql, row: Row) -> Claim:
+        text = sql.execute("SELECT text FROM documents WHERE hash = ?", (row["document"],)).fetchone()["text"]
+        return Claim(self._job(sql, row["seq"]), text, row["epoch"], row["events"])
+
+    @writes
+    def record(self, sql: Sql, id: str, epoch: int, events: Sequence[str], progress: tuple[int, int, int]) -> int:
+        row = self._fence(
+            sql, id, epoch, "events = events + ?, done = ?, cached = ?, total = ?", len(events), *progress
+        )
+        count: int = row["events"]
+        self._append(sql, row["seq"], count - len(events), events)
+        return count
+
+    def _fence(self, sql: Sql, id: str, epoch: int, change: str, *values: Any) -> Row:
+        """Change a running job in the name of whoever has its lease. Raises Fenced."""
+        row: Row | None = sql.execute(
+            f"UPDATE jobs SET {change} WHERE id = ? AND epoch = ? AND state = 'running' RETURNING *",
+            (*values, id, epoch),
+        ).fetchone()
+        if row is None:
+            raise Fenced(f"The job {id!r} is not run under epoch {epoch} any more.")
+        return row
+
+    @writes
+    def end(self, sql: Sql, id: str, epoch: int, ending: Ending, now: float) -> Job:
+        if ending.state not in ENDED:
+            raise ValueError(f"A job ends as one of {', '.join(sorted(ENDED))}, not as {ending.state!r}.")
+        change = "state = ?, finished = ?, error = ?, seconds = ?, ran = ?, cancelling = 0, events = events + ?"
+        values = [ending.state, now, _json(ending.error), ending.seconds, ending.ran, len(ending.events)]
+        if ending.of:
+            change += ", done = coalesce(?, done), cached = ?, total = ?"
+            values += [ending.ran, ending.cached, ending.of]
+        row = self._fence(sql, id, epoch, change, *values)
+        self._append(sql, row["seq"], row["events"] - len(ending.events), ending.events)
+        sql.executemany(
+            f"INSERT INTO outputs ({OUTPUT_COLUMNS}) VALUES ({','.join('?' * 11)})",
+            [output_values(row["seq"], number, output) for number, output in enumerate(ending.outputs)],
+        )
+        return self._job(sql, row["seq"])
+
+    @writes
+    def give_back(
+        self,
+        sql: Sql,
+        id: str,
+        epoch: int,
+        *,
+        died: bool,
+        now: float,
+        most: int = 3,
+        error: Mapping[str, Any] | None = None,
+        event: Telling | None = None,
+    ) -> Job:
+        row = self._fence(sql, id, epoch, "owner = NULL, attempts = attempts + ?", int(died))
+        poisonous = died and row["attempts"] >= most
+        if row["cancelling"] or poisonous:
+            state, detail = ("cancelled", None) if row["cancelling"] else ("failed", _json(error))
+            sql.execute(
+                "UPDATE jobs SET state = ?, finished = ?, error = ?, cancelling = 0 WHERE seq = ?",
+                (state, now, detail, row["seq"]),
+            )
+            self._tell(sql, row["seq"], event)
+        else:
+            sql.execute(
+                "UPDATE jobs SET state = 'queued', started = NULL, done = 0, cached = 0, total = 0 WHERE seq = ?",
+                (row["seq"],),
+            )
+        return self._job(sql, row["seq"])
+
+    @writes
+    def abandoned(self, sql: Sql, owner: str) -> builtins.list[Claim]:
+        rows = sql.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()
+        others = sorted(row["owner"] for row in rows if row["owner"] != owner)
+        claims: builtins.list[Claim] = []
+        for other in self._are_gone(sql, others):
+            taken = sql.execute(
+                "UPDATE jobs SET owner = ?, epoch = epoch + 1 WHERE state = 'running' AND owner = ? RETURNING *",
+                (owner, other),
+            ).fetchall()
+            claims += [self._claim(sql, row) for row in taken]
+        return sorted(claims, key=lambda claim: claim.job.id)
+
+
+def _preferred(rows: Sequence[Row], now: float, models: Sequence[str], patience: float) -> int:
+    """Which of the next jobs is best taken: the first whose model is there already, unless one before it has been
+    passed long enough."""
+    for place, row in enumerate(rows):
+        if row["rank"] != rows[0]["rank"]:
+            break
+        if row["model"] in models:
+            return place
+        # A clock that was set back makes the time since negative, and nobody is to wait for it to come round again.
+        if row["passed"] is not None and not 0 <= now - row["passed"] < patience:
+            break
+    return 0
+
+
+def _json(data: Mapping[str, Any] | None) -> str | None:
+    return None if data is None else json.dumps(data)
