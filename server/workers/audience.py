@@ -11,8 +11,8 @@ from typing import Any, Protocol
 class Audience(Protocol):
     """Takes what is to be told. None of it may wait."""
 
-    def states(self, job: str, texts: Sequence[str]) -> None:
-        """State events of a job, as JSON texts, which are in the store now."""
+    def states(self, job: str, first: int, texts: Sequence[str]) -> None:
+        """State events of a job, as JSON texts, which are in the store now; `first` is the number of the first."""
 
     def passing(self, job: str, event: str, node: str, text: str) -> None:
         """An event that is not stored, as JSON text: the latest one of a kind and node is worth telling."""

@@ -90,10 +90,12 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Take back what an earlier server of this store left, and begin to work."""
-        for claim in await self.desk.abandoned(self.owner, self.clock()):
+        for claim in await self.desk.abandoned(self.owner):
             # It was no worker's death that ended the job's last attempt, so its attempts stay as they are.
             await self.desk.give_back(claim.job.id, claim.epoch, died=False, now=self.clock())
-        self._tasks = [asyncio.create_task(self._serve(slot), name=f"worker {slot}") for slot in range(len(self.processes))]
+        self._tasks = [
+            asyncio.create_task(self._serve(slot), name=f"worker {slot}") for slot in range(len(self.processes))
+        ]
         self._tasks.append(asyncio.create_task(self._watch(), name="watch"))
 
     def wake(self) -> None:
@@ -182,9 +184,9 @@ class Dispatcher:
         """End jobs whose end was asked for elsewhere: by a newer job of their slot, or at another server."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            for id in list(self.turns):
+            if self.turns:
                 with contextlib.suppress(StoreError):
-                    if (await self.desk.get(id)).cancelling:
+                    for id in await self.desk.cancelling(self.owner):
                         self.cancel(id)
 
     def status(self) -> list[dict[str, Any]]:

@@ -76,7 +76,9 @@ class WorkerProcess:
             self.seconds = loop.time() - before
             return True
 
-    async def call(self, function: Node[..., str], inputs: dict[str, str], cancel: CancelToken, report: OnReport) -> str:
+    async def call(
+        self, function: Node[..., str], inputs: dict[str, str], cancel: CancelToken, report: OnReport
+    ) -> str:
         """Call a node of ours there.
 
         Raises:

@@ -51,7 +51,9 @@ class Running:
     def __enter__(self) -> Running:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with self._lock:
             self._ended = True
             self._flush()
@@ -64,7 +66,7 @@ class Running:
         kind = event.event
         if kind == "node_preview":
             data = event.model_dump(mode="json")
-            self._relay("weft.preview", data, getattr(event, "data"))
+            self._relay("weft.preview", data, event.data)
             return
         text = event.model_dump_json()
         if kind in _LAST:

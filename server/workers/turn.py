@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -153,7 +152,7 @@ class Turn:
         if texts:
             progress = (self._done, self._cached, self._of)
             await self._desk.record(self._id, self.claim.epoch, texts, progress)
-            self._dispatcher.audience.states(self._id, texts)
+            self._dispatcher.audience.states(self._id, self._state - len(texts), texts)
 
     async def _say(self, event: dict[str, Any]) -> None:
         """Tell something of our own."""
@@ -213,7 +212,7 @@ class Turn:
         )
         if job.state != "queued":
             texts = await self._desk.events(self._id, self._state)
-            self._dispatcher.audience.states(self._id, texts)
+            self._dispatcher.audience.states(self._id, self._state, texts)
 
     async def _close(self, state: Any, summary: Mapping[str, Any], last: dict[str, Any] | None) -> None:
         error = summary.get("error")
@@ -229,7 +228,7 @@ class Turn:
             (text,),
         )
         await self._desk.end(self._id, self.claim.epoch, ending, self._dispatcher.clock())
-        self._dispatcher.audience.states(self._id, [text])
+        self._dispatcher.audience.states(self._id, self._state, [text])
 
     def _last_event(
         self, state: str, error: Mapping[str, Any] | None, number: int, last: dict[str, Any] | None = None
@@ -242,8 +241,3 @@ class Turn:
         if error is not None and kind == "job_failed":
             event["error"] = dict(error)
         return json.dumps({**event, "state": number}, ensure_ascii=False)
-
-
-def mime_of(path: Path) -> str:
-    """What a file is, by its name."""
-    return mimetypes.guess_type(path.name)[0] or "application/octet-stream"

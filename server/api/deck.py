@@ -1,0 +1,205 @@
+"""All that the endpoints work with, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request as HttpRequest
+
+from weft.server.live.hub import Hub
+from weft.server.problems import ApiError
+from weft.server.store.desk import Desk
+from weft.server.store.protocol import Conflict, Missing, NoSpace, QueueFull, Unavailable
+from weft.server.store.records import ENDED, Job, Request
+from weft.server.workers.dispatcher import Dispatcher
+from weft.server.workers.process import Questions
+
+log = logging.getLogger("weft.server")
+
+FREE_BYTES = 512 << 20
+"""So much of the disk has to be free for a job to be accepted."""
+_CHECKED = 500
+"""How many documents that were found right are remembered, so that one that comes again is not checked again."""
+
+
+@dataclass(slots=True)
+class Deck:
+    """What one server consists of.
+
+    Attributes:
+        checked: what `prepare` said of documents without errors, the least recently used first.
+        draining: it ends soon and takes no jobs.
+    """
+
+    desk: Desk
+    hub: Hub
+    dispatcher: Dispatcher
+    questions: Questions
+    folder: Path
+    free_bytes: int = FREE_BYTES
+    checked: OrderedDict[bytes, dict[str, Any]] = field(default_factory=OrderedDict)
+    draining: bool = False
+
+    async def prepared(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        """A workflow with its settings as a job will run it.
+
+        Raises:
+            ApiError: 422, with all that is wrong with it.
+        """
+        text = json.dumps([about["workflow"], about["set"], about["targets"]])
+        name = hashlib.blake2b(text.encode(), digest_size=20).digest()
+        known = self.checked.get(name)
+        if known is None:
+            known = await self.ask("prepare", about)
+            wrong = [problem for problem in known["problems"] if problem.get("severity", "error") == "error"]
+            if wrong:
+                raise ApiError(422, "workflow", "The workflow has errors", problems=known["problems"])
+            self.checked[name] = known
+            if len(self.checked) > _CHECKED:
+                self.checked.popitem(last=False)
+        else:
+            self.checked.move_to_end(name)
+        return known
+
+    async def ask(self, question: str, about: Any = None) -> Any:
+        """See `Questions.ask`.
+
+        Raises:
+            ApiError: 503 where the worker that was to answer ended.
+        """
+        try:
+            return await self.questions.ask(question, about)
+        except Exception as error:
+            log.warning("the question %s has no answer: %s", question, error)
+            detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
+            raise ApiError(503, "worker_died", "No answer", detail, headers={"Retry-After": "1"}) from None
+
+    async def submit(self, request: Request) -> tuple[Job, bool]:
+        """Queue a job: it is on disk when this returns. Also whether it is new.
+
+        Raises:
+            ApiError: it cannot be accepted.
+        """
+        if self.draining:
+            raise ApiError(503, "draining", "The server is ending", headers={"Retry-After": "10"})
+        if shutil.disk_usage(self.folder).free < self.free_bytes:
+            detail = f"{self.free_bytes >> 20} MiB have to be free for a job to be accepted."
+            raise ApiError(507, "no_space", "The disk is nearly full", detail)
+        told: list[tuple[str, int, str]] = []
+
+        def queued(job: Job, state: int) -> str:
+            return self._event("job_queued", job.id, state, told)
+
+        def cancelled(job: Job, state: int) -> str:
+            return self._event("job_cancelled", job.id, state, told)
+
+        try:
+            [(job, is_new)] = await self.desk.submit([request], time.time(), queued=queued, cancelled=cancelled)
+        except Conflict as error:
+            raise ApiError(409, "conflict", "The idempotency key is taken", str(error)) from None
+        except QueueFull as error:
+            raise ApiError(429, "queue_full", "The queue is full", str(error), headers={"Retry-After": "30"}) from None
+        except NoSpace as error:
+            raise ApiError(507, "no_space", "The disk is full", str(error)) from None
+        except Unavailable as error:
+            raise ApiError(503, "unavailable", "The database cannot be used now", str(error)) from None
+        for id, state, text in told:
+            self.hub.states(id, state, [text])
+        if request.slot is not None:
+            for turn in list(self.dispatcher.turns.values()):
+                if turn.claim.job.slot == request.slot and turn.claim.job.id != job.id:
+                    turn.cancel()
+        if is_new:
+            self.dispatcher.wake()
+            self.hub.queue_changed()
+        return job, is_new
+
+    async def cancel(self, id: str) -> Job:
+        """End a job, or see to it that it ends. Raises ApiError: 404."""
+        told: list[tuple[str, int, str]] = []
+        with missing(id):
+            job = await self.desk.cancel(
+                id, time.time(), lambda job, state: self._event("job_cancelled", job.id, state, told)
+            )
+        for name, state, text in told:
+            self.hub.states(name, state, [text])
+        self.dispatcher.cancel(id)
+        self.hub.queue_changed()
+        return job
+
+    async def ended(self, id: str, seconds: float) -> Job | None:
+        """The job once it has ended, or None after so many seconds."""
+        listener = _Ends(id)
+        self.hub.join(listener)  # type: ignore[arg-type]
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while (job := await self.desk.get(id)).state not in ENDED:
+                        await listener.changed.wait()
+                        listener.changed.clear()
+                    return job
+            return None
+        finally:
+            self.hub.leave(listener)  # type: ignore[arg-type]
+
+    async def fetch(self, id: str, since: int) -> list[str]:
+        """State events of a job; none of one that is not there."""
+        try:
+            return await self.desk.events(id, since)
+        except Missing:
+            return []
+
+    def _event(self, kind: str, job: str, state: int, told: list[tuple[str, int, str]]) -> str:
+        event = {"event": kind, "seq": state, "time": time.time(), "job": job, "node": None, "state": state}
+        text = json.dumps(event)
+        told.append((job, state, text))
+        return text
+
+
+class _Ends:
+    """Follows one job until it ends."""
+
+    previews = queue = False
+
+    def __init__(self, job: str) -> None:
+        self.changed = asyncio.Event()
+        self._job = job
+
+    def follows(self, job: str) -> bool:
+        """See `Listener`."""
+        return job == self._job
+
+    def put_states(self, job: str, first: int, texts: Sequence[str]) -> None:
+        """See `Listener`."""
+        if any('"job_' in text[:30] for text in texts):
+            self.changed.set()
+
+    def put_passing(self, about: tuple[str, str, str], text: str | bytes) -> None:
+        """See `Listener`."""
+
+
+@contextlib.contextmanager
+def missing(id: str) -> Any:
+    """Answer 404 for a job that is not there."""
+    try:
+        yield
+    except Missing:
+        raise ApiError(404, "not_found", "There is no such job", f"No job has the id {id[:64]!r}.") from None
+
+
+def deck_of(request: HttpRequest) -> Deck:
+    """The server that a request came to."""
+    deck = request.app.state.deck
+    assert isinstance(deck, Deck)
+    return deck

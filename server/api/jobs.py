@@ -1,0 +1,198 @@
+"""Jobs: submitted, looked at, moved, ended, followed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from weft.server.api.bodies import body_of, read_body
+from weft.server.api.deck import Deck, deck_of, missing
+from weft.server.api.shapes import Job, JobRequest, MoveRequest, RunRequest, job_data
+from weft.server.live.listener import Listener
+from weft.server.problems import ApiError
+from weft.server.store import records
+from weft.server.store.protocol import Conflict
+
+router = APIRouter(prefix="/api/v1")
+MOST_LISTED = 200
+MOST_WAIT = 300.0
+
+
+@router.post("/jobs", status_code=202, response_model=Job, openapi_extra=body_of(JobRequest))
+async def submit(request: Request) -> Response:
+    """Queue a job. It is on disk before this answers."""
+    raw, said = await read_body(request, JobRequest)
+    if (said.workflow is None) == (said.saved is None):
+        raise ApiError(422, "bad_request", "Give one of `workflow` and `saved`")
+    if said.workflow is None:
+        workflow = await request.app.state.saved(said.saved)
+    else:
+        workflow = said.workflow
+    return await queue(request, raw, workflow, said)
+
+
+async def queue(request: Request, raw: bytes, workflow: dict[str, Any], said: RunRequest) -> Response:
+    """Queue a job of a workflow, and answer as the client prefers."""
+    deck = deck_of(request)
+    ready = await deck.prepared({"workflow": workflow, "set": said.set, "targets": said.targets})
+    job, is_new = await deck.submit(
+        records.Request(
+            document=ready["document"],
+            targets=tuple(said.targets),
+            priority=said.priority,
+            title=said.title or ready["title"],
+            tags=tuple(said.tags),
+            slot=said.slot,
+            model=ready["model"],
+            key=_key(request),
+            digest=hashlib.sha256(request.url.path.encode() + b"\0" + raw).hexdigest(),
+        )
+    )
+    return await _answered(request, deck, job)
+
+
+async def _answered(request: Request, deck: Deck, job: records.Job) -> Response:
+    headers = {"Location": f"/api/v1/jobs/{job.id}"}
+    wait = re.search(r"\bwait=(\d{1,4})\b", request.headers.get("prefer", ""))
+    if wait is not None:
+        ended = await deck.ended(job.id, min(float(wait[1]), MOST_WAIT))
+        if ended is not None:
+            return JSONResponse(job_data(ended), 200, headers | {"Preference-Applied": f"wait={wait[1]}"})
+    return JSONResponse(job_data(job), 202, headers)
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= 200:
+        raise ApiError(400, "bad_header", "An Idempotency-Key has 1 to 200 characters")
+    return key
+
+
+@router.get("/jobs")
+async def jobs(
+    request: Request,
+    state: records.State | None = None,
+    tag: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> dict[str, Any]:
+    """Jobs, newest first."""
+    if not 1 <= limit <= MOST_LISTED:
+        raise ApiError(422, "bad_value", f"limit is 1 to {MOST_LISTED}")
+    found = await deck_of(request).desk.list(state=state, tag=tag, limit=limit + 1, before=cursor)
+    more = found[limit - 1].id if len(found) > limit else None
+    return {"jobs": [job_data(job) for job in found[:limit]], "next": more}
+
+
+@router.get("/jobs/{id}", response_model=Job)
+async def job(request: Request, id: str) -> Response:
+    """One job."""
+    with missing(id):
+        return JSONResponse(job_data(await deck_of(request).desk.get(id)))
+
+
+@router.get("/jobs/{id}/workflow")
+async def workflow(request: Request, id: str) -> Response:
+    """The document that it runs."""
+    with missing(id):
+        return Response(await deck_of(request).desk.document(id), media_type="application/json")
+
+
+@router.post("/jobs/{id}/cancel", response_model=Job)
+async def cancel(request: Request, id: str) -> Response:
+    """End a job; one that has ended stays as it is."""
+    return JSONResponse(job_data(await deck_of(request).cancel(id)))
+
+
+@router.post("/jobs/{id}/retry", status_code=202, response_model=Job)
+async def retry(request: Request, id: str) -> Response:
+    """A new job of the same document."""
+    deck = deck_of(request)
+    with missing(id):
+        before = await deck.desk.get(id)
+        document = await deck.desk.document(id)
+    new, _ = await deck.submit(
+        records.Request(
+            document, before.targets, before.priority, before.title, before.tags, before.slot, before.model,
+            _key(request), hashlib.sha256(f"retry {id}".encode()).hexdigest(),
+        )
+    )  # fmt: skip
+    return await _answered(request, deck, new)
+
+
+@router.patch("/jobs/{id}", response_model=Job, openapi_extra=body_of(MoveRequest))
+async def move(request: Request, id: str) -> Response:
+    """Another place in the queue."""
+    _, said = await read_body(request, MoveRequest)
+    if (said.priority is None) == (said.before is None):
+        raise ApiError(422, "bad_request", "Give one of `priority` and `before`")
+    deck = deck_of(request)
+    try:
+        with missing(id):
+            moved = await deck.desk.move(id, priority=said.priority, before=said.before)
+    except Conflict as error:
+        raise ApiError(409, "conflict", "Only queued jobs have a place", str(error)) from None
+    deck.hub.queue_changed()
+    deck.dispatcher.wake()
+    return JSONResponse(job_data(moved))
+
+
+@router.delete("/jobs/{id}", status_code=204)
+async def delete(request: Request, id: str) -> Response:
+    """Remove a job that has ended, with its events; files that nothing else names go too."""
+    try:
+        with missing(id):
+            files = await deck_of(request).desk.delete(id)
+    except Conflict as error:
+        raise ApiError(409, "conflict", "The job has not ended", str(error)) from None
+    await request.app.state.released(files)
+    return Response(status_code=204)
+
+
+@router.get("/jobs/{id}/events")
+async def events(request: Request, id: str, since: int = 0) -> Response:
+    """State events from a number on; as a stream that ends with the job for who accepts `text/event-stream`."""
+    deck = deck_of(request)
+    if not 0 <= since < 1 << 53:
+        raise ApiError(422, "bad_value", "since is a whole number from 0")
+    with missing(id):
+        await deck.desk.get(id)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return StreamingResponse(_stream(deck, id, since), media_type="text/event-stream")
+        texts: list[str] = []
+        while more := await deck.desk.events(id, since + len(texts)):
+            texts += more
+    return Response('{"events": [' + ", ".join(texts) + "]}", media_type="application/json")
+
+
+async def _stream(deck: Deck, id: str, since: int) -> AsyncIterator[str]:
+    listener = Listener(deck.fetch)
+    listener.want([id], {id: since})
+    deck.hub.join(listener)
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(15.0):
+                    texts = await listener.take()
+            except TimeoutError:
+                job = await deck.desk.get(id)
+                if job.state in records.ENDED:
+                    return
+                yield ": still here\n\n"
+                continue
+            for text in texts:
+                if isinstance(text, str):
+                    event = json.loads(text)
+                    number = f"id: {event['state']}\n" if "state" in event else ""
+                    yield f"{number}event: {event['event']}\ndata: {text}\n\n"
+                    if event["event"] in ("job_finished", "job_failed", "job_cancelled"):
+                        return
+    finally:
+        deck.hub.leave(listener)

@@ -1,0 +1,99 @@
+"""The queue as a whole, and what a run would do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from weft.server.api.bodies import body_of, read_body
+from weft.server.api.deck import Deck, deck_of
+from weft.server.api.shapes import CheckRequest
+
+router = APIRouter(prefix="/api/v1")
+
+
+async def queue_data(deck: Deck) -> dict[str, Any]:
+    """How the queue is."""
+    counts = await deck.desk.counts()
+    return {
+        "paused": await deck.desk.paused(),
+        "queued": counts.get("queued", 0),
+        "running": counts.get("running", 0),
+        "workers": deck.dispatcher.status(),
+    }
+
+
+@router.get("/queue")
+async def queue(request: Request) -> dict[str, Any]:
+    """Whether it is paused, how many jobs wait and run, and the workers."""
+    return await queue_data(deck_of(request))
+
+
+@router.post("/queue/pause")
+async def pause(request: Request) -> dict[str, Any]:
+    """Start no more jobs; those that run go on. It stays so when the server is started again."""
+    return await _paused(request, True)
+
+
+@router.post("/queue/resume")
+async def resume(request: Request) -> dict[str, Any]:
+    """Start jobs again."""
+    return await _paused(request, False)
+
+
+async def _paused(request: Request, paused: bool) -> dict[str, Any]:
+    deck = deck_of(request)
+    await deck.desk.pause(paused)
+    deck.dispatcher.wake()
+    deck.hub.queue_changed()
+    return await queue_data(deck)
+
+
+@router.post("/check", openapi_extra=body_of(CheckRequest))
+async def check(request: Request) -> dict[str, Any]:
+    """All that is wrong with a workflow."""
+    _, said = await read_body(request, CheckRequest)
+    found = await deck_of(request).ask("prepare", said.model_dump())
+    return {"problems": found["problems"]}
+
+
+@router.post("/plan", openapi_extra=body_of(CheckRequest))
+async def plan(request: Request) -> dict[str, Any]:
+    """What a run would do now. Nothing runs."""
+    _, said = await read_body(request, CheckRequest)
+    found: dict[str, Any] = await deck_of(request).ask("plan", said.model_dump())
+    return found
+
+
+@router.get("/nodes")
+async def nodes(request: Request) -> Response:
+    """The nodes there are."""
+    return await _kept(request, "nodes")
+
+
+@router.get("/schema")
+async def schema(request: Request) -> Response:
+    """The JSON Schema of a document."""
+    return await _kept(request, "schema")
+
+
+async def _kept(request: Request, question: str) -> Response:
+    """An answer that stays the same while the server runs, with its etag."""
+    import hashlib
+
+    deck = deck_of(request)
+    kept: dict[str, tuple[str, str]] = request.app.state.kept
+    if question not in kept:
+        answer = await deck.ask(question)
+        text = json.dumps(answer["nodes"] if question == "nodes" else answer)
+        kept[question] = text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    text, etag = kept[question]
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"ETag": etag})
+    return Response(text, media_type="application/json", headers={"ETag": etag, "Cache-Control": "no-cache"})
+
+
+__all__ = ["JSONResponse", "queue_data", "router"]

@@ -1,0 +1,128 @@
+"""What requests and answers look like, for reading them and for OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from weft.server.store import records
+
+Text = Annotated[str, Field(max_length=200)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunRequest(_Strict):
+    """How a workflow is run."""
+
+    set: dict[str, Any] = Field(default_factory=dict, description="Values by parameter or node.input.")
+    targets: list[Text] = Field(default_factory=list, max_length=1000)
+    priority: int = Field(0, ge=-1000, le=1000)
+    title: Text = ""
+    tags: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default_factory=list, max_length=32)
+    slot: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="A newer job of a slot cancels those before it."
+    )
+
+
+class JobRequest(RunRequest):
+    """A job: one run of one document."""
+
+    workflow: dict[str, Any] | None = Field(None, description="The document.")
+    saved: Text | None = Field(None, description="The name of a saved workflow, in place of `workflow`.")
+
+
+class CheckRequest(_Strict):
+    """A workflow with settings."""
+
+    workflow: dict[str, Any]
+    set: dict[str, Any] = Field(default_factory=dict)
+    targets: list[Text] = Field(default_factory=list, max_length=1000)
+
+
+class MoveRequest(_Strict):
+    """Another place in the queue."""
+
+    priority: int | None = Field(None, ge=-1000, le=1000)
+    before: Text | None = None
+
+
+class Progress(BaseModel):
+    """How many nodes are done, came from the cache, and are there."""
+
+    done: int
+    cached: int
+    of: int
+
+
+class Output(BaseModel):
+    """Something that a job made; what does not apply is absent."""
+
+    node: str
+    kind: Literal["image", "file", "value"]
+    name: str = ""
+    file: str | None = None
+    mime: str | None = None
+    bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    value: Any = None
+
+
+class Job(BaseModel):
+    """A job. Times are seconds since 1970."""
+
+    id: str
+    state: records.State
+    title: str
+    tags: list[str]
+    priority: int
+    position: int | None
+    slot: str | None
+    created: float
+    started: float | None
+    finished: float | None
+    attempts: int
+    progress: Progress
+    seconds: float | None
+    ran: int | None
+    cached: int
+    outputs: list[Output]
+    error: dict[str, Any] | None
+
+
+def job_data(job: records.Job) -> dict[str, Any]:
+    """A job as JSON data."""
+    return {
+        "id": job.id,
+        "state": job.state,
+        "title": job.title,
+        "tags": list(job.tags),
+        "priority": job.priority,
+        "position": job.position,
+        "slot": job.slot,
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "attempts": job.attempts,
+        "progress": {"done": job.done, "cached": job.cached, "of": job.of},
+        "seconds": job.seconds,
+        "ran": job.ran,
+        "cached": job.cached,
+        "outputs": [output_data(output) for output in job.outputs],
+        "error": job.error,
+    }
+
+
+def output_data(output: records.Output) -> dict[str, Any]:
+    """An output as JSON data."""
+    names = ("name", "file", "mime", "bytes", "width", "height", "value")
+    found = {name: getattr(output, name) for name in names}
+    return {
+        "node": output.node,
+        "kind": output.kind,
+        **{name: item for name, item in found.items() if item is not None},
+    }
