@@ -42,7 +42,7 @@ async def queue(request: Request, raw: bytes, workflow: dict[str, Any], said: Ru
     """Queue a job of a workflow, and answer as the client prefers."""
     deck = deck_of(request)
     ready = await deck.prepared({"workflow": workflow, "set": said.set, "targets": said.targets})
-    job, is_new = await deck.submit(
+    job, _ = await deck.submit(
         records.Request(
             document=ready["document"],
             targets=tuple(said.targets),

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Rules:
         deaths: so many workers may die on one job.
     """
 
-    limits: Limits = Limits(grace_seconds=10.0, hang_seconds=60.0)
+    limits: Limits = field(default_factory=lambda: Limits(grace_seconds=10.0, hang_seconds=60.0))
     jobs_per_worker: int = 500
     worker_bytes: int | None = None
     deaths: int = 3

@@ -1,4 +1,4 @@
-"""One worker process as the server has it: started when it is needed, again when it is gone, and asked in asyncio's way."""
+"""One worker process as the server has it: started when it is needed and again when it is gone."""
 
 from __future__ import annotations
 
