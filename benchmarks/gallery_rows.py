@@ -236,6 +236,13 @@ ENTRIES = (
         ("prompt=a purple star on a mint background",),
     ),
     Entry(
+        "hires",
+        "Hires",
+        "Twice the model's size: enlarged, and redrawn there in overlapping windows, which makes edges sharp.\nA window sees a part and draws the whole prompt into it; led by the enlarged picture's edges, it does not.",
+        (given("enlarged", "larger"), shot("windows alone", "follow=0"), shot("windows led by edges")),
+        draws="redraw",
+    ),
+    Entry(
         "rescale_guidance",
         "Rescaled guidance",
         "Guidance of 15 is far too strong for this model: colours glare.\nRescaling takes that back.",

@@ -76,6 +76,8 @@ if TYPE_CHECKING:
     from weft.nodes.basic.segmentation_palette import segmentation_palette as segmentation_palette
     from weft.nodes.basic.text import fill_text as fill_text
     from weft.nodes.basic.text import join_text as join_text
+    from weft.nodes.basic.upscale import load_upscaler as load_upscaler
+    from weft.nodes.basic.upscale import upscale as upscale
     from weft.nodes.techniques.apply_lora import apply_lora as apply_lora
     from weft.nodes.techniques.apply_lora import merge_loras as merge_loras
     from weft.nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite

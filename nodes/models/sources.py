@@ -41,6 +41,7 @@ class Kind:
         single: it is one file, so that a folder stands for the file in it.
         inside: what that file is called, as diffusers and PEFT save it; a single .safetensors file will do too.
         advice: what to do where there is none, for the message.
+        conversion: how a pickle of it becomes a .safetensors file, for the message that refuses one.
     """
 
     noun: str
@@ -48,6 +49,7 @@ class Kind:
     single: bool = False
     inside: tuple[str, ...] = ()
     advice: str = ""
+    conversion: str = ""
 
     @property
     def expected(self) -> str:
@@ -67,6 +69,15 @@ LORA = Kind(
 EMBEDDING = Kind("textual inversion", bundled.WORDS, single=True, inside=("learned_embeds.safetensors",))
 CUSTOM_DIFFUSION = Kind(
     "Custom Diffusion", bundled.CUSTOM, single=True, inside=("pytorch_custom_diffusion_weights.safetensors",)
+)
+
+UPSCALER = Kind(
+    "upscaler",
+    single=True,
+    conversion=(
+        "torch.load(PATH, map_location='cpu', weights_only=True) gives a dictionary there, and "
+        "safetensors.torch.save_file writes it, or what it has under params_ema or params if it has that"
+    ),
 )
 
 
@@ -100,7 +111,7 @@ def named(source: str, kind: Kind) -> str:
     if "\0" in name:
         raise ModelError(f"{name!r} names no {kind.noun}: it holds a zero byte")
     if name not in kind.bundled and name.lower().endswith(PICKLES):
-        raise ModelError(f"{name} is not read: {PICKLE_REASON}")
+        raise ModelError(f"{name} is not read: {_pickle_reason(kind)}")
     return name
 
 
@@ -200,6 +211,10 @@ def looked_for(name: str, allowed: PathRule | None = None) -> str:
     return f"a folder or file {path}, or one of that name in the model folder{'s' if len(folders) > 1 else ''} {each}"
 
 
+def _pickle_reason(kind: Kind) -> str:
+    return f"{PICKLE_REASON} How: {kind.conversion}." if kind.conversion else PICKLE_REASON
+
+
 def _advice(kind: Kind) -> str:
     return f"; {kind.advice}" if kind.advice else ""
 
@@ -233,7 +248,7 @@ def weights_in(folder: Path, kind: Kind) -> Path:
         raise ModelError(f"{folder} holds {', '.join(weights[:3])}{more}: give the one that is the {kind.noun}")
     pickles = [name for name in files if name.lower().endswith(PICKLES)]
     if pickles:
-        raise ModelError(f"{folder} holds {pickles[0]} and no safetensors file: {PICKLE_REASON}")
+        raise ModelError(f"{folder} holds {pickles[0]} and no safetensors file: {_pickle_reason(kind)}")
     wanted = " or ".join(kind.inside) or f"a {SUFFIX} file"
     raise ModelError(f"{folder} holds no {kind.noun}: {wanted} is not in it")
 
