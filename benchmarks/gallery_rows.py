@@ -52,6 +52,7 @@ UNGUIDED = ("cfg.scale=1.0", "draw.steps=8")
 STARS = [
     f"a red {shape} on a {ground} background" for shape in ("star", "circle", "square") for ground in ("white", "mint")
 ]
+WINDOWS_OF_128 = ("windows.view_width=128", "windows.view_height=128")
 
 ENTRIES = (
     Entry(
@@ -238,8 +239,13 @@ ENTRIES = (
     Entry(
         "hires",
         "Hires",
-        "Twice the model's size: enlarged, and redrawn there in overlapping windows, which makes edges sharp.\nA window sees a part and draws the whole prompt into it; led by the enlarged picture's edges, it does not.",
-        (given("enlarged", "larger"), shot("windows alone", "follow=0"), shot("windows led by edges")),
+        "Twice the model's size: enlarged, and redrawn there in overlapping windows, which makes edges sharp.\nA window that sees a part draws the whole prompt into it; wide ones, unguided and led by the edges, do not.",
+        (
+            given("enlarged", "larger"),
+            shot("windows of 128, guided", "follow=0", "cfg_redraw.scale=3", *WINDOWS_OF_128),
+            shot("windows of 192", "follow=0"),
+            shot("led by its edges, too"),
+        ),
         draws="redraw",
     ),
     Entry(
