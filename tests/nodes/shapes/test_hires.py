@@ -27,7 +27,7 @@ def steepness(picture: Any) -> float:
 
 
 def test_objects_stay_and_edges_are_sharper() -> None:
-    """The seed is none of those that the settings were picked on. With full steps, slopes are half as steep again as before."""
+    """The seed is none of those that the settings were picked on."""
     changes = ["draw.steps=10", "redraw.steps=10", "seed=40", "redraw.seed=140", "windows.stride=64"]
     workflow = with_settings(examples.load("hires"), changes, installed())
     result = run(workflow, ["larger", "second"])
