@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Annotated, Literal
 
 from weft.engine import Context, Range, Widget, node
-from weft.nodes.checks import size_of
+from weft.nodes.checks import latents_of, size_of
 from weft.nodes.values import Image, Latents, Mask, Model
 
 Tiles = Literal["auto", "always", "never"]
@@ -15,7 +15,7 @@ Tiles = Literal["auto", "always", "never"]
 TILED: Mapping[Tiles, bool | None] = MappingProxyType({"auto": None, "always": True, "never": False})
 
 
-@node("encode_image", category="latents", resource="device", tags=(size_of("image"),))
+@node("encode_image", category="latents", resource="device", tags=(size_of("image"), latents_of("model")))
 def encode_image(
     model: Model,
     image: Image,
@@ -39,7 +39,7 @@ def encode_image(
     return encoded(model, image.pixels, seed if sample else None, ctx or Context(), TILED[tiles])
 
 
-@node("encode_masked_image", category="latents", resource="device", tags=(size_of("image"),))
+@node("encode_masked_image", category="latents", resource="device", tags=(size_of("image"), latents_of("model")))
 def encode_masked_image(
     model: Model,
     image: Image,
