@@ -45,8 +45,9 @@ MODEL_NAMED = "model:named"
 NET = "net"
 PROMPT = "prompt:text"
 
+_SIZES_AND_STEPS = ("width", "height", "steps", "sigmas", "timesteps")
 RUN_INPUTS: Mapping[str, str] = MappingProxyType(
-    {name: name for name in ("model", "guidance", "controls", "start", "mask", "masked", "width", "height", "steps")}
+    {name: name for name in ("model", "guidance", "controls", "start", "mask", "masked", *_SIZES_AND_STEPS)}
 )
 """What checks read of a node with the denoise loop, and the inputs that they read unless `denoises` names others."""
 
