@@ -79,9 +79,10 @@ def _check(view: NodeView) -> Iterable[Problem]:
 
 def _scheduler(view: NodeView) -> Iterable[Problem]:
     """A model's own scheduler that cannot step it, and noise levels that the scheduler cannot have."""
-    name = view.literals.get("scheduler")
-    model = described_model(view) if name == "default" else None
-    own = str(model.scheduler.get("_class_name", "DDIMScheduler")) if model is not None else None
+    name, timesteps = view.literals.get("scheduler"), view.literals.get("timesteps")
+    model = described_model(view) if name == "default" or timesteps else None
+    config = model.scheduler if model is not None else None
+    own = str(config.get("_class_name", "DDIMScheduler")) if config is not None and name == "default" else None
     message = scheduler_misfit(own) if own is not None else None
     if message is not None:
         others = [choice for choice in get_args(SchedulerName) if choice != "default"]
@@ -92,7 +93,7 @@ def _scheduler(view: NodeView) -> Iterable[Problem]:
     # What is not there to choose, or out of its range, is another problem, said already.
     if levels is None or not isinstance(name, str) or name not in get_args(SchedulerName):
         return
-    for found in level_misfits(name, None if model is None else model.scheduler, levels):
+    for found in level_misfits(name, config, levels):
         yield Problem(code="bad_value", node=view.id, **vars(found))
 
 
