@@ -24,7 +24,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpmpp_2s": (_SINGLESTEP, {**_PLAIN, "solver_order": 2}),
     "dpmpp_2s_sde": (_SINGLESTEP, {**_SDE, "solver_order": 2}),
     "unipc": ("UniPCMultistepScheduler", {}),
-    "deis": ("DEISMultistepScheduler", {}),
+    "deis": ("DEISMultistepScheduler", {"algorithm_type": "deis"}),
     "heun": ("HeunDiscreteScheduler", {}),
     "kdpm2": ("KDPM2DiscreteScheduler", {}),
     "kdpm2_ancestral": ("KDPM2AncestralDiscreteScheduler", {}),

@@ -37,9 +37,6 @@ from weft.nodes.values import Latents, Mask, Model
 
 __all__ = ["folder", "model", "pipe"]
 
-# diffusers looks up every training step this way, and recording each of the warnings takes longer than the test.
-pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
-
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]
 STEPS = 3
@@ -204,6 +201,17 @@ def test_the_model_that_spaces_its_own_sigmas(model: Models) -> None:
     assert torch.equal(ours(own, spacing="beta", **options), ours(plain, spacing="beta", **options))
     assert torch.equal(ours(own, timesteps=TIMESTEPS), ours(plain, timesteps=TIMESTEPS))
     assert not torch.equal(ours(own, **options), ours(plain, **options))
+
+
+def test_names_do_not_take_the_algorithm_of_the_models_own() -> None:
+    """DEIS knows none of the others, and SDE variants are asked for by name."""
+    config = {**CONFIG, "algorithm_type": "sde-dpmsolver++", "solver_order": 3}
+    kinds = {name: build_scheduler(name, config).config.get("algorithm_type") for name in NAMED}
+    assert {name for name, kind in kinds.items() if kind == "sde-dpmsolver++"} == {
+        name for name in NAMED if "sde" in name
+    }
+    assert kinds["deis"] == "deis"
+    assert build_scheduler("dpmpp_2s", config).config.solver_order == 2
 
 
 def test_the_name_with_a_spacing_is_that_spacing(model: Models) -> None:
