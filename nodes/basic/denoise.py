@@ -114,7 +114,7 @@ def _levels(view: NodeView) -> Levels | None:
     category="sampling",
     migrations={1: dict},
     resource="device",
-    tags=(denoises(), SIZE_OF_RUN, same_size("mask", or_latents=True)),
+    tags=(denoises(), SIZE_OF_RUN, same_size("mask", or_latents=True), same_size("noise")),
     check=_check,
     resumes=("guidance", "controls", "sigmas"),
 )
@@ -133,6 +133,7 @@ def denoise(
     width: Annotated[int, Range(0, MAX_SIDE)] = 0,
     height: Annotated[int, Range(0, MAX_SIDE)] = 0,
     masked: Latents | None = None,
+    noise: Latents | None = None,
     spacing: SpacingName = "default",
     timestep_spacing: TimestepSpacing = "default",
     sigmas: Annotated[list[float], Range(0.0, MAX_SIGMA)] = [],  # noqa: B006 - likewise
@@ -159,10 +160,14 @@ def denoise(
         eta: noise added in each step by ddim, 0 for none; other schedulers ignore it.
         seed: image k of the batch is drawn with seed + k, and equals that seed alone.
         batch: number of images; `start` is repeated as needed.
-        width: in pixels; 0 is the size of `start`, or the model's own.
+        width: in pixels; 0 is the size of `start` or of `noise`, or the model's own.
         height: in pixels; 0 likewise.
         masked: for inpainting models with 9 channels: latents of the image with the masked part blanked
             (`encode_masked_image`).
+        noise: noise of your own (`noise`, `blend`), mean 0 and variance 1, in place of what `seed` draws first: what
+            the run begins with, or what is added to `start`. One for each image of the batch; it gives the size where
+            nothing else does. What a scheduler adds in its steps is still drawn with `seed`, and is the same as
+            without.
         spacing: how the noise levels lie between the most and the least noise; default is as the model's configuration
             says, uniform is that of the training steps. Not every scheduler can have every one. beta needs scipy.
         timestep_spacing: which of the training steps are taken; trailing begins at the very last one.
@@ -183,7 +188,11 @@ def denoise(
     controls = [controls] if isinstance(controls, Control) else list(controls)
     # A technique may bring what the run begins with; it then gives the size as `start` does, and strength acts.
     origin = start or next((latents for item in (*guidance, *controls) if (latents := item.origin())), None)
-    shape = latent_shape(model, origin, batch, width, height)
+    if noise is not None and start is None and origin is not None:
+        raise ValueError("`noise` and a technique both give the latents to start from; there can be one")
+    shape = latent_shape(model, origin, batch, width, height, noise)
+    if noise is not None and not bool(torch.isfinite(noise.samples).all()):
+        raise ValueError("`noise` holds NaN or infinity")
     parts = model.parts()
     device, _ = place_of(parts.unet)
     levels = Levels(spacing, timestep_spacing, tuple(sigmas), tuple(timesteps))
@@ -201,6 +210,7 @@ def denoise(
         ctx,
         clean=repeated(start.samples, shape[0]) if start is not None else None,
         pure_noise=start is None or (mask is not None and strength == 1.0),
+        noise=noise.samples if noise is not None else None,
     )
     if schedule.calls == 0:
         ctx.log.warning(
