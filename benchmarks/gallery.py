@@ -132,9 +132,9 @@ def main() -> None:
 
     from weft.engine import Cache
     from weft.engine.catalogue.catalogue import installed
+    from weft.engine.catalogue.shapes import shapes
     from weft.graphs import examples
     from weft.graphs.draw import draw
-    from weft.server.cli.draw import shapes
 
     torch.set_num_threads(1)  # sums in one order: the same pictures again
     cache = Cache()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -221,3 +223,40 @@ def test_what_tab_offers(write: Write) -> None:
     assert offered(f"run {file} --target", "") == ["t", "s"]
     assert offered("run nowhere.json --target", "") == []
     assert "load_model" in offered("nodes", "load_m")
+    assert offered(f"why {file}", "") == ["t", "s"]
+
+
+COMPLETING = """
+import sys
+sys.argv = ["weft"]
+from weft.server.cli import main
+try:
+    main()
+finally:
+    print(*[name for name in ("torch", "diffusers", "transformers", "PIL") if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("run text_to_image --set se", "seed="),
+        ("nodes load_mod", "load_model"),
+    ],
+)
+def test_tab_loads_nothing_heavy(line: str, answer: str, tmp_path: Path) -> None:
+    words = f"weft {line}"
+    env = {**os.environ, "_WEFT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run([sys.executable, "-c", COMPLETING], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [answer]
+    assert done.stderr == "\n"
+
+
+@pytest.mark.parametrize(("shell", "file"), [("bash", ".bash_completions/weft.sh"), ("zsh", ".zfunc/_weft")])
+def test_completion_is_installed_for_a_shell(shell: str, file: str, tmp_path: Path) -> None:
+    # Else typer asks which shell it was called from, which here is none.
+    env = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    code = COMPLETING.replace('["weft"]', f'["weft", "--install-completion", "{shell}"]')
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert "completion installed" in done.stdout
+    assert "_WEFT_COMPLETE" in (tmp_path / file).read_text()
