@@ -52,6 +52,19 @@ def check_picture(view: NodeView) -> Iterable[Problem]:
         yield Problem(code="conflict", node=view.id, input="latents", message=message)
 
 
+def steps_of(view: NodeView) -> int | None:
+    """How many steps a node with the denoise loop makes, where that is written out."""
+    for name in ("sigmas", "timesteps"):
+        input = run_input(view.type, name)
+        if view.sources(input):
+            return None
+        numbers = view.literals.get(input)
+        if isinstance(numbers, (list, tuple)) and numbers:
+            return len(numbers) - (name == "sigmas" and numbers[-1] == 0)
+    steps = view.literals.get(run_input(view.type, "steps"))
+    return steps if isinstance(steps, int) else None
+
+
 def _exclusive(view: NodeView) -> Iterator[Problem]:
     own = view.type
     wired = [(input, id, kind) for input in _inputs(view) for id, kind in techniques_wired(view, input)]
