@@ -90,6 +90,19 @@ class Widget:
         return tuple(dict(self.options).get("names", ()))
 
 
+@dataclass(frozen=True, slots=True)
+class AxesOf:
+    """Which axes the list at another input was gathered over: `axes: Annotated[list[Any] | None, AxesOf("images")]`.
+
+    Where a document says nothing here and the other input is linked to a `collect`, the engine fills in, for each
+    axis, the outermost first, its name ("" where it has none) and its items, in turn: `["scale", [1.0, 3.0], "seed",
+    [1, 2]]`. Items that are no texts, numbers or truth values are None; one that a node makes is that node's id. The
+    default has to be None.
+    """
+
+    input: str
+
+
 class Lazy(Generic[T]):
     """An input that is computed when asked for: `x: Lazy[Image]`, then `x()` (or `await x` in an async node).
 
@@ -157,6 +170,8 @@ class Port:
     """Its type holds a TypeVar, so it has to agree with other ports of the node."""
     holds_paths: bool = False
     """Its literals name files or folders to read, or hold some that do, such as a `dict[str, Path]`."""
+    axes_of: str = ""
+    """The input whose axes the engine fills in here (`AxesOf`)."""
 
     @property
     def required(self) -> bool:
@@ -220,8 +235,11 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
         choices = get_args(item)
     number_range: Range | None = None
     widget: Widget | None = None
+    axes_of = ""
     for extra in extras:
-        if isinstance(extra, Range):
+        if isinstance(extra, AxesOf):
+            axes_of = extra.input
+        elif isinstance(extra, Range):
             number_range = extra
         elif isinstance(extra, Choices):
             choices = extra.options
@@ -245,6 +263,7 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
         lazy_items=lazy_items,
         generic=has_typevar(tp),
         holds_paths=(widget is not None and widget.kind in _PATHS) or _names_paths(whole),
+        axes_of=axes_of,
     )
 
 
