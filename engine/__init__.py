@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from weft.engine.declaring.axes_of import AxesOf
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.definition import definition
 from weft.engine.declaring.node import Node, node
 from weft.engine.declaring.node_type import NodeType, NodeView
-from weft.engine.declaring.ports import AxesOf, Choices, Help, Lazy, Output, Port, Range, Widget
+from weft.engine.declaring.ports import Choices, Help, Lazy, Output, Port, Range, Widget
 from weft.engine.declaring.skip import Skip
 from weft.engine.errors import Cancelled, InputPathError, NodeError
 from weft.engine.running.result import RunFailed

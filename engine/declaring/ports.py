@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
+from weft.engine.declaring.axes_of import AxesOf
 from weft.engine.declaring.types import NoneType, describe, has_typevar, is_list, is_union, item_type, without_none
 from weft.graphs.problems import Code, near, shown
 
@@ -88,19 +89,6 @@ class Widget:
     def names(self) -> tuple[str, ...]:
         """See above; none where it names none."""
         return tuple(dict(self.options).get("names", ()))
-
-
-@dataclass(frozen=True, slots=True)
-class AxesOf:
-    """Which axes the list at another input was gathered over: `axes: Annotated[list[Any] | None, AxesOf("images")]`.
-
-    Where a document says nothing here and the other input is linked to a `collect`, the engine fills in, for each
-    axis, the outermost first, its name ("" where it has none) and its items, in turn: `["scale", [1.0, 3.0], "seed",
-    [1, 2]]`. Items that are no texts, numbers or truth values are None; one that a node makes is that node's id. The
-    default has to be None.
-    """
-
-    input: str
 
 
 class Lazy(Generic[T]):
