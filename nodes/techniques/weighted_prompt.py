@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.engine.declaring.called import caused
 from weft.nodes.values import Conditioning, Model
 
 
@@ -16,7 +17,8 @@ def _check(view: NodeView) -> Iterator[Problem]:
     try:
         parse(text if isinstance(text, str) else "")
     except WeightingError as error:
-        yield Problem(code="bad_value", node=view.id, input="text", message=f"{error}.", given=text)
+        problem = Problem(code="bad_value", node=view.id, input="text", message=f"{error}.", given=text)
+        yield caused(problem, error)
 
 
 @node("weighted_prompt", category="prompt", resource="device", check=_check)
