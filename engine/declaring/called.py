@@ -17,13 +17,17 @@ from weft.graphs.inputs import literal
 from weft.graphs.problems import Problem
 
 _LOG = logging.getLogger("weft.node")
-_causes: ContextVar[list[tuple[Problem, Exception]] | None] = ContextVar("causes", default=None)
+_of_node: ContextVar[list[Problem] | None] = ContextVar("of_node", default=None)
 
 
-def caused(problem: Problem, error: Exception) -> Problem:
-    """The problem again. For checks that tell what an exception says: a call outside of a graph raises that itself."""
-    if (causes := _causes.get()) is not None:
-        causes.append((problem, error))
+def raised_by_node(problem: Problem) -> Problem:
+    """The problem again. For checks that try what the node itself begins with, such as finding its files.
+
+    Called outside of a graph, the node raises its own exception, of its own class, and says the most: where these are
+    all problems that there are, they are left to it.
+    """
+    if (problems := _of_node.get()) is not None:
+        problems.append(problem)
     return problem
 
 
@@ -89,26 +93,21 @@ def own_check(node_type: NodeType, inputs: Mapping[str, Any]) -> list[Problem]:
 
     Args:
         inputs: by name; those that are left out have their default.
-
-    Raises:
-        Exception: there is one error alone, and it tells what this exception says (`caused`).
     """
     if node_type.check is None:
         return []
     context = inputs.get(node_type.context_parameter or "")
-    causes: list[tuple[Problem, Exception]] = []
-    token = _causes.set(causes)
+    left: list[Problem] = []
+    token = _of_node.set(left)
     try:
         problems = list(node_type.check(_Call(node_type, inputs, getattr(context, "roots", None))) or ())
     except Exception as error:
         _LOG.warning("%s: the check of the node itself failed: %s", node_type.name, named(error))
         return []
     finally:
-        _causes.reset(token)
+        _of_node.reset(token)
     for problem in problems:
         if problem.severity != "error":
             _LOG.warning("%s: %s", node_type.name, problem.message)
     errors = [problem for problem in problems if problem.severity == "error"]
-    if len(errors) == 1 and (found := [error for problem, error in causes if problem is errors[0]]):
-        raise found[0]
-    return errors
+    return [] if all(any(problem is other for other in left) for problem in errors) else errors

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
-from weft.engine.declaring.called import caused
+from weft.engine.declaring.called import raised_by_node
 from weft.nodes.values import Conditioning, Model
 
 
@@ -18,7 +18,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
         parse(text if isinstance(text, str) else "")
     except WeightingError as error:
         problem = Problem(code="bad_value", node=view.id, input="text", message=f"{error}.", given=text)
-        yield caused(problem, error)
+        yield raised_by_node(problem)
 
 
 @node("weighted_prompt", category="prompt", resource="device", check=_check)
