@@ -328,7 +328,7 @@ class _Rehearsal:
         runs = [item for item, node in outcomes if node.will == "run" and item.same is None]
         others = [item for item, node in outcomes if node.will == "run" and item.same is not None]
         asked = len(outcomes) - sum(node.will == "skip" for _, node in outcomes)
-        steers = bool(step.type.flow)
+        steers = step.type.steers
         own = [item for item in runs if len(rivals.get(item.number, ())) < 2]
         if own or (runs and steers):
             node = NodeForecast("run", items=asked, items_cached=len(cached), steers=steers)
@@ -354,7 +354,7 @@ class _Rehearsal:
 
     def _outcome(self, step: Step) -> NodeForecast:
         """What becomes of a step that computes for itself."""
-        steers = bool(step.type.flow)
+        steers = step.type.steers
         if step.number in self._doubts:
             return NodeForecast("unknown", self._doubts[step.number], steers=steers)
         if step.state == IDLE:

@@ -44,7 +44,12 @@ def copied_by(cls: type, copier: Callable[[Any], Any]) -> None:
 
 def copy_for(value: Any) -> Any:
     """A value as somebody else may have it: what they do to it does not change ours."""
-    return value if type(value) in UNCHANGING else _Copies().of(value)
+    cls = type(value)
+    if cls in UNCHANGING:
+        return value
+    if cls is list and UNCHANGING.issuperset(map(type, value)):
+        return value.copy()
+    return _Copies().of(value)
 
 
 def copies_for(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Surroundings:
             _working -= 1
             alone = not _working
         # Of several nodes at a time nobody can tell whose threads these are, or whether they will be joined.
-        if alone and threading.active_count() != len(self._threads):
+        if alone and not self._threads.issuperset(threading.enumerate()):
             self._name_threads(who)
         self._drew = self._drew or drew
         if self._drew and alone and self._is_host_idle():

@@ -3,6 +3,9 @@
 Texts, numbers and links cannot change, and neither can the fields of a node: where the same objects stand in the same
 places, the same is said. Lists and tables can be changed in place, so what is in them is looked at too, all the way
 down. Of a document with anything else in it (a graph that was put together by hand may have it) nothing is said.
+
+Whether two documents say the same, which have no object in common, takes some ten times as long, which is still a tenth
+of checking and planning one of them.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
 from weft.graphs.document import Link, NodeSpec, Workflow
@@ -42,6 +45,27 @@ class _Items:
             return False
         return all(known.are_in(self.items[place]) for place, known in self.deep)
 
+    def say(self, value: Any) -> bool:
+        """Whether a list or table says the same as the one that this was made of."""
+        if (tuple(value) if isinstance(value, dict) else None) != self.keys:
+            return False
+        items = tuple(value.values() if isinstance(value, dict) else value)
+        return _equal(items, self.items, self.deep)
+
+
+def _equal(items: tuple[Any, ...], known: tuple[Any, ...], deep: tuple[tuple[int, _Items], ...]) -> bool:
+    """Whether values say the same as those that were known: True is not 1, nor is 0.0 the same as -0.0.
+
+    Args:
+        deep: of those that were known.
+    """
+    if len(items) != len(known) or not all(map(is_, map(type, items), map(type, known))) or items != known:
+        return False
+    zeros = [place for place, item in enumerate(known) if item == 0 and type(item) is float]
+    return all(str(items[place]) == str(known[place]) for place in zeros) and all(
+        table.say(items[place]) for place, table in deep
+    )
+
 
 def _deep(items: Iterable[Any]) -> tuple[tuple[int, _Items], ...]:
     found = []
@@ -60,6 +84,9 @@ _CONTAINERS = frozenset({list, tuple, dict})
 
 class _OtherKind(TypeError):  # noqa: N818
     """What may change in ways that cannot be seen from here."""
+
+
+_ABOUT = attrgetter("type", "version", "mode", "retry", "timeout", "model_extra")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +131,25 @@ class Snapshot:
             and _same(chain.from_iterable(map(dict.values, inputs)), self.items)
             and all(known.are_in(self.items[place]) for place, known in self.deep)
         )
+
+    def says(self, workflow: Workflow) -> bool:
+        """Whether a workflow has equal nodes, with equal inputs, in the same order."""
+        nodes = workflow.nodes
+        if tuple(nodes) != self.ids or list(map(_ABOUT, nodes.values())) != list(map(_ABOUT, self.specs)):
+            return False
+        inputs = [spec.inputs for spec in nodes.values()]
+        return (
+            tuple(map(len, inputs)) == self.counts
+            and tuple(chain.from_iterable(inputs)) == self.names
+            and _equal(tuple(chain.from_iterable(map(dict.values, inputs))), self.items, self.deep)
+        )
+
+
+def digest(workflow: Workflow) -> int:
+    """A number that documents share whose nodes are equal. Others may have it too."""
+    inputs = [spec.inputs for spec in workflow.nodes.values()]
+    values = tuple(item for table in inputs for item in table.values() if type(item) in _HASHED)
+    return hash((tuple(workflow.nodes), values))
+
+
+_HASHED = frozenset({str, int, float, bool})

@@ -21,7 +21,7 @@ from weft.graphs.problems import Problem
 
 CachePolicy = Literal["pure", "never"]
 Resource = Literal["cpu", "io", "device"]
-Flow = Literal["", "map", "collect", "pass"]
+Flow = Literal["", "map", "collect", "pass", "loop"]
 Needs = Callable[[Mapping[str, Any]], Iterable[str | tuple[str, int]]]
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 StaticCheck = Callable[["NodeView"], Iterable[Problem]]
@@ -43,7 +43,8 @@ class NodeType:
         tags: words that other nodes' checks look for, such as "guidance:base" or, with an argument, "size:of=image".
         migrations: version n -> function from its inputs to those of version n + 1.
         flow: what it is to the engine itself: "map" and "collect" bound a part that runs per item, "pass" hands on
-            one of its inputs, which is not worth a place in the cache.
+            one of its inputs, which is not worth a place in the cache, and "loop" hands its inputs to a graph.
+        steers: whether it only decides what others get: it is not kept, and counts as no work.
         needs: tells from the other inputs which lazy ones it will ask for, so that they are there when it is called.
         resumes: inputs in which it may differ from an earlier run that it goes on from.
         global_random: whether it draws from generators of the process; None where its code is to tell.
@@ -92,6 +93,7 @@ class NodeType:
         self.check = check
         self.migrations = dict(migrations)
         self.flow = flow
+        self.steers = flow in ("map", "collect", "pass")
         self.needs = needs
         self.resumes = resumes
         self.global_random = global_random

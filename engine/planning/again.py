@@ -106,6 +106,7 @@ def plan_again(
 
     Args:
         known: the document, where it is known; it says now what it said then.
+        workflow: it, or another one that says the same.
     """
     targets = list(dict.fromkeys(targets))
     if known is None:
@@ -117,9 +118,10 @@ def plan_again(
         plan = Plan(workflow, catalogue, out, roots, definitions=definitions, functions=functions, recall=recall)
         if before.fill(plan):
             return plan
+    source = known.own or workflow  # steps have parts of it, and nobody changes what is the memory's own
     plan = make_plan(
-        workflow, catalogue, targets, out, roots, definitions=definitions, functions=functions, recall=recall
+        source, catalogue, targets, out, roots, definitions=definitions, functions=functions, recall=recall
     )
-    if (found := KnownPlan.of(plan, targets)) is not None and known.snapshot.holds(workflow):
+    if (found := KnownPlan.of(plan, targets)) is not None and known.snapshot.holds(source):
         _plans[known] = found
     return plan

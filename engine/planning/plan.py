@@ -199,7 +199,7 @@ class Plan:
         shown = scope.visible or (id if region is None else target_of(id))
         step = Step(
             number, id, shown, node_type, inputs, key, keeps, sources, scope, rank, order, lazy,
-            keeps and not node_type.flow, None, "unneeded", region, is_gathering(id), repeated, parts,
+            keeps and not node_type.steers, None, "unneeded", region, is_gathering(id), repeated, parts,
             trusted=trusted, files=files, late=late,
         )  # fmt: skip
         if late:

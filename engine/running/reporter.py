@@ -119,7 +119,7 @@ class Reporter:
 
     def finished(self, step: Step, seconds: float) -> None:
         """A step was computed."""
-        if step.type.flow:
+        if step.type.steers:
             self.steered.add(step.shown)
         elif step.scope.visible is None:
             self.ran.add(step.shown)

@@ -212,14 +212,14 @@ class Scheduler:
         sources = self._inputs.sources(step)
         task = Task(step.number, node_type, inputs, context, timeout=_limit(step), sources=sources)
         step.state = RUNNING
-        steers = bool(node_type.flow) and is_ours(node_type)
+        hands_on = bool(node_type.flow) and is_ours(node_type)
         quick = self._pace.is_quick(node_type)
         alone = not self.flying and not self.lanes.count
         on_device = node_type.resource == "device"
         here = not node_type.is_async and not is_open and task.timeout is None and not (on_device and context)
-        if here and (steers or alone or (quick and not self._deputy.leads)):
-            if steers or alone:  # nothing waits for its end but what needs it
-                done = call(task) if steers else self.executor.call(task)
+        if here and (hands_on or alone or (quick and not self._deputy.leads)):
+            if hands_on or alone:  # nothing waits for its end but what needs it
+                done = call(task) if hands_on else self.executor.call(task)
             else:
                 done, taken_over = self._deputy.call(task, self.executor.call)
                 if taken_over:

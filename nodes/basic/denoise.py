@@ -86,7 +86,7 @@ def _own_scheduler(view: NodeView) -> Iterable[Problem]:
     category="sampling",
     migrations={1: dict},
     resource="device",
-    tags=(denoises(), SIZE_OF_RUN, same_size("mask", or_latents=True)),
+    tags=(denoises(), SIZE_OF_RUN, same_size("mask", or_latents=True), same_size("noise")),
     check=_check,
     resumes=("guidance", "controls"),
 )
@@ -105,6 +105,7 @@ def denoise(
     width: Annotated[int, Range(0, MAX_SIDE)] = 0,
     height: Annotated[int, Range(0, MAX_SIDE)] = 0,
     masked: Latents | None = None,
+    noise: Latents | None = None,
     ctx: Context | None = None,
 ) -> Denoised:
     """Denoise latents step by step, under any number of techniques at once.
@@ -125,10 +126,14 @@ def denoise(
         eta: noise added in each step by ddim, 0 for none; other schedulers ignore it.
         seed: image k of the batch is drawn with seed + k, and equals that seed alone.
         batch: number of images; `start` is repeated as needed.
-        width: in pixels; 0 is the size of `start`, or the model's own.
+        width: in pixels; 0 is the size of `start` or of `noise`, or the model's own.
         height: in pixels; 0 likewise.
         masked: for inpainting models with 9 channels: latents of the image with the masked part blanked
             (`encode_masked_image`).
+        noise: noise of your own (`noise`, `blend`), mean 0 and variance 1, in place of what `seed` draws first: what
+            the run begins with, or what is added to `start`. One for each image of the batch; it gives the size where
+            nothing else does. What a scheduler adds in its steps is still drawn with `seed`, and is the same as
+            without.
     """
     import torch
 
@@ -144,7 +149,11 @@ def denoise(
     controls = [controls] if isinstance(controls, Control) else list(controls)
     # A technique may bring what the run begins with; it then gives the size as `start` does, and strength acts.
     origin = start or next((latents for item in (*guidance, *controls) if (latents := item.origin())), None)
-    shape = latent_shape(model, origin, batch, width, height)
+    if noise is not None and start is None and origin is not None:
+        raise ValueError("`noise` and a technique both give the latents to start from; there can be one")
+    shape = latent_shape(model, origin, batch, width, height, noise)
+    if noise is not None and not bool(torch.isfinite(noise.samples).all()):
+        raise ValueError("`noise` holds NaN or infinity")
     parts = model.parts()
     device, _ = place_of(parts.unet)
     sampler = build_scheduler(scheduler, scheduler_config(model))
@@ -161,6 +170,7 @@ def denoise(
         ctx,
         clean=repeated(start.samples, shape[0]) if start is not None else None,
         pure_noise=start is None or (mask is not None and strength == 1.0),
+        noise=noise.samples if noise is not None else None,
     )
     if schedule.calls == 0:
         ctx.log.warning(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from weft.engine import Context, Range, Widget, node
-from weft.nodes.checks import size_of
+from weft.nodes.checks import latents_of, size_of
 from weft.nodes.values import Image, Latents, Mask, Model
 
 
-@node("encode_image", category="latents", resource="device", tags=(size_of("image"),))
+@node("encode_image", category="latents", resource="device", tags=(size_of("image"), latents_of("model")))
 def encode_image(
     model: Model,
     image: Image,
@@ -30,7 +30,7 @@ def encode_image(
     return encoded(model, image.pixels, seed if sample else None, ctx or Context())
 
 
-@node("encode_masked_image", category="latents", resource="device", tags=(size_of("image"),))
+@node("encode_masked_image", category="latents", resource="device", tags=(size_of("image"), latents_of("model")))
 def encode_masked_image(
     model: Model,
     image: Image,

@@ -33,7 +33,7 @@ def _literals(values: list[Any], graph: Graph) -> list[Any]:
     return [value if isinstance(value, _PLAIN) else graph.given(value) for value in values]
 
 
-@node("repeat", category="flow", check=_pairs)
+@node("repeat", category="flow", flow="loop", check=_pairs)
 def repeat(
     value: T,
     body: str,
@@ -63,7 +63,7 @@ def repeat(
     return graph
 
 
-@node("while", category="flow", check=_pairs)
+@node("while", category="flow", flow="loop", check=_pairs)
 def while_(
     value: T,
     body: str,

@@ -60,6 +60,9 @@ def _exclusive(view: NodeView) -> Iterator[Problem]:
     if not view.sources(run_input(own, "mask")):
         # With a mask, `start` is what is kept, and the run may begin with something else.
         inputs[START] = [run_input(own, "start")]
+    if not view.sources(run_input(own, "start")) and any(says(kind, START) for _, _, kind in wired):
+        # Noise alone would be begun with; added to `start` it goes with the technique.
+        inputs[START] = [run_input(own, "noise")]
     for tag, what in _ONE.items():
         found = [(input, id, kind) for input, id, kind in wired if says(kind, tag)]
         found += [(input, id, kind) for input in inputs.get(tag, ()) for id, kind in view.sources(input)]

@@ -58,6 +58,7 @@ class Kind:
 
 
 MODEL = Kind("model", bundled.MODELS)
+VAE = Kind("VAE", {"shapes": bundled.MODEL})
 CONTROLNET = Kind("ControlNet", bundled.CONTROLNETS)
 ADAPTER = Kind("T2I-Adapter", bundled.ADAPTERS)
 IMAGE_ADAPTER = Kind("IP-Adapter", bundled.IMAGE_PROMPTS, single=True)

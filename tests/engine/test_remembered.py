@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from tests.engine import toys
 from tests.engine.flow import catalogue, document, link
 from weft.engine import Cache, Catalogue, NodeView, Problem, node, run
+from weft.engine.checking import remembered as remembered_documents
 from weft.engine.checking.unchanged import Snapshot
 from weft.engine.events import Event
 from weft.engine.planning import again
@@ -122,6 +123,77 @@ def test_a_document_that_was_changed_in_place_is_looked_at_from_the_start(name: 
     workflow, nodes, cache = remembered(source)
     CHANGES[name](workflow)
     assert repr(values(run(workflow, catalogue=nodes, cache=cache))) == repr(fresh(workflow))
+
+
+def read_three_times(source: dict[str, Any]) -> tuple[Catalogue, Cache]:
+    """A document is known by what it says from the third time on that it is read; nobody holds what was read."""
+    nodes, cache = catalogue(), Cache()
+    for _ in range(3):
+        run(copy.deepcopy(source), catalogue=nodes, cache=cache)
+    return nodes, cache
+
+
+def test_a_document_that_is_read_anew_makes_no_plan_from_its_third_time_on(made: list[int]) -> None:
+    source = document(
+        **{f"n{i}": ("number", {"value": i}) for i in range(3)}, end=("total", {"items": [link("n0"), link("n2")]})
+    )
+    nodes, cache = read_three_times(source)
+    count = len(made)
+    again = run(copy.deepcopy(source), catalogue=nodes, cache=cache)
+    assert (again["end"], again.ran, len(made)) == (2, 0, count)
+    assert count == 2
+    cold = run(copy.deepcopy(source), catalogue=nodes, cache=Cache())
+    assert (cold["end"], cold.ran, len(made)) == (2, 3, 2)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_document_that_is_read_anew_and_says_something_else_is_looked_at_from_the_start(name: str) -> None:
+    source = copy.deepcopy(SUM)
+    source["nodes"]["b2"] = {"type": "number", "inputs": {"value": 50}}
+    nodes, cache = read_three_times(source)
+    workflow = Workflow.parse(source)
+    CHANGES[name](workflow)
+    for _ in range(3):
+        anew = Workflow.parse(workflow.to_dict())
+        assert repr(values(run(anew, catalogue=nodes, cache=cache))) == repr(fresh(workflow))
+
+
+@pytest.mark.parametrize(
+    "others", [(0.0, -0.0), (1, True, 1.0), ([1], [True], [1.0], [[1]]), ({"a": 0.0}, {"a": -0.0})]
+)
+def test_values_that_are_equal_in_python_are_told_apart_in_what_is_read_anew(others: tuple[Any, ...]) -> None:
+    nodes, cache = catalogue(), Cache()
+    for value in others * 4:
+        source = document(a=("any", {"value": {"value": value}}), s=("show", {"value": link("a")}))
+        assert repr(run(source, ["a"], catalogue=nodes, cache=cache)["a"]) == repr(value)
+
+
+def test_what_is_known_of_a_document_is_not_changed_with_an_object_that_said_it() -> None:
+    source = document(c=("any", {"value": {"value": {"x": [1, 2]}}}), s=("show", {"value": link("c")}))
+    nodes, cache = catalogue(), Cache()
+    first = [Workflow.parse(source) for _ in range(4)]
+    for workflow in first:
+        assert run(workflow, ["c"], catalogue=nodes, cache=cache)["c"] == {"x": [1, 2]}
+        workflow.nodes["c"].inputs["value"]["x"].append(3)
+    for _ in range(3):
+        assert run(Workflow.parse(source), ["c"], catalogue=nodes, cache=Cache())["c"] == {"x": [1, 2]}
+
+
+def test_what_is_wrong_beside_the_nodes_is_told_of_a_document_that_is_read_anew() -> None:
+    nodes, cache = read_three_times(SUM)
+    with pytest.raises(WorkflowError, match="nowhere"):
+        run({**copy.deepcopy(SUM), "parameters": {"p": {"input": "nowhere.value"}}}, catalogue=nodes, cache=cache)
+
+
+def test_documents_that_nobody_holds_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered_documents, "MOST_NODES_ANEW", 20)
+    monkeypatch.setattr(remembered_documents, "_contents", contents := remembered_documents.Contents())
+    nodes, cache = catalogue(), Cache()
+    for i in range(40):
+        source = document(**{f"n{j}": ("number", {"value": i}) for j in range(i // 2)}, end=("total", {"items": [i]}))
+        for _ in range(3):
+            assert run(copy.deepcopy(source), ["end"], catalogue=nodes, cache=cache)["end"] == i
+        assert contents.nodes <= 20
 
 
 def test_a_change_that_makes_it_wrong_is_told() -> None:

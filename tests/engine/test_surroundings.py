@@ -124,6 +124,24 @@ def test_threads_that_a_node_leaves_are_named(go: Callable[..., Result], caplog:
     assert said == ["leave left the thread 'left behind' running"]
 
 
+def test_a_thread_that_ends_does_not_make_up_for_one_that_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    may_end = threading.Event()
+    hosts = threading.Thread(target=may_end.wait, name="the host's")
+    hosts.start()
+
+    @node("one_for_another", cache="never")
+    def one_for_another() -> int:
+        threading.Thread(target=release.wait, name="left behind").start()
+        may_end.set()
+        hosts.join()
+        return 1
+
+    document = {"weft": 1, "nodes": {"a": {"type": "one_for_another"}}}
+    run(document, ["a"], catalogue=Catalogue([one_for_another]), cache=Cache.none())
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == ["one_for_another left the thread 'left behind' running"]
+
+
 def test_what_a_file_of_nodes_changes_on_import_is_put_back_and_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -196,7 +196,14 @@ ACTING: dict[type[Technique], Callable[[Stock], Acting]] = {
     ),
     ImagePrompt: lambda s: Acting(
         ImagePrompt(net=s.net("image", 0), image=picture(1), mask=mask(0, 48)),
-        {"net": s.net("image", 1), "image": picture(2), "scale": 0.5, "mask": mask(16, 64), "window": HALF},
+        {
+            "net": s.net("image", 1),
+            "image": picture(2),
+            "scale": 0.5,
+            "mask": mask(16, 64),
+            "layers": (("mid", 0.5),),
+            "window": HALF,
+        },
     ),
     DepthControl: lambda s: Acting(
         DepthControl(depth=picture(1)), {"depth": picture(2), "window": HALF}, kind="thin_5"
@@ -402,6 +409,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "start": {"start": Latents(noise(3))},
     "strength": {"start": Latents(noise(3)), "strength": 0.6},
     "mask": {"start": Latents(noise(3)), "mask": mask(0, 32)},
+    "noise": {"noise": Latents(noise(4))},
     **{name: {"scheduler": name} for name in SCHEDULERS if name != "ddim"},
 }
 CONFIGS: dict[str, dict[str, Any]] = {

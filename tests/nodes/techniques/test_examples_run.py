@@ -44,6 +44,7 @@ SHIPPED = {
 NAMED = {
     "load_model": "source",
     "load_dreambooth": "source",
+    "load_vae": "source",
     **dict.fromkeys(NETS, "source"),
     "load_image": "path",
     "apply_lora": "source",
