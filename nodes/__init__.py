@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from weft.nodes.basic.decode import decode as decode
     from weft.nodes.basic.denoise import denoise as denoise
     from weft.nodes.basic.depth import depth as depth
+    from weft.nodes.basic.draw_text import draw_text as draw_text
     from weft.nodes.basic.edges import canny as canny
     from weft.nodes.basic.edges import scribble as scribble
     from weft.nodes.basic.edges import soft_edge as soft_edge

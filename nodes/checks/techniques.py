@@ -22,7 +22,8 @@ def check_techniques(view: NodeView) -> Iterable[Problem]:
     guidance = run_input(view.type, "guidance")
     sources = techniques_wired(view, guidance)
     bases = [(id, kind) for id, kind in sources if says(kind, BASE)]
-    if sources and not bases and not any(says(kind, WRAPS) for _, kind in sources):
+    # What a value is that no node of the graph makes cannot be told: it may be the base term, or wrap it.
+    if sources and not bases and not any(says(kind, WRAPS) or kind.stands for _, kind in sources):
         given = ", ".join(f"{id} ({kind.name})" for id, kind in sources)
         yield Problem(
             code="missing_input",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.engine import InputPathError, NodeView, Problem
+from weft.engine.declaring.called import raised_by_node
 from weft.engine.declaring.model_folders import model_folders
 from weft.graphs.problems import near
 from weft.nodes.models import bundled
@@ -342,10 +343,14 @@ def problems(view: NodeView, input: str, look: Callable[[str], object], expected
         try:
             look(source)
         except InputPathError as error:
-            yield Problem(code="path_outside_root", node=view.id, input=input, message=f"{error}.", given=source)
+            problem = Problem(code="path_outside_root", node=view.id, input=input, message=f"{error}.", given=source)
+            yield raised_by_node(problem)
         except ModelError as error:
             message = str(error) if str(error).endswith((".", "?")) else f"{error}."
-            yield Problem(code="bad_value", node=view.id, input=input, message=message, given=source, expected=expected)
+            problem = Problem(
+                code="bad_value", node=view.id, input=input, message=message, given=source, expected=expected
+            )
+            yield raised_by_node(problem)
 
 
 def renamed(old: str, new: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
