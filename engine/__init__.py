@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from weft.engine.declaring.axes_of import AxesOf
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.definition import definition
 from weft.engine.declaring.node import Node, node
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from weft.graphs.draw import Describe
 
 __all__ = [
+    "AxesOf",
     "Backend",
     "Cache",
     "CancelToken",

@@ -41,7 +41,8 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("definitions",),
         ("document", "reader"),
         ("inputs",),
-        ("jsontext", "png", "names", "attempts", "beside"),
+        ("pictures",),
+        ("jsontext", "png", "exif", "names", "attempts", "beside"),
         ("problems", "operators", "limits", "pretty", "files", "order", "showing"),
     ),
     "nodes": (

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.server.conftest import TOYS
 from weft.graphs import examples
+from weft.graphs.exif import packed
 from weft.server.cli.app import app
 
 Weft = Callable[..., Result]
@@ -59,6 +61,18 @@ def test_standard_input(write: Write, tmp_path: Path, weft: Weft) -> None:
     picture = Path(weft("run", write("p.json", p=("toy_picture", {})), "-q", *NODES).stdout.strip())
     again = runner.invoke(app, ["run", "-", "-q", "--out", "again", *NODES], input=picture.read_bytes())
     assert again.stdout == f"{tmp_path}/again/p.png\n"
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_a_jpeg_or_webp_file_runs_and_is_drawn(format: str, write: Write, weft: Weft, tmp_path: Path) -> None:
+    text = write(a=("toy_seeded", {"seed": 5})).read_text()
+    picture = tmp_path / "a.picture"
+    PIL.Image.new("RGB", (4, 4)).save(picture, format, exif=packed({"weft_workflow": text}))
+    assert weft("run", picture, "-q", *NODES).stdout == "5\n"
+    assert weft("run", picture, "-q", "--set", "a.seed=6", *NODES).stdout == "6\n"
+    assert "toy_seeded" in weft("draw", picture, *NODES).stdout
+    piped = CliRunner().invoke(app, ["run", "-", "-q", *NODES], input=picture.read_bytes())
+    assert piped.stdout == "5\n"
 
 
 @pytest.mark.parametrize(
