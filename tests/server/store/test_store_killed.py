@@ -79,7 +79,9 @@ for batch in range(2):
 """
 
 
-@pytest.mark.parametrize(("count", "statement", "left"), [(0, "COMMIT", 0), (1, "COMMIT", 1), (150, "SAVEPOINT one", 1)])
+@pytest.mark.parametrize(
+    ("count", "statement", "left"), [(0, "COMMIT", 0), (1, "COMMIT", 1), (150, "SAVEPOINT one", 1)]
+)
 def test_a_server_that_is_killed_within_a_commit_leaves_nothing_half(
     tmp_path: Path, count: int, statement: str, left: int
 ) -> None:
