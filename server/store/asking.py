@@ -30,8 +30,7 @@ class Asking(SqlBase):
         queued: Telling | None = None,
         cancelled: Telling | None = None,
     ) -> builtins.list[tuple[Job, bool]]:
-        if self.dialect.submitting:
-            sql.execute(self.dialect.submitting)
+        self._be_alone(sql)
         waiting = sql.execute("SELECT count(*) AS jobs FROM jobs WHERE state = 'queued'").fetchone()["jobs"]
         found: builtins.list[tuple[int, bool]] = []
         for request in requests:
@@ -45,6 +44,7 @@ class Asking(SqlBase):
             self._check_space()
             found.append((self._insert(sql, request, now, queued), True))
             waiting += 1
+        self._wake(sql)
         return [(self._job(sql, seq), new) for seq, new in found]
 
     def _known(self, sql: Sql, request: Request, now: float) -> int | None:
@@ -126,14 +126,14 @@ class Asking(SqlBase):
         else:
             sql.execute("UPDATE jobs SET cancelling = 1 WHERE id = ? AND state = 'running'", (id,))
             row = self._row(sql, id, "j.seq")
+            self._wake(sql)
         return self._job(sql, row["seq"])
 
     @writes
     def move(self, sql: Sql, id: str, *, priority: int | None = None, before: str | None = None) -> Job:
         if priority is not None and before is not None:
             raise ValueError("A job is given a priority or the job that it goes before, not both.")
-        if self.dialect.submitting:
-            sql.execute(self.dialect.submitting)
+        self._be_alone(sql)
         job = self._queued(sql, id)
         if priority is not None:
             sql.execute("UPDATE jobs SET rank = ? WHERE seq = ? AND state = 'queued'", (-priority, job["seq"]))
@@ -168,6 +168,7 @@ class Asking(SqlBase):
 
     @writes
     def delete(self, sql: Sql, id: str) -> builtins.list[str]:
+        self._be_alone(sql)
         job = self._row(sql, id, "j.seq, j.state, j.document")
         if job["state"] not in ENDED:
             raise Conflict(f"The job {id!r} has not ended: it is {job['state']}.")
@@ -199,6 +200,7 @@ class Asking(SqlBase):
             sql.execute("INSERT INTO facts (name, value) VALUES (?, 'yes') ON CONFLICT DO NOTHING", (PAUSED,))
         else:
             sql.execute("DELETE FROM facts WHERE name = ?", (PAUSED,))
+            self._wake(sql)
 
     @writes
     def sweep(self, sql: Sql, now: float) -> int:

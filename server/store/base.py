@@ -35,13 +35,15 @@ class Dialect:
 
     Attributes:
         unless_taken: ends a SELECT of a row that is about to be changed, so that another server is not waited for.
-        submitting: a statement that makes other servers wait until this transaction ends, so that ids, the order of the
-            queue and the number of queued jobs stay right; "" where there is one server.
+        alone: a statement that makes other servers wait until this transaction ends, so that ids, the order of the
+            queue, the number of queued jobs and the documents stay right; "" where there is one server.
+        wake: a statement that tells other servers that there may be something to do; "" where there is one.
         words: what is written otherwise in the statements that make tables.
     """
 
     unless_taken: str = ""
-    submitting: str = ""
+    alone: str = ""
+    wake: str = ""
     words: tuple[tuple[str, str], ...] = ()
 
     def table(self, statement: str) -> str:
@@ -72,6 +74,18 @@ class SqlBase(ABC):
     @abstractmethod
     def _are_gone(self, sql: Sql, owners: Sequence[str]) -> list[str]:
         """Which of these other owners run no more."""
+
+    @abstractmethod
+    def _concerns_all(self, error: Exception) -> bool:
+        """Whether an error within `apply` ends all of its calls."""
+
+    def _be_alone(self, sql: Sql) -> None:
+        if self.dialect.alone:
+            sql.execute(self.dialect.alone)
+
+    def _wake(self, sql: Sql) -> None:
+        if self.dialect.wake:
+            sql.execute(self.dialect.wake)
 
     def _jobs(self, sql: Sql, rows: Sequence[Row]) -> list[Job]:
         """Jobs of rows of `JOB`, with their outputs."""

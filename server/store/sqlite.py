@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from weft.server.store import backups, migrations
 from weft.server.store.ballast import Ballast
 from weft.server.store.base import Dialect, Sql
 from weft.server.store.connecting import concerns_all, connect, typed
-from weft.server.store.protocol import Closed, JobStore, NoSpace
+from weft.server.store.protocol import Closed, NoSpace
+from weft.server.store.readers import Readers
 from weft.server.store.working import SqlStore
 
 T = TypeVar("T")
@@ -57,9 +57,7 @@ class SqliteStore(SqlStore):
         self._thread: int | None = None
         """Which thread is within the transaction that writes."""
         self._closed = False
-        self._idle: list[sqlite3.Connection] = []
-        """Connections that nobody reads with now."""
-        self._idle_lock = threading.Lock()
+        self._readers = Readers(self._connect_to_read)
         with typed():
             migrations.check_version(file)
             self._connection = connect(file)
@@ -104,7 +102,7 @@ class SqliteStore(SqlStore):
     def _read(self, look: Callable[[Sql], T]) -> T:
         if self._thread == threading.get_ident():
             return look(self._connection)
-        with typed(), self._reader() as connection:
+        with typed(), self._readers.lend() as connection:
             connection.execute("BEGIN")
             try:
                 return look(connection)
@@ -112,40 +110,9 @@ class SqliteStore(SqlStore):
                 if connection.in_transaction:
                     connection.execute("COMMIT")
 
-    @contextlib.contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        with self._idle_lock:
-            if self._closed:
-                raise Closed("The store is closed.")
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = connect(self.file)
-            connection.execute("PRAGMA query_only = ON")
-        try:
-            yield connection
-        finally:
-            with self._idle_lock:
-                if not self._closed:
-                    self._idle.append(connection)
-                    connection = None
-            if connection is not None:
-                connection.close()
-
-    def apply(self, calls: Sequence[Callable[[JobStore], Any]]) -> list[Any]:
-        return self._write(lambda sql: [self._one(sql, call) for call in calls])
-
-    def _one(self, sql: Sql, call: Callable[[JobStore], Any]) -> Any:
-        """What a call returns, or what it raised after it was undone."""
-        sql.execute("SAVEPOINT one")
-        try:
-            value = call(self)
-        except Exception as error:
-            if not self._connection.in_transaction or concerns_all(error):
-                raise  # SQLite has undone the transaction, or every other call would meet the same
-            sql.execute("ROLLBACK TO one")
-            value = error
-        sql.execute("RELEASE one")
-        return value
+    def _concerns_all(self, error: Exception) -> bool:
+        # What is very wrong makes SQLite undo the whole transaction by itself.
+        return concerns_all(error) or not self._connection.in_transaction
 
     # -- what the database cannot know
 
@@ -170,8 +137,12 @@ class SqliteStore(SqlStore):
             return backups.write(self.file, self.backup_folder, now)
 
     def close(self) -> None:
-        with self._lock, self._idle_lock:
+        with self._lock:
             self._closed = True
-            for connection in (*self._idle, self._connection):
-                connection.close()
-            self._idle.clear()
+            self._readers.close()
+            self._connection.close()
+
+    def _connect_to_read(self) -> sqlite3.Connection:
+        connection = connect(self.file)
+        connection.execute("PRAGMA query_only = ON")
+        return connection

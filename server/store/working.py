@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from weft.server.store.asking import Asking
 from weft.server.store.base import Sql, writes
-from weft.server.store.protocol import Fenced, Telling
+from weft.server.store.protocol import Fenced, JobStore, Telling
 from weft.server.store.reading import Reading
 from weft.server.store.records import ENDED, Claim, Ending, Job
 from weft.server.store.rows import OUTPUT_COLUMNS, Row, output_values
@@ -19,7 +20,11 @@ _CANDIDATES = 16
 
 
 class SqlStore(Reading, Asking):
-    """All calls of a `JobStore` but `apply` and `close`."""
+    """All calls of a `JobStore`; how its database is reached is said by `SqliteStore` and `PostgresStore`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back to the system."""
 
     @writes
     def claim(
@@ -126,7 +131,24 @@ class SqlStore(Reading, Asking):
                 "UPDATE jobs SET state = 'queued', started = NULL, done = 0, cached = 0, total = 0 WHERE seq = ?",
                 (row["seq"],),
             )
+            self._wake(sql)
         return self._job(sql, row["seq"])
+
+    def apply(self, calls: Sequence[Callable[[JobStore], Any]]) -> builtins.list[Any]:
+        return self._write(lambda sql: [self._one(sql, call) for call in calls])
+
+    def _one(self, sql: Sql, call: Callable[[JobStore], Any]) -> Any:
+        """What a call returns, or what it raised after it was undone."""
+        sql.execute("SAVEPOINT one")
+        try:
+            value = call(self)
+        except Exception as error:
+            if self._concerns_all(error):
+                raise
+            sql.execute("ROLLBACK TO SAVEPOINT one")
+            value = error
+        sql.execute("RELEASE SAVEPOINT one")
+        return value
 
     @writes
     def abandoned(self, sql: Sql, owner: str) -> builtins.list[Claim]:
