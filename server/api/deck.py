@@ -17,6 +17,7 @@ from typing import Any
 
 from starlette.requests import Request as HttpRequest
 
+from weft.graphs.problems import Problem, WorkflowError
 from weft.server.live.hub import Hub
 from weft.server.problems import ApiError
 from weft.server.store.desk import Desk
@@ -64,7 +65,8 @@ class Deck:
             known = await self.ask("prepare", about)
             wrong = [problem for problem in known["problems"] if problem.get("severity", "error") == "error"]
             if wrong:
-                raise ApiError(422, "workflow", "The workflow has errors", problems=known["problems"])
+                found = [Problem.model_validate(problem) for problem in known["problems"]]
+                raise ApiError.of_workflow(WorkflowError(found))
             self.checked[name] = known
             if len(self.checked) > _CHECKED:
                 self.checked.popitem(last=False)
@@ -83,7 +85,7 @@ class Deck:
         except Exception as error:
             log.warning("the question %s has no answer: %s", question, error)
             detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
-            raise ApiError(503, "worker_died", "No answer", detail, headers={"Retry-After": "1"}) from None
+            raise ApiError("worker_died", detail, title="No answer", status=503, retry_after=1) from None
 
     async def submit(self, request: Request) -> tuple[Job, bool]:
         """Queue a job: it is on disk when this returns. Also whether it is new.
@@ -92,10 +94,10 @@ class Deck:
             ApiError: it cannot be accepted.
         """
         if self.draining:
-            raise ApiError(503, "draining", "The server is ending", headers={"Retry-After": "10"})
+            raise ApiError("draining", "It takes no more jobs.", retry_after=10)
         if shutil.disk_usage(self.folder).free < self.free_bytes:
             detail = f"{self.free_bytes >> 20} MiB have to be free for a job to be accepted."
-            raise ApiError(507, "no_space", "The disk is nearly full", detail)
+            raise ApiError("no_space", detail)
         told: list[tuple[str, int, str]] = []
 
         def queued(job: Job, state: int) -> str:
@@ -107,13 +109,13 @@ class Deck:
         try:
             [(job, is_new)] = await self.desk.submit([request], time.time(), queued=queued, cancelled=cancelled)
         except Conflict as error:
-            raise ApiError(409, "conflict", "The idempotency key is taken", str(error)) from None
+            raise ApiError("conflict", str(error)) from None
         except QueueFull as error:
-            raise ApiError(429, "queue_full", "The queue is full", str(error), headers={"Retry-After": "30"}) from None
+            raise ApiError("queue_full", str(error), retry_after=30) from None
         except NoSpace as error:
-            raise ApiError(507, "no_space", "The disk is full", str(error)) from None
+            raise ApiError("no_space", str(error)) from None
         except Unavailable as error:
-            raise ApiError(503, "unavailable", "The database cannot be used now", str(error)) from None
+            raise ApiError("unavailable", str(error), title="The database cannot be used now", status=503, retry_after=5) from None
         for id, state, text in told:
             self.hub.states(id, state, [text])
         if request.slot is not None:
@@ -195,7 +197,7 @@ def missing(id: str) -> Any:
     try:
         yield
     except Missing:
-        raise ApiError(404, "not_found", "There is no such job", f"No job has the id {id[:64]!r}.") from None
+        raise ApiError("not_found", f"No job has the id {id[:64]!r}.") from None
 
 
 def deck_of(request: HttpRequest) -> Deck:

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from weft.server.api.bodies import body_of, read_body
+from weft.server.answering import StrictRoute
 from weft.server.api.deck import Deck, deck_of, missing
 from weft.server.api.shapes import Job, JobRequest, MoveRequest, RunRequest, job_data
 from weft.server.live.listener import Listener
@@ -20,27 +20,25 @@ from weft.server.problems import ApiError
 from weft.server.store import records
 from weft.server.store.protocol import Conflict
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["jobs"])
 MOST_LISTED = 200
 MOST_WAIT = 300.0
 
 
-@router.post("/jobs", status_code=202, response_model=Job, openapi_extra=body_of(JobRequest))
-async def submit(request: Request) -> Response:
+@router.post("/jobs", status_code=202, response_model=Job)
+async def submit(request: Request, said: JobRequest) -> Response:
     """Queue a job. It is on disk before this answers."""
-    raw, said = await read_body(request, JobRequest)
     if (said.workflow is None) == (said.saved is None):
-        raise ApiError(422, "bad_request", "Give one of `workflow` and `saved`")
-    if said.workflow is None:
-        workflow = await request.app.state.saved(said.saved)
-    else:
-        workflow = said.workflow
-    return await queue(request, raw, workflow, said)
+        raise ApiError("invalid_request", "Give one of `workflow` and `saved`.")
+    workflow = said.workflow
+    if workflow is None:
+        workflow = await deck_of(request).saved(said.saved or "")
+    return await queue(request, workflow, said)
 
 
-async def queue(request: Request, raw: bytes, workflow: dict[str, Any], said: RunRequest) -> Response:
+async def queue(request: Request, workflow: dict[str, Any], said: RunRequest) -> Response:
     """Queue a job of a workflow, and answer as the client prefers."""
-    deck = deck_of(request)
+    deck, raw = deck_of(request), await request.body()
     ready = await deck.prepared({"workflow": workflow, "set": said.set, "targets": said.targets})
     job, _ = await deck.submit(
         records.Request(
@@ -71,7 +69,7 @@ async def _answered(request: Request, deck: Deck, job: records.Job) -> Response:
 def _key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= 200:
-        raise ApiError(400, "bad_header", "An Idempotency-Key has 1 to 200 characters")
+        raise ApiError("bad_request", "An Idempotency-Key has 1 to 200 characters.")
     return key
 
 
@@ -85,7 +83,7 @@ async def jobs(
 ) -> dict[str, Any]:
     """Jobs, newest first."""
     if not 1 <= limit <= MOST_LISTED:
-        raise ApiError(422, "bad_value", f"limit is 1 to {MOST_LISTED}")
+        raise ApiError("invalid_request", f"limit is 1 to {MOST_LISTED}.")
     found = await deck_of(request).desk.list(state=state, tag=tag, limit=limit + 1, before=cursor)
     more = found[limit - 1].id if len(found) > limit else None
     return {"jobs": [job_data(job) for job in found[:limit]], "next": more}
@@ -127,18 +125,17 @@ async def retry(request: Request, id: str) -> Response:
     return await _answered(request, deck, new)
 
 
-@router.patch("/jobs/{id}", response_model=Job, openapi_extra=body_of(MoveRequest))
-async def move(request: Request, id: str) -> Response:
+@router.patch("/jobs/{id}", response_model=Job)
+async def move(request: Request, id: str, said: MoveRequest) -> Response:
     """Another place in the queue."""
-    _, said = await read_body(request, MoveRequest)
     if (said.priority is None) == (said.before is None):
-        raise ApiError(422, "bad_request", "Give one of `priority` and `before`")
+        raise ApiError("invalid_request", "Give one of `priority` and `before`.")
     deck = deck_of(request)
     try:
         with missing(id):
             moved = await deck.desk.move(id, priority=said.priority, before=said.before)
     except Conflict as error:
-        raise ApiError(409, "conflict", "Only queued jobs have a place", str(error)) from None
+        raise ApiError("conflict", str(error)) from None
     deck.hub.queue_changed()
     deck.dispatcher.wake()
     return JSONResponse(job_data(moved))
@@ -151,8 +148,8 @@ async def delete(request: Request, id: str) -> Response:
         with missing(id):
             files = await deck_of(request).desk.delete(id)
     except Conflict as error:
-        raise ApiError(409, "conflict", "The job has not ended", str(error)) from None
-    await request.app.state.released(files)
+        raise ApiError("conflict", str(error)) from None
+    await deck_of(request).release(files)
     return Response(status_code=204)
 
 
@@ -161,7 +158,7 @@ async def events(request: Request, id: str, since: int = 0) -> Response:
     """State events from a number on; as a stream that ends with the job for who accepts `text/event-stream`."""
     deck = deck_of(request)
     if not 0 <= since < 1 << 53:
-        raise ApiError(422, "bad_value", "since is a whole number from 0")
+        raise ApiError("invalid_request", "since is a whole number from 0.")
     with missing(id):
         await deck.desk.get(id)
         if "text/event-stream" in request.headers.get("accept", ""):

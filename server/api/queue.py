@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
-from weft.server.api.bodies import body_of, read_body
+from weft.server.answering import StrictRoute
 from weft.server.api.deck import Deck, deck_of
 from weft.server.api.shapes import CheckRequest
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["queue"])
 
 
 async def queue_data(deck: Deck) -> dict[str, Any]:
@@ -52,18 +52,16 @@ async def _paused(request: Request, paused: bool) -> dict[str, Any]:
     return await queue_data(deck)
 
 
-@router.post("/check", openapi_extra=body_of(CheckRequest))
-async def check(request: Request) -> dict[str, Any]:
+@router.post("/check")
+async def check(request: Request, said: CheckRequest) -> dict[str, Any]:
     """All that is wrong with a workflow."""
-    _, said = await read_body(request, CheckRequest)
     found = await deck_of(request).ask("prepare", said.model_dump())
     return {"problems": found["problems"]}
 
 
-@router.post("/plan", openapi_extra=body_of(CheckRequest))
-async def plan(request: Request) -> dict[str, Any]:
+@router.post("/plan")
+async def plan(request: Request, said: CheckRequest) -> dict[str, Any]:
     """What a run would do now. Nothing runs."""
-    _, said = await read_body(request, CheckRequest)
     found: dict[str, Any] = await deck_of(request).ask("plan", said.model_dump())
     return found
 
@@ -82,10 +80,8 @@ async def schema(request: Request) -> Response:
 
 async def _kept(request: Request, question: str) -> Response:
     """An answer that stays the same while the server runs, with its etag."""
-    import hashlib
-
     deck = deck_of(request)
-    kept: dict[str, tuple[str, str]] = request.app.state.kept
+    kept = deck.kept
     if question not in kept:
         answer = await deck.ask(question)
         text = json.dumps(answer["nodes"] if question == "nodes" else answer)
@@ -96,4 +92,3 @@ async def _kept(request: Request, question: str) -> Response:
     return Response(text, media_type="application/json", headers={"ETag": etag, "Cache-Control": "no-cache"})
 
 
-__all__ = ["JSONResponse", "queue_data", "router"]
