@@ -63,7 +63,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("images",),
         ("lazy",),
     ),
-    "server": (("cli",),),
+    "server": (("cli",), ("files", "documents")),
 }
 """From the top down."""
 
