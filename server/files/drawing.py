@@ -66,7 +66,7 @@ def serve(channel: socket.socket, max_pixels: int) -> int:
         try:
             with os.fdopen(handles[0], "rb") as file:
                 file.seek(0)
-                good, data = True, draw(file, *struct.unpack(">I", message), max_pixels)
+                good, data = True, draw(file, int.from_bytes(message), max_pixels)
         except MemoryError:
             good, data = False, b"it takes too much memory"
         except Exception as error:  # decoders raise anything on hostile bytes

@@ -29,8 +29,8 @@ _DRAFT_SECONDS = 3600.0
 class LocalFiles:
     """See `BlobStore`. `folder/ab/abcd...` is the file of the hash abcd...; hidden names are the store's own.
 
-    Nodes read from it where `set_file_store(folder)` was called. Names of files and sub-folders that are links are never
-    followed. Locks work between processes of one machine.
+    Nodes read from it where `set_file_store(folder)` was called. Names of files and sub-folders that are links are
+    never followed. Locks work between processes of one machine.
 
     Args:
         max_bytes: how much all files may take together. It is counted when the store is opened and at each `tidy`, and

@@ -9,6 +9,7 @@ from typing import Any
 from weft.engine.declaring.file_store import CONTENT_ID
 
 _IN_BYTES = re.compile(CONTENT_ID.pattern.encode())
+_ESCAPED = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
 
 
 def named_in(data: Any) -> set[str]:
@@ -31,7 +32,6 @@ def named_in_text(text: bytes) -> set[str]:
     """The content ids in a document's text, be it JSON or not any more; one that JSON's escapes hide as well."""
     ids = {found.decode() for found in _IN_BYTES.findall(text)}
     if b"\\" in text:
-        ids |= named_in(
-            re.sub(rb"\\u00([0-7][0-9a-fA-F])", lambda match: bytes([int(match[1], 16)]), text).decode("latin-1")
-        )
+        plain = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text)
+        ids |= {found.decode() for found in _IN_BYTES.findall(plain)}
     return ids

@@ -1,4 +1,4 @@
-"""What kind of picture a file is and how large, from its structure alone: no pixel is decoded, no text inflated at once.
+"""What kind of picture a file is and how large, from its structure alone: no pixel is decoded.
 
 What the numbers promise is what decoders would take memory for, so every limit is checked here, before anybody decodes.
 """
@@ -60,8 +60,11 @@ def kind_of(head: bytes) -> str | None:
     return "image/gif" if head[:6] in (b"GIF87a", b"GIF89a") else None
 
 
-def look(file: BinaryIO, limits: PictureLimits = LIMITS) -> Picture:
+def look(file: BinaryIO, limits: PictureLimits = LIMITS, texts: bool = False) -> Picture:
     """What a file holds that can be sought in.
+
+    Args:
+        texts: whether the texts of a PNG are looked at too, for which the whole file is read.
 
     Raises:
         UnknownKind: no PNG, JPEG, WebP or GIF.
@@ -84,6 +87,8 @@ def look(file: BinaryIO, limits: PictureLimits = LIMITS) -> Picture:
         raise BadFile(f"The {_noun(mime)} has {count}; at most {limits.max_pixels:,} are accepted.")
     if picture.frames > limits.max_frames:
         raise BadFile(f"The {_noun(mime)} has {picture.frames:,} frames; at most {limits.max_frames:,} are accepted.")
+    if texts and mime == "image/png":
+        _check_texts(file, limits)
     return picture
 
 
@@ -99,6 +104,7 @@ class _Reader:
         self.total = total
         self.limits = limits
         self.at = 0
+        self.blocks = 0
         self._parts = 0
 
     def read(self, at: int, count: int) -> bytes:
@@ -130,17 +136,14 @@ def _png(reader: _Reader) -> Picture:
             raise BadFile("The PNG is cut off.")
         if kind == b"IEND":
             break
-    picture = Picture("image/png", width, height, max(1, frames))
-    if width * height <= reader.limits.max_pixels:
-        _png_texts(reader)
-    return picture
+    return Picture("image/png", width, height, max(1, frames))
 
 
-def _png_texts(reader: _Reader) -> None:
-    """Whether the texts are whole and within the limits, which a reader of the workflow in them will need."""
-    limits = Limits(max_text_bytes=reader.limits.max_text_bytes, max_chunks=reader.limits.max_parts)
+def _check_texts(file: BinaryIO, limits: PictureLimits) -> None:
+    """Whether the texts are whole and, inflated, within the limits: readers of the workflow in them will need that."""
+    file.seek(0)
     try:
-        extract(reader.read(0, reader.total), limits)
+        extract(file.read(), Limits(max_text_bytes=limits.max_text_bytes, max_chunks=limits.max_parts))
     except PngError as error:
         text = str(error)
         raise BadFile(f"{text[:1].upper()}{text[1:]}") from None
@@ -235,6 +238,9 @@ def _table(flags: int) -> int:
 
 def _blocks(reader: _Reader) -> Iterator[int]:
     while length := reader.read(reader.at, 1)[0]:
+        reader.blocks += 1
+        if reader.blocks > 20_000 + reader.total // 64:  # writers fill blocks of 255 bytes
+            raise BadFile("The GIF is cut into more blocks than a picture needs.")
         yield length
 
 

@@ -83,7 +83,7 @@ class Upload:
         Raises:
             UnknownKind, BadFile: it is no picture, or none that may be decoded. NoSpace.
         """
-        picture = look(self._draft.file, self._limits)
+        picture = look(self._draft.file, self._limits, texts=True)
         id = self._store.keep(self._draft, reserve)
         return FileInfo(id, picture.mime, self._draft.size, picture.width, picture.height)
 
