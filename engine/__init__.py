@@ -11,7 +11,7 @@ from weft.engine.declaring.node import Node, node
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import Choices, Help, Lazy, Output, Port, Range, Widget
 from weft.engine.declaring.skip import Skip
-from weft.engine.errors import Cancelled, InputPathError, NodeError
+from weft.engine.errors import Cancelled, InputPathError, NodeError, NoSuchFileError
 from weft.engine.running.result import RunFailed
 from weft.engine.values import Files, nbytes, value
 from weft.graphs.problems import Problem, WorkflowError
@@ -49,6 +49,7 @@ __all__ = [
     "InputPathError",
     "LaneSizes",
     "Lazy",
+    "NoSuchFileError",
     "Node",
     "NodeError",
     "NodeForecast",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import traceback
+from typing import ClassVar, Literal
 
 _HERE = os.path.dirname(__file__) + os.sep
 
@@ -77,7 +78,19 @@ class NodeTimeout(Exception):  # noqa: N818 (as TimeoutError is named)
 
 
 class InputPathError(ValueError):
-    """A path that may not be read or written, because it leaves the folders that are open to the run."""
+    """A path that may not be read or written, because it leaves the folders that are open to the run.
+
+    Attributes:
+        code: of the problem that a check makes of it.
+    """
+
+    code: ClassVar[Literal["path_outside_root", "bad_value"]] = "path_outside_root"
+
+
+class NoSuchFileError(InputPathError):
+    """A content id in the place of a path, by which the file store has nothing."""
+
+    code = "bad_value"
 
 
 def named(cause: BaseException) -> str:

@@ -65,7 +65,15 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("images",),
         ("lazy",),
     ),
-    "server": (("cli",), ("store",)),
+    "server": (
+        ("cli",),
+        ("api",),
+        ("workers",),
+        ("live", "guard"),
+        ("answering",),
+        ("access", "problems", "settings"),
+        ("store", "files", "documents", "logs", "metrics", "scrub", "tokens"),
+    ),
 }
 """From the top down."""
 

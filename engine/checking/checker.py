@@ -224,7 +224,7 @@ class Checker:
         try:
             path = resolve_input_path(text, self.roots)
         except InputPathError as error:
-            self._add("path_outside_root", id, port.name, f"{error}.", text)
+            self._add(error.code, id, port.name, f"{error}.", text)
             return
         kind = "folder" if port.widget is not None and port.widget.kind == "folder" else "file"
         if not (path.is_dir() if kind == "folder" else path.is_file()):

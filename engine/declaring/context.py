@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from weft.engine import surroundings
 from weft.engine.declaring.input_paths import resolve_input_path
-from weft.engine.declaring.model_folders import model_folders
+from weft.engine.declaring.reading import reading_settings
 from weft.engine.errors import Cancelled, InputPathError
 
 if TYPE_CHECKING:
@@ -310,10 +310,11 @@ class Context:
         """The absolute path of a file or folder to read, links followed; it need not exist.
 
         Relative paths start at the working directory, or, where reading is bounded, at the first root that has them.
-        Model folders may be read in any case, by absolute paths.
+        Model folders may be read in any case, by absolute paths; files of the file store by `sha256:` and their hash.
 
         Raises:
-            InputPathError: it lies outside the folders that may be read (code `path_outside_root`).
+            InputPathError: it lies outside the folders that may be read (code `path_outside_root`), or is the id of a
+                file that the file store does not have (NoSuchFileError, code `bad_value`).
         """
         return resolve_input_path(path, self.roots)
 
@@ -361,7 +362,7 @@ class Context:
     def settings(self) -> dict[str, Any]:
         """What it was made with, as plain data for a Context in another process; `listens` for the listener.
 
-        `model_folders` are a setting of the process, which the other one may have started with others.
+        `reading` are settings of the process, which the other one may have started with others.
         """
         return {
             "node_id": self.own_id,
@@ -372,7 +373,7 @@ class Context:
             "yields": self.on_yield is not None,
             "key": self._key,
             "kin": self._kin,
-            "model_folders": [str(folder) for folder in model_folders()],
+            "reading": reading_settings(),
         }
 
     def close(self) -> None:

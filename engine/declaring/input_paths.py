@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from weft.engine.declaring.file_store import PREFIX, stored_file
 from weft.engine.declaring.model_folders import model_folders
 from weft.engine.errors import InputPathError
 
@@ -15,6 +16,8 @@ def resolve_input_path(path: str | os.PathLike[str], roots: Sequence[Path] | Non
     text = os.fspath(path)
     if "\0" in text:
         raise InputPathError(f"{text!r} is no path: it holds a zero byte")
+    if text.startswith(PREFIX):  # a file of that name in the working directory is ./sha256:...
+        return stored_file(text)
     given = Path(text)
     if roots is None:
         return given.resolve()

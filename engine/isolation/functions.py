@@ -16,9 +16,9 @@ from weft.engine.catalogue.code import OWN
 from weft.engine.checking.checker import Checker
 from weft.engine.checking.functions import HERE, LookedAt
 from weft.engine.declaring.context import Context
-from weft.engine.declaring.model_folders import model_folders, set_model_folders
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import MISSING
+from weft.engine.declaring.reading import reading_settings, set_reading
 from weft.engine.filehash import read_state, take_down, taken_down, write_state
 from weft.engine.isolation.references import reference
 from weft.graphs.document import NodeSpec
@@ -75,7 +75,7 @@ class CalledThere:
         if self._is_ours(node_type):
             return HERE.fingerprint(node_type, literals, context)
         given, defaults = _without_defaults(node_type, literals)
-        function: Message = {"name": "fingerprint", "defaults": defaults, "model_folders": _model_folders()}
+        function: Message = {"name": "fingerprint", "defaults": defaults, "reading": reading_settings()}
         function["context"] = None
         if context is not None:
             function["context"] = {"roots": None if context.roots is None else [str(root) for root in context.roots]}
@@ -122,13 +122,8 @@ def graph_message(graph: LookedAt) -> Message:
         ],
         "types": list(types.values()),
         "roots": None if graph.roots is None else [str(root) for root in graph.roots],
-        "model_folders": _model_folders(),
+        "reading": reading_settings(),
     }
-
-
-def _model_folders() -> list[str]:
-    """A setting of this process, which the other one may have started with others."""
-    return [str(folder) for folder in model_folders()]
 
 
 # -- in the worker
@@ -136,7 +131,7 @@ def _model_folders() -> list[str]:
 
 def read_graph(message: Message, types: Iterable[NodeType]) -> Checker:
     """The graph of such a message, where the types are at hand."""
-    set_model_folders(message["model_folders"])
+    set_reading(message["reading"])
     nodes = {
         id: NodeSpec(type=type, inputs={name: read_input(item) for name, item in inputs.items()})
         for id, type, inputs in message["nodes"]
@@ -157,7 +152,7 @@ def perform(node_type: NodeType, function: Message, inputs: dict[str, Any], grap
             found = HERE.migrate(node_type, function["version"], given)
             return {name: write_input(item) for name, item in found.items()}
         case "fingerprint":
-            set_model_folders(function["model_folders"])
+            set_reading(function["reading"])
             context = None if function["context"] is None else Context(**function["context"])
             with taken_down() as states:
                 stamp = HERE.fingerprint(node_type, inputs, context)

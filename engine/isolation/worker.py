@@ -27,9 +27,9 @@ from weft.engine.cache.trails import Trails
 from weft.engine.cache.workspaces import Workspaces
 from weft.engine.catalogue.code import draws
 from weft.engine.declaring.context import CancelToken, Context
-from weft.engine.declaring.model_folders import set_model_folders
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
+from weft.engine.declaring.reading import set_reading
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.importing import watch_imports
 from weft.engine.isolation import memory
@@ -258,7 +258,7 @@ class Server:
             return None
         listens, trails, yields = (description.pop(name) for name in ("listens", "trails", "yields"))
         workspaces = description.pop("workspaces")
-        set_model_folders(description.pop("model_folders"))
+        set_reading(description.pop("reading"))
 
         def provenance() -> Mapping[str, str]:
             answer, _ = self.ask("provenance", task=number)

@@ -17,6 +17,7 @@ from typing import Any
 
 from weft.engine import InputPathError, NodeView, Problem
 from weft.engine.declaring.called import raised_by_node
+from weft.engine.declaring.file_store import is_content_id
 from weft.engine.declaring.model_folders import model_folders
 from weft.graphs.problems import near
 from weft.nodes.models import bundled
@@ -142,8 +143,9 @@ def at_hand(name: str, kind: Kind, allowed: PathRule | None = None) -> Path | No
         if found is None:
             return None
         path = found
-    # Asked of both, since the hub's cache links names with an ending to files without one.
-    if path.is_file() and SUFFIX not in (path.suffix.lower(), Path(name).suffix.lower()):
+    # Asked of both, since the hub's cache links names with an ending to files without one. The file store keeps no
+    # endings; what is in such a file is read as any other, by its header and never as another format.
+    if not is_content_id(name) and path.is_file() and SUFFIX not in (path.suffix.lower(), Path(name).suffix.lower()):
         raise ModelError(f"{path} is no {SUFFIX} file; only those and folders are read")
     return path
 
@@ -343,10 +345,12 @@ def problems(view: NodeView, input: str, look: Callable[[str], object], expected
         try:
             look(source)
         except InputPathError as error:
-            problem = Problem(code="path_outside_root", node=view.id, input=input, message=f"{error}.", given=source)
+            problem = Problem(code=error.code, node=view.id, input=input, message=f"{error}.", given=source)
             yield raised_by_node(problem)
         except ModelError as error:
             message = str(error) if str(error).endswith((".", "?")) else f"{error}."
+            if is_content_id(source):  # whoever gave an id is not told where the store is
+                message = message.replace(str(view.resolve(source)), source)
             problem = Problem(
                 code="bad_value", node=view.id, input=input, message=message, given=source, expected=expected
             )

@@ -219,6 +219,13 @@ def folders_of_models(ctx: Context | None = None) -> str:
     return os.pathsep.join(map(str, model_folders()))
 
 
+@node("stored_text")
+def stored_text(id: str, ctx: Context | None = None) -> str:
+    """What a file of the file store holds, and the process that reads it."""
+    assert ctx is not None
+    return f"{ctx.resolve_input_path(id).read_text()} {os.getpid()}"
+
+
 @node("meets")
 def meets(mine: str, others: list[str]) -> int:
     """Ends when the others are there too, so all have to run at once."""

@@ -65,6 +65,23 @@ def fn_sees(text: str = "") -> int:
     return os.getpid()
 
 
+def stored(id: str, ctx: Context) -> str:
+    """What the file holds."""
+    return ctx.resolve_input_path(id).read_text()
+
+
+def check_stored(view: NodeView) -> Iterator[Problem]:
+    """Says whether the file is there."""
+    there = view.path(str(view.literals["id"])) is not None
+    yield Problem(code="bad_value", severity="warning", node=view.id, message=f"{there} {os.getpid()}")
+
+
+@node("fn_stored", check=check_stored, fingerprint=stored)
+def fn_stored(id: str) -> int:
+    """Names a file of the file store, and is asked about it."""
+    return os.getpid()
+
+
 def renamed(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     """`old` is called `how`."""
     inputs = dict(inputs)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.engine import isolated_functions
 from weft.engine import Cache, Cancelled, CancelToken, Problem, RunFailed, Workers, WorkflowError, check, run
+from weft.engine.declaring.file_store import VARIABLE, place_of
 from weft.engine.isolation import executor
 
 CATALOGUE = isolated_functions.catalogue()
@@ -110,6 +111,24 @@ def test_a_fingerprint_there_may_ask_for_a_context(workers: Workers, tmp_path: P
         for roots in ([tmp_path], [tmp_path], [tmp_path / "other"])
     ]
     assert ran == [1, 0, 1], "where the file is not there, the key is another"
+
+
+def test_checks_and_fingerprints_there_find_files_by_their_hash(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the file store as it is here now, not of the time when the worker started."""
+    id = "sha256:" + "ab" * 32
+    nodes = {"n": ("fn_stored", {"id": id})}
+    cache = Cache()
+    for number, text in enumerate(["one", "one", "two"]):
+        place_of(tmp_path / str(number), id).parent.mkdir(parents=True)
+        place_of(tmp_path / str(number), id).write_text(text)
+        monkeypatch.setenv(VARIABLE, str(tmp_path / str(number)))
+        assert looked(workers, tmp_path, nodes)["n"].message.startswith("True ")
+        ran = run(document(nodes), ["n"], catalogue=CATALOGUE, cache=cache, on=workers, roots=[]).ran
+        assert ran == (0 if number == 1 else 1), "a run for each content"
+    monkeypatch.delenv(VARIABLE)
+    assert looked(workers, tmp_path, nodes)["n"].message.startswith("False ")
 
 
 def test_a_migration_is_called_there(workers: Workers) -> None:

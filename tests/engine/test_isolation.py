@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from tests.engine import isolated, toys
 from weft.engine import Cache, Cancelled, CancelToken, Catalogue, Result, RunFailed, node, run
+from weft.engine.declaring import file_store
 from weft.engine.declaring.model_folders import VARIABLE
 from weft.engine.isolation import Limits, Resident, Worker, Workers
 
@@ -114,6 +116,19 @@ def test_model_folders_are_those_of_the_parent_now(
         monkeypatch.setenv(VARIABLE, str(tmp_path / name))
         assert isolate("a", a=("folders_of_models", {})) == str(tmp_path / name)
     assert isolate("a", a=("pid", {"value": 1})) == pid
+
+
+def test_the_file_store_is_that_of_the_parent_now(
+    isolate: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pid = isolate("a", a=("pid", {}))
+    for name in ("one", "two"):
+        id = "sha256:" + hashlib.sha256(name.encode()).hexdigest()
+        path = file_store.place_of(tmp_path / name, id)
+        path.parent.mkdir(parents=True)
+        path.write_text(name)
+        monkeypatch.setenv(file_store.VARIABLE, str(tmp_path / name))
+        assert isolate("a", a=("stored_text", {"id": id})) == f"{name} {pid}"
 
 
 @pytest.mark.usefixtures("inputs_may_change")

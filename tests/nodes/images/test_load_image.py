@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import struct
 import tracemalloc
@@ -15,7 +16,9 @@ import PIL.ImageOps
 import pytest
 
 from tests.nodes.images.pictures import chunk, encoded, huge_jpeg, huge_png, huge_webp, png, random_rgb
-from weft.engine import Context, InputPathError
+from weft import Graph
+from weft.engine import Cache, Context, InputPathError, check, run
+from weft.engine.declaring.file_store import VARIABLE, place_of
 from weft.nodes import load_image, load_mask
 from weft.nodes.images.headers import ImageFileError, read_header
 from weft.nodes.images.reading import read_picture
@@ -265,3 +268,23 @@ def test_headers_of_many_encoders() -> None:
         encoded(image, "WEBP", lossless=True),
     ]
     assert [(header.width, header.height) for header in map(read_header, files)] == [(300, 200)] * len(files)
+
+
+def test_an_uploaded_file_is_named_by_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a check and a run too, which know its size without knowing where it lies."""
+    data = encoded(PIL.Image.fromarray(random_rgb(5, 7)), "PNG")
+    id = "sha256:" + hashlib.sha256(data).hexdigest()
+    place_of(tmp_path / "files", id).parent.mkdir(parents=True)
+    place_of(tmp_path / "files", id).write_bytes(data)
+    with Graph() as graph:
+        image, mask = load_image(id), load_mask(id, "red")
+    missing = check(graph, targets=["load_image", "load_mask"], roots=[])
+    assert {(problem.code, problem.node, problem.input) for problem in missing} == {
+        ("bad_value", "load_image", "path"),
+        ("bad_value", "load_mask", "path"),
+    }
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "files"))
+    assert check(graph, targets=["load_image", "load_mask"], roots=[]) == []
+    result = run(graph, targets=[image, mask], roots=[], cache=Cache())
+    np.testing.assert_array_equal(result[image].pixels, load_image(written(tmp_path, data)).pixels)
+    assert result[mask].pixels.shape == (1, 5, 7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 
 from weft import Graph
 from weft.engine import Cache, Context, InputPathError, RunFailed, check, run
+from weft.engine.declaring import file_store
 from weft.engine.declaring.model_folders import VARIABLE
 from weft.nodes import apply_lora, load_controlnet, load_model
 from weft.nodes.models import bundled
@@ -315,3 +317,24 @@ def test_a_network_by_name_for_another_family_is_found_by_the_check(models: Path
     assert "is for SDXL and the model is Stable Diffusion 1.x" in problems["controlnet"]
     assert "cross-attention layers" in problems["ip_adapter"]
     assert not {"load_model", "load_controlnet", "load_ip_adapter"} & problems.keys()
+
+
+def test_weights_of_the_file_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have no ending there; what is no safetensors file inside is refused all the same."""
+    lora = (bundled.home() / bundled.LORAS["shapes-heart"]).read_bytes()
+    ids = {}
+    for name, data in {"lora": lora, "other": b"\x80\x04\x95" + bytes(40)}.items():
+        ids[name] = "sha256:" + hashlib.sha256(data).hexdigest()
+        path = file_store.place_of(tmp_path / "files", ids[name])
+        path.parent.mkdir(parents=True)
+        path.write_bytes(data)
+    monkeypatch.setenv(file_store.VARIABLE, str(tmp_path / "files"))
+    with Graph() as graph:
+        model = load_model("shapes")
+        for id in (ids["lora"], ids["other"], "sha256:" + "0" * 64):
+            apply_lora(model, id)
+    problems = {problem.node: problem for problem in check(graph, targets=["apply_lora"], roots=[])}
+    assert problems.keys() == {"apply_lora_2", "apply_lora_3"}
+    assert {(problem.code, problem.input) for problem in problems.values()} == {("bad_value", "source")}
+    assert problems["apply_lora_2"].message.startswith(f"{ids['other']} is truncated")
+    assert problems["apply_lora_3"].message.startswith("there is no file sha256:000")
