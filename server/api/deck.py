@@ -18,7 +18,11 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 
 from weft.graphs.problems import Problem, WorkflowError
+from weft.server.files.blobs import BlobStore
+from weft.server.files.collect import collect_these
+from weft.server.files.thumbnails import Thumbnails
 from weft.server.live.hub import Hub
+from weft.server.metrics import Metrics
 from weft.server.problems import ApiError
 from weft.server.store.desk import Desk
 from weft.server.store.protocol import Conflict, Missing, NoSpace, QueueFull, Unavailable
@@ -39,6 +43,8 @@ class Deck:
     """What one server consists of.
 
     Attributes:
+        blobs: uploaded files and what jobs made; thumbnails: small pictures of these.
+        kept: answers that stay the same while the server runs, each with its etag.
         checked: what `prepare` said of documents without errors, the least recently used first.
         draining: it ends soon and takes no jobs.
     """
@@ -48,7 +54,11 @@ class Deck:
     dispatcher: Dispatcher
     questions: Questions
     folder: Path
+    blobs: BlobStore
+    thumbnails: Thumbnails
+    metrics: Metrics
     free_bytes: int = FREE_BYTES
+    kept: dict[str, tuple[str, str]] = field(default_factory=dict)
     checked: OrderedDict[bytes, dict[str, Any]] = field(default_factory=OrderedDict)
     draining: bool = False
 
@@ -115,7 +125,8 @@ class Deck:
         except NoSpace as error:
             raise ApiError("no_space", str(error)) from None
         except Unavailable as error:
-            raise ApiError("unavailable", str(error), title="The database cannot be used now", status=503, retry_after=5) from None
+            title = "The database cannot be used now"
+            raise ApiError("unavailable", str(error), title=title, status=503, retry_after=5) from None
         for id, state, text in told:
             self.hub.states(id, state, [text])
         if request.slot is not None:
@@ -154,6 +165,20 @@ class Deck:
             return None
         finally:
             self.hub.leave(listener)  # type: ignore[arg-type]
+
+    async def saved(self, name: str) -> dict[str, Any]:
+        """A saved workflow. Raises ApiError: 404."""
+        raise ApiError("not_found", f"No workflow is saved as {name[:100]!r}.")
+
+    async def named_files(self) -> set[str]:
+        """The files that jobs name."""
+        return await self.desk.named_files()
+
+    async def release(self, files: Sequence[str]) -> None:
+        """Remove files that a deleted job named and that nothing else names."""
+        if files:
+            named = await self.named_files()
+            await asyncio.to_thread(collect_these, self.blobs, files, lambda: named, self.thumbnails)
 
     async def fetch(self, id: str, since: int) -> list[str]:
         """State events of a job; none of one that is not there."""

@@ -90,5 +90,3 @@ async def _kept(request: Request, question: str) -> Response:
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"ETag": etag})
     return Response(text, media_type="application/json", headers={"ETag": etag, "Cache-Control": "no-cache"})
-
-

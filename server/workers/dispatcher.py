@@ -80,6 +80,8 @@ class Dispatcher:
         self.processes = [
             WorkerProcess(self.rules.limits, slot, None if start is None else start(slot)) for slot in range(count)
         ]
+        self.scrub: Callable[[Any], Any] = lambda data: data
+        """Takes paths and secrets out of what clients are told."""
         self.models: list[str] = [""] * count
         """What each worker was given last: it holds these."""
         self.turns: dict[str, Turn] = {}

@@ -13,6 +13,7 @@ class Home:
     Attributes:
         cache: folder of the results that outlive processes; None for memory only.
         out: folder for files that are results, before the server takes them over; each worker has one of its own.
+        files: folder of the file store, where documents' content ids lead.
         roots: folders that workflows may read; None allows every path.
         models: model folders.
         nodes: folders of nodes besides the installed ones.
@@ -22,6 +23,7 @@ class Home:
 
     cache: str | None
     out: str
+    files: str | None = None
     roots: tuple[str, ...] | None = ()
     models: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()

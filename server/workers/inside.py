@@ -81,7 +81,7 @@ def ask(question: str, home: str, about: str, ctx: Context) -> str:
     """Answer a question about a workflow or about the nodes there are.
 
     Args:
-        question: "nodes", "schema", "prepare" or "plan".
+        question: one of `_ANSWERS`.
         home: `Home` as JSON.
         about: what is asked about, as JSON: `{"workflow", "set", "targets"}`, or null.
 
@@ -150,9 +150,39 @@ def _plan(home: Home, catalogue: Catalogue, about: Any) -> Any:
     return {"problems": [], **said.to_dict()}
 
 
+def _devices(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    """The devices that nodes use, without importing what they would need for it."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return {"devices": [{"name": "cpu", "kind": "cpu"}]}
+    found = []
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        found.append({"name": torch.cuda.get_device_name(index), "kind": "cuda", "free": free, "total": total})
+    return {"devices": found}
+
+
+def _cache_sizes(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    disk = _cache(home.cache).disk
+    results, size = (0, 0) if disk is None else disk.usage()
+    return {"results": results, "bytes": size, "max_bytes": None if disk is None else disk.max_bytes}
+
+
+def _model_list(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    from weft.engine.declaring.model_folders import model_folders
+
+    names = ("name", "kind", "family", "bytes", "bundled", "fault")
+    return [{name: getattr(entry, name) for name in names} for entry in catalogue.models(model_folders())]
+
+
 _ANSWERS: Mapping[str, Callable[[Home, Any, Any], Any]] = {
     "nodes": _nodes,
     "schema": _schema,
+    "cache": _cache_sizes,
+    "devices": _devices,
+    "models": _model_list,
     "prepare": _prepare,
     "plan": _plan,
 }
@@ -182,9 +212,11 @@ def _models(workflow: Workflow, catalogue: Catalogue) -> str:
 
 
 def _use(home: Home) -> None:
+    from weft.engine.declaring.file_store import set_file_store
     from weft.engine.declaring.model_folders import set_model_folders
 
     set_model_folders(home.models)
+    set_file_store(home.files)
 
 
 @functools.cache

@@ -144,6 +144,8 @@ class Turn:
 
     def _numbered(self, event: dict[str, Any]) -> str:
         """A state event with its number."""
+        if "error" in event:
+            event["error"] = self._told(event["error"])
         event["state"] = self._state
         self._state += 1
         return json.dumps(event, ensure_ascii=False)
@@ -173,6 +175,11 @@ class Turn:
         self._outputs.append(Output(node, "value", event["ref"].partition(".")[2], value=event.get("value")))
         return event
 
+    def _told(self, error: Mapping[str, Any]) -> dict[str, Any]:
+        """A failure as clients are told of it."""
+        told: dict[str, Any] = self._dispatcher.scrub({**error, "traceback": ""})
+        return told
+
     # -- when it is over
 
     async def _end(self, summary: dict[str, Any]) -> None:
@@ -195,7 +202,7 @@ class Turn:
         detail = {"node": ", ".join(nodes), "type": "", "exception": exception, "message": str(error), "traceback": ""}
         log.warning("job %s: %s", self._id, error)
         if exception == _DIED:
-            await self._back(died=True, error={**detail, "code": "worker_died"})
+            await self._back(died=True, error=self._told({**detail, "code": "worker_died"}))
         else:
             await self._close("failed", {"error": detail}, None)
 
@@ -216,6 +223,7 @@ class Turn:
 
     async def _close(self, state: Any, summary: Mapping[str, Any], last: dict[str, Any] | None) -> None:
         error = summary.get("error")
+        error = None if error is None else self._told(error)
         text = self._last_event(state, error, self._state, last)
         ending = Ending(
             state,
@@ -239,5 +247,5 @@ class Turn:
         if event is None:
             event = {"event": kind, "seq": number, "time": self._dispatcher.clock(), "job": self._id, "node": None}
         if error is not None and kind == "job_failed":
-            event["error"] = dict(error)
+            event["error"] = self._told(error)
         return json.dumps({**event, "state": number}, ensure_ascii=False)

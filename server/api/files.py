@@ -1,0 +1,105 @@
+"""Files: uploaded, looked at, and what jobs made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from weft.server.answering import StrictRoute
+from weft.server.api.deck import deck_of
+from weft.server.api.shapes import output_data
+from weft.server.files.errors import BadFile, BadSize, FilesError, NoSpace, NoSuchFile, TooLarge, UnknownKind
+from weft.server.files.upload import Upload, describe
+from weft.server.problems import ApiError
+
+router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["files"])
+
+SHOWN = frozenset({"image/png", "image/jpeg", "image/webp"})
+"""What a browser may show; anything else is only downloaded."""
+_CODES: dict[type[FilesError], str] = {
+    NoSuchFile: "not_found",
+    TooLarge: "too_large",
+    UnknownKind: "unsupported_media_type",
+    BadFile: "invalid_request",
+    BadSize: "invalid_request",
+    NoSpace: "no_space",
+}
+MOST_LISTED = 200
+
+
+@contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """Answer what the file store refuses."""
+    try:
+        yield
+    except FilesError as error:
+        raise ApiError(_CODES.get(type(error), "invalid_request"), str(error)) from None
+
+
+@router.post("/files", status_code=201)
+async def upload(request: Request, response: Response) -> dict[str, Any]:
+    """Keep an image; the body is its bytes. Documents name it by the id that is returned."""
+    with answered(), Upload(deck_of(request).blobs) as taken:
+        async for piece in request.stream():
+            if piece:
+                await asyncio.to_thread(taken.write, piece)
+        info = await asyncio.to_thread(taken.finish)
+    response.headers["Location"] = f"/api/v1/files/{info.file}"
+    return info.to_dict()
+
+
+@router.get("/files/{file}")
+async def file(request: Request, file: str, size: int | None = None) -> Response:
+    """A file, or a WebP of it that is no larger than `size` pixels on either side."""
+    deck = deck_of(request)
+    etag = f'"{file}{"" if size is None else f"-{size}"}"'
+    # A content id names these bytes for ever.
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable"}
+    with answered():
+        info = await asyncio.to_thread(describe, deck.blobs, file)
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if size is not None:
+            data = await asyncio.to_thread(deck.thumbnails.thumbnail, file, size)
+            return Response(data, media_type="image/webp", headers=headers)
+        opened = await asyncio.to_thread(deck.blobs.open, file)
+    headers["Content-Length"] = str(info.bytes)
+    headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    if info.mime not in SHOWN:
+        headers["Content-Disposition"] = f'attachment; filename="{file.removeprefix("sha256:")[:16]}"'
+
+    def pieces() -> Iterator[bytes]:
+        with opened:
+            while piece := opened.read(1 << 18):
+                yield piece
+
+    return StreamingResponse(pieces(), media_type=info.mime, headers=headers)
+
+
+@router.get("/outputs")
+async def outputs(
+    request: Request, limit: int = 50, cursor: str | None = None, tag: str | None = None
+) -> dict[str, Any]:
+    """What jobs made, newest first; a page ends with a job's last output."""
+    if not 1 <= limit <= MOST_LISTED:
+        raise ApiError("invalid_request", f"limit is 1 to {MOST_LISTED}.")
+    desk = deck_of(request).desk
+    found: list[dict[str, Any]] = []
+    while len(found) < limit:
+        jobs = await desk.list(state="done", tag=tag, limit=50, before=cursor)
+        for job in jobs:
+            made = [{"job": job.id, "finished": job.finished, **output_data(output)} for output in job.outputs]
+            found += made
+            cursor = job.id
+            if len(found) >= limit:
+                break
+        else:
+            if len(jobs) < 50:
+                cursor = None
+                break
+    return {"outputs": found, "next": cursor}

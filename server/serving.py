@@ -1,0 +1,255 @@
+"""One server: its parts put together, started, kept in order, and ended so that nothing accepted is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from weft.server.api.app import build
+from weft.server.api.deck import Deck
+from weft.server.files.collect import collect
+from weft.server.files.local import LocalFiles
+from weft.server.files.thumbnails import Thumbnails
+from weft.server.guard.hosts import Hosts
+from weft.server.guard.rules import Rules
+from weft.server.keeping import Keeper
+from weft.server.live.hub import Hub
+from weft.server.metrics import Metrics
+from weft.server.scrub import Scrubber
+from weft.server.settings import Settings
+from weft.server.store.desk import Desk
+from weft.server.store.opening import Opened, open_folder
+from weft.server.workers.dispatcher import Dispatcher
+from weft.server.workers.dispatcher import Rules as WorkerRules
+from weft.server.workers.home import Home
+from weft.server.workers.process import Questions
+
+log = logging.getLogger("weft.server")
+
+HOUR = 3600.0
+BACKLOG = 512
+
+
+class Serving:
+    """A server of some settings.
+
+    Args:
+        token: what callers need; None where only this machine reaches it.
+        announce: called with the address once requests are accepted.
+        worker_rules: how workers are used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        token: str | None = None,
+        announce: Callable[[str], object] = lambda address: None,
+        worker_rules: WorkerRules | None = None,
+    ) -> None:
+        self.settings = settings
+        self._token = token
+        self._announce = announce
+        self._worker_rules = worker_rules
+        self._stops = 0
+        self._stopping = asyncio.Event()
+        self._uvicorn: uvicorn.Server | None = None
+
+    async def run(self) -> None:
+        """Serve until a signal ends it.
+
+        Raises:
+            StoreError: the data folder cannot be used. OSError: the address cannot.
+        """
+        settings = self.settings
+        listener = _listen(settings.host, settings.port)
+        try:
+            opened = await asyncio.to_thread(open_folder, settings.data, most_queued=settings.max_queued)
+            async with self._parts(opened) as deck:
+                app = self._app(deck, listener.getsockname()[1])
+                await self._serve(app, listener, deck)
+        finally:
+            listener.close()
+
+    def stop(self) -> None:
+        """End: at the first call in order, at the second at once."""
+        self._stops += 1
+        self._stopping.set()
+        if self._stops > 1 and self._uvicorn is not None:
+            self._uvicorn.force_exit = True
+
+    @contextlib.asynccontextmanager
+    async def _parts(self, opened: Opened) -> AsyncIterator[Deck]:
+        settings = self.settings
+        folder = settings.data
+        blobs = LocalFiles(folder / "files", min_free=settings.min_free_mib << 20)
+        desk = Desk(opened.store)
+        hub = Hub()
+        home = Home(
+            cache=str(folder / "cache"),
+            out=str(folder / "work"),
+            files=str(folder / "files"),
+            roots=tuple(str(Path(item).absolute()) for item in settings.inputs),
+            models=tuple(str(Path(item).absolute()) for item in settings.models),
+            nodes=tuple(str(Path(item).absolute()) for item in settings.nodes),
+            own_nodes_only=settings.safe_mode,
+        )
+        rules = self._worker_rules or WorkerRules()
+        dispatcher = Dispatcher(
+            desk,
+            Keeper(blobs),
+            hub,
+            home,
+            folder / "work",
+            owner=secrets.token_hex(8),
+            count=settings.workers,
+            rules=rules,
+        )
+        questions = Questions(home, rules.limits)
+        thumbnails = Thumbnails(blobs, folder / "files" / ".thumbnails")
+        deck = Deck(
+            desk,
+            hub,
+            dispatcher,
+            questions,
+            folder,
+            blobs,
+            thumbnails,
+            Metrics(),
+            free_bytes=settings.min_free_mib << 20,
+        )
+        try:
+            await dispatcher.start()
+            yield deck
+        finally:
+            deck.draining = True
+            grace = 0.0 if self._stops > 1 else settings.drain_seconds
+            await self._drain(dispatcher, grace)
+            await questions.close()
+            await asyncio.to_thread(thumbnails.close)
+            await desk.close()
+            opened.lock.close()
+
+    async def _drain(self, dispatcher: Dispatcher, grace: float) -> None:
+        """Let what runs come to its end, unless somebody is in a hurry."""
+        ending = asyncio.create_task(dispatcher.close(grace))
+        while not ending.done():
+            await asyncio.wait([ending], timeout=0.1)
+            if self._stops > 1 and grace:
+                grace = 0.0
+                for turn in list(dispatcher.turns.values()):
+                    turn.give_back()
+        await ending
+
+    def _app(self, deck: Deck, port: int) -> ASGIApp:
+        settings = self.settings
+        folders: dict[str | Path, str] = {settings.data: "<data>"}
+        folders |= dict.fromkeys(settings.models, "<models>")
+        folders |= dict.fromkeys(settings.inputs, "<inputs>")
+        folders |= dict.fromkeys(settings.nodes, "<nodes>")
+        secret = [] if self._token is None else [self._token]
+        scrub = Scrubber.of_machine(folders, secret)  # type: ignore[arg-type]
+        deck.dispatcher.scrub = scrub.data
+        rules = Rules(Hosts.of(settings.host, port, settings.names), token=self._token)
+        return build(deck, rules, scrub, debug=settings.debug)
+
+    async def _serve(self, app: ASGIApp, listener: socket.socket, deck: Deck) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_max_size=64 * 1024,
+            ws_per_message_deflate=False,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
+            backlog=BACKLOG,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        server = self._uvicorn = _Server(config)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
+                loop.add_signal_handler(number, self.stop)
+        serving = asyncio.create_task(server.serve([listener]))
+        upkeep = asyncio.create_task(self._upkeep(deck))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if not serving.done():
+            self._announce(_address(self.settings.host, listener.getsockname()[1]))
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        # What is accepted stays reachable while what runs comes to its end; new jobs are told to come again.
+        deck.draining = True
+        grace = 0.0 if self._stops > 1 else self.settings.drain_seconds
+        await self._drain(deck.dispatcher, grace)
+        server.should_exit = True
+        upkeep.cancel()
+        stopping.cancel()
+        await asyncio.gather(serving, upkeep, stopping, return_exceptions=True)
+
+    async def _upkeep(self, deck: Deck) -> None:
+        """By the hour: a backup, files that nobody needs, keys that are old."""
+        while True:
+            await asyncio.sleep(HOUR)
+            for what in (self._backup, self._collect, self._sweep):
+                try:
+                    await what(deck)
+                except Exception:
+                    log.exception("what is done by the hour failed")
+
+    async def _backup(self, deck: Deck) -> None:
+        await deck.desk.read(lambda store: store.backup(time.time()))  # type: ignore[attr-defined]
+
+    async def _collect(self, deck: Deck) -> None:
+        loop = asyncio.get_running_loop()
+
+        def named() -> set[str]:
+            return asyncio.run_coroutine_threadsafe(deck.named_files(), loop).result()
+
+        await asyncio.to_thread(collect, deck.blobs, named, deck.thumbnails)
+
+    async def _sweep(self, deck: Deck) -> None:
+        await deck.desk.sweep(time.time())
+
+
+class _Server(uvicorn.Server):
+    """One that leaves signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _address(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}/"
