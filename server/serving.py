@@ -128,6 +128,7 @@ class Serving:
             Metrics(),
             free_bytes=settings.min_free_mib << 20,
         )
+        dispatcher.metrics = deck.metrics
         try:
             await dispatcher.start()
             yield deck

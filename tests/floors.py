@@ -67,12 +67,15 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "server": (
         ("cli",),
+        ("serving",),
         ("api",),
+        ("keeping",),
         ("workers",),
         ("live", "guard"),
-        ("answering",),
-        ("access", "problems", "settings"),
-        ("store", "files", "documents", "logs", "metrics", "scrub", "tokens"),
+        ("answering", "access", "settings"),
+        ("problems",),
+        ("store", "files", "documents", "logs", "metrics"),
+        ("scrub", "tokens"),
     ),
 }
 """From the top down."""

@@ -50,7 +50,10 @@ def serve_command(
             for warning in resolved.warnings:
                 say(f"warning: {warning}", "yellow")
             if show_settings:
-                print_json(resolved.data()) if as_json else [typer.echo(line) for line in resolved.lines()]
+                if as_json:
+                    print_json(resolved.data())
+                else:
+                    typer.echo("\n".join(resolved.lines()))
                 return
             make_folders(resolved.settings)
         except SettingsError as error:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from weft.engine.isolation import Limits
+from weft.server.metrics import Metrics
 from weft.server.store.desk import Desk
 from weft.server.store.protocol import Fenced, StoreError
-from weft.server.store.records import Claim
+from weft.server.store.records import Claim, Job
 from weft.server.workers.audience import Audience, Files
 from weft.server.workers.home import Home
 from weft.server.workers.process import Start, WorkerProcess
@@ -82,6 +83,7 @@ class Dispatcher:
         ]
         self.scrub: Callable[[Any], Any] = lambda data: data
         """Takes paths and secrets out of what clients are told."""
+        self.metrics: Metrics | None = None
         self.models: list[str] = [""] * count
         """What each worker was given last: it holds these."""
         self.turns: dict[str, Turn] = {}
@@ -127,6 +129,27 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    # -- figures
+
+    def note_event(self, event: Mapping[str, Any], type: str) -> None:
+        """A node of a job began, ended or was in the cache."""
+        if self.metrics is not None:
+            self.metrics.node_event(event, type)
+
+    def note_end(self, job: Job) -> None:
+        """A job has ended."""
+        if self.metrics is not None:
+            self.metrics.job_ended(job.state, job.seconds)
+
+    def note_back(self, job: Job, died: bool) -> None:
+        """A job went back into the queue, or failed since workers die of it."""
+        if self.metrics is not None and died:
+            self.metrics.worker_died("job")
+            if job.state == "queued":
+                self.metrics.retried("worker_died")
+            else:
+                self.metrics.job_ended(job.state, job.seconds)
+
     # -- one worker
 
     async def _serve(self, slot: int) -> None:
@@ -156,6 +179,8 @@ class Dispatcher:
         process = self.processes[slot]
         turn = Turn(claim, self, process, self.folder / f"worker-{slot}")
         self.turns[claim.job.id] = turn
+        if self.metrics is not None:
+            self.metrics.job_started(self.clock() - claim.job.created)
         self.audience.queue_changed()
         try:
             await turn.run()

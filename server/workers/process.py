@@ -91,6 +91,9 @@ class WorkerProcess:
             if not answer.done():
                 answer.set_result(done)
 
+        def told(done: Done) -> None:
+            loop.call_soon_threadsafe(settle, done)
+
         worker = self._worker
         assert worker is not None
         context = Context("job", cancel=cancel, listener=_Listener(loop, report))
@@ -100,7 +103,7 @@ class WorkerProcess:
         self.calls += 1
         task = Task(next(_numbers), function.node_type, dict(inputs), context)
         with cancel.notifying(executor.stop):
-            executor.submit(task, lambda done: loop.call_soon_threadsafe(settle, done))
+            executor.submit(task, told)
             done = await answer
         worker.settle()
         if done.error is not None:

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from weft.engine.events import Event
+from weft.engine.events import Event, NodePreview
 
 FLUSH_SECONDS = 0.01
 """How long events are gathered: a node that takes less is one of many, and nobody can follow them one by one."""
@@ -64,7 +63,7 @@ class Running:
     def take(self, event: Event) -> None:
         """Take an event of the run."""
         kind = event.event
-        if kind == "node_preview":
+        if isinstance(event, NodePreview):
             data = event.model_dump(mode="json")
             self._relay("weft.preview", data, event.data)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,8 @@ class Turn:
         self._reports: asyncio.Queue[list[str] | None] = asyncio.Queue()
         self._outputs: list[Output] = []
         self._fault: BaseException | None = None
+        nodes = json.loads(claim.document).get("nodes", {})
+        self._types: dict[str, str] = {id: node["type"] for id, node in nodes.items()}
 
     def cancel(self) -> None:
         """End it."""
@@ -139,6 +142,7 @@ class Turn:
             self._cached += kind == "node_cached"
             if kind == "output":
                 event = await self._published(event)
+            self._dispatcher.note_event(event, self._types.get(event["node"] or "", ""))
             kept.append(self._numbered(event))
         await self._record(kept)
 
@@ -217,6 +221,7 @@ class Turn:
             error=error,
             event=lambda job, state: self._last_event(job.state, error, state),
         )
+        self._dispatcher.note_back(job, died)
         if job.state != "queued":
             texts = await self._desk.events(self._id, self._state)
             self._dispatcher.audience.states(self._id, self._state, texts)
@@ -235,7 +240,10 @@ class Turn:
             self._of,
             (text,),
         )
-        await self._desk.end(self._id, self.claim.epoch, ending, self._dispatcher.clock())
+        ended = await self._desk.end(self._id, self.claim.epoch, ending, self._dispatcher.clock())
+        self._dispatcher.note_end(ended)
+        # The files are kept by content now. What a later job of the same names writes is not to be called otherwise.
+        await asyncio.to_thread(shutil.rmtree, self._folder / "out", ignore_errors=True)
         self._dispatcher.audience.states(self._id, self._state, [text])
 
     def _last_event(
