@@ -63,7 +63,15 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("images",),
         ("lazy",),
     ),
-    "server": (("cli",),),
+    "server": (
+        ("cli",),
+        ("access", "settings"),
+        ("guard",),
+        ("answering",),
+        ("problems",),
+        ("logs", "metrics"),
+        ("scrub", "tokens"),
+    ),
 }
 """From the top down."""
 

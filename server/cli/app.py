@@ -17,6 +17,7 @@ from weft.server.cli.params import params_command
 from weft.server.cli.plan import plan_command
 from weft.server.cli.run import run_command
 from weft.server.cli.schema import schema_command
+from weft.server.cli.token import token_command
 from weft.server.cli.why import why_command
 
 app = typer.Typer(
@@ -59,6 +60,7 @@ app.command("models")(models_command)
 app.command("schema")(schema_command)
 app.command("draw")(draw_command)
 app.command("import")(import_command)
+app.command("token")(token_command)
 app.command("examples")(examples_command)
 app.add_typer(cache_app, name="cache")
 
