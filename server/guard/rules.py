@@ -77,7 +77,7 @@ class Rules:
         if not self.hosts.knows(host, connected):
             raise ApiError(
                 "foreign_host",
-                "This server was not told that it has the name that stands in the address. It is reached by the address "
+                "This server was not told that it has the name in the address. It is reached by the address "
                 "that it printed when it started, and by the names that its operator gave.",
             )
         origin = first(headers, b"origin")
