@@ -1,4 +1,4 @@
-"""What is taken down about each request: its id, for the log's lines; its route, status and duration, for the metrics."""
+"""What is taken down about each request: its id for the log's lines, its route, status and duration for the metrics."""
 
 from __future__ import annotations
 
@@ -55,7 +55,12 @@ class Access:
                 self._metrics.http(method, route_of(scope), status, None if status == 101 else seconds)
                 _log.debug(
                     "request",
-                    extra={"method": method, "route": route_of(scope), "status": status, "ms": round(seconds * 1000, 1)},
+                    extra={
+                        "method": method,
+                        "route": route_of(scope),
+                        "status": status,
+                        "ms": round(seconds * 1000, 1),
+                    },
                 )
 
 

@@ -22,8 +22,9 @@ from weft.server.scrub import Scrubber
 
 Form = Literal["auto", "json", "text"]
 Level = Literal["debug", "info", "warning", "error"]
-_FIELDS = ("job", "node", "request")
-_CONTEXT: dict[str, contextvars.ContextVar[str | None]] = {
+Field = Literal["job", "node", "request"]
+_FIELDS: tuple[Field, ...] = ("job", "node", "request")
+_CONTEXT: dict[Field, contextvars.ContextVar[str | None]] = {
     name: contextvars.ContextVar(f"weft_{name}", default=None) for name in _FIELDS
 }
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
@@ -35,7 +36,7 @@ _COLOURS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 @contextlib.contextmanager
 def log_context(*, job: str | None = None, node: str | None = None, request: str | None = None) -> Iterator[None]:
     """Lines that are written in the block, and in tasks that it starts, say what they are about."""
-    values = {"job": job, "node": node, "request": request}
+    values: dict[Field, str | None] = {"job": job, "node": node, "request": request}
     tokens = [(name, _CONTEXT[name].set(value)) for name, value in values.items() if value is not None]
     try:
         yield
@@ -44,7 +45,7 @@ def log_context(*, job: str | None = None, node: str | None = None, request: str
             _CONTEXT[name].reset(token)
 
 
-def current(name: Literal["job", "node", "request"]) -> str | None:
+def current(name: Field) -> str | None:
     """What the lines of this context are about."""
     return _CONTEXT[name].get()
 
@@ -90,7 +91,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    about = {name: value for name in _FIELDS if (value := current(name)) is not None}
+    about: dict[str, Any] = {name: value for name in _FIELDS if (value := current(name)) is not None}
     extra = {name: _shown(item, record.levelno) for name, item in vars(record).items() if name not in _PLAIN}
     return about | extra
 
@@ -170,7 +171,9 @@ def start_logs(
     terminal = stream.isatty()
     people = form == "text" or (form == "auto" and terminal)
     handler = _Handler(stream)
-    handler.setFormatter(Lines(scrub, colours=terminal and "NO_COLOR" not in os.environ) if people else JsonLines(scrub))
+    handler.setFormatter(
+        Lines(scrub, colours=terminal and "NO_COLOR" not in os.environ) if people else JsonLines(scrub)
+    )
     root = logging.getLogger()
     for other in [other for other in root.handlers if isinstance(other, _Handler)]:
         root.removeHandler(other)

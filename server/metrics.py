@@ -70,9 +70,7 @@ class Metrics:
         self._running = Gauge("weft_jobs_running", "Jobs that run.", registry=registry)
         age = Gauge("weft_job_queue_oldest_age_seconds", "How long the oldest job has waited.", registry=registry)
         age.set_function(self._age)
-        self._wait = Histogram(
-            "weft_job_wait_seconds", "From queued to started.", buckets=_SECONDS, registry=registry
-        )
+        self._wait = Histogram("weft_job_wait_seconds", "From queued to started.", buckets=_SECONDS, registry=registry)
         self._run = Histogram("weft_job_run_seconds", "From started to ended.", buckets=_SECONDS, registry=registry)
         # A summary: buckets for each type of node would be many more series than they are worth.
         self._node = Summary(
@@ -93,7 +91,9 @@ class Metrics:
             "weft_device_memory_bytes", "Memory of devices: total, used.", ["device", "kind"], registry=registry
         )
         self._workers = Gauge("weft_workers", "Worker processes, by what they do.", ["state"], registry=registry)
-        self._deaths = Counter("weft_worker_deaths", "Worker processes that died, by why.", ["reason"], registry=registry)
+        self._deaths = Counter(
+            "weft_worker_deaths", "Worker processes that died, by why.", ["reason"], registry=registry
+        )
         self._retries = Counter("weft_retries", "Jobs and nodes that ran again, by why.", ["reason"], registry=registry)
         self._clients = Gauge("weft_ws_clients", "Websocket clients.", registry=registry)
         self._dropped = Counter(

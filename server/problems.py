@@ -44,7 +44,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "no_space": (507, "There is no space left"),
 }
 """Every code with its status and its title. Programs branch on the codes; they stay."""
-_BY_STATUS = {status: code for code, (status, _) in reversed(TITLES.items())} | {400: "bad_request"}
+_BY_STATUS = {status: code for code, (status, _) in reversed(list(TITLES.items()))} | {400: "bad_request"}
 
 
 class ApiError(HTTPException):
@@ -70,7 +70,7 @@ class ApiError(HTTPException):
         title: str = "",
         status: int = 0,
     ) -> None:
-        known = TITLES[code] if code in TITLES else (status, title)
+        known = TITLES.get(code, (status, title))
         self.code = code
         self.title = title or known[1]
         self.problems = list(problems)

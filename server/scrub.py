@@ -5,6 +5,7 @@ Answers to others and lines of the log go through here. What a text says is deci
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -16,7 +17,9 @@ from typing import Any
 MIN_SECRET = 8
 """Shorter texts are no secrets: they would stand in ordinary words."""
 
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|APIKEY|API_KEY|ACCESS_KEY|PRIVATE_KEY", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|APIKEY|API_KEY|ACCESS_KEY|PRIVATE_KEY", re.IGNORECASE
+)
 _CARRIED = re.compile(r"(?i)\b(Bearer\s+|Basic\s+|weft_session=|[#?&]token=)[\w.~+/=%-]{4,}")
 _DRIVE = r"(?:[A-Za-z]:\\|\\\\[\w.$-]+\\)"
 HIDDEN = "[secret]"
@@ -68,10 +71,8 @@ class Scrubber:
             sys.prefix: "<python>",
             sys.base_prefix: "<python>",
         }
-        try:
+        with contextlib.suppress(RuntimeError):  # nobody's home is known
             others[Path.home()] = "~"
-        except RuntimeError:  # nobody's home is known
-            pass
         known = [value for name, value in os.environ.items() if _SECRET_NAME.search(name) and not os.path.exists(value)]
         try:
             top = [name for name in os.listdir("/") if name != "api"]

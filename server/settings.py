@@ -1,16 +1,17 @@
-"""What `weft serve` is told: by the command line, by `WEFT_*` variables, by `weft.toml` in the data folder, in this order.
+"""What `weft serve` is told: by the command line, `WEFT_*` variables and `weft.toml` in the data folder, in this order.
 
 Every setting knows where it came from, and everything that is wrong with any of them is said at once.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -34,7 +35,9 @@ class Settings(BaseModel):
     data: Path = Field(description="The folder that holds everything that outlives the server.")
     host: str = Field("127.0.0.1", description="The address to listen at.")
     port: int = Field(9338, ge=0, le=65535, description="The port to listen at; 0 takes a free one.")
-    names: tuple[str, ...] = Field((), description="Further names by which it is reached: name, name:port, https://name.")
+    names: tuple[str, ...] = Field(
+        (), description="Further names by which it is reached: name, name:port, https://name."
+    )
     token: Path | None = Field(None, description="A file with the token that callers need.")
     models: tuple[Path, ...] = Field((), description="Folders with models, which workflows may read.")
     inputs: tuple[Path, ...] = Field((), description="Folders that workflows may read.")
@@ -160,7 +163,7 @@ def _default_data() -> Path:
 def _of_options(values: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[str, str, Any]]:
     for name, value in values.items():
         if name not in FIELDS:
-            problems.append(_unknown(name, _COMMAND_LINE, FIELDS))
+            problems.append(_unknown(name, _COMMAND_LINE, near(name, FIELDS)))
         elif value is not None and not (name in _LISTS and not value):
             yield name, _COMMAND_LINE, value
 
@@ -176,8 +179,9 @@ def _of_variables(
         name = known.get(variable)
         if name is None:
             # Those of other programs may begin like ours; one that looks like ours is a slip.
-            wrong = _unknown(variable, "environment", [*known, *_OTHERS])
-            (problems if "Did you mean" in wrong else warnings).append(wrong)
+            words = {other.removeprefix(_PREFIX): other for other in (*known, *_OTHERS)}
+            match = near(variable.removeprefix(_PREFIX), words)
+            (problems if match else warnings).append(_unknown(variable, "environment", words[match] if match else None))
         elif text.strip():
             parts = [part for part in text.split("," if name == "names" else os.pathsep) if part.strip()]
             yield name, variable, parts if name in _LISTS else text
@@ -208,13 +212,12 @@ def _of_file(folder: Path, problems: list[str]) -> Iterator[tuple[str, str, Any]
         if name in _ALONE:
             problems.append(f"{name} ({FILE}): this is taken from {_ALONE[name]} alone")
         elif name not in known:
-            problems.append(_unknown(name, FILE, known))
+            problems.append(_unknown(name, FILE, near(name, known)))
         else:
             yield name, FILE, value
 
 
-def _unknown(name: str, place: str, known: Any) -> str:
-    match = near(name, known)
+def _unknown(name: str, place: str, match: str | None) -> str:
     hint = f" Did you mean {match}?" if match else ""
     return f"{name[:100]} ({place}): there is no such setting.{hint}"
 
@@ -223,10 +226,15 @@ def _checked(name: str, origin: str, value: Any, below: Path, problems: list[str
     """The value as the field has it; None, with its problems noted, when it cannot be."""
     field = FIELDS[name]
     text = origin.startswith(_PREFIX)
-    # A metadata list holds the bounds; outside of a model the annotation has lost them.
-    adapter: TypeAdapter[Any] = TypeAdapter(_annotated(field))
+    # The bounds stand in the metadata: the annotation alone has lost them.
+    kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
     try:
-        checked = adapter.validate_python(value) if text else adapter.validate_json(_json(value), strict=True)
+        checked = (
+            adapter.validate_python(value)
+            if text
+            else adapter.validate_json(json.dumps(_plain(value), allow_nan=False), strict=True)
+        )
     except (ValidationError, ValueError, TypeError) as error:
         details = error.errors() if isinstance(error, ValidationError) else [{"msg": str(error), "loc": ()}]
         for detail in details[:5]:
@@ -239,18 +247,6 @@ def _checked(name: str, origin: str, value: Any, below: Path, problems: list[str
     if name in _FOLDERS:
         return tuple(dict.fromkeys(_absolute(path, below) for path in checked))
     return checked
-
-
-def _annotated(field: Any) -> Any:
-    from typing import Annotated
-
-    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-
-
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(_plain(value), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -270,8 +266,8 @@ def _together(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
     """What can be said when all are known."""
     if not is_loopback(settings.host) and settings.token is None:
         yield (
-            f"host ({origins.get('host', _DEFAULT)}): {shown(settings.host)} can be reached from other machines, so a token "
-            f"is needed: make one with `weft token`, and start with --token FILE"
+            f"host ({origins.get('host', _DEFAULT)}): {shown(settings.host)} can be reached from other machines, so a "
+            f"token is needed: make one with `weft token`, and start with --token FILE"
         )
     if settings.token is not None:
         try:

@@ -47,7 +47,9 @@ def make_token(path: str | os.PathLike[str], *, replace: bool = False) -> Path:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(beside)
     except FileExistsError:
-        raise TokenError(f"{path} is there already; a new token in its place locks out whoever has the old one") from None
+        raise TokenError(
+            f"{path} is there already; a new token in its place locks out whoever has the old one"
+        ) from None
     except OSError as error:
         raise TokenError(f"the token file {path} cannot be written: {error.strerror}") from None
     return path
@@ -57,7 +59,7 @@ def read_token(path: str | os.PathLike[str]) -> str:
     """The token in a file.
 
     Raises:
-        TokenError: the file is not there, belongs to somebody else, may be read or written by others, or holds no token.
+        TokenError: it is not there, belongs to somebody else, may be read or written by others, or holds no token.
     """
     # O_NONBLOCK: a pipe in the file's place would keep us waiting.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)

@@ -17,7 +17,8 @@ from weft.server.cli.params import params_command
 from weft.server.cli.plan import plan_command
 from weft.server.cli.run import run_command
 from weft.server.cli.schema import schema_command
-from weft.server.cli.serve import serve_command, token_command
+from weft.server.cli.serve import serve_command
+from weft.server.cli.token import token_command
 from weft.server.cli.why import why_command
 
 app = typer.Typer(
@@ -60,9 +61,9 @@ app.command("models")(models_command)
 app.command("schema")(schema_command)
 app.command("draw")(draw_command)
 app.command("import")(import_command)
+app.command("token")(token_command)
 app.command("examples")(examples_command)
 app.command("serve")(serve_command)
-app.command("token")(token_command)
 app.add_typer(cache_app, name="cache")
 
 

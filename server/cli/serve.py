@@ -1,4 +1,4 @@
-"""`weft serve` and `weft token`."""
+"""`weft serve`."""
 
 from __future__ import annotations
 
@@ -94,18 +94,4 @@ def _run(settings: Any) -> None:
         leave(WRONG)
     except OSError as error:
         say(f"error: {settings.host}:{settings.port} cannot be listened at: {error.strerror}", "red")
-        leave(WRONG)
-
-
-def token_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Put a new one in place of one that is there.")] = False,
-) -> None:
-    """Make a token for `weft serve --token`: a file that only its owner may read."""
-    from weft.server.tokens import TokenError, make_token
-
-    try:
-        typer.echo(make_token(file, replace=replace))
-    except TokenError as error:
-        say(f"error: {error}", "red")
         leave(WRONG)

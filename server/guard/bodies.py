@@ -47,7 +47,9 @@ class BodyRule:
     def takes(self, content_type: str) -> bool:
         """Whether it accepts what a `Content-Type` header says."""
         kind = media_type(content_type)
-        return bool(kind) and any(kind == one or (one.endswith("/*") and kind.startswith(one[:-1])) for one in self.types)
+        return bool(kind) and any(
+            kind == one or (one.endswith("/*") and kind.startswith(one[:-1])) for one in self.types
+        )
 
 
 DEFAULT = BodyRule("*", "")

@@ -25,7 +25,7 @@ MIN_RATE = 1024
 """Bytes a second that a body must come with, in the long run."""
 LINGER_BYTES = 64 * MIB
 LINGER_SECONDS = 2.0
-"""How much of a refused body is read and dropped: a client that still sends would lose the answer to a closed connection."""
+"""How much of a refused body is read and dropped: a client that still sends would lose the answer when we close."""
 
 
 class Guard:

@@ -1,4 +1,4 @@
-"""Addresses that no honest client sends: ways up, ends of strings, separators of other systems, and the same encoded."""
+"""Paths that no honest client sends: ways up, ends of strings, separators of other systems, and the same encoded."""
 
 from __future__ import annotations
 

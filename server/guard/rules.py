@@ -59,7 +59,7 @@ class Rules:
         if method not in SAFE | CHANGING:
             raise ApiError(
                 "method_not_allowed",
-                "No method other than GET, HEAD, POST, PUT, PATCH and DELETE is known. Other origins are never granted.",
+                "Known are GET, HEAD, POST, PUT, PATCH and DELETE. Other origins are granted nothing.",
                 headers={"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE"},
             )
         if self.token is not None and not self._is_public(method, path) and not let_in(headers, self.token):
@@ -77,8 +77,8 @@ class Rules:
         if not self.hosts.knows(host, connected):
             raise ApiError(
                 "foreign_host",
-                "The name in the address is none that this server was told. It is reached by the address that it printed "
-                "when it started, and by the names that its operator gave.",
+                "This server was not told that it has the name in the address. It is reached by the address "
+                "that it printed when it started, and by the names that its operator gave.",
             )
         origin = first(headers, b"origin")
         if origin is not None and not self.hosts.owns(origin, host, connected):
@@ -100,14 +100,14 @@ class Rules:
         if first(headers, b"content-encoding") is not None:
             raise ApiError("unsupported_media_type", "Bodies are taken as they are: send it without Content-Encoding.")
         announced = has_body(length, first(headers, b"transfer-encoding"))
-        if announced or kind is not None or (method == "POST" and _browser(headers)):
-            if kind is None or not rule.takes(kind):
-                types = " or ".join(rule.types)
-                raise ApiError(
-                    "unsupported_media_type",
-                    f"Send Content-Type: {types}." if kind is None else f"The body must be {types}, not {kind[:100]}.",
-                    headers={"Accept": ", ".join(rule.types)},
-                )
+        typed = announced or kind is not None or (method == "POST" and _browser(headers))
+        if typed and (kind is None or not rule.takes(kind)):
+            types = " or ".join(rule.types)
+            raise ApiError(
+                "unsupported_media_type",
+                f"Send Content-Type: {types}." if kind is None else f"The body must be {types}, not {kind[:100]}.",
+                headers={"Accept": ", ".join(rule.types)},
+            )
         if length is not None and int(length) > rule.most:
             raise too_large(rule.most, int(length))
         return rule.most

@@ -29,7 +29,7 @@ def tokens_in(headers: Headers) -> Iterator[str]:
 
 def let_in(headers: Headers, token: str) -> bool:
     """Whether one of them is the server's."""
-    return any([same_token(one, token) for one in tokens_in(headers)])
+    return any(same_token(one, token) for one in tokens_in(headers))
 
 
 def cookie_for(token: str, *, secure: bool) -> str:
