@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -169,9 +170,10 @@ def put_path(store: BlobStore, path: Path, reserve: float = 0.0) -> str:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         raise NoSuchFile(f"There is no file {path.name}, or it is a link.") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise NoSuchFile(f"{path.name} is no file.")
     with os.fdopen(handle, "rb") as file:
-        if not is_regular(handle):
-            raise NoSuchFile(f"{path.name} is no file.")
         return put(store, file, reserve)
 
 
@@ -189,13 +191,6 @@ def bring(id: str, source: BlobStore, target: BlobStore, reserve: float = 0.0) -
         if draft.id != id:
             raise NoSuchFile(f"The file {id} is damaged where it is stored.")
         target.keep(draft, reserve)
-
-
-def is_regular(handle: int) -> bool:
-    """Whether what is open is a file, and no folder, pipe or device."""
-    import stat
-
-    return stat.S_ISREG(os.fstat(handle).st_mode)
 
 
 def checked(id: str) -> str:

@@ -66,15 +66,16 @@ class LocalFiles:
 
     def _check_quota(self, count: int) -> None:
         if self.max_bytes is not None and self._total + count > self.max_bytes:
-            raise NoSpace(
-                f"Files take {self._total:,} bytes, and may take {self.max_bytes:,}; remove jobs with theirs."
-            )
+            raise NoSpace(f"Files take {self._total:,} bytes and may take {self.max_bytes:,}; remove jobs with theirs.")
 
     @contextlib.contextmanager
     def draft(self, max_bytes: int | None = None) -> Iterator[Draft]:
         """See `BlobStore`."""
         self.check_room()
-        draft = Draft(self._drafts / secrets.token_hex(16), max_bytes)
+        with self._locked():
+            draft = Draft(self._drafts / secrets.token_hex(16), max_bytes)
+            # While it arrives, `tidy` leaves it alone, whatever the clock says.
+            fcntl.flock(draft.file.fileno(), fcntl.LOCK_EX)
         try:
             yield draft
         finally:
@@ -165,9 +166,9 @@ class LocalFiles:
     def tidy(self, now: float) -> None:
         """See `BlobStore`."""
         for entry in _entries(self._drafts):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 if entry.stat(follow_symlinks=False).st_mtime < now - _DRAFT_SECONDS:
-                    os.unlink(entry.path)
+                    self._remove_draft(entry.path)
         for entry in _entries(self._reserved):
             if _DIGITS.fullmatch(entry.name):
                 with self._locked():
@@ -175,6 +176,16 @@ class LocalFiles:
                         Path(entry.path).unlink(missing_ok=True)
         if self.max_bytes is not None:
             self._total = sum(stored.bytes for stored in self.list())
+
+    def _remove_draft(self, path: str) -> None:
+        """Raises OSError where it is still arriving."""
+        with self._locked():
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
+            finally:
+                os.close(handle)
 
     # -- reservations: a small file each, with the time until which it holds
 
