@@ -31,8 +31,8 @@ _AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 class PostgresStore(SqlStore):
     """A `JobStore` that several servers use at once.
 
-    Tables are made, and those of an older version migrated, in one transaction; for a backup use PostgreSQL's own tools.
-    Whether a server is gone is known from a lock that belongs to its connection, so no clock is asked.
+    Tables are made, and those of an older version migrated, in one transaction; backups are for PostgreSQL's own
+    tools. Whether a server is gone is known from a lock that belongs to its connection, so no clock is asked.
 
     Args:
         url: such as "postgresql://user@host/database".

@@ -12,7 +12,7 @@ from weft.server.store import backups, migrations
 from weft.server.store.ballast import Ballast
 from weft.server.store.base import Dialect, Sql
 from weft.server.store.connecting import concerns_all, connect, typed
-from weft.server.store.protocol import Closed, NoSpace
+from weft.server.store.protocol import Closed, NoSpace, Unavailable
 from weft.server.store.readers import Readers
 from weft.server.store.working import SqlStore
 
@@ -133,8 +133,11 @@ class SqliteStore(SqlStore):
             Unavailable: the database is damaged, or the backup cannot be written.
             NoSpace: the disk is full.
         """
-        with typed():
-            return backups.write(self.file, self.backup_folder, now)
+        try:
+            with typed():
+                return backups.write(self.file, self.backup_folder, now)
+        except OSError as error:
+            raise Unavailable(f"The backup cannot be written: {error}.") from error
 
     def close(self) -> None:
         with self._lock:

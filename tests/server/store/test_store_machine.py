@@ -419,5 +419,5 @@ class Machine(RuleBasedStateMachine):
         assert store.counts() == {state: states.count(state) for state in ("queued", "running", *ENDED)}
 
 
-Machine.TestCase.settings = settings(max_examples=50, stateful_step_count=30, derandomize=True, deadline=None)
+Machine.TestCase.settings = settings(max_examples=120, stateful_step_count=30, derandomize=True, deadline=None)
 TestMachine = Machine.TestCase
