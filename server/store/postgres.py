@@ -224,9 +224,10 @@ def _is_sound(connection: _Connection) -> bool:
 @contextlib.contextmanager
 def _typed(but: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
     """Raises NoSpace and Unavailable in place of psycopg's errors that concern the whole database."""
+    untouched: tuple[type[BaseException], ...] = (*but, *_OF_ONE)
     try:
         yield
-    except (*but, *_OF_ONE):
+    except untouched:
         raise
     except psycopg.errors.DiskFull as error:
         raise NoSpace(f"The disk of the database is full: {error}") from error

@@ -11,7 +11,7 @@ from typing import TypeVar
 from weft.server.store import backups, migrations
 from weft.server.store.ballast import Ballast
 from weft.server.store.base import Dialect, Sql
-from weft.server.store.connecting import concerns_all, connect, typed
+from weft.server.store.connecting import concerns_all, connect, make_private, typed
 from weft.server.store.protocol import Closed, NoSpace, Unavailable
 from weft.server.store.readers import Readers
 from weft.server.store.working import SqlStore
@@ -60,6 +60,7 @@ class SqliteStore(SqlStore):
         self._readers = Readers(self._connect_to_read)
         with typed():
             migrations.check_version(file)
+            make_private(file)
             self._connection = connect(file)
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
