@@ -20,6 +20,7 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.run
 	$(BIN)/python -m weft.engine.catalogue.reference docs/nodes.md
 	$(BIN)/python -m tests.floors
+	$(BIN)/python -m tests.command_page
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py

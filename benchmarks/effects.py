@@ -1,6 +1,7 @@
 """Whether each technique does what its paper promises, on the bundled model, judged exactly.
 
     python benchmarks/effects.py --seeds 64 [--only sega,pag] [--docs docs/effects.md] [--images docs/images/effects]
+    python benchmarks/effects.py --renew --docs docs/effects.md
 
 Prints one JSON line per measure: its mean without the technique, with ours and with diffusers' pipeline, from the same
 seeds; the 95 % interval of ours; and p, an exact one-sided sign test over seeds of "with" against "without".
@@ -10,19 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import effect_adapters, effect_cases, effect_edits, effect_images, effect_wires
 from benchmarks.effect_kit import Measure, Studio, sheet
+from benchmarks.effect_page import row, rows_of, write
 from benchmarks.kit import chosen
-from weft.nodes.shapes.measure import write_between
+
+__all__ = ["CASES", "main", "row", "rows_of"]
 
 CASES: dict[str, Callable[[Studio], list[Measure]]] = {
     name.removeprefix("case_"): item
@@ -30,67 +31,6 @@ CASES: dict[str, Callable[[Studio], list[Measure]]] = {
     for name, item in vars(module).items()
     if name.startswith("case_")
 }
-
-BEGIN, END = "<!-- figures: made by benchmarks/effects.py -->", "<!-- end of figures -->"
-
-
-HEAD = [
-    "| technique | measure | without | with | 95 % | diffusers | p | seeds | without is | command |",
-    "|" + "---|" * 10,
-]
-_COMMAND = re.compile(r"`--only (\w+)` \|$")
-
-
-def row(line: dict[str, Any]) -> str:
-    """One measure for the page."""
-    low, high = line["interval"]
-    arrow = {"higher": "↑", "lower": "↓", "same": "="}[line["better"]]
-    cells = [
-        f"[`{line['technique']}`](images/effects/{line['case']}.png)",
-        f"{line['measure']} {arrow}",
-        f"{line['without']:.3g}",
-        f"**{line['with']:.3g}**",
-        f"{low:.3g} to {high:.3g}",
-        "" if line["diffusers"] is None else f"{line['diffusers']:.3g}",
-        "" if line["p"] is None else f"{line['p']:.1g}",
-        str(line["seeds"]),
-        line["note"],
-        f"`--only {line['case']}`",
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def rows_of(page: str) -> list[tuple[str, str]]:
-    """The rows that stand in a page's table, each with the case that it is of.
-
-    Raises ValueError for one that names none, as it could neither be renewed nor kept in its place.
-    """
-    _, _, after = page.partition(BEGIN)
-    found = []
-    for text in after.partition(END)[0].strip().splitlines()[len(HEAD) :]:
-        command = _COMMAND.search(text)
-        if command is None:
-            raise ValueError(f"a row of the page does not end with the command that makes it: {text}")
-        found.append((command[1], text))
-    return found
-
-
-def write(page: Path, lines: list[dict[str, Any]]) -> None:
-    """Put lines into the page's table, and into the file of numbers beside it.
-
-    What was not measured now stays as it is, in both, whether or not the numbers are there.
-    """
-    store = page.with_suffix(".json")
-    known = json.loads(store.read_text(encoding="utf-8")) if store.exists() else []
-    places = {case: place for place, case in enumerate(CASES)}
-    measured = {line["case"] for line in lines}
-    rows = [(case, text) for case, text in rows_of(page.read_text(encoding="utf-8")) if case not in measured]
-    rows += [(line["case"], row(line)) for line in lines]
-    merged = [line for line in known if line["case"] not in measured] + lines
-    rows.sort(key=lambda entry: places.get(entry[0], len(places)))
-    merged.sort(key=lambda line: places.get(line["case"], len(places)))
-    store.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
-    write_between(page, BEGIN, END, "\n".join([*HEAD, *(text for _, text in rows)]))
 
 
 def main() -> None:
@@ -102,7 +42,13 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, help="page to write the table into")
     parser.add_argument("--images", type=Path, help="folder for a sheet of each case")
     parser.add_argument("--threads", type=int, default=1, help="of torch; 0 leaves them")
+    parser.add_argument("--renew", action="store_true", help="measure nothing: write the page anew from its own rows")
     options = parser.parse_args()
+    if options.renew:
+        if options.docs is None:
+            parser.error("--renew needs --docs, the page to write anew")
+        write(options.docs, [], list(CASES))
+        return
     import torch
 
     if options.threads:
@@ -118,9 +64,10 @@ def main() -> None:
                 if options.images is not None:
                     pictures = [picture for _, picture in rows]
                     columns = len(rows) if len(rows) < 6 else len(rows) // 3
-                    sheet(pictures, options.images / f"{case}.png", columns)
+                    names = [name.rstrip("_") for name, _ in rows]
+                    sheet(pictures, options.images / f"{case}.png", columns, names)
             if options.docs is not None:
-                write(options.docs, lines)
+                write(options.docs, lines, list(CASES))
 
 
 if __name__ == "__main__":

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
-from benchmarks import effects, techniques
-from benchmarks.effect_kit import Measure, Studio
+from benchmarks import effect_page, effects, techniques
+from benchmarks.effect_kit import GAP, Measure, Studio
 
 DOCS = Path(__file__).parent.parent / "docs"
 
 
 def lines_of(page: Path) -> list[str]:
-    return page.read_text("utf-8").splitlines()
+    """But for the summary, which says another thing when a row does."""
+    before, _, rest = page.read_text("utf-8").partition(effect_page.SUMMARY[0])
+    return (before + rest.partition(effect_page.SUMMARY[1])[2]).splitlines()
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, page: Path, case: str) -> None:
@@ -74,6 +78,35 @@ def test_the_page_is_what_its_numbers_give() -> None:
     known: list[dict[str, Any]] = json.loads((DOCS / "effects.json").read_text("utf-8"))
     page = effects.rows_of((DOCS / "effects.md").read_text("utf-8"))
     assert page == [(line["case"], effects.row(line)) for line in known]
+
+
+def test_the_summary_and_the_titles_follow_from_the_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing else changes when they are written anew, and a row that changed is in the summary."""
+    page = Path(shutil.copy(DOCS / "effects.md", tmp_path))
+    before = page.read_text("utf-8")
+    assert before.index(effect_page.SUMMARY[0]) < before.index("## "), "the page begins with it"
+    monkeypatch.setattr(sys, "argv", ["effects.py", "--renew", "--docs", str(page)])
+    effects.main()
+    assert page.read_text("utf-8") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["effects.md"]
+    own = "IoU with the object's place before the colour ↑ | 0.685 | **0.71** | 0.67 to 0.749 | 0.71 | 0.2 |"
+    assert own in before
+    page.write_text(before.replace(own, own.replace("0.71 | 0.2", "0.72 | 0.001")), "utf-8")
+    effects.main()
+    renewed = page.read_text("utf-8").partition(effect_page.SUMMARY[1])[0]
+    assert "In 42 of them" in renewed
+    assert "(0.685 to 0.71), diffusers 0.72" in renewed
+    assert "48 of the means are equal" in renewed
+
+
+def test_every_picture_of_effects_has_a_title_and_as_many_columns_as_it_says() -> None:
+    page = (DOCS / "effects.md").read_text("utf-8")
+    shown = re.findall(r"^!\[(.+)\]\(images/effects/(\w+)\.png\)\n\n\1: (.+)$", page, re.MULTILINE)
+    assert {name for _, name, _ in shown} == {path.stem for path in (DOCS / "images" / "effects").iterdir()}
+    for _, name, columns in shown:
+        with PIL.Image.open(DOCS / "images" / "effects" / f"{name}.png") as sheet:
+            side = 512 if name == "multidiffusion" else 128
+            assert sheet.width == len(columns.split(" · ")) * (side + GAP) - GAP, name
 
 
 def test_the_page_of_costs_is_written_whole_or_not_at_all(
