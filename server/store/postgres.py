@@ -15,7 +15,7 @@ from weft.server.store.protocol import Closed, NewerDatabase, NoSpace, StoreErro
 from weft.server.store.readers import Readers
 from weft.server.store.records import Claim
 from weft.server.store.schema import MIGRATIONS
-from weft.server.store.working import SqlStore
+from weft.server.store.sql_store import SqlStore
 
 T = TypeVar("T")
 
@@ -150,18 +150,18 @@ class PostgresStore(SqlStore):
     def claim(
         self, owner: str, now: float, *, models: Sequence[str] = (), look_ahead: int = 32, patience: float = 60.0
     ) -> Claim | None:
-        def held(sql: Sql) -> Claim | None:
+        def leased(sql: Sql) -> Claim | None:
             self._live(sql, owner)
             return super(PostgresStore, self).claim(owner, now, models=models, look_ahead=look_ahead, patience=patience)
 
-        return self._write(held)
+        return self._write(leased)
 
     def abandoned(self, owner: str) -> list[Claim]:
-        def held(sql: Sql) -> list[Claim]:
+        def leased(sql: Sql) -> list[Claim]:
             self._live(sql, owner)
             return super(PostgresStore, self).abandoned(owner)
 
-        return self._write(held)
+        return self._write(leased)
 
     def _live(self, sql: Sql, owner: str) -> None:
         """Have the lock that says that this server runs, for as long as the connection does."""

@@ -14,7 +14,7 @@ from weft.server.store.base import Dialect, Sql
 from weft.server.store.connecting import concerns_all, connect, make_private, typed
 from weft.server.store.protocol import Closed, NoSpace, Unavailable
 from weft.server.store.readers import Readers
-from weft.server.store.working import SqlStore
+from weft.server.store.sql_store import SqlStore
 
 T = TypeVar("T")
 

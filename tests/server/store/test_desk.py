@@ -219,8 +219,8 @@ def test_a_claim_is_undone_when_its_task_is_cancelled_after_the_result_was_set(t
         await turns(1)
         settle = desk._settle
 
-        def settle_and_cancel(wishes: Any) -> None:
-            settle(wishes)
+        def settle_and_cancel(entries: Any) -> None:
+            settle(entries)
             task.cancel()
 
         desk._settle = settle_and_cancel  # type: ignore[method-assign]

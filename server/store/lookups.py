@@ -17,7 +17,7 @@ _IN_STATE: Mapping[State, str] = {
 }
 
 
-class Reading(SqlBase):
+class Lookups(SqlBase):
     """What clients and the server look at."""
 
     @reads
