@@ -10,7 +10,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from weft.server.store.connecting import connect_to_look, faults
+from weft.server.store.connecting import connect_to_look, faults, make_private
 from weft.server.store.protocol import Unavailable
 
 log = logging.getLogger("weft.store")
@@ -29,10 +29,11 @@ def write(file: Path, folder: Path, now: float, *, prefix: str = REGULAR) -> Pat
     Raises:
         Unavailable: the copy is not sound, so the database is not. Older copies all stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     copy = folder / f"{prefix}{time.strftime(_STAMP, time.gmtime(now))}{_SUFFIX}"
     part = copy.with_name(f"{copy.name}.part")
     try:
+        make_private(part)
         with contextlib.closing(connect_to_look(file)) as source, contextlib.closing(sqlite3.connect(part)) as target:
             source.backup(target)
             # A copy that is one file, whatever is beside it.
@@ -79,6 +80,7 @@ def restore(file: Path, folder: Path) -> Path | None:
             log.error("The backup %s is damaged and not used: %s", backup, found[0])
             continue
         part = file.with_name(f"{file.name}.part")
+        make_private(part)
         shutil.copyfile(backup, part)
         place(part, file)
         return backup

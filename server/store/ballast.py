@@ -8,10 +8,12 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 log = logging.getLogger("weft.store")
 
 BYTES = 16 << 20
+_PIECE = 1 << 20
 
 
 class Ballast:
@@ -52,7 +54,7 @@ class Ballast:
                 if shutil.disk_usage(self.file.parent).free < 2 * self.size:
                     return False
                 with open(part, "wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, self.size)
+                    _take(file, self.size)
                 part.replace(self.file)
             except OSError as error:
                 log.warning("No room is kept for a full disk: %s", error)
@@ -60,3 +62,12 @@ class Ballast:
                     part.unlink()
                 return False
             return True
+
+
+def _take(file: BinaryIO, size: int) -> None:
+    """Make a file take so much room, and not only look like it."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        for start in range(0, size, _PIECE):
+            file.write(bytes(min(_PIECE, size - start)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from weft.server.store.protocol import Missing, Telling
+from weft.server.store.protocol import MakeEvent, Missing
 from weft.server.store.records import Job, Output
 from weft.server.store.rows import JOB, Row, job_of, output_of
 
@@ -114,7 +114,7 @@ class SqlBase(ABC):
         rows: Iterator[tuple[int, int, str]] = ((seq, first + place, text) for place, text in enumerate(events))
         sql.executemany("INSERT INTO events (job, number, text) VALUES (?, ?, ?)", rows)
 
-    def _tell(self, sql: Sql, seq: int, event: Telling | None) -> None:
+    def _tell(self, sql: Sql, seq: int, event: MakeEvent | None) -> None:
         """Append the state event that `event` gives for the job as it is now."""
         if event is None:
             return

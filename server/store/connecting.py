@@ -17,6 +17,13 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _OF_ONE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 
 
+def make_private(file: Path) -> None:
+    """Make a file that nobody else may read, where there is none: it will hold prompts. SQLite gives the files beside
+    a database the same rights."""
+    if not file.exists():
+        file.touch(0o600)
+
+
 def connect(file: Path) -> sqlite3.Connection:
     """A connection that begins no transactions by itself and may be used by one thread after another."""
     connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)

@@ -13,7 +13,7 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from weft.server.store.protocol import Closed, JobStore, NoSpace
+from weft.server.store.protocol import Closed, Fenced, JobStore, NoSpace
 from weft.server.store.records import Claim
 
 T = TypeVar("T")
@@ -27,8 +27,8 @@ Undo = Callable[[JobStore, Any], Any]
 
 
 @dataclass(eq=False, slots=True)
-class _Wish:
-    """A call that somebody waits for.
+class _Pending:
+    """A call that a task waits for.
 
     Attributes:
         undo: undoes the call where nobody waits any more when it has been made.
@@ -81,7 +81,7 @@ class Desk:
 
     def __init__(self, store: JobStore, *, readers: int = 4) -> None:
         self._store = store
-        self._wishes: SimpleQueue[_Wish | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
         self._accepting = threading.Lock()
         self._closed = False
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="weft-store-reader")
@@ -101,13 +101,13 @@ class Desk:
             Closed: `close` was called before. Nothing happens then.
         """
         loop = asyncio.get_running_loop()
-        wish = _Wish(call, loop.create_future(), loop, undo)
-        self._hand_over(wish)
+        entry = _Pending(call, loop.create_future(), loop, undo)
+        self._hand_over(entry)
         try:
-            value: T = await wish.future
+            value: T = await entry.future
         except asyncio.CancelledError:
-            if not wish.future.cancelled():  # the result was there, but the task was cancelled before it went on
-                self._undo(wish)
+            if not entry.future.cancelled():  # the result was there, but the task was cancelled before it went on
+                self._undo(entry)
             raise
         return value
 
@@ -159,7 +159,7 @@ class Desk:
         with self._accepting:
             if not self._closed:
                 self._closed = True
-                self._wishes.put(None)
+                self._queue.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._finish)
 
     def _finish(self) -> None:
@@ -167,59 +167,64 @@ class Desk:
         self._readers.shutdown()
         self._store.close()
 
-    def _hand_over(self, wish: _Wish) -> None:
+    def _hand_over(self, entry: _Pending) -> None:
         with self._accepting:
             if self._closed:
                 raise Closed("The store is closed.")
-            self._wishes.put(wish)
+            self._queue.put(entry)
 
-    def _undo(self, wish: _Wish) -> None:
+    def _undo(self, entry: _Pending) -> None:
         """Hand over what undoes a call that nobody waits for any more."""
-        undo, result = wish.undo, wish.result
+        undo, result = entry.undo, entry.result
         if undo is None or isinstance(result, BaseException):
             return
-        with contextlib.suppress(Closed):
-            self._hand_over(_Wish(lambda store: undo(store, result), wish.loop.create_future(), wish.loop, None))
 
-    def _settle(self, wishes: Sequence[_Wish]) -> None:
+        def unless_fenced(store: JobStore) -> None:
+            with contextlib.suppress(Fenced):  # somebody took it away already
+                undo(store, result)
+
+        with contextlib.suppress(Closed):
+            self._hand_over(_Pending(unless_fenced, entry.loop.create_future(), entry.loop, None))
+
+    def _settle(self, entries: Sequence[_Pending]) -> None:
         """Hand results to those who wait, in the thread of their loop."""
-        for wish in wishes:
-            if wish.future.cancelled():
-                self._undo(wish)
-            elif isinstance(wish.result, StopIteration):  # a future cannot hold one
-                wish.future.set_exception(RuntimeError("The call raised StopIteration."))
-            elif isinstance(wish.result, BaseException):
-                wish.future.set_exception(wish.result)
+        for entry in entries:
+            if entry.future.cancelled():
+                self._undo(entry)
+            elif isinstance(entry.result, StopIteration):  # a future cannot hold one
+                entry.future.set_exception(RuntimeError("The call raised StopIteration."))
+            elif isinstance(entry.result, BaseException):
+                entry.future.set_exception(entry.result)
             else:
-                wish.future.set_result(wish.result)
+                entry.future.set_result(entry.result)
 
     # -- in the writing thread
 
     def _work(self) -> None:
         going = True
         while going:
-            wishes = [self._wishes.get()]
+            entries = [self._queue.get()]
             try:
-                while len(wishes) < _MOST_AT_ONCE and wishes[-1] is not None:
-                    wishes.append(self._wishes.get_nowait())
+                while len(entries) < _MOST_AT_ONCE and entries[-1] is not None:
+                    entries.append(self._queue.get_nowait())
             except Empty:
                 pass
-            going = wishes[-1] is not None
-            batch = [wish for wish in wishes if wish is not None and not wish.is_idle()]
-            for wish, result in zip(batch, self._results(batch), strict=True):
-                wish.result = result
-            for loop, same in groupby(batch, key=lambda wish: wish.loop):
+            going = entries[-1] is not None
+            batch = [entry for entry in entries if entry is not None and not entry.is_idle()]
+            for entry, result in zip(batch, self._results(batch), strict=True):
+                entry.result = result
+            for loop, same in groupby(batch, key=lambda entry: entry.loop):
                 with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
                     loop.call_soon_threadsafe(self._settle, [*same])
 
-    def _results(self, batch: Sequence[_Wish]) -> Sequence[Any]:
+    def _results(self, batch: Sequence[_Pending]) -> Sequence[Any]:
         """What each call returned or raised."""
         if not batch:
             return []
         try:
-            return self._store.apply([wish.call for wish in batch])
+            return self._store.apply([entry.call for entry in batch])
         except NoSpace as error:
             # A small call may fit where all together do not.
-            return [error] if len(batch) == 1 else [self._results([wish])[0] for wish in batch]
+            return [error] if len(batch) == 1 else [self._results([entry])[0] for entry in batch]
         except BaseException as error:
             return [error] * len(batch)

@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from weft.server.store import backups, ballast
 from weft.server.store.ballast import Ballast
 from weft.server.store.connecting import connect_to_look, faults, is_damage, typed
 from weft.server.store.migrations import check_version
-from weft.server.store.protocol import StoreError
+from weft.server.store.protocol import NoSpace, StoreError
 from weft.server.store.sqlite import SqliteStore
 
 log = logging.getLogger("weft.store")
@@ -38,23 +37,24 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
-        self._file: IO[str] = open(folder / LOCK, "a+", encoding="utf-8")  # noqa: SIM115
+        self._file: int | None = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._file.seek(0)
-            holder = _holder(self._file.read(1_000))
-            self._file.close()
+            holder = _holder(os.read(self._file, 1_000).decode("utf-8", "replace"))
+            self.close()
             raise FolderInUse(f"The data folder {folder} is used by another server{holder}.") from None
-        self._file.truncate(0)
-        self._file.write(json.dumps({"process": os.getpid(), "since": time.time()}))
-        self._file.flush()
+        with contextlib.suppress(OSError):  # a full disk; the folder is locked without it too
+            os.ftruncate(self._file, 0)
+            os.write(self._file, json.dumps({"process": os.getpid(), "since": time.time()}).encode())
 
     def close(self) -> None:
         """Free the folder. The file stays: to remove it would let two servers lock two files of one name."""
-        self._file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
 
 def _holder(text: str) -> str:
@@ -101,24 +101,33 @@ def open_folder(
     Raises:
         FolderInUse: another server has it.
         NewerDatabase: a newer Weft wrote it.
+        NoSpace: the disk is full, and the ballast was not enough.
         Unavailable: it cannot be opened for another reason than damage.
     """
     lock = FolderLock(folder)
+    room = Ballast(folder / BALLAST, ballast_bytes)
     try:
-        file = folder / DATABASE
-        with typed():
-            damaged, restored = _heal(file, folder / BACKUPS)
-        store = SqliteStore(
-            file,
-            most_queued=most_queued,
-            backup_folder=folder / BACKUPS,
-            ballast=Ballast(folder / BALLAST, ballast_bytes),
-            trace=trace,
-        )
+        try:
+            store, damaged, restored = _open(folder, most_queued, room, trace)
+        except NoSpace:
+            if not room.release():
+                raise
+            store, damaged, restored = _open(folder, most_queued, room, trace)
     except BaseException:
         lock.close()
         raise
     return Opened(store, lock, damaged, restored)
+
+
+def _open(
+    folder: Path, most_queued: int, room: Ballast, trace: Callable[[str], object] | None
+) -> tuple[SqliteStore, Path | None, Path | None]:
+    file = folder / DATABASE
+    with typed():
+        damaged, restored = _heal(file, folder / BACKUPS)
+    backup_folder = folder / BACKUPS
+    store = SqliteStore(file, most_queued=most_queued, backup_folder=backup_folder, ballast=room, trace=trace)
+    return store, damaged, restored
 
 
 def _heal(file: Path, folder: Path) -> tuple[Path | None, Path | None]:

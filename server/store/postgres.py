@@ -15,7 +15,7 @@ from weft.server.store.protocol import Closed, NewerDatabase, NoSpace, StoreErro
 from weft.server.store.readers import Readers
 from weft.server.store.records import Claim
 from weft.server.store.schema import MIGRATIONS
-from weft.server.store.working import SqlStore
+from weft.server.store.sql_store import SqlStore
 
 T = TypeVar("T")
 
@@ -31,8 +31,8 @@ _AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 class PostgresStore(SqlStore):
     """A `JobStore` that several servers use at once.
 
-    Tables are made, and those of an older version migrated, in one transaction; for a backup use PostgreSQL's own tools.
-    Whether a server is gone is known from a lock that belongs to its connection, so no clock is asked.
+    Tables are made, and those of an older version migrated, in one transaction; backups are for PostgreSQL's own
+    tools. Whether a server is gone is known from a lock that belongs to its connection, so no clock is asked.
 
     Args:
         url: such as "postgresql://user@host/database".
@@ -150,18 +150,18 @@ class PostgresStore(SqlStore):
     def claim(
         self, owner: str, now: float, *, models: Sequence[str] = (), look_ahead: int = 32, patience: float = 60.0
     ) -> Claim | None:
-        def held(sql: Sql) -> Claim | None:
+        def leased(sql: Sql) -> Claim | None:
             self._live(sql, owner)
             return super(PostgresStore, self).claim(owner, now, models=models, look_ahead=look_ahead, patience=patience)
 
-        return self._write(held)
+        return self._write(leased)
 
     def abandoned(self, owner: str) -> list[Claim]:
-        def held(sql: Sql) -> list[Claim]:
+        def leased(sql: Sql) -> list[Claim]:
             self._live(sql, owner)
             return super(PostgresStore, self).abandoned(owner)
 
-        return self._write(held)
+        return self._write(leased)
 
     def _live(self, sql: Sql, owner: str) -> None:
         """Have the lock that says that this server runs, for as long as the connection does."""
@@ -224,9 +224,10 @@ def _is_sound(connection: _Connection) -> bool:
 @contextlib.contextmanager
 def _typed(but: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
     """Raises NoSpace and Unavailable in place of psycopg's errors that concern the whole database."""
+    untouched: tuple[type[BaseException], ...] = (*but, *_OF_ONE)
     try:
         yield
-    except (*but, *_OF_ONE):
+    except untouched:
         raise
     except psycopg.errors.DiskFull as error:
         raise NoSpace(f"The disk of the database is full: {error}") from error

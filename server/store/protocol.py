@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from weft.server.store.records import Claim, Ending, Job, Request, State
 
-Telling = Callable[[Job, int], str]
+MakeEvent = Callable[[Job, int], str]
 """Gives a state event as JSON text, from the job as it is after the change and the number of the event. It is called
 within the transaction, which may still fail: what is told to listeners is told when the method has returned."""
 
@@ -66,8 +66,8 @@ class JobStore(Protocol):
         requests: Sequence[Request],
         now: float,
         *,
-        queued: Telling | None = None,
-        cancelled: Telling | None = None,
+        queued: MakeEvent | None = None,
+        cancelled: MakeEvent | None = None,
     ) -> builtins.list[tuple[Job, bool]]:
         """Queue jobs, all or none; each with whether it is new. With a known key and the same digest the job of
         before is returned. A new job of a slot cancels the slot's older ones: queued ones end, of running ones the
@@ -95,7 +95,7 @@ class JobStore(Protocol):
         """Jobs, newest first, with their outputs. `before`: those that are older than the job of this id, which
         need not be there any more."""
 
-    def cancel(self, id: str, now: float, event: Telling) -> Job:
+    def cancel(self, id: str, now: float, event: MakeEvent) -> Job:
         """End a queued job, or ask for the end of a running one; of one that has ended nothing happens.
 
         Args:
@@ -143,7 +143,7 @@ class JobStore(Protocol):
         now: float,
         most: int = 3,
         error: Mapping[str, Any] | None = None,
-        event: Telling | None = None,
+        event: MakeEvent | None = None,
     ) -> Job:
         """Return a running job to its place in the queue. With `died` its attempts are one more, and the `most`-th
         one fails it with `error` and the last state event that `event` gives. One whose end was asked for is

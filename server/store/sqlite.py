@@ -11,10 +11,10 @@ from typing import TypeVar
 from weft.server.store import backups, migrations
 from weft.server.store.ballast import Ballast
 from weft.server.store.base import Dialect, Sql
-from weft.server.store.connecting import concerns_all, connect, typed
-from weft.server.store.protocol import Closed, NoSpace
+from weft.server.store.connecting import concerns_all, connect, make_private, typed
+from weft.server.store.protocol import Closed, NoSpace, Unavailable
 from weft.server.store.readers import Readers
-from weft.server.store.working import SqlStore
+from weft.server.store.sql_store import SqlStore
 
 T = TypeVar("T")
 
@@ -60,6 +60,7 @@ class SqliteStore(SqlStore):
         self._readers = Readers(self._connect_to_read)
         with typed():
             migrations.check_version(file)
+            make_private(file)
             self._connection = connect(file)
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -133,8 +134,11 @@ class SqliteStore(SqlStore):
             Unavailable: the database is damaged, or the backup cannot be written.
             NoSpace: the disk is full.
         """
-        with typed():
-            return backups.write(self.file, self.backup_folder, now)
+        try:
+            with typed():
+                return backups.write(self.file, self.backup_folder, now)
+        except OSError as error:
+            raise Unavailable(f"The backup cannot be written: {error}.") from error
 
     def close(self) -> None:
         with self._lock:

@@ -193,7 +193,6 @@ def test_a_job_that_is_claimed_for_nobody_returns_to_the_queue(tmp_path: Path, m
             while store.get(job.id).state != "running":
                 pass
             asyncio.get_running_loop().call_soon(task.cancel)
-            asyncio.get_running_loop().call_soon(task.cancel)
         else:
             task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -220,8 +219,8 @@ def test_a_claim_is_undone_when_its_task_is_cancelled_after_the_result_was_set(t
         await turns(1)
         settle = desk._settle
 
-        def settle_and_cancel(wishes: Any) -> None:
-            settle(wishes)
+        def settle_and_cancel(entries: Any) -> None:
+            settle(entries)
             task.cancel()
 
         desk._settle = settle_and_cancel  # type: ignore[method-assign]
@@ -279,7 +278,7 @@ def test_what_is_written_is_read_at_once(tmp_path: Path) -> None:
 
 def test_a_call_too_big_for_the_disk_fails_alone(tmp_path: Path) -> None:
     async def work(desk: Desk, store: Gated) -> None:
-        [(job, _), (other, _)] = await desk.submit(one() * 2, NOW)
+        [(job, _), _] = await desk.submit(one() * 2, NOW)
         claim = await desk.claim("server", NOW)
         assert claim is not None
         store._connection.execute("PRAGMA max_page_count = 1")

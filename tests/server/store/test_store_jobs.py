@@ -158,7 +158,9 @@ def test_jobs_are_listed_newest_first_from_any_place_on(store: JobStore, submit:
     assert titles(store.list(tag="odd", state="done", limit=1)) == ["3"]
     assert store.list(tag="none") == []
     assert store.list(state="failed") == []
-    assert store.list(limit=0) == []
+    assert store.list(limit=0) == store.list(limit=-1) == []
+    assert len(store.list(limit=10**30)) == 7
+    assert store.events(ids[0], since=-(10**30), limit=10**30) == store.events(ids[0], since=10**30) == []
     assert all(job == store.get(job.id) for job in store.list())
     store.delete(ids[3])
     assert titles(store.list(before=ids[3])) == ["2", "1", "0"], "a cursor outlives its job"

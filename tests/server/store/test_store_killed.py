@@ -23,7 +23,8 @@ store = SqliteStore(Path(sys.argv[1]))
 print("open", flush=True)
 for batch in range(1_000_000):
     requests = [Request('{"weft": 1}', title=f"{batch} {number}", tags=("t",)) for number in range(%d)]
-    store.apply([lambda inner, one=one: inner.submit([one], 1.8e9, queued=lambda job, number: "{}") for one in requests])
+    tell = lambda job, number: "{}"
+    store.apply([lambda inner, one=one: inner.submit([one], 1.8e9, queued=tell) for one in requests])
     print(batch, flush=True)
 """
 
@@ -75,7 +76,8 @@ store = SqliteStore(Path(sys.argv[1]), trace=before)
 store._connection.execute("PRAGMA cache_size = 1")
 for batch in range(2):
     requests = [Request('{"weft": 1}', title=f"{batch} {number}", tags=("t",)) for number in range(%d)]
-    store.apply([lambda inner, one=one: inner.submit([one], 1.8e9, queued=lambda job, number: "{}") for one in requests])
+    tell = lambda job, number: "{}"
+    store.apply([lambda inner, one=one: inner.submit([one], 1.8e9, queued=tell) for one in requests])
 """
 
 

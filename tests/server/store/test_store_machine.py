@@ -29,7 +29,7 @@ MEMORY = Path("/dev/shm")
 
 
 @dataclass
-class Kept:
+class ModelJob:
     """A job as it must be."""
 
     state: str
@@ -47,7 +47,7 @@ class Kept:
 class Model:
     """What the store must hold."""
 
-    jobs: dict[str, Kept] = field(default_factory=dict)
+    jobs: dict[str, ModelJob] = field(default_factory=dict)
     queue: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
     paused: bool = False
@@ -175,7 +175,7 @@ class Machine(RuleBasedStateMachine):
                 elif job.state == "running":
                     job.cancelling = True
         event = json.dumps(["queued", id, "queued", 0])
-        self.model.jobs[id] = Kept("queued", request.priority, request.document, request.slot, events=[event])
+        self.model.jobs[id] = ModelJob("queued", request.priority, request.document, request.slot, events=[event])
         # Within its priority it is the last one, wherever the others were moved to.
         place = sum(self.model.jobs[each].priority >= request.priority for each in self.model.queue)
         self.model.queue.insert(place, id)
@@ -419,5 +419,5 @@ class Machine(RuleBasedStateMachine):
         assert store.counts() == {state: states.count(state) for state in ("queued", "running", *ENDED)}
 
 
-Machine.TestCase.settings = settings(max_examples=50, stateful_step_count=30, derandomize=True, deadline=None)
+Machine.TestCase.settings = settings(max_examples=120, stateful_step_count=30, derandomize=True, deadline=None)
 TestMachine = Machine.TestCase

@@ -98,6 +98,19 @@ def test_jobs_outlive_the_server(tmp_path: Path) -> None:
     data.close()
 
 
+def test_nobody_else_reads_what_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    file = with_jobs(folder, 3, backup=NOW)
+    file.unlink()
+    data = opened(folder)
+    assert data.restored is not None
+    data.store.submit([Request("{}")], NOW)
+    files = [folder, *folder.rglob("weft*")]
+    assert len(files) >= 5
+    assert {path.name for path in files if path.stat().st_mode & 0o077} == set()
+    data.close()
+
+
 # -- older and newer ones
 
 

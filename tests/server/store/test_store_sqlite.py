@@ -36,12 +36,13 @@ def fill(file: Path, count: int = HISTORY) -> None:
     numbers = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {count})"
     connection.execute("INSERT INTO documents VALUES ('h', '{}')")
     connection.execute(
-        "INSERT INTO jobs (seq, id, state, rank, place, document, targets, title, tags, model, created, started, finished)"
-        f" {numbers} SELECT x, printf('0%017d', x), 'done', 0, x, 'h', '[]', '', '[]', '', 1.0, 1.0, 1.0 FROM n"
+        "INSERT INTO jobs (seq, id, state, rank, place, document, targets, title, tags, model, created, finished)"
+        f" {numbers} SELECT x, printf('0%017d', x), 'done', 0, x, 'h', '[]', '', '[]', '', 1.0, 1.0 FROM n"
     )
     connection.execute(f"INSERT INTO events {numbers} SELECT x / 2 + 1, x % 2, '{{}}' FROM n WHERE x < {count} - 1")
     connection.execute(
-        f"INSERT INTO outputs (job, number, node, kind, name, file) {numbers} SELECT x, 0, 'n', 'file', '', 'f' || x FROM n"
+        "INSERT INTO outputs (job, number, node, kind, name, file)"
+        f" {numbers} SELECT x, 0, 'n', 'file', '', 'f' || x FROM n"
     )
     connection.commit()
     connection.close()

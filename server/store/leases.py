@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import builtins
 import json
-from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from weft.server.store.asking import Asking
 from weft.server.store.base import Sql, writes
-from weft.server.store.protocol import Fenced, JobStore, Telling
-from weft.server.store.reading import Reading
+from weft.server.store.lookups import Lookups
+from weft.server.store.protocol import Fenced, MakeEvent
 from weft.server.store.records import ENDED, Claim, Ending, Job
 from weft.server.store.rows import OUTPUT_COLUMNS, Row, output_values
 
@@ -19,12 +17,8 @@ _CANDIDATES = 16
 """How many jobs are looked at where another server may take one of them first."""
 
 
-class SqlStore(Reading, Asking):
-    """All calls of a `JobStore`; how its database is reached is said by `SqliteStore` and `PostgresStore`."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give everything back to the system."""
+class Leases(Lookups):
+    """What workers ask for."""
 
     @writes
     def claim(
@@ -115,7 +109,7 @@ class SqlStore(Reading, Asking):
         now: float,
         most: int = 3,
         error: Mapping[str, Any] | None = None,
-        event: Telling | None = None,
+        event: MakeEvent | None = None,
     ) -> Job:
         row = self._fence(sql, id, epoch, "owner = NULL, attempts = attempts + ?", int(died))
         poisonous = died and row["attempts"] >= most
@@ -133,22 +127,6 @@ class SqlStore(Reading, Asking):
             )
             self._wake(sql)
         return self._job(sql, row["seq"])
-
-    def apply(self, calls: Sequence[Callable[[JobStore], Any]]) -> builtins.list[Any]:
-        return self._write(lambda sql: [self._one(sql, call) for call in calls])
-
-    def _one(self, sql: Sql, call: Callable[[JobStore], Any]) -> Any:
-        """What a call returns, or what it raised after it was undone."""
-        sql.execute("SAVEPOINT one")
-        try:
-            value = call(self)
-        except Exception as error:
-            if self._concerns_all(error):
-                raise
-            sql.execute("ROLLBACK TO SAVEPOINT one")
-            value = error
-        sql.execute("RELEASE SAVEPOINT one")
-        return value
 
     @writes
     def abandoned(self, sql: Sql, owner: str) -> builtins.list[Claim]:

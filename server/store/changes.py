@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 
 from weft.server.store.base import Sql, SqlBase, writes
-from weft.server.store.protocol import Conflict, QueueFull, Telling
-from weft.server.store.reading import PAUSED
+from weft.server.store.lookups import PAUSED
+from weft.server.store.protocol import Conflict, MakeEvent, QueueFull
 from weft.server.store.records import ENDED, Job, Request
 from weft.server.store.rows import Row, document_hash, files_named, next_id
 
@@ -17,7 +17,7 @@ _GAP = 1 << 20
 """Between the places of two jobs that came one after the other, so that others can be moved between them."""
 
 
-class Asking(SqlBase):
+class Changes(SqlBase):
     """What clients ask for."""
 
     @writes
@@ -27,8 +27,8 @@ class Asking(SqlBase):
         requests: Sequence[Request],
         now: float,
         *,
-        queued: Telling | None = None,
-        cancelled: Telling | None = None,
+        queued: MakeEvent | None = None,
+        cancelled: MakeEvent | None = None,
     ) -> builtins.list[tuple[Job, bool]]:
         self._be_alone(sql)
         waiting = sql.execute("SELECT count(*) AS jobs FROM jobs WHERE state = 'queued'").fetchone()["jobs"]
@@ -60,7 +60,7 @@ class Asking(SqlBase):
         seq: int = row["job"]
         return seq
 
-    def _supersede(self, sql: Sql, slot: str | None, now: float, event: Telling | None) -> int:
+    def _supersede(self, sql: Sql, slot: str | None, now: float, event: MakeEvent | None) -> int:
         """Cancel the jobs of a slot; how many of them were queued."""
         if slot is None:
             return 0
@@ -74,7 +74,7 @@ class Asking(SqlBase):
             self._tell(sql, row["seq"], event)
         return len(rows)
 
-    def _insert(self, sql: Sql, request: Request, now: float, event: Telling | None) -> int:
+    def _insert(self, sql: Sql, request: Request, now: float, event: MakeEvent | None) -> int:
         hash = document_hash(request.document)
         new = sql.execute(
             "INSERT INTO documents (hash, text) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING hash",
@@ -116,7 +116,7 @@ class Asking(SqlBase):
         return seq
 
     @writes
-    def cancel(self, sql: Sql, id: str, now: float, event: Telling) -> Job:
+    def cancel(self, sql: Sql, id: str, now: float, event: MakeEvent) -> Job:
         row = sql.execute(
             "UPDATE jobs SET state = 'cancelled', finished = ? WHERE id = ? AND state = 'queued' RETURNING seq",
             (now, id),

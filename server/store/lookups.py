@@ -17,7 +17,7 @@ _IN_STATE: Mapping[State, str] = {
 }
 
 
-class Reading(SqlBase):
+class Lookups(SqlBase):
     """What clients and the server look at."""
 
     @reads
@@ -50,7 +50,7 @@ class Reading(SqlBase):
             wanted.append((_IN_STATE[state], None))
         source = "jobs AS j" if tag is None else "tags AS t JOIN jobs AS j ON j.seq = t.job"
         where = f"WHERE {' AND '.join(text for text, _ in wanted)}" if wanted else ""
-        values = [*(value for _, value in wanted if value is not None), max(0, limit)]
+        values = [*(value for _, value in wanted if value is not None), _number(limit)]
         rows = sql.execute(f"SELECT {JOB} FROM {source} {where} ORDER BY {id} DESC LIMIT ?", values).fetchall()
         return self._jobs(sql, rows)
 
@@ -59,7 +59,7 @@ class Reading(SqlBase):
         seq = self._row(sql, id, "j.seq")["seq"]
         rows = sql.execute(
             "SELECT text FROM events WHERE job = ? AND number >= ? ORDER BY number LIMIT ?",
-            (seq, since, max(0, limit)),
+            (seq, _number(since), _number(limit)),
         ).fetchall()
         return [row["text"] for row in rows]
 
@@ -96,3 +96,8 @@ class Reading(SqlBase):
     @reads
     def paused(self, sql: Sql) -> bool:
         return sql.execute("SELECT value FROM facts WHERE name = ?", (PAUSED,)).fetchone() is not None
+
+
+def _number(wanted: int) -> int:
+    """A count that the database understands, whatever a client asks for."""
+    return min(max(0, wanted), 1 << 62)
