@@ -30,8 +30,9 @@ from weft.server.settings import Settings
 from weft.server.store.desk import Desk
 from weft.server.store.opening import Opened, open_folder
 from weft.server.workers.dispatcher import Dispatcher
-from weft.server.workers.dispatcher import Rules as WorkerRules
 from weft.server.workers.home import Home
+from weft.server.workers.means import Means
+from weft.server.workers.means import Rules as WorkerRules
 from weft.server.workers.process import Questions
 
 log = logging.getLogger("weft.server")
@@ -104,18 +105,9 @@ class Serving:
             nodes=tuple(str(Path(item).absolute()) for item in settings.nodes),
             own_nodes_only=settings.safe_mode,
         )
-        rules = self._worker_rules or WorkerRules()
-        dispatcher = Dispatcher(
-            desk,
-            Keeper(blobs),
-            hub,
-            home,
-            folder / "work",
-            owner=secrets.token_hex(8),
-            count=settings.workers,
-            rules=rules,
-        )
-        questions = Questions(home, rules.limits)
+        means = Means(desk, Keeper(blobs), hub, home, self._worker_rules or WorkerRules(), metrics=Metrics())
+        dispatcher = Dispatcher(means, folder / "work", owner=secrets.token_hex(8), count=settings.workers)
+        questions = Questions(home, means.rules.limits)
         thumbnails = Thumbnails(blobs, folder / "files" / ".thumbnails")
         deck = Deck(
             desk,
@@ -125,10 +117,9 @@ class Serving:
             folder,
             blobs,
             thumbnails,
-            Metrics(),
+            means.metrics or Metrics(),
             free_bytes=settings.min_free_mib << 20,
         )
-        dispatcher.metrics = deck.metrics
         try:
             await dispatcher.start()
             yield deck
@@ -160,7 +151,7 @@ class Serving:
         folders |= dict.fromkeys(settings.nodes, "<nodes>")
         secret = [] if self._token is None else [self._token]
         scrub = Scrubber.of_machine(folders, secret)  # type: ignore[arg-type]
-        deck.dispatcher.scrub = scrub.data
+        deck.dispatcher.means.scrub = scrub.data
         rules = Rules(Hosts.of(settings.host, port, settings.names), token=self._token)
         return build(deck, rules, scrub, debug=settings.debug)
 

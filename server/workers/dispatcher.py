@@ -5,19 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from weft.engine.isolation import Limits
-from weft.server.metrics import Metrics
-from weft.server.store.desk import Desk
 from weft.server.store.protocol import Fenced, StoreError
-from weft.server.store.records import Claim, Job
-from weft.server.workers.audience import Audience, Files
-from weft.server.workers.home import Home
+from weft.server.store.records import Claim
+from weft.server.workers.means import Means
 from weft.server.workers.process import Start, WorkerProcess
 from weft.server.workers.turn import Turn
 
@@ -28,23 +22,6 @@ BACKSTOP_SECONDS = 5.0
 WATCH_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How workers are used.
-
-    Attributes:
-        limits: when a worker counts as lost; `grace_seconds` is what a cancelled job has to end by itself.
-        jobs_per_worker: after so many a worker is replaced.
-        worker_bytes: a worker that takes more after a job is replaced; None for no such bound.
-        deaths: so many workers may die on one job.
-    """
-
-    limits: Limits = field(default_factory=lambda: Limits(grace_seconds=10.0, hang_seconds=60.0))
-    jobs_per_worker: int = 500
-    worker_bytes: int | None = None
-    deaths: int = 3
-
-
 class Dispatcher:
     """Runs queued jobs on a number of workers, in the event loop's thread.
 
@@ -53,37 +30,27 @@ class Dispatcher:
         folder: where workers write files, each in a folder of its own.
         count: of workers.
         start: starts the process of a slot; by default one of this system.
-        clock: the time on the wall.
     """
 
     def __init__(
         self,
-        desk: Desk,
-        files: Files,
-        audience: Audience,
-        home: Home,
+        means: Means,
         folder: Path,
         *,
         owner: str,
         count: int = 1,
-        rules: Rules | None = None,
         start: Callable[[int], Start] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        self.desk = desk
-        self.files = files
-        self.audience = audience
-        self.home = home
+        self.means = means
+        self.desk = means.desk
+        self.rules = means.rules
+        self.clock = means.clock
+        self.audience = means.audience
         self.folder = folder
         self.owner = owner
-        self.rules = rules or Rules()
-        self.clock = clock
         self.processes = [
             WorkerProcess(self.rules.limits, slot, None if start is None else start(slot)) for slot in range(count)
         ]
-        self.scrub: Callable[[Any], Any] = lambda data: data
-        """Takes paths and secrets out of what clients are told."""
-        self.metrics: Metrics | None = None
         self.models: list[str] = [""] * count
         """What each worker was given last: it holds these."""
         self.turns: dict[str, Turn] = {}
@@ -129,27 +96,6 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # -- figures
-
-    def note_event(self, event: Mapping[str, Any], type: str) -> None:
-        """A node of a job began, ended or was in the cache."""
-        if self.metrics is not None:
-            self.metrics.node_event(event, type)
-
-    def note_end(self, job: Job) -> None:
-        """A job has ended."""
-        if self.metrics is not None:
-            self.metrics.job_ended(job.state, job.seconds)
-
-    def note_back(self, job: Job, died: bool) -> None:
-        """A job went back into the queue, or failed since workers die of it."""
-        if self.metrics is not None and died:
-            self.metrics.worker_died("job")
-            if job.state == "queued":
-                self.metrics.retried("worker_died")
-            else:
-                self.metrics.job_ended(job.state, job.seconds)
-
     # -- one worker
 
     async def _serve(self, slot: int) -> None:
@@ -177,10 +123,9 @@ class Dispatcher:
 
     async def _carry_out(self, slot: int, claim: Claim) -> None:
         process = self.processes[slot]
-        turn = Turn(claim, self, process, self.folder / f"worker-{slot}")
+        turn = Turn(claim, self.means, process, self.folder / f"worker-{slot}")
         self.turns[claim.job.id] = turn
-        if self.metrics is not None:
-            self.metrics.job_started(self.clock() - claim.job.created)
+        self.means.note_start(claim.job)
         self.audience.queue_changed()
         try:
             await turn.run()

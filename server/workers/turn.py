@@ -9,17 +9,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled, Elsewhere
 from weft.server.store.records import Claim, Ending, Output
 from weft.server.workers.inside import EVENTS, PREVIEW, job
+from weft.server.workers.means import Means
 from weft.server.workers.process import WorkerProcess
 from weft.server.workers.running import marked
-
-if TYPE_CHECKING:
-    from weft.server.workers.dispatcher import Dispatcher
 
 log = logging.getLogger("weft.server")
 
@@ -38,12 +36,12 @@ class Turn:
         ended: set when it is over, whatever came of it.
     """
 
-    def __init__(self, claim: Claim, dispatcher: Dispatcher, process: WorkerProcess, folder: Path) -> None:
+    def __init__(self, claim: Claim, means: Means, process: WorkerProcess, folder: Path) -> None:
         self.claim = claim
         self.process = process
         self.ended = asyncio.Event()
-        self._dispatcher = dispatcher
-        self._desk = dispatcher.desk
+        self._means = means
+        self._desk = means.desk
         self._folder = folder
         self._id = claim.job.id
         self._state = claim.events
@@ -77,7 +75,7 @@ class Turn:
         out = self._folder / "out"
         await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
         marker = self._folder / "running"
-        home = replace(self._dispatcher.home, out=str(out))
+        home = replace(self._means.home, out=str(out))
         order = {
             "home": home.to_dict(),
             "job": self._id,
@@ -111,7 +109,7 @@ class Turn:
         if kind == EVENTS:
             self._reports.put_nowait(data["events"])
         elif kind == PREVIEW:
-            self._dispatcher.audience.preview(self._id, data, body)
+            self._means.audience.preview(self._id, data, body)
 
     async def _keep(self) -> None:
         """Put events into the store as they come, then tell them."""
@@ -134,7 +132,7 @@ class Turn:
             event = json.loads(text)
             kind = event["event"]
             if kind in PASSING:
-                self._dispatcher.audience.passing(self._id, kind, event["node"] or "", text)
+                self._means.audience.passing(self._id, kind, event["node"] or "", text)
                 continue
             if kind == "job_started":
                 self._of = event["nodes"]
@@ -142,7 +140,7 @@ class Turn:
             self._cached += kind == "node_cached"
             if kind == "output":
                 event = await self._published(event)
-            self._dispatcher.note_event(event, self._types.get(event["node"] or "", ""))
+            self._means.note_event(event, self._types.get(event["node"] or "", ""))
             kept.append(self._numbered(event))
         await self._record(kept)
 
@@ -158,11 +156,11 @@ class Turn:
         if texts:
             progress = (self._done, self._cached, self._of)
             await self._desk.record(self._id, self.claim.epoch, texts, progress)
-            self._dispatcher.audience.states(self._id, self._state - len(texts), texts)
+            self._means.audience.states(self._id, self._state - len(texts), texts)
 
     async def _say(self, event: dict[str, Any]) -> None:
         """Tell something of our own."""
-        about = {"seq": self._state, "time": self._dispatcher.clock(), "job": self._id, "node": None}
+        about = {"seq": self._state, "time": self._means.clock(), "job": self._id, "node": None}
         await self._record([self._numbered({**event, **about})])
 
     async def _published(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +168,7 @@ class Turn:
         node, kind = event["node"], event["kind"]
         path = Path(event["ref"])
         if kind == "file" or path.is_absolute():
-            stored = await asyncio.to_thread(self._dispatcher.files.take, path)
+            stored = await asyncio.to_thread(self._means.files.take, path)
             what = "image" if stored.width is not None else "file"
             self._outputs.append(
                 Output(node, what, path.name, stored.file, stored.mime, stored.bytes, stored.width, stored.height)
@@ -181,7 +179,7 @@ class Turn:
 
     def _told(self, error: Mapping[str, Any]) -> dict[str, Any]:
         """A failure as clients are told of it."""
-        told: dict[str, Any] = self._dispatcher.scrub({**error, "traceback": ""})
+        told: dict[str, Any] = self._means.scrub({**error, "traceback": ""})
         return told
 
     # -- when it is over
@@ -216,15 +214,16 @@ class Turn:
             self._id,
             self.claim.epoch,
             died=died,
-            now=self._dispatcher.clock(),
-            most=self._dispatcher.rules.deaths,
+            now=self._means.clock(),
+            most=self._means.rules.deaths,
             error=error,
             event=lambda job, state: self._last_event(job.state, error, state),
         )
-        self._dispatcher.note_back(job, died)
+        if died:
+            self._means.note_death(job)
         if job.state != "queued":
             texts = await self._desk.events(self._id, self._state)
-            self._dispatcher.audience.states(self._id, self._state, texts)
+            self._means.audience.states(self._id, self._state, texts)
 
     async def _close(self, state: Any, summary: Mapping[str, Any], last: dict[str, Any] | None) -> None:
         error = summary.get("error")
@@ -240,11 +239,11 @@ class Turn:
             self._of,
             (text,),
         )
-        ended = await self._desk.end(self._id, self.claim.epoch, ending, self._dispatcher.clock())
-        self._dispatcher.note_end(ended)
+        ended = await self._desk.end(self._id, self.claim.epoch, ending, self._means.clock())
+        self._means.note_end(ended)
         # The files are kept by content now. What a later job of the same names writes is not to be called otherwise.
         await asyncio.to_thread(shutil.rmtree, self._folder / "out", ignore_errors=True)
-        self._dispatcher.audience.states(self._id, self._state, [text])
+        self._means.audience.states(self._id, self._state, [text])
 
     def _last_event(
         self, state: str, error: Mapping[str, Any] | None, number: int, last: dict[str, Any] | None = None
@@ -253,7 +252,7 @@ class Turn:
         kind = {"done": "job_finished", "failed": "job_failed"}.get(state, "job_cancelled")
         event = last if last is not None and last["event"] == kind else None
         if event is None:
-            event = {"event": kind, "seq": number, "time": self._dispatcher.clock(), "job": self._id, "node": None}
+            event = {"event": kind, "seq": number, "time": self._means.clock(), "job": self._id, "node": None}
         if error is not None and kind == "job_failed":
             event["error"] = self._told(error)
         return json.dumps({**event, "state": number}, ensure_ascii=False)
