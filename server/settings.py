@@ -42,6 +42,12 @@ class Settings(BaseModel):
     models: tuple[Path, ...] = Field((), description="Folders with models, which workflows may read.")
     inputs: tuple[Path, ...] = Field((), description="Folders that workflows may read.")
     nodes: tuple[Path, ...] = Field((), description="Folders with nodes in .py files.")
+    database: str | None = Field(
+        None, description="postgresql://... for several servers that share the work; else a file in the data folder."
+    )
+    store: str | None = Field(
+        None, description="Where files are kept besides the data folder, as an fsspec URL such as s3://bucket/weft."
+    )
     workers: int = Field(1, ge=1, le=64, description="Worker processes; each runs one job at a time.")
     max_queued: int = Field(10_000, ge=1, le=10_000_000, description="Jobs that may wait.")
     min_free_mib: int = Field(512, ge=0, description="MiB of free disk below which no job is accepted.")
