@@ -160,16 +160,25 @@ class Dispatcher:
             await self.desk.give_back(claim.job.id, claim.epoch, died=False, now=self.clock())
             self._changed.set()
 
+    async def _heard(self) -> None:
+        """Wait a moment for what other servers do."""
+        assert self._hear is not None
+        try:
+            if await asyncio.to_thread(self._hear, WATCH_SECONDS):
+                self._changed.set()
+            await self._take_back()
+        except StoreError as error:
+            log.warning("the database: %s", error)
+            await asyncio.sleep(WATCH_SECONDS)
+
     async def _watch(self) -> None:
         """End jobs whose end was asked for elsewhere: by a newer job of their slot, or at another server. Look for
         what other servers left, and for jobs that came in by them."""
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            if self._hear is not None:
-                with contextlib.suppress(StoreError):
-                    await self._take_back()
-                    if await asyncio.to_thread(self._hear, WATCH_SECONDS):
-                        self._changed.set()
+            if self._hear is None:
+                await asyncio.sleep(WATCH_SECONDS)
+            else:
+                await self._heard()
             if self.turns:
                 with contextlib.suppress(StoreError):
                     for id in await self.desk.cancelling(self.owner):
