@@ -20,7 +20,8 @@ MIN_SECRET = 8
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|APIKEY|API_KEY|ACCESS_KEY|PRIVATE_KEY", re.IGNORECASE
 )
-_CARRIED = re.compile(r"(?i)\b(Bearer\s+|Basic\s+|weft_session=|[#?&]token=)[\w.~+/=%-]{4,}")
+_CARRIED = re.compile(r"(?i)(\bauthorization.{1,6}?(?:bearer|basic)\s{1,4}|\bweft_session=|[#?&]token=)[\w.~+/=%-]{4,}")
+"""Where a secret stands even if it is none of ours."""
 _DRIVE = r"(?:[A-Za-z]:\\|\\\\[\w.$-]+\\)"
 HIDDEN = "[secret]"
 _PLACE = "<path>"
