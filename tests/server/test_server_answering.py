@@ -24,9 +24,8 @@ def post(body: bytes | str) -> Answer:
 def test_the_form(code: str) -> None:
     data = json.loads(body_of(ApiError(code, "It was so."), Scrubber()))
     status, title = TITLES[code]
-    assert data == {
-        "type": f"/problems/{code}", "title": title, "status": status, "detail": "It was so.", "code": code, "problems": [],
-    }  # fmt: skip
+    assert data.pop("type") == f"/problems/{code}"
+    assert data == {"title": title, "status": status, "detail": "It was so.", "code": code, "problems": []}
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 409, 413, 418, 422, 429, 500, 502, 503, 507])

@@ -29,13 +29,15 @@ def start() -> Iterator[Start]:
     """Logs into a text; afterwards everything is as it was before."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
-    root.handlers.clear()  # pytest's own would raise for a wrong format
     others = {
         name: logging.getLogger(name).level for name in ("uvicorn.access", "httpx", "httpcore", "websockets", "asyncio")
     }
 
     def begin(stream: io.StringIO | None = None, **options: Any) -> io.StringIO:
         stream = stream or io.StringIO()
+        for handler in list(root.handlers):
+            if type(handler).__module__.startswith("_pytest"):
+                root.removeHandler(handler)  # it raises for a wrong format
         start_logs(Scrubber(secrets=[TOKEN]), stream=stream, **options)
         return stream
 

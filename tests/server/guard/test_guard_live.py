@@ -108,8 +108,9 @@ def test_a_browser_of_a_foreign_page_cannot_listen(live: Live) -> None:
         assert b"foreign_origin" in (refused.value.response.body or b"")
     # Its name points to this machine (DNS rebinding): the browser takes the page for one of ours, and says so.
     name = f"evil.example:{live.port}"
-    handshake = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: MDEyMzQ1Njc4OUFCQ0RFRg=="
-    answer = live.raw(f"GET /api/v1/ws HTTP/1.1\nHost: {name}\nOrigin: http://{name}\n{handshake}\n\n")
+    upgrade = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13"
+    key = "Sec-WebSocket-Key: MDEyMzQ1Njc4OUFCQ0RFRg=="
+    answer = live.raw(f"GET /api/v1/ws HTTP/1.1\nHost: {name}\nOrigin: http://{name}\n{upgrade}\n{key}\n\n")
     assert answer.startswith("HTTP/1.1 421 ")
     assert "ws" not in live.reached
     with connect(address, additional_headers={"Origin": f"http://{live.host}"}, proxy=None) as listening:
