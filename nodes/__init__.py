@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from weft.nodes.basic.arithmetic import remainder as remainder
     from weft.nodes.basic.arithmetic import round_number as round_number
     from weft.nodes.basic.arithmetic import subtract as subtract
+    from weft.nodes.basic.batch_prompts import batch_prompts as batch_prompts
     from weft.nodes.basic.choose import compare as compare
     from weft.nodes.basic.choose import if_ as if_
     from weft.nodes.basic.choose import switch as switch
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from weft.nodes.basic.decode import decode as decode
     from weft.nodes.basic.denoise import denoise as denoise
     from weft.nodes.basic.depth import depth as depth
+    from weft.nodes.basic.draw_text import draw_text as draw_text
     from weft.nodes.basic.edges import canny as canny
     from weft.nodes.basic.edges import scribble as scribble
     from weft.nodes.basic.edges import soft_edge as soft_edge
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from weft.nodes.basic.load_image import load_image as load_image
     from weft.nodes.basic.load_image import load_mask as load_mask
     from weft.nodes.basic.load_model import load_model as load_model
+    from weft.nodes.basic.load_vae import load_vae as load_vae
     from weft.nodes.basic.loops import repeat as repeat
     from weft.nodes.basic.loops import while_ as while_
     from weft.nodes.basic.masks import combine_masks as combine_masks
@@ -74,8 +77,11 @@ if TYPE_CHECKING:
     from weft.nodes.basic.resize_to import resize_to as resize_to
     from weft.nodes.basic.save_image import save_image as save_image
     from weft.nodes.basic.segmentation_palette import segmentation_palette as segmentation_palette
+    from weft.nodes.basic.size_conditioning import size_conditioning as size_conditioning
     from weft.nodes.basic.text import fill_text as fill_text
     from weft.nodes.basic.text import join_text as join_text
+    from weft.nodes.basic.upscale import load_upscaler as load_upscaler
+    from weft.nodes.basic.upscale import upscale as upscale
     from weft.nodes.techniques.apply_lora import apply_lora as apply_lora
     from weft.nodes.techniques.apply_lora import merge_loras as merge_loras
     from weft.nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from weft.engine.declaring.model_list import ModelEntry
 from weft.nodes.models import bundled, ldm, sources
-from weft.nodes.models.description import Description, read_json
+from weft.nodes.models.description import CLASSES, TINY, Description, read_json
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.folder import PICKLE_REASON, PICKLES, component_tensors, weight_files
 from weft.nodes.models.headers import Header, TensorInfo, read_header
 from weft.nodes.models.locate import Located, describe
 from weft.nodes.models.single import describe_file
+from weft.nodes.models.vae import describe_vae
 from weft.nodes.nets.files import describe_adapter, describe_controlnet, family_of
 from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
+from weft.nodes.nets.upscalers import describe_upscaler, is_upscaler
 from weft.nodes.weights import embeddings, lora
 
 Identity = tuple[str, str, int]
@@ -108,10 +110,16 @@ def _file(path: Path) -> Identity:
     if has("lora"):
         lora.roles(path, header)
         return "lora", _lora_family(names), size
+    if is_upscaler(names):
+        describe_upscaler(path)
+        return "upscaler", "", size
     if _is_embedding(path, header):
         return "embedding", _embedding_family(path, header), size
     if "down_blocks.0.resnets.0.conv1.weight" in names and "conv_in.weight" in names:
         return "unet", "", size
+    if {"encoder.conv_in.weight", "decoder.conv_in.weight"} <= names.keys():
+        describe_vae(path, {})
+        return "vae", "", size
     describe_file(path)  # it knows many other kinds by name, and raises
     raise ModelError(f"{path} is of no kind that is known")
 
@@ -160,6 +168,8 @@ def _folder(path: Path) -> Identity:
     told = _FOLDERS.get(str(config.get("_class_name", "")))
     if told is not None:
         return _told(told[0], told[1](path))
+    if config.get("_class_name") in (CLASSES["vae"], TINY):
+        return "vae", "", _size(describe_vae(path, {}).files)
     if config.get("_class_name") == "UNet2DConditionModel":
         tensors = component_tensors(path, "unet")
         return "unet", family_of(config), _size(sorted({info.file for info in tensors.values()}))

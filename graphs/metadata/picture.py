@@ -10,26 +10,31 @@ from weft.graphs.jsontext import refuse
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.metadata import a1111, invokeai
 from weft.graphs.metadata.recipe import MAX_CHARACTERS, Imported, Reader
-from weft.graphs.png import PngError, extract
+from weft.graphs.pictures import START, PictureError, picture_kind, texts_of
 
 READERS: dict[str, tuple[str, Reader]] = {
     invokeai.KEYWORD: (invokeai.PROGRAM, invokeai.read),
     a1111.KEYWORD: (a1111.PROGRAM, a1111.read),
 }
-"""By the keyword of the text in the PNG."""
+"""By the keyword of the text in the picture."""
 
 
 def from_picture(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Imported:
-    """The workflow of a PNG that AUTOMATIC1111's web UI or InvokeAI saved.
+    """The workflow of a PNG, JPEG or WebP file that AUTOMATIC1111's web UI saved, or a PNG of InvokeAI.
 
     Raises:
-        WorkflowError: `bad_document` for a file that cannot be read, is no PNG, or has no metadata of these programs
-            that are understood; `too_large` for metadata beyond 200,000 characters.
+        WorkflowError: `bad_document` for a file that cannot be read, is no such picture, or has no metadata of these
+            programs that are understood; `too_large` for metadata beyond 200,000 characters.
     """
     path = Path(path)
     try:
-        texts = extract(path, limits)
-    except PngError as error:
+        with open(path, "rb") as file:
+            kind = picture_kind(file.read(START))
+        if kind not in ("PNG", "JPEG", "WebP"):
+            what = f"a picture of the kind {kind}" if kind else "no picture"
+            refuse(f"{path} is {what}; metadata are read from PNG, JPEG and WebP files.")
+        texts = texts_of(path, kind, limits)
+    except PictureError as error:
         refuse(f"{path}: {error}")
     except OSError as error:
         refuse(f"{path} cannot be read: {error.strerror or error}.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from weft.engine import Range, Widget, node
+from weft.nodes.checks import SIZE_OF_RUN, latents_of
 from weft.nodes.values import Latents, Model
 
 
-@node("noise", category="latents")
+@node("noise", category="latents", tags=(SIZE_OF_RUN, latents_of("model", "batch")))
 def noise(
     model: Model,
     seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
@@ -16,9 +17,10 @@ def noise(
     width: Annotated[int, Range(0, 16384)] = 0,
     height: Annotated[int, Range(0, 16384)] = 0,
 ) -> Latents:
-    """Latents of Gaussian noise with mean 0 and variance 1.
+    """Latents of Gaussian noise with mean 0 and variance 1, for `denoise.noise`.
 
-    Image k of a batch is drawn from a CPU generator seeded with seed + k, so it equals the first image of that seed.
+    Image k of a batch is drawn from a CPU generator seeded with seed + k, so it equals the first image of that seed,
+    and it is what `denoise` draws with that seed itself.
 
     Args:
         model: whose latents: gives their channels, and the size where none is asked for.

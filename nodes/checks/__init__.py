@@ -16,10 +16,12 @@ from weft.nodes.checks.tags import (
     adds_channels,
     denoises,
     encodes,
+    latents_of,
     misdeclared,
     model_named,
     model_of,
     names_net,
+    prompt_of,
     same_size,
     says,
     size_given,
@@ -28,9 +30,16 @@ from weft.nodes.checks.tags import (
     size_unknown_if,
     starts_from,
 )
-from weft.nodes.checks.techniques import check_picture, check_techniques, runs_with, techniques_of, techniques_wired
+from weft.nodes.checks.techniques import (
+    check_picture,
+    check_techniques,
+    runs_with,
+    steps_of,
+    techniques_of,
+    techniques_wired,
+)
 from weft.nodes.checks.upstream import described_model, sizes_at, sizes_of
-from weft.nodes.checks.words import base_views, check_words, prompt_texts
+from weft.nodes.checks.words import base_views, check_second_text, check_words, prompt_texts
 
 __all__ = [
     "BASE",
@@ -45,15 +54,18 @@ __all__ = [
     "check_fit",
     "check_net",
     "check_picture",
+    "check_second_text",
     "check_techniques",
     "check_words",
     "denoises",
     "described_model",
     "encodes",
+    "latents_of",
     "misdeclared",
     "model_named",
     "model_of",
     "names_net",
+    "prompt_of",
     "prompt_texts",
     "runs_with",
     "same_size",
@@ -65,6 +77,7 @@ __all__ = [
     "sizes_at",
     "sizes_of",
     "starts_from",
+    "steps_of",
     "techniques_of",
     "techniques_wired",
 ]

@@ -13,6 +13,7 @@ from weft.engine import NodeView, Problem
 from weft.engine.declaring.node_type import NodeType
 from weft.nodes.checks.tags import (
     CHANNELS,
+    LATENTS_OF,
     NET,
     SAME_SIZE,
     SAME_SIZE_OR_LATENT,
@@ -23,7 +24,8 @@ from weft.nodes.checks.tags import (
     says,
 )
 from weft.nodes.checks.techniques import runs_with, techniques_of
-from weft.nodes.checks.upstream import described_model, sizes_at, sizes_of
+from weft.nodes.checks.upstream import described_model, latents_from, sizes_at, sizes_of
+from weft.nodes.sampling.sizes import many_noises, other_channels
 
 if TYPE_CHECKING:
     from weft.nodes.models.description import Description
@@ -35,11 +37,12 @@ Misfit = Callable[[str, Path, "Description"], "str | None"]
 
 
 def check_fit(view: NodeView) -> Iterable[Problem]:
-    """For the check of a node with the denoise loop: channels that its model lacks or has too many of, and pictures of
-    another size."""
+    """For the check of a node with the denoise loop: channels that its model lacks or has too many of, pictures of
+    another size, and noise for another model or for another number of images."""
     techniques = techniques_of(view)
     yield from _channels(view, techniques)
     yield from _pictures(view, techniques)
+    yield from _noise(view)
 
 
 def check_net(view: NodeView, kind: str, misfit: Misfit, input: str = "net") -> Iterator[Problem]:
@@ -88,7 +91,7 @@ def _channels(view: NodeView, techniques: list[NodeView]) -> Iterator[Problem]:
         return
     latent, wanted = model.latent_channels, model.unet_channels
     added = [added_channels(technique.type, latent) for technique in techniques]
-    if None in added:
+    if None in added or any(technique.type.stands for technique in techniques):
         return
     given = latent + sum(count or 0 for count in added)
     inpaints = wanted == 2 * latent + 1
@@ -147,3 +150,27 @@ def _pictures(view: NodeView, techniques: list[NodeView]) -> Iterator[Problem]:
                 yield Problem(
                     code="bad_value", node=owner.id, input=input, message=message, given=size, expected=wanted
                 )
+
+
+def _noise(view: NodeView) -> Iterator[Problem]:
+    """Noise of other channels than the model's latents, or for another number of images."""
+    input = run_input(view.type, "noise")
+    maker, mixed = latents_from(view, input)
+    if maker is None:
+        return
+    source, *rest = next(iter(arguments(maker.type, LATENTS_OF)))
+    model, other = described_model(view, run_input(view.type, "model")), described_model(maker, source)
+    if model is not None and other is not None and model.latent_channels != other.latent_channels:
+        message = other_channels(other.latent_channels, model.latent_channels)
+        yield Problem(
+            code="bad_value",
+            node=view.id,
+            input=input,
+            message=message,
+            given=other.latent_channels,
+            expected=model.latent_channels,
+        )
+    batch, count = view.literals.get("batch"), maker.literals.get(rest[0]) if rest and not mixed else None
+    if isinstance(batch, int) and isinstance(count, int) and batch > 1 and count != batch:
+        message = many_noises(count, batch)
+        yield Problem(code="bad_value", node=view.id, input=input, message=message, given=count, expected=batch)

@@ -32,8 +32,8 @@ CHANNELS = "one:channels"
 
 RUN = "run:denoises"
 SIZE_OF_RUN = "size:run"
-"""Tag of a node with the denoise loop that makes images of its own width and height; for those that are 0, of the size
-of what it starts with, or of the model's."""
+"""Tag of a node that makes images, or noise for them, of its own width and height; for those that are 0, of the size of
+what it starts with, or of the model's."""
 SIZE_OF = "size:of"
 SIZE_GIVEN = "size:given"
 SIZE_OF_FILE = "size:file"
@@ -42,11 +42,14 @@ SAME_SIZE = "same_size:image"
 SAME_SIZE_OR_LATENT = "same_size:latents"
 MODEL_OF = "model:of"
 MODEL_NAMED = "model:named"
+LATENTS_OF = "latents:of"
 NET = "net"
 PROMPT = "prompt:text"
+PROMPT_OF = "prompt:of"
 
+_SIZES_AND_STEPS = ("width", "height", "steps", "sigmas", "timesteps")
 RUN_INPUTS: Mapping[str, str] = MappingProxyType(
-    {name: name for name in ("model", "guidance", "controls", "start", "mask", "masked", "width", "height", "steps")}
+    {name: name for name in ("model", "guidance", "controls", "start", "mask", "masked", "noise", *_SIZES_AND_STEPS)}
 )
 """What checks read of a node with the denoise loop, and the inputs that they read unless `denoises` names others."""
 
@@ -92,6 +95,11 @@ def model_named(source: str) -> str:
     return _tag(MODEL_NAMED, source)
 
 
+def latents_of(model: str, batch: str = "") -> str:
+    """The node makes latents of the model at this input; where `batch` is named, as many as that input says."""
+    return _tag(LATENTS_OF, model, *((batch,) if batch else ()))
+
+
 def adds_channels(count: int | Literal["latents"]) -> str:
     """The technique adds so many channels to the denoiser's input, or as many as the model's latents have."""
     if count != "latents" and not (isinstance(count, int) and 0 < count < 10_000):
@@ -120,6 +128,11 @@ def names_net(kind: str, source: str) -> str:
 def encodes(text: str) -> str:
     """The node makes a prompt of the text at this input, taken word by word."""
     return _tag(PROMPT, text)
+
+
+def prompt_of(input: str) -> str:
+    """The prompt that the node hands on has the words of that, or of those, at this input."""
+    return _tag(PROMPT_OF, input)
 
 
 def _tag(word: str, *inputs: str) -> str:
@@ -169,7 +182,8 @@ def added_channels(node_type: NodeType, latent_channels: int) -> int | None:
 
 def misdeclared(node_type: NodeType) -> list[str]:
     """The inputs that a node's tags name and that it does not have. For the tests of packs."""
-    words = (SIZE_OF, SIZE_GIVEN, SIZE_OF_FILE, SAME_SIZE, SAME_SIZE_OR_LATENT, MODEL_OF, MODEL_NAMED, START, PROMPT)
+    sizes = (SIZE_OF, SIZE_GIVEN, SIZE_OF_FILE, SAME_SIZE, SAME_SIZE_OR_LATENT)
+    words = (*sizes, MODEL_OF, MODEL_NAMED, LATENTS_OF, START, PROMPT, PROMPT_OF)
     named = [input for word in words for given in arguments(node_type, word) for input in given]
     named += [given[0] for given in arguments(node_type, SIZE_UNKNOWN)]
     named += [input for given in arguments(node_type, RUN) for input in given[1::2]]

@@ -22,7 +22,8 @@ def check_techniques(view: NodeView) -> Iterable[Problem]:
     guidance = run_input(view.type, "guidance")
     sources = techniques_wired(view, guidance)
     bases = [(id, kind) for id, kind in sources if says(kind, BASE)]
-    if sources and not bases and not any(says(kind, WRAPS) for _, kind in sources):
+    # What a value is that no node of the graph makes cannot be told: it may be the base term, or wrap it.
+    if sources and not bases and not any(says(kind, WRAPS) or kind.stands for _, kind in sources):
         given = ", ".join(f"{id} ({kind.name})" for id, kind in sources)
         yield Problem(
             code="missing_input",
@@ -52,6 +53,19 @@ def check_picture(view: NodeView) -> Iterable[Problem]:
         yield Problem(code="conflict", node=view.id, input="latents", message=message)
 
 
+def steps_of(view: NodeView) -> int | None:
+    """How many steps a node with the denoise loop makes, where that is written out."""
+    for name in ("sigmas", "timesteps"):
+        input = run_input(view.type, name)
+        if view.sources(input):
+            return None
+        numbers = view.literals.get(input)
+        if isinstance(numbers, (list, tuple)) and numbers:
+            return len(numbers) - (name == "sigmas" and numbers[-1] == 0)
+    steps = view.literals.get(run_input(view.type, "steps"))
+    return steps if isinstance(steps, int) else None
+
+
 def _exclusive(view: NodeView) -> Iterator[Problem]:
     own = view.type
     wired = [(input, id, kind) for input in _inputs(view) for id, kind in techniques_wired(view, input)]
@@ -59,6 +73,9 @@ def _exclusive(view: NodeView) -> Iterator[Problem]:
     if not view.sources(run_input(own, "mask")):
         # With a mask, `start` is what is kept, and the run may begin with something else.
         inputs[START] = [run_input(own, "start")]
+    if not view.sources(run_input(own, "start")) and any(says(kind, START) for _, _, kind in wired):
+        # Noise alone would be begun with; added to `start` it goes with the technique.
+        inputs[START] = [run_input(own, "noise")]
     for tag, what in _ONE.items():
         found = [(input, id, kind) for input, id, kind in wired if says(kind, tag)]
         found += [(input, id, kind) for input in inputs.get(tag, ()) for id, kind in view.sources(input)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from weft.engine import NodeView
 from weft.nodes.checks.tags import (
+    LATENTS_OF,
     MODEL_NAMED,
     MODEL_OF,
     SIZE_GIVEN,
@@ -79,6 +80,20 @@ def _linked(view: NodeView, word: str) -> str | None:
     return next((input for given in arguments(view.type, word) for input in given if view.sources(input)), None)
 
 
+def latents_from(view: NodeView, input: str) -> tuple[NodeView | None, bool]:
+    """The node that says of which model the latents at an input are, and whether others changed them since.
+
+    None where no node says it. Those that only say that they keep the size keep the channels, too.
+    """
+    seen: set[str] = {view.id}
+    maker, mixed = _source(view, input), False
+    while maker is not None and maker.id not in seen and not arguments(maker.type, LATENTS_OF):
+        seen.add(maker.id)
+        through = _linked(maker, SIZE_OF)
+        maker, mixed = (_source(maker, through), True) if through is not None else (None, mixed)
+    return (None if maker is not None and maker.id in seen else maker), mixed
+
+
 def sizes_at(view: NodeView, input: str) -> list[Sizes]:
     """The sizes of the pictures that come to an input, in the order of its links."""
     makers = [view.other(id) for id, _ in view.sources(input)]
@@ -104,10 +119,13 @@ def sizes_of(view: NodeView | None) -> Sizes:
                 return given_size
             start = run_input(kind, "start")
             begun = next((technique for technique in techniques_of(view) if says(technique.type, START)), None)
+            noise = run_input(kind, "noise")
             if view.sources(start):
                 view = _source(view, start)
             elif begun is not None:
                 view = _source(begun, argument(begun.type, START) or "")
+            elif view.sources(noise):
+                view = _source(view, noise)
             else:
                 return _native(view, width, height)
         else:

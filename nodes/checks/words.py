@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from weft.engine import NodeView, Problem
-from weft.nodes.checks.tags import BASE, PROMPT, argument, run_input, says
+from weft.nodes.checks.tags import BASE, PROMPT, PROMPT_OF, argument, run_input, says
 from weft.nodes.checks.techniques import runs_with, techniques_wired
+from weft.nodes.checks.upstream import described_model
 from weft.nodes.prompts.words import WORD, has_words, unknown_word
 
 
@@ -35,12 +36,36 @@ def base_views(view: NodeView) -> Iterator[NodeView]:
 
 
 def prompt_texts(view: NodeView, input: str = "prompt") -> list[str]:
-    """The texts of the prompts wired to an input, where they are written out in the document."""
-    texts = []
-    for id, kind in view.sources(input):
-        source = argument(kind, PROMPT)
-        encoder = view.other(id) if source is not None else None
-        text = encoder.literals.get(source or "") if encoder is not None else None
-        if isinstance(text, str):
-            texts.append(text)
-    return texts
+    """The texts of the prompts that come to an input, where all of them are written out in the document.
+
+    It looks through nodes that hand on the prompts at one of their inputs; a node is looked at once.
+    """
+    texts: dict[str, str] = {}
+    seen = {view.id}
+    waiting = [(view, input)]
+    while waiting:
+        taker, name = waiting.pop()
+        for id, kind in taker.sources(name):
+            if id in seen:
+                continue
+            seen.add(id)
+            source, handed, maker = argument(kind, PROMPT), argument(kind, PROMPT_OF), taker.other(id)
+            text = maker.literals.get(source) if maker is not None and source is not None else None
+            if maker is not None and handed is not None:
+                waiting.append((maker, handed))
+            elif isinstance(text, str):
+                texts[id] = text
+            else:
+                return []
+    return list(texts.values())
+
+
+def check_second_text(view: NodeView) -> Iterator[Problem]:
+    """A problem for a text at `text_2` where the model at `model` has one text encoder."""
+    text = view.literals.get("text_2")
+    model = described_model(view) if isinstance(text, str) and text else None
+    if model is not None and model.family != "sdxl":
+        message = f"text_2 is what SDXL's second text encoder reads; this model is {model.family}"
+        yield Problem(
+            code="bad_value", node=view.id, input="text_2", message=message, given=model.family, expected="sdxl"
+        )

@@ -14,7 +14,7 @@ import torch
 
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.models import ldm
-from weft.nodes.models.description import CLASSES, Description, Weights
+from weft.nodes.models.description import CLASSES, TINY, Description, Weights
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.headers import TensorInfo
 from weft.nodes.models.ldm import Stored
@@ -33,7 +33,7 @@ def build_shell(description: Description, component: str) -> torch.nn.Module:
     """
     with IMPORTING:
         import transformers
-        from diffusers import AutoencoderKL, UNet2DConditionModel
+        from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
         from transformers import CLIPTextConfig
 
         kind: Any = getattr(transformers, CLASSES[component], None)
@@ -43,6 +43,10 @@ def build_shell(description: Description, component: str) -> torch.nn.Module:
             if component == "unet":
                 return UNet2DConditionModel.from_config(config)
             if component == "vae":
+                if config.get("_class_name") == TINY:
+                    # It writes this into its configuration, and warns of it when it reads that.
+                    own = {name: item for name, item in config.items() if name != "block_out_channels"}
+                    return AutoencoderTiny.from_config(own)
                 return AutoencoderKL.from_config(config)
             settings = {name: item for name, item in config.items() if name not in NOT_OURS}
             return kind(CLIPTextConfig.from_dict(settings))

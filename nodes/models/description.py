@@ -25,6 +25,9 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
 }
 
+TINY = "AutoencoderTiny"
+"""The other class that a VAE may have (TAESD); a model's own never has it."""
+
 
 @dataclass(frozen=True)
 class Weights:

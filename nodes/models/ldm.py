@@ -30,7 +30,8 @@ def stored_names(component: str, family: str, name: str, config: dict[str, objec
     if component == "vae":
         levels = config["block_out_channels"]
         assert isinstance(levels, (list, tuple))
-        return [Stored(VAE + vae_name(name, len(levels)))]
+        own = vae_name(name, len(levels))
+        return [Stored(VAE + own), Stored(own)]  # the second in the file of a VAE alone
     bare = name.removeprefix("text_model.")
     if component == "text_encoder" and family in CLIP:
         return [Stored(f"{CLIP[family]}text_model.{bare}"), Stored(CLIP[family] + bare)]

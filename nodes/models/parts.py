@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from weft.nodes.models.device import component_dtype
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.locate import Located, describe, locate, weights_fingerprint
 from weft.nodes.models.residency import Lease, Residency, default_residency
+from weft.nodes.models.sources import VAE, existing, files_fingerprint
 from weft.nodes.models.tokenizers import load_tokenizer
+from weft.nodes.models.vae import describe_vae
 
 if TYPE_CHECKING:
     # Not from ``diffusers`` itself: there, type checkers see the stand-ins for a machine without torch.
@@ -78,12 +81,15 @@ class Parts:
 
     @property
     def description(self) -> Description:
-        """What the model's files are, without its patches."""
-        return self._description
+        """What the model's files are, without its patches, and with the VAE that it was given."""
+        if self.model.vae is None:
+            return self._description
+        vae = self._vae_description.weights["vae"]
+        return dataclasses.replace(self._description, weights={**self._description.weights, "vae": vae})
 
     def shell(self, name: str) -> torch.nn.Module:
         """A component's module without memory behind its parameters: names and shapes, no weights, no patches."""
-        return build.build_shell(self._description, name)
+        return build.build_shell(self._described(name), name)
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -111,26 +117,47 @@ class Parts:
             raise ModelError(f"the files of {model.source!r} in {located.path} changed since it was loaded: run again")
         return description
 
+    @cached_property
+    def _vae_description(self) -> Description:
+        """Likewise of the VAE that stands in place of the files' own."""
+        vae = self.model.vae
+        assert vae is not None
+        description = describe_vae(existing(vae.location, vae.source, VAE), vae.settings)
+        if files_fingerprint(description.files, description.location) != vae.fingerprint:
+            raise ModelError(f"the files of {vae.source!r} in {vae.location} changed since it was loaded: run again")
+        return description
+
+    def _described(self, name: str) -> Description:
+        """The description of the files that a component lies in."""
+        return self._vae_description if name == "vae" and self.model.vae is not None else self._description
+
+    def _identity(self, name: str) -> str:
+        """Identifies these files, by content, and how they are read."""
+        vae = self.model.vae
+        if name != "vae" or vae is None:
+            return self.model.fingerprint
+        return f"{vae.fingerprint}:{json.dumps(vae.settings, sort_keys=True)}"
+
     def _acquire(self, name: str) -> Lease:
-        model = self.model
+        model, files = self.model, self._identity(name)
         patches = tuple(patch.key for patch in model.patches if patch.touches(name))
         if name.startswith("tokenizer"):
-            key = (model.fingerprint, name, patches, "", "cpu")
+            key = (files, name, patches, "", "cpu")
             return self._residency.acquire(key, "cpu", _TOKENIZER_BYTES, lambda: self._load(name, torch.float32))
         device = str(self.device)
-        known = _sizes.get((model.fingerprint, name))
-        config = known[1] if known else self._description.weights[name].config
+        known = _sizes.get((files, name))
+        config = known[1] if known else self._described(name).weights[name].config
         dtype: torch.dtype = getattr(torch, component_dtype(name, model.family, config, model.dtype))
         shell = None
         if known is None:
-            shell = build.build_shell(self._description, name)
-            known = _sizes[model.fingerprint, name] = (build.elements(shell), config)
-        key = (model.fingerprint, name, patches, str(dtype), device)
+            shell = self.shell(name)
+            known = _sizes[files, name] = (build.elements(shell), config)
+        key = (files, name, patches, str(dtype), device)
         size = known[0] * dtype.itemsize
         return self._residency.acquire(key, device, size, lambda: self._load(name, dtype, shell))
 
     def _load(self, name: str, dtype: torch.dtype, shell: torch.nn.Module | None = None) -> Any:
-        description = self._description
+        description = self._described(name)
         if name.startswith("tokenizer"):
             encoder = description.weights[name.replace("tokenizer", "text_encoder")]
             item: Any = load_tokenizer(description.tokenizers[name], encoder.config)

@@ -30,7 +30,7 @@ _OTHERS = (
     ("single_transformer_blocks.", "a Flux transformer of a diffusers folder"),
     ("down_blocks.", "one component of a diffusers folder: give the folder that holds model_index.json"),
     ("text_model.", "a text encoder alone"),
-    ("decoder.conv_in.", "a VAE alone"),
+    ("decoder.conv_in.", "a VAE alone: give it to load_vae, beside a model"),
 )
 _ASSUMED = (
     "{} does not say what it predicts: v_prediction is assumed, as SD 2.x at 768 px has it. "
@@ -69,7 +69,7 @@ def describe_file(path: Path, prediction: str = "auto") -> Description:
         prediction=predicts,
         weights={
             "unet": Weights(unet_config(path, unet, family, pooled), tensors, "ldm"),
-            "vae": Weights(_vae_config(path, _under(tensors, ldm.VAE), family), tensors, "ldm"),
+            "vae": Weights(vae_config(path, tensors, 0.13025 if family == "sdxl" else 0.18215), tensors, "ldm"),
             **{name: Weights(config, tensors, "ldm") for name, config in text.items()},
         },
         tokenizers=tokenizers,
@@ -206,10 +206,12 @@ def unet_config(path: Path, unet: dict[str, TensorInfo], family: Family, pooled:
     return config
 
 
-def _vae_config(path: Path, vae: dict[str, TensorInfo], family: Family) -> dict[str, Any]:
+def vae_config(path: Path, tensors: dict[str, TensorInfo], scaling: float, prefix: str = ldm.VAE) -> dict[str, Any]:
+    """The configuration of a VAE in the original names, which stand behind a prefix."""
+    vae = _under(tensors, prefix)
     levels = _count(vae, r"encoder\.down\.(\d+)\.")
     wide = [
-        _shape(path, vae, f"encoder.down.{i}.block.0.conv2.weight", ldm.VAE)[0]
+        _shape(path, vae, f"encoder.down.{i}.block.0.conv2.weight", prefix)[0]
         for i in range(levels or 1)  # no level at all: let the first name be reported as lacking
     ]
     return {
@@ -217,8 +219,8 @@ def _vae_config(path: Path, vae: dict[str, TensorInfo], family: Family) -> dict[
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
         "layers_per_block": _count(vae, r"encoder\.down\.0\.block\.(\d+)\."),
-        "latent_channels": _shape(path, vae, "post_quant_conv.weight", ldm.VAE)[1],
-        "scaling_factor": 0.13025 if family == "sdxl" else 0.18215,
+        "latent_channels": _shape(path, vae, "post_quant_conv.weight", prefix)[1],
+        "scaling_factor": scaling,
     }
 
 

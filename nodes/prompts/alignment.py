@@ -15,6 +15,7 @@ def replaced(source: Conditioning, target: Conditioning) -> tuple[Tensor, Tensor
 
     Where two words have different numbers of tokens, each of the target's takes an equal share of all of the source's.
     Returns the matrix (L, L), source tokens to target tokens, and which of the target's keep their own attention (L,).
+    L is the length of the longer one: what fills up the shorter one counts as empty chunks of it.
     Raises ValueError for prompts with different numbers of words.
     """
     before, after = source.spans, target.spans
@@ -39,27 +40,43 @@ def refined(source: Conditioning, target: Conditioning) -> tuple[Tensor, Tensor]
     Returns as `replaced` does.
     """
     matrix = _frame(source, target)
-    for one, other in _common(source.tokens[1 : _end(source)], target.tokens[1 : _end(target)]):
-        matrix[one + 1, other + 1] = 1.0
+    before, after = (_word_places(prompt) for prompt in (source, target))
+    pairs = _common([source.tokens[place] for place in before], [target.tokens[place] for place in after])
+    for one, other in pairs:
+        matrix[before[one], after[other]] = 1.0
     return matrix, _without_source(matrix)
 
 
 def _frame(source: Conditioning, target: Conditioning) -> Tensor:
-    """What both prompts have: the start, the end, and the padding at places where both are padded."""
-    length = target.text.shape[1]
+    """What both prompts have in each chunk: the start, the end, and the padding at places where both are padded."""
+    length = max(source.text.shape[1], target.text.shape[1])
+    chunk = min(source.chunk_length, target.chunk_length)
     matrix = torch.zeros(length, length)
-    ends = _end(source), _end(target)
-    matrix[0, 0] = 1.0
-    if max(ends) < length:
-        matrix[ends[0], ends[1]] = 1.0
-    for place in range(max(ends) + 1, length):
-        matrix[place, place] = 1.0
+    ends = [_ends(prompt, chunk, length) for prompt in (source, target)]
+    for number, (one, other) in enumerate(zip(*ends, strict=True)):
+        start, stop = number * chunk, (number + 1) * chunk
+        matrix[start, start] = 1.0
+        if max(one, other) < stop:
+            matrix[one, other] = 1.0
+        for place in range(max(one, other) + 1, stop):
+            matrix[place, place] = 1.0
     return matrix
 
 
-def _end(conditioning: Conditioning) -> int:
-    """The place of the token that ends the text."""
-    return conditioning.spans[-1][2] if conditioning.spans else 1
+def _ends(prompt: Conditioning, chunk: int, length: int) -> list[int]:
+    """The place of the token that ends the text, in each chunk."""
+    ends = list(range(1, length, chunk))
+    for _, _, end in prompt.spans:
+        number = (end - 1) // chunk
+        ends[number] = max(ends[number], end)
+    return ends
+
+
+def _word_places(prompt: Conditioning) -> list[int]:
+    """The places of all tokens of the text, without start, end and padding of each chunk."""
+    chunk = prompt.chunk_length
+    ends = _ends(prompt, chunk, prompt.text.shape[1])
+    return [place for number, end in enumerate(ends) for place in range(number * chunk + 1, end)]
 
 
 def _without_source(matrix: Tensor) -> Tensor:

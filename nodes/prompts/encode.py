@@ -3,66 +3,152 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
-from weft.nodes.values.prompt import Conditioning
+from weft.nodes.prompts.chunks import Chunk, Fragments, Log, chunks_of, words_of
+from weft.nodes.values.prompt import Conditioning, Words
 
 if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
-
     from weft.nodes.models.parts import Parts
     from weft.nodes.values.model import Model
 
-Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 _log = logging.getLogger("weft.models")
-_END_OF_WORD = "</w>"
 
 
-@torch.no_grad()
-def encode(parts: Parts, text: str, clip_skip: int = 0, log: Log = _log) -> Conditioning:
+def encode(
+    parts: Parts, text: str, clip_skip: int = 0, log: Log = _log, *, text_2: str = "", cut: bool = False
+) -> Conditioning:
     """Encode one prompt.
 
     SD 1.x and 2.x: the last states, after the final norm. SDXL: the states before the last layer of both encoders,
-    joined, and the pooled projection of the second.
+    joined, and the pooled projection of the second, of a long prompt's first chunk.
 
     Args:
         clip_skip: how many of the encoder's last layers to leave out (of SDXL: one more than it does by itself).
-        log: is told what was cut off when the text is too long.
+        log: is told how a long text is divided, or what was cut off.
+        text_2: what SDXL's second encoder reads; "" is the same text.
+        cut: keep of a long text what one chunk holds, for what compares texts place by place.
 
     Returns:
-        text (1, L, D) and pooled (1, P) on the CPU in the encoder's dtype; L is the encoder's positions.
+        text (1, L, D) and pooled (1, P) on the CPU in the encoder's dtype; L is a multiple of the encoder's positions.
+
+    Raises:
+        ValueError: the text is too long for all chunks, or `text_2` is given to a model with one encoder.
     """
-    states: list[torch.Tensor] = []
-    pooled: torch.Tensor | None = None
-    family = parts.model.family
-    encoders, tokenizers = parts.text_encoders, parts.tokenizers
-    for index, (tokenizer, encoder) in enumerate(zip(tokenizers, encoders, strict=True)):
-        # Both of SDXL's tokenizers cut at the same place: one warning is enough.
-        ids, mask = tokenize(tokenizer, expand(tokenizer, text), log if index == 0 else None)
-        masked = mask if getattr(encoder.config, "use_attention_mask", False) else None
-        state, own = encoder_states(family, encoder, ids.to(parts.device), masked, clip_skip)
-        states.append(state)
-        pooled = pooled if own is None else own
-        if index == 0:
-            tokens = tuple(tokenizer.convert_ids_to_tokens(ids[0].tolist()))
-            spans = word_spans(tokenizer, tokens)
+    encoders = encoders_of(parts, clip_skip, log)
+    check_second(parts.model, text_2)
+    texts = (text, text_2 or text)
+    found = [
+        encoder.joined(encoder.chunks([(own, 1.0)], cut), own) for encoder, own in zip(encoders, texts, strict=False)
+    ]
+    return conditioning(encoders, found, text)
+
+
+def check_second(model: Model, text_2: str) -> None:
+    """Raises ValueError for a second text where there is no second encoder."""
+    if text_2 and model.family != "sdxl":
+        raise ValueError(f"text_2 is what SDXL's second text encoder reads; {model.source!r} is {model.family}")
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A text as one encoder reads it: states (1, L, D), perhaps the pooled ones (1, P), on the CPU, and its words."""
+
+    states: Tensor
+    pooled: Tensor | None
+    words: Words
+
+
+class TextEncoder:
+    """One of a model's text encoders with its tokenizer. The model's parts have to be held as long as it is used."""
+
+    def __init__(self, parts: Parts, number: int, clip_skip: int, log: Log) -> None:
+        self.tokenizer: Any = parts.tokenizers[number]
+        self._encoder: Any = parts.text_encoders[number]
+        self._family = parts.model.family
+        self._device = parts.device
+        self._clip_skip = clip_skip
+        # Both of SDXL's tokenizers divide at the same place: once is enough.
+        self._log = log if number == 0 else None
+
+    def chunks(self, fragments: Fragments, cut: bool = False) -> list[Chunk]:
+        """The chunks of a text in pieces with weights."""
+        return chunks_of(self.tokenizer, fragments, cut, self._log)
+
+    @torch.no_grad()
+    def read(self, chunk: Chunk, visible: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """States (1, l, D) of a chunk, and its pooled ones. visible: (1, l), 0 where a token is not to be seen."""
+        seen = chunk.seen if getattr(self._encoder.config, "use_attention_mask", False) else None
+        if visible is not None:
+            seen = visible if seen is None else seen * visible
+        return encoder_states(self._family, self._encoder, chunk.ids.to(self._device), seen, self._clip_skip)
+
+    def joined(self, chunks: Sequence[Chunk], text: str) -> Encoded:
+        """All chunks one after the other; the pooled states are the first one's."""
+        found = [self.read(chunk) for chunk in chunks]
+        states = torch.cat([state.cpu() for state, _ in found], dim=1)
+        return self.encoded(states, found[0][1], chunks, text)
+
+    def encoded(self, states: Tensor, pooled: Tensor | None, chunks: Sequence[Chunk], text: str) -> Encoded:
+        """States of some chunks, with their words."""
+        return Encoded(states, None if pooled is None else pooled.cpu(), words_of(self.tokenizer, text, chunks))
+
+    @cached_property
+    def empty(self) -> Encoded:
+        """The empty prompt, one chunk of it."""
+        return self.joined(self.chunks([]), "")
+
+    @cached_property
+    @torch.no_grad()
+    def origin(self) -> Tensor:
+        """(1, l, D), where weights move states away from: the empty prompt's with its padding seen, on the device."""
+        (chunk,) = self.chunks([])
+        return encoder_states(self._family, self._encoder, chunk.ids.to(self._device), None, self._clip_skip)[0].float()
+
+    def filled(self, item: Encoded, length: int) -> Encoded:
+        """A text with chunks of the empty prompt up to a length of tokens."""
+        times = (length - item.states.shape[1]) // self.empty.states.shape[1]
+        if not times:
+            return item
+        text, tokens, spans = item.words
+        words = (text, tokens + self.empty.words[1] * times, spans)
+        return Encoded(torch.cat([item.states, *[self.empty.states] * times], dim=1), item.pooled, words)
+
+
+def encoders_of(parts: Parts, clip_skip: int, log: Log) -> list[TextEncoder]:
+    """The text encoders of a model: one, or for SDXL two."""
+    return [TextEncoder(parts, number, clip_skip, log) for number in range(len(parts.text_encoders))]
+
+
+def conditioning(encoders: Sequence[TextEncoder], found: Sequence[Encoded], prompt: str) -> Conditioning:
+    """What all encoders of a model read, side by side; the words are the first one's."""
+    length = max(item.states.shape[1] for item in found)
+    found = [encoder.filled(item, length) for encoder, item in zip(encoders, found, strict=True)]
+    pooled = [item.pooled for item in found if item.pooled is not None]
+    _, tokens, spans = found[0].words
+    padding = None
+    if length > encoders[0].tokenizer.model_max_length:
+        padding = torch.cat([encoder.empty.states for encoder in encoders], dim=-1)
     return Conditioning(
-        text=torch.cat(states, dim=-1).cpu(),
-        pooled=None if pooled is None else pooled.cpu(),
-        prompt=text,
+        text=torch.cat([item.states for item in found], dim=-1),
+        pooled=pooled[-1] if pooled else None,
+        prompt=prompt,
         tokens=tokens,
         spans=spans,
+        padding=padding,
     )
 
 
 @torch.no_grad()
 def encoder_states(
-    family: str, encoder: Any, ids: torch.Tensor, mask: torch.Tensor | None, clip_skip: int = 0
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+    family: str, encoder: Any, ids: Tensor, mask: Tensor | None, clip_skip: int = 0
+) -> tuple[Tensor, Tensor | None]:
     """What the denoiser of a family reads of a text encoder, (B, L, D), and the pooled projection where there is one.
 
     ids: (B, L) on the encoder's device. mask: (B, L), 1 where a token is seen, or None for all.
@@ -90,55 +176,3 @@ def unconditional(model: Model, log: Log = _log) -> Conditioning:
     pooled = None if empty.pooled is None else torch.zeros_like(empty.pooled)
     zeros = torch.zeros_like(empty.text)
     return Conditioning(zeros, pooled, "", empty.tokens, (), padding=zeros)
-
-
-def tokenize(tokenizer: CLIPTokenizer, text: str, log: Log | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask (1, L), padded or cut to the tokenizer's length; the log is told what was cut."""
-    length = tokenizer.model_max_length
-    whole: list[int] = tokenizer(text, truncation=False, verbose=False).input_ids
-    if len(whole) > length and log is not None:
-        lost = str(tokenizer.decode(whole[length - 1 : -1])).strip()
-        log.warning(
-            "the prompt has %d tokens and the text encoder takes %d: left out is %r", len(whole) - 2, length - 2, lost
-        )
-    found: Any = tokenizer(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-    return found.input_ids, found.attention_mask
-
-
-def expand(tokenizer: CLIPTokenizer, text: str) -> str:
-    """A text with each learned word of several vectors written out: ``<x>`` becomes ``<x> <x>_1 <x>_2``."""
-    added = tokenizer.get_added_vocab()
-    if not any(f"{token}_1" in added for token in added):
-        return text
-
-    def whole(found: re.Match[str]) -> str:
-        tokens = [found[0]]
-        while (following := f"{found[0]}_{len(tokens)}") in added:
-            tokens.append(following)
-        return " ".join(tokens)
-
-    # The longest first, so that `<x>_1` as such stays as it is.
-    return re.sub("|".join(re.escape(token) for token in sorted(added, key=len, reverse=True)), whole, text)
-
-
-def word_spans(tokenizer: CLIPTokenizer, tokens: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
-    """The words of a tokenised prompt: (word, first token, one after its last), without start, end and padding.
-
-    A learned word of several vectors is one word.
-    """
-    spans: list[tuple[str, int, int]] = []
-    added = tokenizer.get_added_vocab()
-    begin = 1
-    for index, token in enumerate(tokens):
-        if index == 0:
-            continue
-        if token == tokenizer.eos_token:
-            break
-        if spans and begin == index and token in added and token == f"{spans[-1][0]}_{index - spans[-1][1]}":
-            spans[-1] = (spans[-1][0], spans[-1][1], index + 1)
-            begin = index + 1
-        elif token.endswith(_END_OF_WORD) or token in added:
-            word = tokenizer.convert_tokens_to_string(list(tokens[begin : index + 1]))
-            spans.append((word.replace(_END_OF_WORD, "").strip(), begin, index + 1))
-            begin = index + 1
-    return tuple(spans)

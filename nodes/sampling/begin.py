@@ -30,20 +30,23 @@ def begin(
     *,
     clean: Tensor | None = None,
     pure_noise: bool = False,
+    noise: Tensor | None = None,
 ) -> Run:
     """A run of a model, ready for the loop; the first noise is drawn here.
 
     unet: the model's, of parts that the caller holds while the run lasts. shape: (B, C, H, W) of the latents.
     sources: one generator per image. ctx: where steps of earlier runs are found, and where to report.
     clean, pure_noise: as in `Run`; latents are brought to the run's device and number format.
+    noise: (B, C, H, W), in place of the first draw; what is drawn later is as it would be without.
     """
     device, dtype = place_of(unet)
+    drawn = draw(shape, sources, device)
     return Run(
         unet=unet,
         schedule=schedule,
         shape=shape,
         generators=sources,
-        noise=draw(shape, sources, device),
+        noise=drawn if noise is None else noise.to(device, torch.float32),
         device=device,
         dtype=dtype,
         clean=None if clean is None else clean.to(device, torch.float32),
@@ -83,8 +86,10 @@ def clean_latents(model: Model, image: Image | None, latents: Latents | None, ct
     return latents.samples
 
 
-def encoded(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Latents:
+def encoded(model: Model, pixels: Tensor, seed: int | None, ctx: Context, tiled: bool | None = None) -> Latents:
     """Latents of pictures (B, H, W, 3): the mean of the VAE's distribution, or with `seed` a draw from it.
+
+    tiled: as in `encode_pixels`.
 
     Raises ValueError for sides that are no multiples of the VAE's factor.
     """
@@ -97,7 +102,7 @@ def encoded(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Lat
         )
     sources = generators(seed, pixels.shape[0]) if seed is not None else None
     with model.parts() as parts, torch.no_grad():
-        return Latents(encode_pixels(parts.vae, pixels, sources=sources, check=ctx.check_cancelled))
+        return Latents(encode_pixels(parts.vae, pixels, sources=sources, tiled=tiled, check=ctx.check_cancelled))
 
 
 def repeated(samples: Tensor, count: int) -> Tensor:

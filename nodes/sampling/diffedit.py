@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from weft.engine import Context
 from weft.nodes.models.parts import place_of
+from weft.nodes.prompts.batch import batched
 from weft.nodes.sampling.attention import processors_in
 from weft.nodes.sampling.begin import begin, scheduler_config
 from weft.nodes.sampling.forward import Forward
@@ -84,10 +84,8 @@ def difference_mask(
 
 def _repeated(prompt: Conditioning, maps: int) -> Conditioning:
     """Prompts of single images for `maps` rows each."""
-    if prompt.text.shape[0] == 1:
-        return prompt
-    pooled = None if prompt.pooled is None else prompt.pooled.repeat_interleave(maps, dim=0)
-    return replace(prompt, text=prompt.text.repeat_interleave(maps, dim=0), pooled=pooled)
+    singles = prompt.singles()
+    return prompt if len(singles) == 1 else batched([single for single in singles for _ in range(maps)])
 
 
 def _branches(

@@ -42,6 +42,7 @@ class Forward:
         self._shared: dict[tuple[Branch, Any], Residuals] = {}
         self._blank: dict[Technique, Tensor] = {}
         self._longest: Conditioning | None = None
+        self._sized: Conditioning | None = None
         self._in_channels = int(run.unet.config.in_channels)
         width = run.unet.config.cross_attention_dim
         self._text_width = width if isinstance(width, int) and run.unet.config.encoder_hid_dim is None else None
@@ -69,16 +70,19 @@ class Forward:
         """Forget what only holds within a step. base: the base's branches in it."""
         if self._shared:
             self._shared = {}
-        self._longest = None
+        self._longest = self._sized = None
         self._meet(base)
 
     def _meet(self, branches: Iterable[Branch]) -> None:
-        """Remember the longest prompt of the step that says what shorter ones are filled up with.
+        """Remember the longest prompt of the step that says what shorter ones are filled up with, and whose sizes those
+        without sizes of their own share: the base's prompt.
 
-        All rows of a step are filled up alike, so that they can be compared, whichever forward they are in.
+        So all rows of a step are alike where they do not differ on purpose, whichever forward they are in.
         """
         for branch in branches:
             found = branch.conditioning
+            if self._sized is None and branch.role == "cond" and found.sizes:
+                self._sized = found
             known = 0 if self._longest is None else self._longest.text.shape[1]
             if found.padding is not None and found.text.shape[1] > known:
                 self._longest = found
@@ -209,7 +213,7 @@ class Forward:
         """Text states and added conditions of every row; remembered as long as the same set of branches returns."""
         conditionings = tuple(branch.conditioning for branch in branches)
         scales = tuple(branch.guidance_scale for branch in branches)
-        key = (conditionings, scales, units, self._longest)
+        key = (conditionings, scales, units, self._longest, self._sized)
         if key not in self._prepared:
             self._prepared[key] = self._join(conditionings, scales, units)
         return self._prepared[key]
@@ -224,8 +228,13 @@ class Forward:
 
         text, added, guidance = self._spread("text", conditionings, images), None, None
         if run.time_ids is not None:
-            time_ids = run.time_ids.to(run.device, run.dtype).expand(text.shape[0], -1)
-            added = {"text_embeds": self._spread("pooled", conditionings, images), "time_ids": time_ids}
+            time_ids = torch.cat([size_ids(c, self._sized, run, images) for c in conditionings])
+            added = {
+                "text_embeds": self._spread("pooled", conditionings, images),
+                "time_ids": time_ids.to(run.device, run.dtype),
+            }
+        elif any(conditioning.sizes for conditioning in conditionings):
+            raise ValueError("a prompt comes with sizes, which SDXL alone reads: leave size_conditioning away")
         if run.scale_embedding:
             values = [1.0 if scale is None else scale for scale in scales for _ in images]
             guidance = embed_scale(torch.tensor(values), run.scale_embedding).to(run.device, run.dtype)
@@ -244,11 +253,13 @@ class Forward:
                     "was the prompt encoded by another model?"
                 )
             if state.shape[0] not in (1, run.batch):
-                raise ValueError(f"a prompt has {state.shape[0]} rows, which do not fit {run.batch} images")
+                raise ValueError(
+                    f"there are prompts for {state.shape[0]} images and denoise makes {run.batch}: set `batch` to "
+                    f"{state.shape[0]}, or give as many prompts"
+                )
             filling = self._filling(conditioning) if name == "text" else None
             if filling is not None:
-                padding, times = filling
-                state = torch.cat([state, padding.to(state).expand(state.shape[0], -1, -1).repeat(1, times, 1)], dim=1)
+                state = filled_up(state, *filling)
             state = state.to(run.device, run.dtype)
             states.append(state.expand(len(images), *state.shape[1:]) if state.shape[0] == 1 else state[images])
         if name == "text":
@@ -289,6 +300,28 @@ class Forward:
             # A list of its own for each call: the UNet takes them out of it one by one.
             options["down_intrablock_additional_residuals"] = list(total.intra)
         return options
+
+
+def filled_up(states: Tensor, padding: Tensor, times: int) -> Tensor:
+    """Text states (1 or B, L, D) with padding (1 or B, l, D) after them, so many times over."""
+    rows = max(len(states), len(padding))
+    padding = padding.to(states).expand(rows, -1, -1).repeat(1, times, 1)
+    return torch.cat([states.expand(rows, -1, -1), padding], dim=1)
+
+
+def size_ids(conditioning: Conditioning, shared: Conditioning | None, run: Run, images: Sequence[int]) -> Tensor:
+    """SDXL's size conditioning of a prompt's rows, (n, 6), one for each of some images.
+
+    shared: whose sizes it takes where it has none. What is 0 is the run's own.
+    """
+    own = run.time_ids
+    assert own is not None
+    sizes = conditioning.sizes or (shared.sizes if shared is not None else ())
+    if not sizes:
+        return own.expand(len(images), -1)
+    given = torch.tensor(sizes, dtype=own.dtype)
+    given = torch.where(given == 0, own, given)
+    return given.expand(len(images), -1) if len(given) == 1 else given[list(images)]
 
 
 def _units_that_fit(run: Run) -> int:

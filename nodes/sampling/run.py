@@ -44,7 +44,7 @@ class Run:
     shape: (B, C, H, W) of the latents. device, dtype: where the denoiser runs and in which numbers; the latents
         themselves are float32 on that device.
     generators: one CPU generator per image, seeded seed + k; all noise of image k comes from number k.
-    noise: (B, C, H, W), the first draw of each generator.
+    noise: (B, C, H, W), the first draw of each generator, or what the run was given in place of it.
     clean: (B, C, H, W), the latents that the run starts from, without noise; None for text to image.
     pure_noise: begin from noise alone even where `clean` is given (inpainting at full strength).
     scale_factor: pixels per latent pixel.

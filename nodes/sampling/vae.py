@@ -59,7 +59,8 @@ def encode_pixels(
 ) -> Tensor:
     """Denoiser latents (B, C, H/8, W/8), float32 on the CPU, from pixels (B, H, W, 3) in [0, 1].
 
-    sources: one generator per image, to sample the posterior as diffusers does; None takes its mean.
+    sources: one generator per image, to sample the posterior as diffusers does; None takes its mean. A VAE that gives
+        no distribution has nothing to sample.
     """
     pieces = []
     for number, picture in enumerate(pixels.split(1)):
@@ -71,10 +72,11 @@ def encode_pixels(
             moments = in_tiles(lambda part: _moments(vae, part), signal, TILE * scale, OVERLAP * scale, check)
         else:
             moments = _moments(vae, signal)
-        mean, log_variance = moments.float().chunk(2, dim=1)
-        if sources is not None:
+        # Tiny VAEs (TAESD) give latents, and no distribution of them.
+        mean, *log_variance = moments.float().split(vae.config.latent_channels, dim=1)
+        if sources is not None and log_variance:
             noise = torch.randn(mean.shape, generator=sources[number]).to(mean.device)
-            mean = mean + torch.exp(0.5 * log_variance.clamp(-30.0, 20.0)) * noise
+            mean = mean + torch.exp(0.5 * log_variance[0].clamp(-30.0, 20.0)) * noise
         pieces.append(rescale(vae, mean).cpu())
     return torch.cat(pieces)
 
@@ -85,7 +87,8 @@ def unscale(vae: Any, samples: Tensor) -> Tensor:
     if statistics is not None:
         mean, spread = statistics
         return samples * spread / vae.config.scaling_factor + mean
-    return samples / vae.config.scaling_factor
+    latents = samples / vae.config.scaling_factor
+    return latents + shift if (shift := _shift(vae)) else latents
 
 
 def rescale(vae: Any, latents: Tensor) -> Tensor:
@@ -94,7 +97,14 @@ def rescale(vae: Any, latents: Tensor) -> Tensor:
     if statistics is not None:
         mean, spread = statistics
         return (latents - mean) * vae.config.scaling_factor / spread
+    if shift := _shift(vae):
+        latents = latents - shift
     return vae.config.scaling_factor * latents
+
+
+def _shift(vae: Any) -> float:
+    """What is taken off VAE latents before they are scaled; 0 for nearly all."""
+    return float(vae.config.get("shift_factor") or 0.0)
 
 
 def _statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -105,8 +115,9 @@ def _statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _moments(vae: Any, signal: Tensor) -> Tensor:
-    """Mean and log variance of the posterior, (B, 2C, h, w)."""
-    return vae.encode(signal).latent_dist.parameters
+    """Mean and log variance of the posterior, (B, 2C, h, w); of a tiny VAE its latents, (B, C, h, w)."""
+    encoded = vae.encode(signal)
+    return encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.parameters
 
 
 def in_tiles(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
 from weft.nodes.checks import base_views, check_words, prompt_texts
-from weft.nodes.prompts.words import token_spans
+from weft.nodes.prompts.words import spans_in_each
 from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
@@ -89,19 +89,26 @@ class AttendAndExcite(Guidance):
         """What to look at: found once a run. Raises ValueError for unknown words or a resolution without maps."""
 
         branch = next(branch for branch in step.base_branches() if branch.role == "cond")
-        tokens: dict[int, None] = {}
+        prompts = branch.conditioning.singles()
+        tokens: list[dict[int, None]] = [{} for _ in prompts]
         for subject in self.subjects:
-            for first, end in token_spans(branch.conditioning, subject):
-                tokens.update(dict.fromkeys(range(first, end)))
-        return _Focus(branch, list(tokens), _map_size(step.run, self.resolution))
+            for own, spans in zip(tokens, spans_in_each(prompts, subject), strict=True):
+                for first, end in spans:
+                    own.update(dict.fromkeys(range(first, end)))
+        chunk = branch.conditioning.chunk_length
+        return _Focus(branch, [list(own) for own in tokens], chunk, _map_size(step.run, self.resolution))
 
 
 @dataclass(frozen=True, eq=False)
 class _Focus:
-    """The branch, the numbers of its tokens, and rows and columns of the maps to average."""
+    """The branch, the numbers of its tokens, and rows and columns of the maps to average.
+
+    tokens: of each image's prompt, or of the one for all. chunk: from one start token to the next.
+    """
 
     branch: Branch
-    tokens: list[int]
+    tokens: list[list[int]]
+    chunk: int
     size: tuple[int, int]
 
     def losses(
@@ -125,7 +132,8 @@ class _Focus:
             found = maps.take(len(images) * max(1, len(run.views)))
             # The order of the mean is diffusers': layers on the way up first.
             ordered = sorted(found.items(), key=lambda item: ("up", "down", "mid").index(item[0].place))
-            losses = subject_losses([maps for _, maps in ordered], self.size, self.tokens)
+            rows = [self.tokens[image if len(self.tokens) > 1 else 0] for image in images]
+            losses = _losses([maps for _, maps in ordered], self.size, rows, self.chunk)
             (gradient,) = torch.autograd.grad(losses.sum(), leaf)
         if run.views:
             gradient = gradient / run.coverage().to(gradient.device)
@@ -137,19 +145,42 @@ class _Focus:
         return dict(zip(images, worst, strict=True)), gradient
 
 
-def subject_losses(maps: Sequence[Tensor], size: tuple[int, int], tokens: Sequence[int]) -> Tensor:
+def _losses(maps: Sequence[Tensor], size: tuple[int, int], rows: list[list[int]], chunk: int) -> Tensor:
+    """`subject_losses` of each row, (n,), with tokens of its own: those of `rows`, over and over. 0 without any."""
+    import torch
+
+    if all(row == rows[0] for row in rows):
+        return subject_losses(maps, size, rows[0], chunk)
+    # A row whose prompt has none of the subjects is left as it is.
+    single = [
+        subject_losses([found[n : n + 1] for found in maps], size, rows[n % len(rows)], chunk)
+        if rows[n % len(rows)]
+        else torch.zeros(1, device=maps[0].device)
+        for n in range(len(maps[0]))
+    ]
+    return torch.cat(single)
+
+
+def subject_losses(
+    maps: Sequence[Tensor], size: tuple[int, int], tokens: Sequence[int], chunk: int | None = None
+) -> Tensor:
     """How far the least attended of some tokens is from full attention, (n,), 0 to 1.
 
-    maps: probabilities (n, heads, queries, keys) of layers of one size. tokens: numbers among the keys.
+    maps: probabilities (n, heads, queries, keys) of layers of one size. tokens: numbers among the keys. chunk: how many
+    keys lie between a start token and the next, in a prompt of several chunks; None is all.
     """
     import torch
     from torch.nn import functional
 
     stacked = torch.cat([found.float() for found in maps], dim=1)
     mean = stacked.sum(1) / stacked.shape[1]
-    # The first token draws most attention whatever the picture, and the last is padding.
-    shares = (mean[..., 1:-1] * CONTRAST).softmax(dim=-1)
-    chosen = shares[..., [token - 1 for token in tokens]].transpose(1, 2).unflatten(-1, size)
+    keys = mean.shape[-1]
+    length = chunk if chunk is not None and keys % chunk == 0 else keys
+    # The first token of a chunk draws most attention whatever the picture, and the last is padding.
+    words = mean.unflatten(-1, (-1, length))[..., 1:-1].flatten(-2)
+    shares = (words * CONTRAST).softmax(dim=-1)
+    places = [token - 1 - 2 * (token // length) for token in tokens]
+    chosen = shares[..., places].transpose(1, 2).unflatten(-1, size)
     # As in the authors' code, whose Gaussian of sigma 0.5 has the exponent -(x / 2 sigma)^2.
     bell = torch.exp(-(torch.tensor([-1.0, 0.0, 1.0], device=mean.device) ** 2))
     kernel = bell[:, None] * bell[None, :]
@@ -231,7 +262,8 @@ def attend_and_excite(
 
     Args:
         subjects: words of the prompt, such as "cat" and "red circle". Of a word that stands there several times, each
-            place needs its own attention.
+            place needs its own attention. Of prompts for each image of a batch (`batch_prompts`) one at least needs the
+            word, and each image is held to those that its own prompt has.
         max_iter: the number of steps in which the latents are moved.
         thresholds: by step, how much attention each subject must have got there, 0 to 1; where it has not, the step is
             refined before the run goes on. The default is for 50 steps.

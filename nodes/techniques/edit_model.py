@@ -115,7 +115,7 @@ def edit_model(
             spreads to what resembles the source. Each joins the closed form as a text that stays what it is
             (UCE, arXiv 2308.14761).
     """
-    from weft.nodes.prompts.encode import expand
+    from weft.nodes.prompts.words import expand
     from weft.nodes.weights.editing import alignment
     from weft.nodes.weights.files import digest_of
 

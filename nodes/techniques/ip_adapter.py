@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
-from weft.nodes.checks import check_net, names_net, same_size
+from weft.nodes.checks import check_net, described_model, names_net, runs_with, same_size
+from weft.nodes.checks.tags import run_input
 from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.sources import IMAGE_ADAPTER, IMAGE_ENCODER, PathRule, existing, problems, weights_in
@@ -21,6 +22,7 @@ from weft.nodes.nets.handles import ImageAdapter, window_problems
 from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
 from weft.nodes.nets.source import NetSource
 from weft.nodes.technique import AttentionRule, Site, Technique
+from weft.nodes.technique.layers import absent, attention_places, layer_problem, share, twice
 from weft.nodes.values import Control, Image, Mask
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 class ImagePrompt(Control):
     """output += scale * attention(query, K image, V image) at every cross-attention.
 
+    layers: by part of the denoiser, its share of the scale (see `weft.nodes.technique.layers.share`); none is 1 in all.
+
     Rows that are to see no pictures (`Branch.sees_pictures`) attend to what stands for none. Several pictures' tokens
     stand side by side; with a mask for each, each is attended to by itself and counts within its mask.
     """
@@ -46,10 +50,11 @@ class ImagePrompt(Control):
     image: Image
     scale: float = 1.0
     mask: Mask | None = None
+    layers: tuple[tuple[str, float], ...] = ()
 
     def expand(self) -> Sequence[Technique]:
-        """Nothing at scale 0."""
-        return (self,) if self.scale != 0 else ()
+        """Nothing at scale 0, or where no layer has a share."""
+        return (self,) if self.scale != 0 and (not self.layers or any(part for _, part in self.layers)) else ()
 
     def setup(self, run: Run) -> None:
         """Encode the pictures; a net or a mask that does not fit is found here."""
@@ -58,11 +63,7 @@ class ImagePrompt(Control):
     def attention(self, step: Step) -> Iterable[AttentionRule]:
         """One rule for all rows; each says itself whether it sees the pictures."""
         live = step.run.derived(self, lambda: _Live(self, step.run))
-        return (AttentionRule("add", _cross, step.branches, live.adder(step)),) if step.branches else ()
-
-
-def _cross(site: Site) -> bool:
-    return site.kind == "cross"
+        return (AttentionRule("add", live.acts, step.branches, live.adder(step)),) if step.branches else ()
 
 
 class _Live:
@@ -83,7 +84,12 @@ class _Live:
         misfit = image_adapter_misfit(net.source, net.sites, net.width, len(names), run.unet.config)
         if misfit is not None:
             raise ValueError(misfit)
-        self._run, self._scale = run, control.scale
+        for layer, _ in control.layers:
+            if (message := absent("ip_adapter", "cross", layer, names)) is not None:
+                raise ValueError(message)
+        self._run = run
+        # By cross-attention; those that have no part in it are left to themselves.
+        self._scales = {name: control.scale * (share(control.layers, name) if control.layers else 1) for name in names}
         pictures = control.image.pixels
         self._masks = self._fitting_masks(control.mask, pictures.shape[0])
         self._loaded: LoadedNet = load_net(
@@ -130,6 +136,10 @@ class _Live:
             raise ValueError(f"{pixels.shape[0]} masks do not fit {pictures} pictures: one for all, or one for each")
         return pixels[:, None, None].to(self._run.device, self._run.dtype)
 
+    def acts(self, site: Site) -> bool:
+        """Whether it adds anything at a site."""
+        return self._scales.get(site.name, 0) != 0
+
     def adder(self, step: Step) -> Any:
         """What the rule adds: (site, queries (n, heads, q, d)) -> (n, heads, q, d)."""
         from torch.nn.functional import scaled_dot_product_attention
@@ -140,12 +150,13 @@ class _Live:
             assert step.rows is not None
             there = set(step.rows.branches)
             plain = tuple(not branch.sees_pictures for branch in branches if branch in there)
-            total, (keys, values) = None, self._rows(site, plain, queries.shape[0])
+            scale, total = self._scales[site.name], None
+            keys, values = self._rows(site, plain, queries.shape[0])
             for group, (key, item) in enumerate(zip(keys, values, strict=True)):
                 found = scaled_dot_product_attention(queries, key, item)
                 if self._masks is not None:
                     found = found * self._weights(step, site, self._masks[group], queries.shape[0])
-                total = self._scale * found if total is None else total + self._scale * found
+                total = scale * found if total is None else total + scale * found
             assert total is not None
             return total
 
@@ -291,6 +302,36 @@ def _misfit(source: str, path: Path, model: Description) -> str | None:
 def _check_control(view: NodeView) -> Iterator[Problem]:
     yield from window_problems(view)
     yield from check_net(view, "ip_adapter", _misfit)
+    layers = view.literals.get("layers")
+    names = [name for name in layers if isinstance(name, str)] if isinstance(layers, dict) else []
+    for message, layer, suggestion in _wrong_layers(view, names):
+        yield Problem(
+            code="bad_value", node=view.id, input="layers", message=message, given=layer, suggestion=suggestion
+        )
+
+
+def _wrong_layers(view: NodeView, layers: list[str]) -> Iterator[tuple[str, str, str | None]]:
+    """What is wrong with layers' names, at all or in the models of the runs: message, name and the nearest."""
+    for layer in layers:
+        if (wrong := layer_problem(layer)) is not None:
+            yield wrong[0], layer, wrong[1]
+    if (pair := twice(layers)) is not None:
+        yield _one_part(pair), pair[1], None
+    sound = [layer for layer in layers if layer_problem(layer) is None]
+    told: set[str] = set()
+    for run in runs_with(view) if sound else ():
+        model = described_model(run, run_input(run.type, "model"))
+        places = attention_places(model.weights["unet"].config) if model is not None else None
+        for layer in sound if places else ():
+            # What lies deeper than a place is left to the run.
+            message = absent("ip_adapter", "cross", ".".join(layer.split(".")[:4]), places or [])
+            if message is not None and message not in told:
+                told.add(message)
+                yield message, layer, None
+
+
+def _one_part(pair: tuple[str, str]) -> str:
+    return f"ip_adapter: {pair[0]} and {pair[1]} name one part of the denoiser: give it one share"
 
 
 @node("ip_adapter", category="control", tags=(same_size("mask", or_latents=True),), check=_check_control)
@@ -301,6 +342,7 @@ def ip_adapter(
     mask: Mask | None = None,
     start: Annotated[float, Range(0.0, 1.0)] = 0.0,
     end: Annotated[float, Range(0.0, 1.0)] = 1.0,
+    layers: dict[str, float] = {},  # noqa: B006 - the signature is the schema; it is never changed
 ) -> Control:
     """Let pictures say what to draw, beside the prompt (IP-Adapter, arXiv 2308.06721). Several add up.
 
@@ -311,5 +353,16 @@ def ip_adapter(
         mask: where it acts, 1; of the made image's size. One for all pictures, or one for each.
         start: the fraction of the steps from which on it acts.
         end: the fraction of the steps up to which it acts; not below start.
+        layers: by part of the denoiser, its share of `scale`; parts that are not named get none, and without any name
+            all get 1. A part is mid, down or up, one block (down_blocks.1), or one place in it
+            (up_blocks.0.attentions.1), and the longest name that fits counts. With SDXL, {"up_blocks.0.attentions.1":
+            1} takes the picture's style alone, and {"down_blocks.2.attentions.1": 1} its layout (InstantStyle, arXiv
+            2404.02733); that is diffusers' {"up": {"block_0": [0, 1, 0]}} and {"down": {"block_2": [0, 1]}}.
     """
-    return ImagePrompt(net=net, image=image, scale=scale, mask=mask, window=(start, end))
+    for layer in layers:
+        if (wrong := layer_problem(layer)) is not None:
+            raise ValueError(wrong[0])
+    if (pair := twice(layers)) is not None:
+        raise ValueError(_one_part(pair))
+    shares = tuple(sorted(layers.items()))
+    return ImagePrompt(net=net, image=image, scale=scale, mask=mask, window=(start, end), layers=shares)

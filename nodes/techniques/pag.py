@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from weft.engine import NodeView, Problem, Range, node, value
-from weft.graphs.problems import near
 from weft.nodes.technique import AttentionRule, Branch, Order, Predictions, Site, Technique
+from weft.nodes.technique.layers import absent, chosen, layer_problem
 from weft.nodes.values import Guidance
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from weft.nodes.sampling.run import Run, Step
 
-PLACES = ("down", "mid", "up")
 TIMESTEPS = 1000
 
 
@@ -49,11 +48,8 @@ class PerturbedAttention(Guidance):
 
         names = [site.name for site, _ in sites(run.unet, *run.shape[-2:]).values() if site.kind == "self"]
         for layer in self.layers:
-            if not any(chosen(layer, name) for name in names):
-                blocks = list(
-                    dict.fromkeys(".".join(name.split(".")[: 1 if name.startswith("mid") else 2]) for name in names)
-                )
-                raise ValueError(f"pag: the model has no self-attention in {layer!r}, only in {', '.join(blocks)}")
+            if (message := absent("pag", "self", layer, names)) is not None:
+                raise ValueError(message)
 
     def branches(self, step: Step) -> Iterable[Branch]:
         """The conditional row once more."""
@@ -100,28 +96,6 @@ def _cond(step: Step) -> Branch:
     return next(branch for branch in step.base_branches() if branch.role == "cond")
 
 
-def chosen(layer: str, name: str) -> bool:
-    """Whether a layer's name chooses the attention site `name`.
-
-    layer: the first parts of the site's path: `mid`, `up`, `down_blocks.1`, `up_blocks.0.attentions.1`. Of the first
-        part `_block` or `_blocks` may be left away.
-    """
-    wanted, parts = layer.split("."), name.split(".")
-    return wanted[0] in (parts[0], parts[0].split("_")[0]) and wanted[1:] == parts[1 : len(wanted)]
-
-
-def _layer_problem(layer: str) -> tuple[str, str | None] | None:
-    """What is wrong with a layer's name in any model: message and nearest."""
-    first = layer.split(".")[0]
-    options = ("mid_block", "down_blocks", "up_blocks", *PLACES)
-    if first in options:
-        return None
-    message = (
-        f"a layer begins with mid, down or up, such as mid, down_blocks.1 or up_blocks.0.attentions.1, not {layer!r}"
-    )
-    return message, near(first, list(options))
-
-
 def _check(view: NodeView) -> Iterable[Problem]:
     """Layers that some model could have."""
     layers = view.literals.get("layers")
@@ -131,7 +105,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
         message = "pag needs at least one layer, such as mid; to switch it off, set scale to 0"
         yield Problem(code="bad_value", node=view.id, input="layers", message=message, given=[])
     for layer in layers:
-        wrong = _layer_problem(layer) if isinstance(layer, str) else None
+        wrong = layer_problem(layer) if isinstance(layer, str) else None
         if wrong:
             message, suggestion = wrong
             yield Problem(
@@ -160,7 +134,7 @@ def pag(
     if not layers:
         raise ValueError("pag needs at least one layer, such as mid; to switch it off, set scale to 0")
     for layer in layers:
-        wrong = _layer_problem(layer)
+        wrong = layer_problem(layer)
         if wrong:
             raise ValueError(wrong[0])
     return PerturbedAttention(scale=scale, adaptive=adaptive, layers=tuple(layers))

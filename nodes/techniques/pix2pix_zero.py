@@ -144,7 +144,7 @@ def pix2pix_zero(
 
     Args:
         model: the denoiser, whose text encoders read the sentences.
-        prompt: of the picture before the edit.
+        prompt: of the picture before the edit; no longer than the text encoder takes at once.
         source: sentences about what is there, such as "a cat on a street" and "a photo of a cat".
         target: sentences about what shall be there instead, best the same with the thing exchanged.
         amount: how strongly attention is held to where it was; 0 only moves the prompt. For models that predict v,
@@ -157,10 +157,16 @@ def pix2pix_zero(
         if not sentences:
             raise ValueError(f"pix2pix_zero needs at least one sentence about the {side}")
     with model.parts() as parts:
-        means = [_mean([encode(parts, sentence, log=ctx.log) for sentence in side]) for side in (source, target)]
-    before, after = means
-    if before.text.shape[1:] != prompt.text.shape[1:]:
-        raise ValueError("pix2pix_zero: the prompt was encoded by another model, or with another length")
+        encoded = [[encode(parts, text, log=ctx.log, cut=True) for text in side] for side in (source, target)]
+    before, after = (_mean(side) for side in encoded)
+    length, width = before.text.shape[1:]
+    if width != prompt.text.shape[2]:
+        raise ValueError("pix2pix_zero: the prompt was encoded by another model")
+    if length != prompt.text.shape[1]:
+        raise ValueError(
+            f"pix2pix_zero: the prompt has {prompt.text.shape[1]} tokens, and only one that the text encoder takes at "
+            f"once, of {length}, can be moved: shorten it"
+        )
     pooled = prompt.pooled
     if pooled is not None and before.pooled is not None and after.pooled is not None:
         pooled = pooled + (after.pooled - before.pooled)

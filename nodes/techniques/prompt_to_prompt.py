@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from weft.engine import NodeView, Problem, Range, node, value
 from weft.nodes.checks import SOURCE, base_views, check_words, prompt_texts
-from weft.nodes.prompts.words import WORD, token_spans
+from weft.nodes.prompts.words import WORD, spans_in_each
 from weft.nodes.technique import AttentionRule, Branch, Predictions, Site
 from weft.nodes.values import Conditioning, Guidance
 
@@ -84,7 +84,7 @@ class PromptToPrompt(Guidance):
         branches = next((own, branch) for branch, own in state.pairs if branch.role == "cond")
         rules = []
         if self._until(self.cross_steps, step):
-            rules.append(AttentionRule("edit", _cross, branches, state.carry))
+            rules.append(AttentionRule("edit", _cross, branches, lambda _, maps: state.carry(step, maps)))
         if self._until(self.self_steps, step):
             limit = self.self_resolution**2
             rules.append(AttentionRule("edit", lambda site: _small_self(site, limit), branches, _of_source))
@@ -112,24 +112,40 @@ class PromptToPrompt(Guidance):
         from weft.nodes.sampling.companion import Companion
 
         target = next(branch for branch in step.base_branches() if branch.role == "cond").conditioning
-        if target.text.shape[1:] != self.source.text.shape[1:]:
-            raise ValueError("prompt_to_prompt: source and prompt were encoded with different lengths or models")
-        if not (target.tokens and self.source.tokens):
-            raise ValueError("prompt_to_prompt: a prompt comes without its tokens: link `encode_prompt`")
-        same_count = len(target.spans) == len(self.source.spans)
-        match = replaced if self.edit == "replace" or (self.edit == "auto" and same_count) else refined
-        matrix, own = match(self.source, target)
-        factors = torch.ones(matrix.shape[1])
-        for words, factor in self.weights:
-            for first, end in token_spans(target, words):
-                factors[first:end] = factor
+        self._fit(target)
+        targets, sources = target.singles(), self.source.singles()
+        weights = [(spans_in_each(targets, words), factor) for words, factor in self.weights]
+        matrices, owns = [], []
+        for image in range(max(len(targets), len(sources))):
+            before, after = (each[image if len(each) > 1 else 0] for each in (sources, targets))
+            if not (before.tokens and after.tokens):
+                raise ValueError("prompt_to_prompt: a prompt comes without its tokens: link `encode_prompt`")
+            same_count = len(after.spans) == len(before.spans)
+            match = replaced if self.edit == "replace" or (self.edit == "auto" and same_count) else refined
+            matrix, own = match(before, after)
+            factors = torch.ones(matrix.shape[1])
+            for spans, factor in weights:
+                for first, end in spans[image if len(targets) > 1 else 0]:
+                    factors[first:end] = factor
+            matrices.append(matrix * factors)
+            owns.append(own * factors)
         device = step.latents.device
-        return _State(Companion(step, self.source), (matrix * factors).to(device), (own * factors).to(device))
+        return _State(Companion(step, self.source), torch.stack(matrices).to(device), torch.stack(owns).to(device))
+
+    def _fit(self, target: Conditioning) -> None:
+        """Raises ValueError for a source that the loop cannot bring to the prompt's length, nor the prompt to its."""
+        lengths = sorted(prompt.text.shape[1] for prompt in (self.source, target))
+        longer = max(self.source, target, key=lambda prompt: prompt.text.shape[1])
+        if target.text.shape[2] != self.source.text.shape[2] or (lengths[1] - lengths[0]) % longer.chunk_length:
+            raise ValueError("prompt_to_prompt: source and prompt were encoded with different lengths or models")
 
 
 @dataclass(eq=False)
 class _State:
-    """The source's trajectory, its rows of the present step, and how its attention is carried over."""
+    """The source's trajectory, its rows of the present step, and how its attention is carried over.
+
+    matrix: (1 or B, L, L). own: (1 or B, L). L is the length of the longer prompt.
+    """
 
     companion: Companion
     matrix: Tensor
@@ -137,7 +153,7 @@ class _State:
     pairs: list[tuple[Branch, Branch]] = field(default_factory=list)
     index: int = -1
 
-    def carry(self, site: Site, probabilities: Tensor) -> Tensor:
+    def carry(self, step: Step, probabilities: Tensor) -> Tensor:
         """The source's rows as they are, then the prompt's from them; (2 n, heads, queries, keys).
 
         Keys after the prompts, which fill them up beside a longer one, are the same in both.
@@ -145,9 +161,13 @@ class _State:
         import torch
 
         source, target = probabilities.chunk(2)
-        length = self.own.shape[0]
-        words = source[..., :length], target[..., :length]
-        carried = words[0] @ self.matrix.to(source.dtype) + words[1] * self.own.to(source.dtype)
+        matrix, own = self.matrix.to(source.dtype), self.own.to(source.dtype)
+        if len(matrix) > 1 and step.rows is not None:
+            matrix, own = matrix[step.rows.units.images][:, None], own[step.rows.units.images][:, None, None]
+        else:
+            matrix, own = matrix[0], own[0]
+        length = own.shape[-1]
+        carried = source[..., :length] @ matrix + target[..., :length] * own
         return torch.cat([source, torch.cat([carried, source[..., length:]], dim=-1)])
 
 
@@ -175,7 +195,8 @@ def _check(view: NodeView) -> Iterable[Problem]:
         texts = prompt_texts(base)
         if isinstance(weights, Mapping):
             yield from check_words(view, "weights", weights, texts)
-        for source, text in zip(sources, texts, strict=False):
+        # Of prompts for each image of a batch it is not told here which meet.
+        for source, text in zip(sources, texts, strict=True) if len(sources) == len(texts) == 1 else ():
             counts = len(WORD.findall(source)), len(WORD.findall(text))
             if view.literals.get("edit") == "replace" and counts[0] != counts[1]:
                 message = (

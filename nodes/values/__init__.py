@@ -7,7 +7,7 @@ never needs its tensors. What lies below `values.techniques` imports the file th
 from __future__ import annotations
 
 from weft.nodes.models.families import Family, Prediction
-from weft.nodes.values.model import Model, Patch
+from weft.nodes.values.model import Model, Patch, Vae
 from weft.nodes.values.pictures import Image, Latents, Mask, Trajectory
 from weft.nodes.values.prompt import Conditioning
 from weft.nodes.values.techniques import Control, Guidance
@@ -24,4 +24,5 @@ __all__ = [
     "Patch",
     "Prediction",
     "Trajectory",
+    "Vae",
 ]

@@ -35,6 +35,22 @@ class Patch:
         raise NotImplementedError
 
 
+@value("vae")
+@dataclass(frozen=True, eq=False)
+class Vae:
+    """A VAE in place of a model's own, by name: light, as `Model` is.
+
+    source: what ``load_vae`` was given. location: the folder or file it was found at.
+    fingerprint: identifies it by content.
+    settings: of its configuration, what its files do not say and the model's own VAE has (``scaling_factor``, ...).
+    """
+
+    source: str
+    location: str
+    fingerprint: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
 @value("model")
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -49,6 +65,7 @@ class Model:
     scheduler: the scheduler's configuration, with ``_class_name``.
     zero_empty: an absent negative prompt means zeros rather than the encoding of "".
     patches: applied in order.
+    vae: in place of the files' own. What the denoiser computes does not depend on it.
     """
 
     source: str
@@ -66,6 +83,7 @@ class Model:
     scheduler: dict[str, Any] = field(default_factory=dict)
     zero_empty: bool = False
     patches: tuple[Patch, ...] = ()
+    vae: Vae | None = None
 
     __repr__ = short_repr
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from weft.nodes.prompts.encode import encode, expand
+from weft.nodes.prompts.encode import encode
+from weft.nodes.prompts.words import expand
 
 if TYPE_CHECKING:
     from weft.nodes.models.parts import Parts
@@ -32,10 +33,10 @@ def editing_matrix(
     for template in TEMPLATES if templates else TEMPLATES[:1]:
         one, other = (template + (_lowered(text) if template else text) for text in (source, destination))
         places = alignment(_ids(parts, one), _ids(parts, other), parts.tokenizers[0])
-        keys.append(encode(parts, one).text[0].double())
-        values.append(encode(parts, other).text[0].double()[places])
+        keys.append(encode(parts, one, cut=True).text[0].double())
+        values.append(encode(parts, other, cut=True).text[0].double()[places])
     for text in keep:
-        states = encode(parts, text).text[0].double()
+        states = encode(parts, text, cut=True).text[0].double()
         keys.append(states)
         values.append(states)
     k, d = torch.cat(keys), torch.cat(values)

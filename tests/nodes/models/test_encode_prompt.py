@@ -12,9 +12,11 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
 from tests.tiny import tiny_sdxl
 from weft.nodes import encode_prompt, load_model
-from weft.nodes.prompts.encode import unconditional
+from weft.nodes.prompts.encode import encode, unconditional
 
-PROMPTS = ["a red circle left of a blue square", "", "zebra-crossing, (CAFÉ) 12", "red " * 200]
+LONG = "red " * 200
+# diffusers cuts a long prompt; its states are those of our first chunk.
+PROMPTS = ["a red circle left of a blue square", "", "zebra-crossing, (CAFÉ) 12", LONG]
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +36,11 @@ def test_sd_states_equal_diffusers(models: Path, pipelines: dict[str, Any], name
         expected, negative = pipelines[name].encode_prompt(prompt, "cpu", 1, True)
     model = load_model(str(models / name))
     found = encode_prompt(model, prompt)
-    assert torch.equal(found.text, expected)
+    length = 40 if name == "sd1_old" else 77
+    assert torch.equal(found.text[:, :length], expected)
     assert found.pooled is None
     assert torch.equal(unconditional(model).text, negative)
-    assert found.text.shape[1] == len(found.tokens) == (40 if name == "sd1_old" else 77)
+    assert found.text.shape[1] == len(found.tokens) == length * (1 if prompt != LONG else -(-200 // (length - 2)))
 
 
 @pytest.mark.parametrize("clip_skip", [0, 1])
@@ -52,7 +55,8 @@ def test_sdxl_states_and_pooled_equal_diffusers(
         )
     model = load_model(str(models / name))
     found = encode_prompt(model, prompt, clip_skip=clip_skip)
-    assert torch.equal(found.text, text)
+    assert torch.equal(found.text[:, :77], text)
+    assert (found.text.shape[1] > 77) == (prompt == LONG)
     assert found.pooled is not None
     # The last bit depends on how a weight is aligned in memory; diffusers leaves it where it lies in the file.
     assert torch.allclose(found.pooled, pooled, rtol=0, atol=1e-6)
@@ -94,19 +98,34 @@ def test_clip_skip_beyond_the_layers_is_refused(models: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "room"), [("sd1", 75), ("sd1_old", 38), ("sdxl", 75)])
-def test_what_is_cut_off_is_named_once(models: Path, caplog: pytest.LogCaptureFixture, name: str, room: int) -> None:
+def test_what_does_not_fit_goes_on_in_the_next_chunk(
+    models: Path, caplog: pytest.LogCaptureFixture, name: str, room: int
+) -> None:
     text = "red " * room + "blue square"
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         found = encode_prompt(load_model(str(models / name)), text)
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("weft")]
+    assert messages == [f"the prompt has {room + 2} tokens: it is encoded in 2 chunks of up to {room}"]
+    assert len(found.spans) == room + 2
+    assert found.spans[-2:] == (("blue", room + 3, room + 4), ("square", room + 4, room + 5))
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        encode_prompt(load_model(str(models / name)), "red " * room)
+    assert not [record for record in caplog.records if record.name.startswith("weft")]
+
+
+@pytest.mark.parametrize(("name", "room"), [("sd1", 75), ("sd1_old", 38), ("sdxl", 75)])
+def test_what_is_cut_off_is_named_once(models: Path, caplog: pytest.LogCaptureFixture, name: str, room: int) -> None:
+    """Where texts are compared place by place."""
+    text = "red " * room + "blue square"
+    with caplog.at_level(logging.WARNING), load_model(str(models / name)).parts() as parts:
+        found = encode(parts, text, cut=True)
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("weft")]
     assert len(messages) == 1
     assert f"{room + 2} tokens" in messages[0]
     assert "left out is 'blue square'" in messages[0]
     assert len(found.spans) == room
-    caplog.clear()
-    with caplog.at_level(logging.WARNING):
-        encode_prompt(load_model(str(models / name)), "red " * room)
-    assert not [record for record in caplog.records if record.name.startswith("weft")]
+    assert found.text.shape[1] == room + 2
 
 
 def test_spans_follow_the_tokens(models: Path) -> None:

@@ -57,6 +57,7 @@ TECHNIQUES = (
     Technique("inpaint", "inpainting", "`start` and `mask`", "mask of 1", twice="one input"),
     Technique("inpaint_channels", "inpainting, 9 channels", "`mask` and `masked`", model="thin_9", twice="one input"),
     Technique("image_to_image", "image to image", "`start`, `strength`", twice="one input"),
+    Technique("own_noise", "noise by wire", "`noise`", "the seed's own noise", twice="one input"),
     Technique("weighted_prompt", "`weighted_prompt`", "prompt", "no weights", twice="one prompt"),
     Technique("load_textual_inversion", "`load_textual_inversion`", "model", "word not in the prompt"),
     Technique("apply_lora", "`apply_lora`", "model", "strength 0"),
@@ -93,6 +94,8 @@ CONFLICTS = {
     ("from_inversion", "image_to_image"): STARTS,
     ("diffedit", "diffedit"): STARTS,
     ("diffedit", "image_to_image"): STARTS,
+    ("from_inversion", "own_noise"): STARTS,
+    ("diffedit", "own_noise"): STARTS,
 }
 """Refused by `check`. Pairs in the order of TECHNIQUES, as everywhere here."""
 OTHER_MODEL = {
@@ -117,6 +120,7 @@ NOTES = {
     ("sag", "multidiffusion"): "each view has its own maps, of which one mask for the canvas is made",
     ("multidiffusion", "controlnet"): "the hint is cut along with the view; so is all that has a place",
     ("diffedit", "inpaint"): "what either keeps is kept",
+    ("inpaint", "own_noise"): "what is kept gets this noise, at the level of each step",
     ("apply_lora", "edit_model"): "the second solves against the weights that it is given: order matters",
 }
 """What two do together, where that is a choice."""

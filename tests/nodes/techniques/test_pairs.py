@@ -99,7 +99,7 @@ WHY = {
     WHOLE: "divides the canvas for the whole run",
     ALWAYS: "gives the denoiser a part of its input, which it needs in every step",
 }
-BY_INPUT = {"inpaint_channels": "encode_masked_image", "image_to_image": "encode_image"}
+BY_INPUT = {"inpaint_channels": "encode_masked_image", "image_to_image": "encode_image", "own_noise": "noise"}
 """Not nodes themselves: the node at the input that they use."""
 
 

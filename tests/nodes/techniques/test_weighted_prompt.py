@@ -283,11 +283,11 @@ def test_learned_words_can_be_weighted(models_of: Models, tmp_path: Path) -> Non
     assert torch.allclose(found.text[:, 2:4], (empty + 1.4 * (z - empty))[:, 2:4], atol=1e-5)
 
 
-def test_too_long_is_cut_and_said(models_of: Models, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
+def test_too_long_goes_in_chunks_and_is_said(models_of: Models, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
         found = weighted_prompt(models_of("sd1"), "(circle)1.2 " + "red " * 80 + "(dog)0.5")
-    assert found.text.shape[1] == 77
-    assert "the prompt has 82 tokens" in caplog.text
+    assert found.text.shape[1] == 154
+    assert "the prompt has 82 tokens: it is encoded in 2 chunks" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from weft.graphs import Graph, Workflow
 Mode = Literal["on", "off", "other", "never"]
 """`other`: a second one of the kind, with other settings. `never`: a base whose window is empty."""
 SIDE = 64
+SEED = 5
 HIDDEN = "mid_block.attentions.0.transformer_blocks.0.attn2"
 
 
@@ -188,7 +189,7 @@ class Wiring:
                 self.controls = [nodes.during(item, start, end) for item in self.controls]
             else:
                 self.bases = [nodes.during(item, start, end) for item in self.bases]
-        settings: dict[str, Any] = {"scheduler": "ddim", "width": SIDE, "height": SIDE, "seed": 5} | self.options
+        settings: dict[str, Any] = {"scheduler": "ddim", "width": SIDE, "height": SIDE, "seed": SEED} | self.options
         guidance = [*self.bases, *self.guidance]
         return nodes.denoise(self.model, guidance, self.controls, steps=self.steps, **settings)
 
@@ -392,6 +393,12 @@ def inpaint_channels(w: Wiring, mode: Mode) -> None:
 @late
 def image_to_image(w: Wiring, mode: Mode) -> None:
     w.options |= {"start": w.kit.clean, "strength": 0.5}
+
+
+@late
+def own_noise(w: Wiring, mode: Mode) -> None:
+    seed = {"on": 11, "off": SEED, "other": 12}[mode]
+    w.options["noise"] = w.kit("noise", w.model, seed, width=w.options.get("width", SIDE), height=SIDE)
 
 
 def wire(kit: Kit, kind: str, parts: Iterable[tuple[str, Mode]], steps: int = 2) -> Any:
