@@ -124,6 +124,6 @@ def _each(change: Callable[[str], str], value: Any) -> Any:
 
 
 def _last(match: re.Match[str]) -> str:
-    """The last name of a path alone, which says which file it was; nothing of `/home/name`, which is somebody's."""
+    """The last name of a path alone, which says which file it was; nothing of a short one, which may be somebody's."""
     parts = [part for part in re.split(r"[/\\]", match[0]) if part]
     return f"{_PLACE}/{parts[-1]}" if len(parts) > 2 else _PLACE

@@ -191,6 +191,14 @@ def test_a_log_that_nobody_reads_stops_nothing(start: Start, capsys: pytest.Capt
     assert capsys.readouterr().err == ""
 
 
+def test_a_long_message_is_cut(start: Start) -> None:
+    stream = start()
+    LOG.info("a" * 1_000_000)
+    (line,) = lines(stream)
+    assert len(line["event"]) < 30_000
+    assert "1,000,000" in line["event"]
+
+
 def test_a_wrong_format_loses_no_line(start: Start) -> None:
     stream = start()
     LOG.info("%d of %s", "x")

@@ -86,6 +86,12 @@ def test_every_setting_is_said_with_its_origin(data: Path) -> None:
     assert lines["token"] == ["-", "default"]
 
 
+def test_the_page_names_every_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "server.md").read_text("utf-8")
+    table = page[page.index("| Setting |") : page.index("## Who may call")]
+    assert [name for name in FIELDS if f"`{name}`" not in table.replace("`, `", "` `")] == []
+
+
 def test_where_the_data_is(data: Path, tmp_path: Path) -> None:
     assert resolve({}, {}, default_data=data).settings.data == data
     for folder in (tmp_path / "one", tmp_path / "two"):

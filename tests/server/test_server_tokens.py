@@ -82,6 +82,17 @@ def test_tokens_are_compared_whatever_they_are() -> None:
     assert not any(same_token(text, "abc") for text in ("", "ab", "abcd", "ABC", "äbc", "\udcff", b"\xff"))
 
 
+def test_by_default_it_lies_with_the_data(
+    weft: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEFT_DATA", str(tmp_path / "data"))
+    assert weft("token").stdout.strip() == str(tmp_path / "data" / "token")
+    monkeypatch.delenv("WEFT_DATA")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+    path = Path(weft("token").stdout.strip())
+    assert (path.name, path.parent.name) == ("token", "weft")
+
+
 def test_the_command(weft: Callable[..., Result], tmp_path: Path) -> None:
     done = weft("token", tmp_path / "token")
     assert done.exit_code == 0
