@@ -7,19 +7,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PARTS = [
-    "access",
-    "answering",
-    "logs",
-    "metrics",
-    "problems",
-    "scrub",
-    "settings",
-    "tokens",
-    "guard.guard",
-    "guard.login",
-    "guard.rules",
-]
+PARTS = (
+    *("access", "answering", "logs", "metrics", "problems", "scrub", "settings", "tokens"),
+    *("guard.guard", "guard.login", "guard.rules"),
+)
 HEAVY = ("torch", "diffusers", "transformers", "cv2", "PIL", "numpy", "matplotlib", "safetensors", "weft.nodes")
 
 

@@ -154,6 +154,14 @@ def test_words_of_others_make_no_more_series() -> None:
     assert sum(count for (name, _), count in found.items() if name == "weft_node_run_seconds_count") == 3000
 
 
+def test_a_long_word_is_none() -> None:
+    metrics = Metrics()
+    metrics.node_event({"event": "node_failed"}, "x" * 101)
+    metrics.node_event({"event": "node_failed"}, "x" * 100)
+    assert value(metrics, "weft_node_failures_total", type=OTHER) == 1
+    assert value(metrics, "weft_node_failures_total", type="x" * 100) == 1
+
+
 @pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf, "x", None])
 def test_a_clock_that_jumps_breaks_no_sum(seconds: Any) -> None:
     metrics = Metrics()

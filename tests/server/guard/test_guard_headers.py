@@ -98,13 +98,18 @@ def test_half_an_answer_is_not_made_whole(caplog: pytest.LogCaptureFixture) -> N
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
-def test_who_leaves_in_the_middle_of_an_answer_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(), ConnectionResetError(104, "reset by peer"), BrokenPipeError(32, "broken")]
+)
+def test_who_leaves_in_the_middle_of_an_answer_is_not_in_the_log(
+    error: OSError, caplog: pytest.LogCaptureFixture
+) -> None:
     guarded = Guarded()
     sent = []
 
     async def send(message: dict[str, object]) -> None:
         if sent:
-            raise OSError
+            raise error
         sent.append(message)
 
     async def receive() -> dict[str, object]:
