@@ -127,7 +127,7 @@ def resolve(
     take(_of_options(command_line, problems), here)
     take(_of_variables(environ, problems, warnings), here)
     if found.get("data", ("", None))[1] is None:
-        found["data"] = (found.get("data", (_DEFAULT, None))[0], default_data or _default_data())
+        found["data"] = (found.get("data", (_DEFAULT, None))[0], default_data or default_data_folder())
     folder: Path = found["data"][1]
     take(_of_file(folder, problems), folder)
     if problems:
@@ -160,7 +160,8 @@ def make_folders(settings: Settings) -> None:
         raise SettingsError(problems)
 
 
-def _default_data() -> Path:
+def default_data_folder() -> Path:
+    """Where the data lies when nobody says otherwise: the user's data folder."""
     import platformdirs
 
     return Path(platformdirs.user_data_dir("weft", appauthor=False))
