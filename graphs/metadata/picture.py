@@ -13,7 +13,7 @@ from weft.graphs.metadata import a1111, invokeai
 from weft.graphs.metadata.exif import user_comment
 from weft.graphs.metadata.recipe import MAX_CHARACTERS, Imported, Reader
 from weft.graphs.png import PngError, extract
-from weft.graphs.reader import picture_kind, read_workflow
+from weft.graphs.reader import picture_kind
 
 READERS: dict[str, tuple[str, Reader]] = {
     invokeai.KEYWORD: (invokeai.PROGRAM, invokeai.read),
@@ -50,16 +50,13 @@ def from_picture(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Impor
 
 
 def from_picture_bytes(data: bytes, limits: Limits = LIMITS) -> Imported:
-    """The workflow of such a picture that is not a file here. Raises as `from_picture` does.
-
-    One that weft saved carries its workflow, and has no notes.
-    """
+    """The workflow of such a picture that is not a file here. Raises as `from_picture` does."""
     try:
         texts = _exif_texts(data, "The picture") if picture_kind(data) in _WITH_EXIF else extract(data, limits)
     except PngError as error:
         refuse(f"The picture cannot be read: {error}")
-    if (text := texts.get("weft_workflow")) is not None:
-        return Imported(read_workflow(text, limits), "weft", ())
+    if "weft_workflow" in texts:
+        refuse("The picture was saved by weft and carries its workflow.")
     return _imported(texts, "The picture", "picture")
 
 

@@ -12,7 +12,7 @@ from weft.server.cli.report import TracebackOption, reporting, say
 
 def import_command(
     picture: Annotated[
-        Path, typer.Argument(metavar="PICTURE", help="A PNG that AUTOMATIC1111's web UI or InvokeAI saved.")
+        Path, typer.Argument(metavar="PICTURE", help="A picture that AUTOMATIC1111's web UI or InvokeAI saved.")
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="x.json", help="Where to; on stdout if not given.")

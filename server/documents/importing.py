@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from weft.graphs.document import Workflow
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.metadata import from_picture_bytes
-from weft.graphs.png import SIGNATURE
+from weft.graphs.png import SIGNATURE, PngError, extract
 from weft.graphs.problems import Problem, WorkflowError
 from weft.graphs.reader import picture_kind
-from weft.server.documents.reading import prototype_keys, read_document
+from weft.server.documents.reading import read_document
 
 MAX_IMPORT = 32 << 20
 """Bytes of a picture; a document has its own limit, which is lower."""
@@ -39,7 +39,15 @@ def import_document(data: bytes, limits: Limits = LIMITS) -> ImportedDocument:
     if kind not in ("PNG", "JPEG", "WebP"):
         message = f"The picture is of the kind {kind}; workflows are read from PNG, JPEG and WebP files."
         raise WorkflowError([Problem(code="bad_document", message=message, given=kind)])
+    if kind == "PNG" and (text := _own_text(data, limits)) is not None:
+        return ImportedDocument(read_document(text, limits), ())
     found = from_picture_bytes(data, limits)
-    if problems := list(prototype_keys(found.workflow.to_dict(), limits)):
-        raise WorkflowError(problems)
     return ImportedDocument(found.workflow, found.notes)
+
+
+def _own_text(data: bytes, limits: Limits) -> str | None:
+    """The document in a picture that Weft saved."""
+    try:
+        return extract(data, limits).get("weft_workflow")
+    except PngError as error:
+        raise WorkflowError([Problem(code="bad_document", message=f"The picture cannot be read: {error}")]) from None

@@ -101,7 +101,7 @@ class SavedWorkflows:
         for path in (folder, versions):
             path.mkdir(parents=True, exist_ok=True)
 
-    def list(self) -> list[Listed]:
+    def listing(self) -> list[Listed]:
         """All of them by name, those too that cannot be read. Links, and files of other names, are passed over."""
         found = []
         for path in self._files():

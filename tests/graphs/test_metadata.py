@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.graphs.test_png_text import PNG
 from weft.graphs import Workflow, WorkflowError, check_form
-from weft.graphs.metadata import Imported, a1111, from_picture, invokeai
+from weft.graphs.metadata import Imported, a1111, from_picture, from_picture_bytes, invokeai
 from weft.graphs.metadata.emphasis import translated
 from weft.graphs.metadata.picture import READERS
 from weft.graphs.png import embed
@@ -236,3 +239,68 @@ def test_a_picture_of_ours_is_not_imported(tmp_path: Path) -> None:
         imported(tmp_path)
     with pytest.raises(WorkflowError, match="cannot be read"):
         from_picture(tmp_path / "gone.png")
+
+
+def exif(text: str, order: str = "<", coding: str = "utf-16-be", kind: bytes = b"UNICODE\0") -> bytes:
+    """A block of EXIF whose comment is this text."""
+    body = kind + text.encode(coding)
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
+    outer = struct.pack(f"{order}HHHIII", 1, 0x8769, 4, 1, 26, 0)
+    inner = struct.pack(f"{order}HHHIII", 1, 0x9286, 7, len(body), 44, 0)
+    return head + outer + inner + body
+
+
+def jpeg(block: bytes) -> bytes:
+    body = b"Exif\0\0" + block
+    return b"\xff\xd8\xff\xe0\x00\x04ab\xff\xe1" + struct.pack(">H", len(body) + 2) + body + b"\xff\xd9"
+
+
+def webp(block: bytes) -> bytes:
+    chunks = b"VP8L" + struct.pack("<I", 3) + b"abc\0" + b"EXIF" + struct.pack("<I", len(block)) + block
+    return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
+
+
+@pytest.mark.parametrize("wrap", [jpeg, webp])
+@pytest.mark.parametrize(
+    ("order", "coding", "kind"),
+    [
+        (">", "utf-16-be", b"UNICODE\0"),
+        ("<", "utf-16-be", b"UNICODE\0"),
+        ("<", "utf-16-le", b"UNICODE\0"),
+        ("<", "ascii", b"ASCII\0\0\0"),
+        (">", "utf-8", bytes(8)),
+        (">", "utf-8", b""),
+    ],
+)
+def test_the_text_in_exif_is_that_in_a_png(
+    tmp_path: Path, wrap: Callable[[bytes], bytes], order: str, coding: str, kind: bytes
+) -> None:
+    data = wrap(exif(A1111, order, coding, kind))
+    (tmp_path / "theirs.img").write_bytes(data)
+    wanted = imported(tmp_path, parameters=A1111)
+    for found in (from_picture_bytes(data), from_picture(tmp_path / "theirs.img")):
+        assert (found.program, found.notes) == (wanted.program, wanted.notes)
+        assert found.workflow.nodes["prompt"] == wanted.workflow.nodes["prompt"]
+
+
+def test_broken_exif_is_no_text() -> None:
+    whole = exif(A1111)
+    for data in (jpeg(whole), webp(whole)):
+        for cut in range(3, len(data) - len(A1111), 3):
+            with contextlib.suppress(WorkflowError):
+                from_picture_bytes(data[:cut])
+    for block in (b"", b"II", b"II*\0\xff\xff\xff\xff", bytes(200)):
+        for wrap in (jpeg, webp):
+            with pytest.raises(WorkflowError, match="no metadata that are understood"):
+                from_picture_bytes(wrap(block))
+    for data in (b"\xff\xd8\xff" + b"\xff" * 100_000, b"RIFF\0\0\0\0WEBP" + b"XXXX\0\0\0\0" * 100_000):
+        with pytest.raises(WorkflowError, match="no metadata"):
+            from_picture_bytes(data)
+
+
+def test_bytes_without_metadata_are_refused_as_files_are() -> None:
+    with pytest.raises(WorkflowError, match="saved by weft and carries its workflow"):
+        from_picture_bytes(embed(PNG, {"weft_workflow": "{}"}))
+    for data in (PNG, PNG[:30], b"", b"GIF89a"):
+        with pytest.raises(WorkflowError):
+            from_picture_bytes(data)
