@@ -265,15 +265,23 @@ def clean(picture: Pixels, wanted: Iterable[tuple[str, str]], fit: float = 0.9) 
     return float(seen.shows(list(wanted)) and all(thing.fit >= fit for thing in seen.things))
 
 
-def sheet(pictures: Sequence[Pixels], path: Path, columns: int) -> None:
-    """Pictures of one size side by side, without names: the page names them."""
+def sheet(pictures: Sequence[Pixels], path: Path, columns: int, names: Sequence[str]) -> None:
+    """Pictures of one size side by side, each with its name: over its column where all of a column have one."""
+    import torch
     from PIL import Image
 
-    height, width = pictures[0].shape[:2]
-    lines = -(-len(pictures) // columns)
-    canvas = np.full((lines * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
-    for number, picture in enumerate(pictures):
-        top, left = number // columns * (height + GAP), number % columns * (width + GAP)
-        canvas[top : top + height, left : left + width] = picture
+    from weft.nodes.images.sheets import Labels
+    from weft.nodes.images.sheets import sheet as labelled
+
+    cells = [torch.tensor(picture).float() / 255 for picture in pictures]
+    rows = [cells[at : at + columns] for at in range(0, len(cells), columns)]
+    words = [names[at : at + columns] for at in range(0, len(names), columns)]
+    if columns == 1:
+        labels = Labels(rows=names)
+    elif all(line == words[0][: len(line)] for line in words):
+        labels = Labels(columns=words[0])
+    else:
+        labels = Labels(cells=names)
+    canvas = labelled(rows, GAP, (1.0, 1.0, 1.0), labels)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(canvas).save(path, optimize=True)
+    Image.fromarray((canvas * 255).round().byte().numpy()).save(path, optimize=True)

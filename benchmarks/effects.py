@@ -64,7 +64,8 @@ def main() -> None:
                 if options.images is not None:
                     pictures = [picture for _, picture in rows]
                     columns = len(rows) if len(rows) < 6 else len(rows) // 3
-                    sheet(pictures, options.images / f"{case}.png", columns)
+                    names = [name.rstrip("_") for name, _ in rows]
+                    sheet(pictures, options.images / f"{case}.png", columns, names)
             if options.docs is not None:
                 write(options.docs, lines, list(CASES))
 

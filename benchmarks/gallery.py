@@ -71,10 +71,12 @@ def picture(entry: Entry, shot: Shot, cache: Any) -> Any:
     return as_pixels(run(workflow, [id], cache=cache)[id])[0]
 
 
-def row(pictures: list[Any], path: Path) -> None:
-    """Pictures side by side; wide ones below one another."""
+def row(pictures: list[Any], labels: list[str], path: Path) -> None:
+    """Pictures side by side, each under its label; wide ones below one another, each right of it."""
     height, width = pictures[0].shape[:2]
-    sheet(pictures, path, 1 if width > 2 * height else len(pictures))
+    # One alone is a sheet, which has labels of its own.
+    names = labels if len(pictures) > 1 else [""] * len(pictures)
+    sheet(pictures, path, 1 if width > 2 * height else len(pictures), names)
 
 
 def overview(path: Path) -> None:
@@ -94,7 +96,8 @@ def overview(path: Path) -> None:
         with Image.open(FOLDER / f"{example}.png") as strip:
             for line, number in enumerate(numbers):
                 at = number * (side + GAP)
-                cell = strip.convert("RGB").crop((at, 0, at + side, side))
+                top_of_cell = strip.height - side  # below the labels
+                cell = strip.convert("RGB").crop((at, top_of_cell, at + side, strip.height))
                 sheet.paste(cell, (x, top + line * (side + gap)))
                 pen.rectangle(
                     (x - 1, top + line * (side + gap) - 1, x + side, top + line * (side + gap) + side),
@@ -132,9 +135,9 @@ def main() -> None:
 
     from weft.engine import Cache
     from weft.engine.catalogue.catalogue import installed
+    from weft.engine.catalogue.shapes import shapes
     from weft.graphs import examples
     from weft.graphs.draw import draw
-    from weft.server.cli.draw import shapes
 
     torch.set_num_threads(1)  # sums in one order: the same pictures again
     cache = Cache()
@@ -144,7 +147,8 @@ def main() -> None:
         print(entry.example, flush=True)
         if entry.made_by is not None:
             made_by_recipe(*entry.made_by)
-        row([picture(entry, shot, cache) for shot in entry.shots], FOLDER / f"{entry.example}.png")
+        labels = [shot.label for shot in entry.shots]
+        row([picture(entry, shot, cache) for shot in entry.shots], labels, FOLDER / f"{entry.example}.png")
         svg = draw(examples.load(entry.example), shapes(installed()))
         (FOLDER / f"{entry.example}.svg").write_text(svg, encoding="utf-8")
     overview(FOLDER / "overview.png")

@@ -52,6 +52,7 @@ UNGUIDED = ("cfg.scale=1.0", "draw.steps=8")
 STARS = [
     f"a red {shape} on a {ground} background" for shape in ("star", "circle", "square") for ground in ("white", "mint")
 ]
+WINDOWS_OF_128 = ("windows.view_width=128", "windows.view_height=128")
 
 ENTRIES = (
     Entry(
@@ -234,6 +235,18 @@ ENTRIES = (
         "One canvas, 384 x 128, drawn in overlapping views that agree in every step.\nIts right edge goes on at its left.",
         (shot("views side by side", "stride=128"), shot("a view every 32 pixels"), shot("every 16", "stride=16")),
         ("prompt=a purple star on a mint background",),
+    ),
+    Entry(
+        "hires",
+        "Hires",
+        "Twice the model's size: enlarged, and redrawn there in overlapping windows, which makes edges sharp.\nA window that sees a part draws the whole prompt into it; wide ones, unguided and led by the edges, do not.",
+        (
+            given("enlarged", "larger"),
+            shot("windows of 128, guided", "follow=0", "cfg_redraw.scale=3", *WINDOWS_OF_128),
+            shot("windows of 192", "follow=0"),
+            shot("led by its edges, too"),
+        ),
+        draws="redraw",
     ),
     Entry(
         "rescale_guidance",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from weft.engine.declaring.axes_of import AxesOf
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.definition import definition
 from weft.engine.declaring.node import Node, node
@@ -14,6 +15,7 @@ from weft.engine.errors import Cancelled, InputPathError, NodeError, NoSuchFileE
 from weft.engine.running.result import RunFailed
 from weft.engine.values import Files, nbytes, value
 from weft.graphs.problems import Problem, WorkflowError
+from weft.graphs.showing import described_by
 
 if TYPE_CHECKING:
     from weft.engine.cache import Cache
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from weft.engine.running.devices import Devices
     from weft.engine.running.lanes import LaneSizes
     from weft.engine.running.result import Failure, Result
+    from weft.graphs.document import Workflow
+    from weft.graphs.draw import Describe
 
 __all__ = [
+    "AxesOf",
     "Backend",
     "Cache",
     "CancelToken",
@@ -103,3 +108,13 @@ def __getattr__(name: str) -> Any:
         globals()[name] = found
         return found
     raise AttributeError(f"module 'weft.engine' has no attribute {name!r}")
+
+
+def _node_shapes(workflow: Workflow) -> Describe:
+    """What a notebook's picture of a workflow shows of its node types."""
+    from weft.engine.catalogue.shapes import shapes_for
+
+    return shapes_for(workflow)
+
+
+described_by(_node_shapes)

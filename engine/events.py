@@ -114,6 +114,18 @@ class NodeCached(Event):
 class NodeFinished(Event):
     event: Literal["node_finished"] = "node_finished"
     seconds: float
+    imports: float = Field(
+        0.0,
+        description="Of these, how many it imported modules, which the first node that needs a library does for all; "
+        "absent when there are none.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if not data.get("imports"):
+            data.pop("imports", None)
+        return data
 
 
 class NodeFailed(Event):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from weft.engine.checking.prepare import prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT, CancelToken
 from weft.engine.events import OnEvent
+from weft.engine.importing import INSIDE, watch_imports
+from weft.engine.progress.audience import audience
 from weft.engine.running.backend import Backend, ThisProcess
 from weft.engine.running.emitter import Emitter
 from weft.engine.running.job import Job, Settings
@@ -41,6 +45,7 @@ def run(
     on: Backend | None = None,
     isolate: bool | Backend = False,
     keep_going: bool = False,
+    progress: bool | None = None,
 ) -> Result:
     """Check a workflow, plan it, and run what is not in the cache.
 
@@ -64,6 +69,10 @@ def run(
         keep_going: after a failure, run what does not depend on it: other targets, and other items of a mapped part.
             Nor do nodes that are wrong in the document keep targets from being made that do not need them. The result
             then has `failures`, and the last event is `job_failed`.
+        progress: show how far the run is, if it takes more than half a second: in a notebook below the cell, on a
+            terminal on stderr. None does so where a person may look (not in a test, not under CI, and not where stderr
+            is no terminal), unless there is an `on_event` or a node called `run`. True does so in any case, without
+            terminal and notebook as a line for each slow node.
 
     Raises:
         WorkflowError: the workflow has errors; nothing ran.
@@ -72,21 +81,33 @@ def run(
         Cancelled: `cancel` was called. What was finished is in the cache.
     """
 
+    unasked = progress is None and (on_event is not None or INSIDE.get() is not None)
+    place = None if unasked else audience(progress)
+    settings = settings or Settings()
+    if place is not None and on_event is None:
+        settings = dataclasses.replace(settings, preview_interval=None)  # bars show no pictures
     work = Job(
         cache=Cache.default() if cache is None else cache,
         catalogue=catalogue or installed(),
         out=Path(OUT if out is None else out).absolute(),
         cancel=cancel or CancelToken(),
-        settings=settings or Settings(),
+        settings=settings,
         roots=roots,
         backend=on or _backend(isolate),
         keep_going=keep_going,
     )
-    work.emitter = Emitter(work.result.job if job is None else job, on_event, first_seq, work.ending.cancel)
-    work.result.job = work.emitter.job
     names = None if targets is None else [_target_name(target) for target in targets]
-    # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
-    with waiting():  # called by a node: its nodes draw in turns of their own
+    with contextlib.ExitStack() as stack:
+        if place is not None:
+            from weft.engine.progress.watching import watching
+
+            on_event = stack.enter_context(watching(place, on_event))
+        if on_event is not None:
+            watch_imports()
+        work.emitter = Emitter(work.result.job if job is None else job, on_event, first_seq, work.ending.cancel)
+        work.result.job = work.emitter.job
+        stack.enter_context(waiting())  # called by a node: its nodes draw in turns of their own
+        # Called inside `with Graph()`: nodes that call other nodes must compute, not record.
         if current_graph() is not None:
             return contextvars.Context().run(work.run, source, names)
         return work.run(source, names)

@@ -5,6 +5,7 @@ from weft.graphs.document import Definition, Link, NodeSpec, Parameter, Workflow
 from weft.graphs.form import check_form
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.problems import Problem, WorkflowError, near
+from weft.graphs.showing import Bundle, shown_by
 
 __all__ = [
     "LIMITS",
@@ -22,3 +23,13 @@ __all__ = [
     "current_graph",
     "near",
 ]
+
+
+def _picture(item: Graph | Workflow) -> Bundle:
+    """What a notebook shows of a graph or a workflow. What draws is above what is drawn, and loads when it is asked."""
+    from weft.graphs.notebook import picture
+
+    return picture(item)
+
+
+shown_by(_picture)

@@ -24,6 +24,7 @@ from weft.graphs.inputs import Link, literal
 from weft.graphs.names import id_stem, node_id_fault
 from weft.graphs.operators import refuse_operators
 from weft.graphs.problems import near
+from weft.graphs.showing import Shown
 
 T = TypeVar("T")
 
@@ -129,7 +130,7 @@ class Handle:
 refuse_operators(Handle, Handle._refuse)
 
 
-class Graph:
+class Graph(Shown):
     """Records nodes. As a context manager it is what calls of nodes inside the block are recorded into.
 
     Args:
@@ -168,7 +169,7 @@ class Graph:
         return True  # an empty graph is a graph: `current_graph() or ...` must not skip it
 
     def __repr__(self) -> str:
-        return f"<Graph {self.title!r}, {len(self)} nodes>"
+        return f"<Graph {self.title[:80]!r}, {len(self)} nodes>"
 
     def add(
         self,
@@ -392,9 +393,8 @@ class Graph:
 
 
 def _with_links(value: Any) -> Any:
-    kind = type(value)
-    if kind is Handle:
+    if type(value) is Handle:
         return value.link
-    if kind is list:
+    if type(value) is list:
         return [item.link if isinstance(item, Handle) else item for item in value]
     return value

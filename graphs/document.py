@@ -24,6 +24,7 @@ from weft.graphs.inputs import Link, links_in, literal, write_input
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.pretty import pretty
 from weft.graphs.problems import Problem, WorkflowError, near, shown
+from weft.graphs.showing import Shown
 
 __all__ = ["Definition", "DefinitionInput", "DefinitionOutput", "Link", "Mode", "NodeSpec", "Parameter", "Workflow"]
 
@@ -174,7 +175,7 @@ class Definition(_Part):
         return result | literal(self.unknown)
 
 
-class Workflow(_Part):
+class Workflow(Shown, _Part):
     """A whole document. The order of `nodes` carries no meaning, `ui` never affects results.
 
     Args:
@@ -234,6 +235,19 @@ class Workflow(_Part):
         """The title in `meta`, or ""."""
         title = self.meta.get("title", "")
         return title if isinstance(title, str) else ""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        """What `repr`, `str` and rich show: how much there is of it, since a document may be long."""
+        if self.title:
+            yield None, self.title[:80]
+        yield "nodes", len(self.nodes)
+        if self.definitions:
+            yield "definitions", len(self.definitions)
+        if self.parameters:
+            yield "parameters", len(self.parameters)
+
+    def __str__(self) -> str:
+        return repr(self)
 
     # -- from and to text
 

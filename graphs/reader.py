@@ -13,7 +13,7 @@ from weft.graphs.inputs import Link, TooDeepError, literal, read_input
 from weft.graphs.jsontext import read_json, refuse
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.names import DEFINITION_NAME, node_id_fault
-from weft.graphs.png import SIGNATURE, PngError, extract
+from weft.graphs.pictures import PictureError, picture_kind, texts_of
 from weft.graphs.problems import Code, Problem, WorkflowError, near, shown
 
 FORMAT = 1
@@ -28,12 +28,8 @@ def load_workflow(path: Path, limits: Limits) -> Workflow:
         with open(path, "rb") as file:
             # Not read() of the file's stated size: a device or a growing file has none worth trusting.
             data = file.read(limits.max_bytes + 1)
-            if data.startswith(SIGNATURE):
-                file.seek(0)
-                return _from_png(path, limits)
             if kind := picture_kind(data):
-                refuse(f"{path} is a picture of the kind {kind}, which carries no workflow: weft reads one from JSON "
-                       "files and from the PNG files that it saves.")  # fmt: skip
+                return _from_picture(path, kind, limits)
             if len(data) > limits.max_bytes:
                 size = os.fstat(file.fileno()).st_size
                 message = f"{path}: the file has {size:,} bytes; at most {limits.max_bytes:,} are read."
@@ -46,16 +42,6 @@ def load_workflow(path: Path, limits: Limits) -> Workflow:
     return read_workflow(data, limits)
 
 
-def picture_kind(data: bytes) -> str | None:
-    """What kind of picture a file is that begins like this, of those that no workflow is read from; None for others."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WebP"
-    if data[4:12] in (b"ftypavif", b"ftypheic"):
-        return "AVIF" if data[8:12] == b"avif" else "HEIC"
-    starts = {b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
-    return next((kind for start, kind in starts.items() if data.startswith(start)), None)
-
-
 def _sibling(path: Path) -> str | None:
     """The file beside `path` with the nearest name; endings do not count, since nearly all are alike."""
     try:
@@ -66,18 +52,21 @@ def _sibling(path: Path) -> str | None:
     return str(path.with_name(names[stem])) if stem else None
 
 
-def _from_png(path: Path, limits: Limits) -> Workflow:
+def _from_picture(path: Path, kind: str, limits: Limits) -> Workflow:
     try:
-        texts = extract(path, limits)
-    except PngError as error:
+        texts = texts_of(path, kind, limits)
+    except PictureError as error:
         refuse(f"{path}: {error}")
     text = texts.get("weft_workflow")
-    if text is None:
-        if others := [program for keyword, program in OTHERS.items() if keyword in texts]:
-            command = f"`weft import {path} -o workflow.json` makes a workflow of it."
-            refuse(f"{path} is a picture without a workflow of weft, but with metadata of {others[0]}: {command}")
+    if text is not None:
+        return read_workflow(text, limits)
+    if others := [program for keyword, program in OTHERS.items() if keyword in texts]:
+        command = f"`weft import {path} -o workflow.json` makes a workflow of it."
+        refuse(f"{path} is a picture without a workflow of weft, but with metadata of {others[0]}: {command}")
+    if kind == "PNG":
         refuse(f"{path} is a picture without a workflow; weft writes one into each PNG that it saves.")
-    return read_workflow(text, limits)
+    refuse(f"{path} is a picture of the kind {kind}, which carries no workflow: weft reads one from JSON files and "
+           "from the PNG, JPEG and WebP files that it saves.")  # fmt: skip
 
 
 def read_workflow(source: bytes | str | Mapping[str, Any], limits: Limits) -> Workflow:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from weft.nodes.basic.decode import decode as decode
     from weft.nodes.basic.denoise import denoise as denoise
     from weft.nodes.basic.depth import depth as depth
+    from weft.nodes.basic.draw_text import draw_text as draw_text
     from weft.nodes.basic.edges import canny as canny
     from weft.nodes.basic.edges import scribble as scribble
     from weft.nodes.basic.edges import soft_edge as soft_edge
@@ -79,6 +80,8 @@ if TYPE_CHECKING:
     from weft.nodes.basic.size_conditioning import size_conditioning as size_conditioning
     from weft.nodes.basic.text import fill_text as fill_text
     from weft.nodes.basic.text import join_text as join_text
+    from weft.nodes.basic.upscale import load_upscaler as load_upscaler
+    from weft.nodes.basic.upscale import upscale as upscale
     from weft.nodes.techniques.apply_lora import apply_lora as apply_lora
     from weft.nodes.techniques.apply_lora import merge_loras as merge_loras
     from weft.nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite

@@ -17,6 +17,7 @@ from weft.nodes.models.single import describe_file
 from weft.nodes.models.vae import describe_vae
 from weft.nodes.nets.files import describe_adapter, describe_controlnet, family_of
 from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
+from weft.nodes.nets.upscalers import describe_upscaler, is_upscaler
 from weft.nodes.weights import embeddings, lora
 
 Identity = tuple[str, str, int]
@@ -109,6 +110,9 @@ def _file(path: Path) -> Identity:
     if has("lora"):
         lora.roles(path, header)
         return "lora", _lora_family(names), size
+    if is_upscaler(names):
+        describe_upscaler(path)
+        return "upscaler", "", size
     if _is_embedding(path, header):
         return "embedding", _embedding_family(path, header), size
     if "down_blocks.0.resnets.0.conv1.weight" in names and "conv_in.weight" in names:

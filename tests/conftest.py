@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# On a busy machine an example may take any time: how long is no matter of these tests.
+settings.register_profile("weft", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("weft")
 os.environ["WEFT_DEBUG"] = "1"
 
 

@@ -70,8 +70,12 @@ def test_schedulers_are_those_that_there_are_and_step_as_they_say() -> None:
         assert theirs.split()[0] == kind
         assert ("Karras" in theirs) == bool(options.get("use_karras_sigmas"))
         assert ("sde-dpmsolver++" in theirs) == (options.get("algorithm_type") == "sde-dpmsolver++")
-        assert a1111.SCHEDULERS[web.lower()] == (name, "")
-        assert invokeai.SCHEDULERS[invoke] == (name, "")
+        meant = ("dpmpp_2m", "karras") if name == "dpmpp_2m_karras" else (name, None)
+        read = [a1111.read(f"a\nSteps: 5, Sampler: {web}, Seed: 1")] if web else []
+        read += [invokeai.read(f'{{"seed": 1, "scheduler": "{invoke}"}}')] if invoke else []
+        for recipe in read:
+            assert (recipe.scheduler, recipe.spacing) == meant
+            assert not [note for note in recipe.notes if note.startswith(("Sampler", "Schedule"))]
 
 
 def test_noise_is_that_of_a_generator_on_the_cpu() -> None:

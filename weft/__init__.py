@@ -163,6 +163,8 @@ def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return import_module(f"weft.{name}")
     if name in __all__:
+        if name in ("Graph", "Workflow"):
+            import_module("weft.engine")  # which tells a notebook's pictures of them what the nodes look like
         item = globals()[name] = getattr(import_module("weft.graphs" if name in _OF_GRAPHS else "weft.engine"), name)
         return item
     raise AttributeError(f"module 'weft' has no attribute {name!r}")

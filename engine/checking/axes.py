@@ -64,6 +64,7 @@ class Maps:
         runs: over which axes a node runs, by id; the nodes that run once are left out.
         axis: the axis of each `map_over`, and the one that each `collect` gathers.
         inside: per axis, the axes on whose items its lists depend.
+        unfilled: as the document has them, the nodes of which planning filled in inputs (`AxesOf`).
     """
 
     specs: Mapping[str, NodeSpec]
@@ -73,6 +74,7 @@ class Maps:
     axis: dict[str, str] = field(default_factory=dict)
     spreads: set[str] = field(default_factory=set)
     inside: dict[str, set[str]] = field(default_factory=dict)
+    unfilled: Mapping[str, NodeSpec] = field(default_factory=dict)
     _regions: dict[tuple[str, frozenset[str]], Region] = field(default_factory=dict)
 
     def repeated(self, id: str, bound: frozenset[str]) -> bool:

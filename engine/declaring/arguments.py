@@ -9,12 +9,13 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, is_typeddict
 
+from weft.engine.declaring.called import own_check
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Flaw, Lazy, Port, is_literal_type, validate
 from weft.engine.declaring.types import describe, is_list, is_union, without_none
 from weft.graphs.builder import Handle
 from weft.graphs.inputs import literal
-from weft.graphs.problems import near
+from weft.graphs.problems import Problem, near
 
 SHOWN = 5
 """How much is said of one input: a list can be long."""
@@ -56,26 +57,44 @@ def check_call(node_type: NodeType, args: tuple[Any, ...], kwargs: Mapping[str, 
 
     Raises:
         TypeError: an input is unknown, missing or given twice, or of another type.
-        ValueError: all types are right, and a value is out of range or none of the choices.
+        ValueError: all types are right, and a value is out of range or none of the choices, or the node's own check
+            says that they do not go together.
         Either message holds everything that is wrong with the call.
     """
     inputs, wrong = by_name(node_type, node_type.parameters, args, kwargs)
+    check_items(node_type.name, node_type.inputs, inputs, wrong)
+    if problems := own_check(node_type, inputs):
+        raise ValueError("\n".join(f"{node_type.name}(): {problem.message}{_hint(problem)}" for problem in problems))
+    return inputs
+
+
+def check_items(name_of_call: str, ports: Mapping[str, Port], inputs: dict[str, Any], wrong: list[str]) -> None:
+    """Look at each input of a call, as `check_call` does; lone values become lists in `inputs`.
+
+    Args:
+        wrong: what is wrong with the names of the inputs.
+
+    Raises:
+        TypeError, ValueError: as `check_call`, with what is in `wrong`.
+    """
     of_types = bool(wrong)
-    for name, port in node_type.inputs.items():
+    for name, port in ports.items():
         if name not in inputs or inputs[name] is port.default:
             continue
         if port.many and _is_lone_value(port, inputs[name]):
             inputs[name] = [inputs[name]]
         flaws = _flaws(port, inputs[name])
         for flaw in itertools.islice(flaws, SHOWN):
-            hint = f" Did you mean {flaw.suggestion!r}?" if flaw.suggestion else ""
-            wrong.append(f"{node_type.name}(): {flaw.message}{hint}")
+            wrong.append(f"{name_of_call}(): {flaw.message}{_hint(flaw)}")
             of_types = of_types or flaw.code == "bad_value"
         if next(flaws, None) is not None:
-            wrong.append(f"{node_type.name}(): {name} has more that is wrong than these {SHOWN}.")
+            wrong.append(f"{name_of_call}(): {name} has more that is wrong than these {SHOWN}.")
     if wrong:
         raise (TypeError if of_types else ValueError)("\n".join(wrong))
-    return inputs
+
+
+def _hint(flaw: Flaw | Problem) -> str:
+    return f" Did you mean {flaw.suggestion!r}?" if flaw.suggestion else ""
 
 
 def _is_lone_value(port: Port, item: Any) -> bool:

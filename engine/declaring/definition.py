@@ -9,7 +9,7 @@
         save_image(picture(model, "a red circle"), "red")
         save_image(picture(model, "a blue square", seed=3), "blue")
 
-Outside of `with Graph()` a call just computes, as with nodes.
+Outside of `with Graph()` a call just computes, and its inputs are looked at, as with nodes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, cast, get_args, get_origin, overload
 
+from weft.engine.declaring.arguments import check_items
 from weft.engine.declaring.docstrings import parse_docstring
 from weft.engine.declaring.node_type import default_output_name, is_named_tuple, place
-from weft.engine.declaring.ports import Output, input_port
+from weft.engine.declaring.ports import MISSING, Output, Port, input_port
 from weft.engine.declaring.types import NoneType, describe, has_typevar
 from weft.graphs.builder import Graph, Handle, current_graph
 from weft.graphs.document import Definition, DefinitionInput, DefinitionOutput
@@ -45,13 +46,33 @@ class Defined(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         graph = current_graph()
         if graph is None:
-            return self.fn(*args, **kwargs)
+            return self._call(args, kwargs)
         given = self.signature.bind(*args, **kwargs).arguments
         made = graph.define(self.name, self, lambda: self._record(graph))
         return cast(R, graph.add(self.name, given, tuple(made.outputs), declaration=self))
 
     def __repr__(self) -> str:
         return f"<definition {self.name} from {place(self.fn)}>"
+
+    def _call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
+        """Compute, with inputs that fit the types that the definition declares."""
+        bound = self.signature.bind(*args, **kwargs)
+        inputs: dict[str, Any] = dict(bound.arguments)
+        check_items(self.name, self._ports, inputs, [])
+        bound.arguments.update(inputs)
+        return self.fn(*bound.args, **bound.kwargs)
+
+    @functools.cached_property
+    def _ports(self) -> dict[str, Port]:
+        """What a call looks at: the types that a document has of the definition, and no more than these."""
+        ports = {}
+        for name, parameter in self.signature.parameters.items():
+            annotation = self._hints.get(name, Any)
+            port = input_port(name, annotation)
+            if _named(annotation) is not None:
+                default = MISSING if parameter.default is parameter.empty else parameter.default
+                ports[name] = Port(name, port.type, default, port.optional, port.many)
+        return ports
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
+from weft.engine.declaring.axes_of import AxesOf
 from weft.engine.declaring.types import NoneType, describe, has_typevar, is_list, is_union, item_type, without_none
 from weft.graphs.problems import Code, near, shown
 
@@ -157,6 +158,8 @@ class Port:
     """Its type holds a TypeVar, so it has to agree with other ports of the node."""
     holds_paths: bool = False
     """Its literals name files or folders to read, or hold some that do, such as a `dict[str, Path]`."""
+    axes_of: str = ""
+    """The input whose axes the engine fills in here (`AxesOf`)."""
 
     @property
     def required(self) -> bool:
@@ -220,8 +223,11 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
         choices = get_args(item)
     number_range: Range | None = None
     widget: Widget | None = None
+    axes_of = ""
     for extra in extras:
-        if isinstance(extra, Range):
+        if isinstance(extra, AxesOf):
+            axes_of = extra.input
+        elif isinstance(extra, Range):
             number_range = extra
         elif isinstance(extra, Choices):
             choices = extra.options
@@ -245,6 +251,7 @@ def input_port(name: str, annotation: Any, default: Any = MISSING, help: str = "
         lazy_items=lazy_items,
         generic=has_typevar(tp),
         holds_paths=(widget is not None and widget.kind in _PATHS) or _names_paths(whole),
+        axes_of=axes_of,
     )
 
 

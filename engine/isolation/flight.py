@@ -121,9 +121,9 @@ class Flight:
     def on_end(self, message: dict[str, Any] | None, body: Body, error: BaseException | None) -> None:
         """The answer, or why there is none. On the listener's thread."""
         value: Any = None
-        seconds = 0.0
+        seconds = imports = 0.0
         if message is not None:
-            seconds = message["seconds"]
+            seconds, imports = message["seconds"], message["imports"]
             try:
                 if message["error"] is not None:
                     error = _error(message["error"])
@@ -139,7 +139,7 @@ class Flight:
                         value = tuple(items) if message["several"] else items[0]
             except Exception as raised:
                 error = raised
-        self.ended(Done(self.task.number, value, error, seconds))
+        self.ended(Done(self.task.number, value, error, seconds, imports))
 
     def _recipe(self) -> Task:
         """The call, to be repeated where its live outputs are not."""

@@ -31,6 +31,7 @@ from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
 from weft.engine.declaring.reading import set_reading
 from weft.engine.errors import Cancelled, NodeError
+from weft.engine.importing import watch_imports
 from weft.engine.isolation import memory
 from weft.engine.isolation.functions import perform, read_graph
 from weft.engine.isolation.handover import Handover
@@ -54,6 +55,7 @@ def main(connection: int, crash: str) -> None:
         crash: the file that takes the stack of a crash.
     """
     die_first()
+    watch_imports()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which cancels
     with open(crash, "w") as file:
         faulthandler.enable(file)
@@ -314,6 +316,7 @@ class Server:
 
     def _report(self, number: int, name: tuple[str, int], keeps: bool, node_type: NodeType | None, done: Done) -> None:
         message: dict[str, Any] = {"say": "done", "number": number, "seconds": done.seconds, "values": None, "count": 0}
+        message["imports"] = done.imports
         body: list[Any] = []
         error = done.error
         graph = done.value if isinstance(done.value, Expansion) else None

@@ -41,7 +41,8 @@ def alone(document: Workflow, plan: Plan, step: Step, inputs: Mapping[str, Any])
     if inputs and step.scope.visible is None:
         values[node] = {**values.get(node, {}), **inputs}
     if "/" in node or any("/" in id for id in values):
-        return _flat(document, plan.root.specs, needed, values), rest
+        unfilled = plan.root.maps.unfilled if plan.root.maps is not None else {}
+        return _flat(document, {**plan.root.specs, **unfilled}, needed, values), rest
     return _part(document, node, values), rest
 
 

@@ -19,6 +19,7 @@ from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import NodeError
 from weft.engine.filehash import FileState, FolderState
+from weft.engine.planning.axis_inputs import with_axes
 from weft.engine.planning.fingerprint import look_outside
 from weft.engine.planning.keys import TypeSignature, key_parts, normal_inputs
 from weft.engine.planning.returned import ReturnedForms
@@ -334,6 +335,9 @@ def map_scope(plan: Plan, scope: Scope, order: Sequence[str], targets: Sequence[
         last[target] = next(reversed(more), target)
     if extra:
         maps, _ = find_axes(specs, types | extra, [*order, *extra])
+    filled = with_axes(specs, types, maps, order)
+    maps.unfilled = {id: specs[id] for id in filled}
+    maps.specs = specs = specs | filled
     scope.specs, scope.types, scope.maps = specs, {**scope.types, **extra}, maps
     return last
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from weft.engine.checking.again import CheckedForm
+from weft.engine.declaring.constant import Constant
 from weft.engine.declaring.node_type import NodeType
-from weft.engine.planning.expansion import Constant, Expansion
+from weft.engine.planning.expansion import Expansion
 from weft.graphs.document import Link, NodeSpec
 
 FORMS = 256

@@ -171,6 +171,7 @@ class Step:
     waiting: int = 0
     pinned: bool = False
     seconds: float = 0.0
+    imports: float = 0.0
     trusted: bool = True
     files: tuple[FileState | FolderState, ...] = ()
     uses: frozenset[str] = frozenset()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, overload
 
@@ -13,6 +12,7 @@ from weft.engine.checking.functions import Functions
 from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import Cancelled
+from weft.engine.importing import INSIDE, Imports
 from weft.engine.ownership import UNCHANGING
 from weft.engine.planning.expansion import Expansion
 from weft.engine.running.devices import ON_DEVICE, Devices
@@ -44,12 +44,17 @@ class Task:
 
 @dataclass(slots=True)
 class Done:
-    """How a task ended: with a value (an Expansion where the node returned a graph), or with what was raised."""
+    """How a task ended: with a value (an Expansion where the node returned a graph), or with what was raised.
+
+    Attributes:
+        imports: how many of its seconds it imported modules.
+    """
 
     number: int
     value: Any
     error: BaseException | None
     seconds: float
+    imports: float = 0.0
 
 
 class Executor(Protocol):
@@ -77,9 +82,6 @@ class Executor(Protocol):
     def close(self) -> None:
         """Stop, and leave nothing running."""
 
-
-INSIDE: ContextVar[bool] = ContextVar("weft_inside", default=False)
-"""Whether a node is what runs here: a run that it starts does not wait for what other runs compute."""
 
 HALF = "the run was cancelled, and the node saw it: what it returned may be half of its result"
 
@@ -111,7 +113,8 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
         if not wait and not may_begin_to_draw():
             return None
         turn = around.drawing()
-    inside = INSIDE.set(True)
+    imports = Imports()
+    inside = INSIDE.set(imports)
     marked = ON_DEVICE.set(True) if task.type.resource == "device" else None
     if around is not None:
         around.enter()
@@ -154,4 +157,4 @@ def call(task: Task, around: Surroundings | None = None, *, wait: bool = True) -
             around.restore(task.type.name)
         if task.context is not None:
             task.context.close()
-    return Done(task.number, value, error, time.perf_counter() - start)
+    return Done(task.number, value, error, time.perf_counter() - start, imports.seconds)

@@ -14,9 +14,10 @@ from typing import Any
 from weft.engine.checking.functions import HERE, Functions
 from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
+from weft.engine.importing import INSIDE, Imports
 from weft.engine.running.deadline import Deadline
 from weft.engine.running.devices import ON_DEVICE, Devices
-from weft.engine.running.executor import HALF, INSIDE, Done, Task, call
+from weft.engine.running.executor import HALF, Done, Task, call
 from weft.engine.running.handover import Handover
 from weft.engine.surroundings import Surroundings
 
@@ -113,7 +114,8 @@ class InProcess:
         start = time.perf_counter()
         self._around.enter()
         loop = asyncio.get_running_loop()
-        flight = loop.create_task(_outcome(task))
+        imports = Imports()
+        flight = loop.create_task(_outcome(task, imports))
         self._flying.add(flight)
         if task.timeout is not None:
             end = functools.partial(loop.call_soon_threadsafe, flight.cancel)
@@ -133,7 +135,7 @@ class InProcess:
                 error = asyncio.CancelledError("it cancelled itself")
             if self._stopped and isinstance(error, asyncio.CancelledError):
                 error = Cancelled("the run was cancelled")
-            done(Done(task.number, value, error, time.perf_counter() - start))
+            done(Done(task.number, value, error, time.perf_counter() - start, imports.seconds))
 
         flight.add_done_callback(landed)
 
@@ -157,10 +159,10 @@ class InProcess:
         self._loop.call_soon_threadsafe(function, *arguments)
 
 
-async def _outcome(task: Task) -> tuple[Any, BaseException | None]:
+async def _outcome(task: Task, imports: Imports) -> tuple[Any, BaseException | None]:
     """What an async node returns, or raises. Not raised further: a SystemExit would take the event loop with it, and
     one that raises a CancelledError of its own was not cancelled."""
-    INSIDE.set(True)  # in this task's own context
+    INSIDE.set(imports)  # in this task's own context
     if task.type.resource == "device":
         ON_DEVICE.set(True)
     try:

@@ -37,7 +37,7 @@ class Tally:
 
     Attributes:
         total: how many items there are as far as is known. done: how many are there.
-        ran: how many of these were computed. seconds: what that took.
+        ran: how many of these were computed. seconds: what that took. imports: of that, importing modules.
         regions: how many parts of the document's graph that it is in have not ended.
     """
 
@@ -45,6 +45,7 @@ class Tally:
     done: int = 0
     ran: int = 0
     seconds: float = 0.0
+    imports: float = 0.0
     started: bool = False
     regions: int = 0
 
@@ -129,8 +130,15 @@ class Reporter:
             tally = self._tallies.setdefault(step.shown, Tally())
             tally.ran += 1
             tally.seconds += seconds
+            tally.imports += step.imports
         if self._on and step.scope.root:
-            self.emitter.emit(NodeFinished, step.shown, seconds=seconds)
+            self._finished(step.shown, seconds, step.imports)
+
+    def _finished(self, shown: str, seconds: float, imports: float) -> None:
+        if imports:
+            self.emitter.emit(NodeFinished, shown, seconds=seconds, imports=imports)
+        else:
+            self.emitter.emit(NodeFinished, shown, seconds=seconds)
 
     def cached(self, step: Step, tier: Tier) -> None:
         """A step's result comes from the cache."""
@@ -183,7 +191,7 @@ class Reporter:
     def _items_ended(self, shown: str) -> None:
         tally = self._tallies[shown]
         if tally.ran:
-            self.emitter.emit(NodeFinished, shown, seconds=tally.seconds)
+            self._finished(shown, tally.seconds, tally.imports)
         else:
             self.emitter.emit(NodeCached, shown, tier="memory" if tally.done else "unneeded")
 

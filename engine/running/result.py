@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from weft.engine.declaring.node_type import NodeType
+from weft.engine.declaring.skip import Skip
 from weft.engine.errors import NodeError
 from weft.engine.ownership import copy_for
 from weft.engine.running.absent import ABSENT, Failed
+from weft.engine.running.result_table import Row, plural, result_table
 from weft.engine.values import Files, Outputs
 from weft.graphs.problems import near
 
@@ -76,7 +78,7 @@ class Failure:
     error: NodeError
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Result:
     """A finished run. `result[handle]`, `result["node"]` and `result["node.output"]` give the targets' values.
 
@@ -135,6 +137,42 @@ class Result:
     def __contains__(self, what: object) -> bool:
         node = what if isinstance(what, str) else getattr(what, "node", "")
         return self.aliases.get(node, node).partition(".")[0] in self.values
+
+    @property
+    def summary(self) -> str:
+        """How it went, in a few words, such as `1.2 s: 5 ran, 3 cached`."""
+        words = [f"{self.ran} ran", f"{self.cached} cached"]
+        if self.failures:
+            words.append(f"{len(self.failures)} failed")
+        if skipped := sum(type(value) is Skip for _, outputs in self.values.values() for value in outputs[:1]):
+            words.append(f"{plural(skipped, 'target')} skipped")
+        if self.reused:
+            words.append(f"{plural(self.reused, 'step')} reused")
+        return f"{self.seconds:.1f} s: {', '.join(words)}"
+
+    def __repr__(self) -> str:
+        return f"<Result of {plural(len(self.values), 'target')}, {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how it went, what failed, and each target with its pictures."""
+        names = {where: name for name, where in self.aliases.items()}
+        failed = [
+            Row(names.get(failure.node, failure.node), failure.error.message, failed=True) for failure in self.failures
+        ]
+        return result_table(self.summary, failed, list(self._rows(names)))
+
+    def _rows(self, names: Mapping[str, str]) -> Iterator[Row]:
+        """Each output of each target."""
+        for node, (node_type, outputs) in self.values.items():
+            for output, value in zip(node_type.outputs, outputs, strict=False):
+                where = f"{node}.{output}"
+                name = names.get(where) or (names.get(node, node) if len(outputs) == 1 else where)
+                if type(value) is Failed:
+                    yield Row(name, value.error.message, failed=True)
+                elif type(value) is Skip:
+                    yield Row(name, f"skipped: {value.reason}" if value.reason else "skipped")
+                else:
+                    yield Row(name, value=value)
 
 
 class RunFailed(Exception):  # noqa: N818 (it reads as what happened)

@@ -309,7 +309,7 @@ class Scheduler:
     # -- a step ends
 
     def _finish(self, step: Step, done: Done) -> None:
-        step.seconds = done.seconds
+        step.seconds, step.imports = done.seconds, done.imports
         if done.error is not None:
             self._failed(step, done.error)
             return

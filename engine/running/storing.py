@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from weft.engine.cache import Cache
 from weft.engine.cache.known_contents import contents_of, remember
+from weft.engine.importing import INSIDE
 from weft.engine.planning.parts import WHOLE_BYTES, bounded
 from weft.engine.planning.steps import Step
 from weft.engine.running.absent import Failed, first_absent
 from weft.engine.running.claims import claims_of
-from weft.engine.running.executor import INSIDE
 from weft.engine.values import Outputs
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Storing:
     def __init__(self, cache: Cache, tell: Callable[[int], object]) -> None:
         self._cache = cache
         self._tell = tell
-        self._claims = None if INSIDE.get() else claims_of(cache)
+        self._claims = None if INSIDE.get() is not None else claims_of(cache)
         self._claimed: set[bytes] = set()
         self._unreadable: set[bytes] = set()
         """Keys that a tier said it has and then could not give."""

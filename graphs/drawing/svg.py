@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from html import escape
-
 from weft.graphs.drawing import palette, text
 from weft.graphs.drawing.boxes import BODY, HEADER, LINE, PAD, SMALL, TITLE, Box, Port, Value
 from weft.graphs.drawing.scene import CAPTION, HEADING, MARGIN, Curve, Scene
+from weft.graphs.showing import safe
 
 _FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def to_svg(scene: Scene) -> str:
@@ -18,7 +15,7 @@ def to_svg(scene: Scene) -> str:
     size = f'width="{_n(scene.width)}" height="{_n(scene.height)}" viewBox="0 0 {_n(scene.width)} {_n(scene.height)}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{_FONT}" font-size="{_n(BODY)}">',
-        f"<title>{_safe(scene.title or 'Workflow')}</title>",
+        f"<title>{safe(scene.title or 'Workflow')}</title>",
         '<defs><filter id="shadow" x="-5%" y="-5%" width="110%" height="115%">'
         '<feDropShadow dx="0" dy="1.5" stdDeviation="2" flood-color="#1b2330" flood-opacity="0.10"/></filter></defs>',
         f'<rect width="100%" height="100%" fill="{palette.PAPER}"/>',
@@ -61,7 +58,7 @@ def _box(box: Box) -> list[str]:
     tint = palette.tint(box.colour)
     lines = [
         f'<g transform="translate({_n(box.x)} {_n(box.y)})">',
-        f"<title>{_safe(f'{box.id} ({box.type})')}</title>",
+        f"<title>{safe(f'{box.id} ({box.type})')}</title>",
         f'<rect width="{_n(w)}" height="{_n(h)}" rx="{r}" fill="{palette.CARD}" stroke="{_edge(box)}" '
         'filter="url(#shadow)"/>',
         f'<path d="M.5 {_n(HEADER)}V{r}A{r - 0.5} {r - 0.5} 0 0 1 {r} .5H{_n(w - r)}'
@@ -126,11 +123,7 @@ def _value(value: Value, width: float) -> list[str]:
 def _text(x: float, y: float, content: str, size: float, colour: str, *, bold: bool = False, end: bool = False) -> str:
     more = (' font-weight="600"' if bold else "") + (' text-anchor="end"' if end else "")
     more += f' font-size="{_n(size)}"' if size != BODY else ""
-    return f'<text x="{_n(x)}" y="{_n(y)}" fill="{colour}"{more}>{_safe(content)}</text>'
-
-
-def _safe(content: str) -> str:
-    return escape(_NOT_XML.sub("\ufffd", content))
+    return f'<text x="{_n(x)}" y="{_n(y)}" fill="{colour}"{more}>{safe(content)}</text>'
 
 
 def _n(number: float) -> str:

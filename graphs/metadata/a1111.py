@@ -10,23 +10,41 @@ from weft.graphs.metadata.recipe import Recipe, plain, shortened
 KEYWORD = "parameters"
 PROGRAM = "AUTOMATIC1111"
 
-_SPACED = "its spacing of sigmas is not there"
+_TWO_STAGES = "the multistep form with one evaluation a step, not the one with two"
+_NO_ANCESTRAL = "without the noise that is added in each step"
 SCHEDULERS: dict[str, tuple[str, str]] = {
     "ddim": ("ddim", ""),
     "plms": ("pndm", ""),
     "euler": ("euler", ""),
     "euler a": ("euler_ancestral", ""),
     "heun": ("heun", ""),
+    "lms": ("lms", ""),
+    "dpm2": ("kdpm2", ""),
+    "dpm2 a": ("kdpm2_ancestral", ""),
     "unipc": ("unipc", ""),
     "lcm": ("lcm", ""),
     "dpm++ 2m": ("dpmpp_2m", ""),
-    "dpm++ 2m karras": ("dpmpp_2m_karras", ""),
     "dpm++ 2m sde": ("dpmpp_sde", ""),
-    "dpm++ 2m sde karras": ("dpmpp_sde", _SPACED),
-    "dpm++ sde": ("dpmpp_sde", "the multistep form with one evaluation a step, not the one with two"),
-    "dpm++ sde karras": ("dpmpp_sde", f"the multistep form with one evaluation a step, and {_SPACED}"),
+    "dpm++ 2m sde heun": ("dpmpp_sde", "its steps are of the midpoint kind, not of Heun's"),
+    "dpm++ 3m sde": ("dpmpp_3m_sde", ""),
+    "dpm++ 2s a": ("dpmpp_2s", _NO_ANCESTRAL),
+    "dpm++ sde": ("dpmpp_sde", _TWO_STAGES),
 }
 """Names in small letters: what is nearest here, and what differs."""
+
+SPACINGS = {"uniform": "uniform", "karras": "karras", "exponential": "exponential", "beta": "beta"}
+"""What the schedule types are called here, in small letters."""
+_AUTOMATIC = {
+    "dpm++ 2m": "karras",
+    "dpm++ sde": "karras",
+    "dpm++ 2s a": "karras",
+    "dpm2": "karras",
+    "dpm2 a": "karras",
+    "dpm++ 2m sde": "exponential",
+    "dpm++ 2m sde heun": "exponential",
+    "dpm++ 3m sde": "exponential",
+}
+"""What the schedule type `Automatic` means for a sampler; for all others it is the sampler's own."""
 
 _NEGATIVE = "Negative prompt:"
 _FIELD = re.compile(r'(\w[\w \-/]{0,60}):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|\Z)')
@@ -97,14 +115,23 @@ def _translated(recipe: Recipe, text: str, id: str, what: str) -> str:
     return found
 
 
+def _sampler(recipe: Recipe, sampler: str, schedule: str) -> None:
+    """Older versions say the schedule type at the end of the sampler's name, newer ones in a field of its own."""
+    if not sampler:
+        return
+    name, _, last = sampler.rpartition(" ")
+    if not schedule and last.lower() in SPACINGS and name:
+        sampler, schedule = name, last
+    spacing = _AUTOMATIC.get(sampler.lower()) if schedule.lower() == "automatic" else SPACINGS.get(schedule.lower())
+    if spacing is None and schedule.lower() not in ("", "automatic"):
+        recipe.notes.append(
+            f"Schedule type: {shortened(schedule)} is not understood; the sampler's own is used instead."
+        )
+    recipe.sampled(sampler, SCHEDULERS, spacing)
+
+
 def _settings(recipe: Recipe, fields: dict[str, str]) -> None:
-    sampler, schedule = fields.pop("Sampler", ""), fields.pop("Schedule type", "")
-    if sampler:
-        joined = f"{sampler} {schedule}" if schedule.lower() not in ("", "automatic") else sampler
-        if joined.lower() not in SCHEDULERS and sampler.lower() in SCHEDULERS:
-            recipe.notes.append(f"Schedule type: {shortened(schedule)} with {shortened(sampler)} is not understood.")
-            joined = sampler
-        recipe.sampled(joined, SCHEDULERS)
+    _sampler(recipe, fields.pop("Sampler", ""), fields.pop("Schedule type", ""))
     hires = any(name.startswith(_HIRES) for name in fields)
     said = [f"{name} {shortened(fields.pop(name))}" for name in list(fields) if name.startswith(_HIRES)]
     if hires:

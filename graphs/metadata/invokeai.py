@@ -15,27 +15,27 @@ KEYWORD = "invokeai_metadata"
 PROGRAM = "InvokeAI"
 LIMITS = Limits(max_depth=32)
 
-_SPACED = "its spacing of sigmas is not there"
 _ONE = "the multistep form with one evaluation a step, not the one with two"
 SCHEDULERS: dict[str, tuple[str, str]] = {
     "ddim": ("ddim", ""),
+    "deis": ("deis", ""),
     "pndm": ("pndm", ""),
     "euler": ("euler", ""),
-    "euler_k": ("euler", _SPACED),
     "euler_a": ("euler_ancestral", ""),
     "heun": ("heun", ""),
-    "heun_k": ("heun", _SPACED),
+    "kdpm_2": ("kdpm2", ""),
+    "kdpm_2_a": ("kdpm2_ancestral", ""),
+    "lms": ("lms", ""),
     "dpmpp_2m": ("dpmpp_2m", ""),
-    "dpmpp_2m_k": ("dpmpp_2m_karras", ""),
+    "dpmpp_2s": ("dpmpp_2s", ""),
     "dpmpp_2m_sde": ("dpmpp_sde", ""),
-    "dpmpp_2m_sde_k": ("dpmpp_sde", _SPACED),
     "dpmpp_sde": ("dpmpp_sde", _ONE),
-    "dpmpp_sde_k": ("dpmpp_sde", f"{_ONE}, and {_SPACED}"),
     "unipc": ("unipc", ""),
-    "unipc_k": ("unipc", _SPACED),
     "lcm": ("lcm", ""),
 }
 """What is nearest here, and what differs."""
+_KARRAS = "_k"
+"""The end of a scheduler's name that says how its sigmas are spaced."""
 
 _WEIGHTED = re.compile(r"[()]|\+\+|--|(?<=\w)[+-](?=[\s,]|$)")
 """Its prompts are marked as `weighted_prompt` reads them."""
@@ -64,7 +64,8 @@ def read(text: str) -> Recipe:
     if "width" in data or "height" in data:
         recipe.sized(data.get("width"), data.get("height"))
     if scheduler := _text(recipe, data, "scheduler"):
-        recipe.sampled(scheduler, SCHEDULERS)
+        name = scheduler.lower().removesuffix(_KARRAS)
+        recipe.sampled(name, SCHEDULERS, "karras" if scheduler.lower().endswith(_KARRAS) else None)
     mode = _text(recipe, data, "generation_mode")
     if mode not in _TEXT_TO_IMAGE:
         recipe.notes.append(

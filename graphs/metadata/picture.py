@@ -10,24 +10,18 @@ from pathlib import Path
 from weft.graphs.jsontext import refuse
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.metadata import a1111, invokeai
-from weft.graphs.metadata.exif import user_comment
 from weft.graphs.metadata.recipe import MAX_CHARACTERS, Imported, Reader
-from weft.graphs.png import PngError, extract
-from weft.graphs.reader import picture_kind
+from weft.graphs.pictures import START, PictureError, picture_kind, texts_of
 
 READERS: dict[str, tuple[str, Reader]] = {
     invokeai.KEYWORD: (invokeai.PROGRAM, invokeai.read),
     a1111.KEYWORD: (a1111.PROGRAM, a1111.read),
 }
-"""By the keyword of the text in the PNG."""
-
-MAX_PICTURE = 64 << 20
-"""Bytes of a JPEG or WebP file."""
-_WITH_EXIF = ("JPEG", "WebP")
+"""By the keyword of the text in the picture."""
 
 
 def from_picture(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Imported:
-    """The workflow of a picture that AUTOMATIC1111's web UI or InvokeAI saved: a PNG, or a JPEG or WebP with EXIF.
+    """The workflow of a PNG, JPEG or WebP file that AUTOMATIC1111's web UI saved, or a PNG of InvokeAI.
 
     Raises:
         WorkflowError: `bad_document` for a file that cannot be read, is no such picture, or has no metadata of these
@@ -36,39 +30,30 @@ def from_picture(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Impor
     path = Path(path)
     try:
         with open(path, "rb") as file:
-            data = file.read(12)
-            if picture_kind(data) in _WITH_EXIF:
-                data += file.read(MAX_PICTURE + 1 - len(data))
-        texts = _exif_texts(data, f"{path}") if picture_kind(data) in _WITH_EXIF else extract(path, limits)
-    except PngError as error:
+            kind = picture_kind(file.read(START))
+        if kind not in ("PNG", "JPEG", "WebP"):
+            what = f"a picture of the kind {kind}" if kind else "no picture"
+            refuse(f"{path} is {what}; metadata are read from PNG, JPEG and WebP files.")
+        texts = texts_of(path, kind, limits)
+    except PictureError as error:
         refuse(f"{path}: {error}")
     except OSError as error:
         refuse(f"{path} cannot be read: {error.strerror or error}.")
     if "weft_workflow" in texts:
         refuse(f"{path} was saved by weft and carries its workflow: weft run takes it as it is.")
-    return _imported(texts, f"{path}", _file_name(path))
+    return from_texts(texts, f"{path}", _file_name(path))
 
 
-def from_picture_bytes(data: bytes, limits: Limits = LIMITS) -> Imported:
-    """The workflow of such a picture that is not a file here. Raises as `from_picture` does."""
-    try:
-        texts = _exif_texts(data, "The picture") if picture_kind(data) in _WITH_EXIF else extract(data, limits)
-    except PngError as error:
-        refuse(f"The picture cannot be read: {error}")
-    if "weft_workflow" in texts:
-        refuse("The picture was saved by weft and carries its workflow.")
-    return _imported(texts, "The picture", "picture")
+def from_texts(texts: Mapping[str, str], what: str, name: str = "picture") -> Imported:
+    """The workflow of such a picture of which the texts are at hand.
 
+    Args:
+        texts: by keyword, as `graphs.pictures.texts_of` gives them.
+        what: the picture, as messages begin with it. name: of the picture that the workflow saves.
 
-def _exif_texts(data: bytes, what: str) -> dict[str, str]:
-    if len(data) > MAX_PICTURE:
-        refuse(f"{what} has more than {MAX_PICTURE:,} bytes.", "too_large", expected=MAX_PICTURE)
-    text = user_comment(data)
-    return {} if text is None else {a1111.KEYWORD: text}
-
-
-def _imported(texts: Mapping[str, str], what: str, name: str) -> Imported:
-    """What the texts of a picture say, for the first program that they are of."""
+    Raises:
+        WorkflowError: as `from_picture`.
+    """
     faults = []
     for keyword, (program, read) in READERS.items():
         if (text := texts.get(keyword)) is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,24 @@ MAX_CHARACTERS = 200_000
 MAX_LORAS = 100
 MAX_PROMPT = 50_000
 _MAX_NOTES = 200
+
+SPACED = frozenset(
+    {
+        "euler",
+        "dpmpp_2m",
+        "dpmpp_sde",
+        "dpmpp_3m_sde",
+        "dpmpp_2s",
+        "dpmpp_2s_sde",
+        "unipc",
+        "deis",
+        "heun",
+        "kdpm2",
+        "kdpm2_ancestral",
+        "lms",
+    }
+)
+"""Schedulers of `denoise` whose sigmas can be spaced as uniform, karras, exponential and beta."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,7 @@ class Recipe:
     """What a picture was made with, in weft's terms. What is None was not said.
 
     Args:
+        spacing: of the sigmas, where it is another than the scheduler's own.
         loras: names and strengths.
         weighted: which of `prompt` and `negative` mark words that count more or less, in weft's own way.
         notes: what was not understood.
@@ -47,6 +66,7 @@ class Recipe:
     weighted: set[str] = field(default_factory=set)
     steps: int | None = None
     scheduler: str | None = None
+    spacing: str | None = None
     scale: float | None = None
     rescale: float | None = None
     seed: int | None = None
@@ -95,14 +115,22 @@ class Recipe:
         else:
             self.width, self.height = sides
 
-    def sampled(self, name: str, schedulers: dict[str, tuple[str, str]]) -> None:
-        """Take the scheduler from a table of names; a text beside it says what differs."""
+    def sampled(self, name: str, schedulers: Mapping[str, tuple[str, str]], spacing: str | None = None) -> None:
+        """Take the scheduler from a table of names; a text beside it says what differs.
+
+        Args:
+            spacing: of its sigmas, as `denoise` names it.
+        """
         if (known := schedulers.get(name.lower())) is None:
             self.notes.append(f"Sampler: there is none like {shortened(name)} here; the model's own is used instead.")
             return
         self.scheduler = known[0]
         if known[1]:
             self.notes.append(f"Sampler: {shortened(name)} became {known[0]}: {known[1]}.")
+        if spacing is not None and known[0] not in SPACED:
+            self.notes.append(f"Schedule type: {known[0]} cannot have the spacing {spacing} here; it was left out.")
+        else:
+            self.spacing = spacing
 
     def lora(self, name: str, strength: object) -> None:
         """Take one more LoRA."""
@@ -147,7 +175,12 @@ class Recipe:
                 guidance[id] = Link(id)
         nodes["cfg"] = NodeSpec(type="cfg", inputs=guidance | _without_none(scale=self.scale, rescale=self.rescale))
         asked = _without_none(
-            steps=self.steps, scheduler=self.scheduler, seed=self.seed, width=self.width, height=self.height
+            steps=self.steps,
+            scheduler=self.scheduler,
+            spacing=self.spacing,
+            seed=self.seed,
+            width=self.width,
+            height=self.height,
         )
         nodes["denoise"] = NodeSpec(type="denoise", inputs={"model": model, "guidance": [Link("cfg")], **asked})
         nodes["image"] = NodeSpec(type="decode", inputs={"model": model, "latents": Link("denoise", "latents")})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from weft.engine import Context, node
+from weft.nodes.basic.encode_image import TILED, Tiles
 from weft.nodes.checks import size_of
 from weft.nodes.values import Image, Latents, Model
 
@@ -13,7 +12,7 @@ from weft.nodes.values import Image, Latents, Model
 def decode(
     model: Model,
     latents: Latents,
-    tiles: Literal["auto", "always", "never"] = "auto",
+    tiles: Tiles = "auto",
     circular: bool = False,
     ctx: Context | None = None,
 ) -> Image:
@@ -38,6 +37,7 @@ def decode(
         )
     if not bool(torch.isfinite(samples).all()):
         raise ArithmeticError("the latents hold NaN or infinity: nothing can be decoded from them")
-    tiled = {"auto": None, "always": True, "never": False}[tiles]
     with model.parts() as parts, torch.no_grad():
-        return Image(decode_latents(parts.vae, samples, tiled=tiled, circular=circular, check=ctx.check_cancelled))
+        return Image(
+            decode_latents(parts.vae, samples, tiled=TILED[tiles], circular=circular, check=ctx.check_cancelled)
+        )

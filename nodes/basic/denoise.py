@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
 from weft.nodes.checks import SIZE_OF_RUN, check_fit, check_techniques, denoises, described_model, same_size
 from weft.nodes.models.schedulers import scheduler_misfit
+from weft.nodes.sampling.levels import MAX_SIGMA, MAX_TIMESTEP, Levels, SpacingName, TimestepSpacing, level_misfits
 from weft.nodes.sampling.sizes import MAX_PIXELS, latent_shape, nearest_sizes, too_large
 from weft.nodes.values import Control, Guidance, Latents, Mask, Model, Trajectory
 
@@ -26,8 +27,15 @@ SchedulerName = Literal[
     "dpmpp_2m",
     "dpmpp_2m_karras",
     "dpmpp_sde",
+    "dpmpp_3m_sde",
+    "dpmpp_2s",
+    "dpmpp_2s_sde",
     "unipc",
+    "deis",
     "heun",
+    "kdpm2",
+    "kdpm2_ancestral",
+    "lms",
     "lcm",
 ]
 SCALE = 8
@@ -51,7 +59,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
     """Techniques that go together and fit the model, its own scheduler, and sizes that it can have."""
     yield from check_techniques(view)
     yield from check_fit(view)
-    yield from _own_scheduler(view)
+    yield from _scheduler(view)
     for side in ("width", "height"):
         size = view.literals.get(side)
         if isinstance(size, int) and size % SCALE:
@@ -69,15 +77,35 @@ def _check(view: NodeView) -> Iterable[Problem]:
             yield Problem(code="too_large", node=view.id, message=too_large(pixels), given=pixels, expected=MAX_PIXELS)
 
 
-def _own_scheduler(view: NodeView) -> Iterable[Problem]:
-    """A model's own scheduler that cannot step it."""
-    model = described_model(view) if view.literals.get("scheduler") == "default" else None
-    name = str(model.scheduler.get("_class_name", "DDIMScheduler")) if model is not None else None
-    message = scheduler_misfit(name) if name is not None else None
+def _scheduler(view: NodeView) -> Iterable[Problem]:
+    """A model's own scheduler that cannot step it, and noise levels that the scheduler cannot have."""
+    name, timesteps = view.literals.get("scheduler"), view.literals.get("timesteps")
+    model = described_model(view) if name == "default" or timesteps else None
+    config = model.scheduler if model is not None else None
+    own = str(config.get("_class_name", "DDIMScheduler")) if config is not None and name == "default" else None
+    message = scheduler_misfit(own) if own is not None else None
     if message is not None:
         others = [choice for choice in get_args(SchedulerName) if choice != "default"]
         message = f"{message}: choose one of {', '.join(others)}"
-        yield Problem(code="bad_value", node=view.id, input="scheduler", message=message, given=name, expected=others)
+        yield Problem(code="bad_value", node=view.id, input="scheduler", message=message, given=own, expected=others)
+        return
+    levels = _levels(view)
+    # What is not there to choose, or out of its range, is another problem, said already.
+    if levels is None or not isinstance(name, str) or name not in get_args(SchedulerName):
+        return
+    for found in level_misfits(name, config, levels):
+        yield Problem(code="bad_value", node=view.id, **vars(found))
+
+
+def _levels(view: NodeView) -> Levels | None:
+    """The levels that a node asks for, as far as they are written out; None where they break the rules of an input."""
+    spacing, timestep_spacing = (view.literals.get(input, "default") for input in ("spacing", "timestep_spacing"))
+    sigmas, timesteps = (view.literals.get(input, ()) for input in ("sigmas", "timesteps"))
+    sound = spacing in get_args(SpacingName) and timestep_spacing in get_args(TimestepSpacing)
+    for numbers, kinds, high in ((sigmas, (int, float), MAX_SIGMA), (timesteps, (int,), MAX_TIMESTEP)):
+        sound = sound and isinstance(numbers, (list, tuple))
+        sound = sound and all(type(number) in kinds and 0 <= number <= high for number in numbers)
+    return Levels(spacing, timestep_spacing, tuple(sigmas), tuple(timesteps)) if sound else None
 
 
 @node(
@@ -88,7 +116,7 @@ def _own_scheduler(view: NodeView) -> Iterable[Problem]:
     resource="device",
     tags=(denoises(), SIZE_OF_RUN, same_size("mask", or_latents=True), same_size("noise")),
     check=_check,
-    resumes=("guidance", "controls"),
+    resumes=("guidance", "controls", "sigmas"),
 )
 def denoise(
     model: Model,
@@ -106,6 +134,10 @@ def denoise(
     height: Annotated[int, Range(0, MAX_SIDE)] = 0,
     masked: Latents | None = None,
     noise: Latents | None = None,
+    spacing: SpacingName = "default",
+    timestep_spacing: TimestepSpacing = "default",
+    sigmas: Annotated[list[float], Range(0.0, MAX_SIGMA)] = [],  # noqa: B006 - likewise
+    timesteps: Annotated[list[int], Range(0, MAX_TIMESTEP)] = [],  # noqa: B006 - likewise
     ctx: Context | None = None,
 ) -> Denoised:
     """Denoise latents step by step, under any number of techniques at once.
@@ -121,8 +153,10 @@ def denoise(
         strength: how much of the way to denoise from `start`, or from the latents that a technique starts with
             (`diffedit`): 1 is all of it, 0 returns `start` as it is.
         mask: where to change, 1, and where to keep `start`, 0; of the image's size.
-        steps: number of steps. Schedulers in two stages (heun) evaluate the denoiser twice a step.
-        scheduler: how to step; default is the model's own. dpmpp_sde is the multistep form, one evaluation a step.
+        steps: number of steps; where there are `sigmas` or `timesteps`, it is theirs instead. Schedulers in two stages
+            (heun, kdpm2) evaluate the denoiser twice a step.
+        scheduler: how to step; default is the model's own. dpmpp_sde is the multistep form, one evaluation a step. lms
+            needs scipy.
         eta: noise added in each step by ddim, 0 for none; other schedulers ignore it.
         seed: image k of the batch is drawn with seed + k, and equals that seed alone.
         batch: number of images; `start` is repeated as needed.
@@ -134,6 +168,11 @@ def denoise(
             the run begins with, or what is added to `start`. One for each image of the batch; it gives the size where
             nothing else does. What a scheduler adds in its steps is still drawn with `seed`, and is the same as
             without.
+        spacing: how the noise levels lie between the most and the least noise; default is as the model's configuration
+            says, uniform is that of the training steps. Not every scheduler can have every one. beta needs scipy.
+        timestep_spacing: which of the training steps are taken; trailing begins at the very last one.
+        sigmas: noise levels by hand, a step for each, from the most noise down. The 0 at the end may be left out.
+        timesteps: training steps by hand in place of `sigmas`, from at most 999 down, a step for each.
     """
     import torch
 
@@ -156,10 +195,11 @@ def denoise(
         raise ValueError("`noise` holds NaN or infinity")
     parts = model.parts()
     device, _ = place_of(parts.unet)
-    sampler = build_scheduler(scheduler, scheduler_config(model))
+    levels = Levels(spacing, timestep_spacing, tuple(sigmas), tuple(timesteps))
+    sampler = build_scheduler(scheduler, scheduler_config(model), levels)
     part = strength if origin is not None else 1.0
     distilled = scale_embedding(parts.unet) > 0
-    schedule = Schedule(sampler, steps, strength=part, eta=eta, spread=distilled, device=device)
+    schedule = Schedule(sampler, steps, levels=levels, strength=part, eta=eta, spread=distilled, device=device)
     run = begin(
         model,
         parts.unet,
@@ -174,7 +214,9 @@ def denoise(
     )
     if schedule.calls == 0:
         ctx.log.warning(
-            "strength %g of %d steps is less than one step: the start is returned as it is", strength, steps
+            "strength %g of %d steps is less than one step: the start is returned as it is",
+            strength,
+            len(levels.noisy or levels.timesteps) or steps,
         )
     result = denoise_loop(run, watch=_Watch(ctx, parts))
     path = list(torch.stack(result.path).cpu()) if device.type != "cpu" else result.path

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal
 
 from weft.engine import Context, Range, Widget, node
 from weft.nodes.checks import latents_of, size_of
 from weft.nodes.values import Image, Latents, Mask, Model
+
+Tiles = Literal["auto", "always", "never"]
+"""Whether the VAE works in tiles; auto does for images above 1024 x 1024 pixels."""
+TILED: Mapping[Tiles, bool | None] = MappingProxyType({"auto": None, "always": True, "never": False})
 
 
 @node("encode_image", category="latents", resource="device", tags=(size_of("image"), latents_of("model")))
@@ -15,6 +21,7 @@ def encode_image(
     image: Image,
     sample: bool = False,
     seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    tiles: Tiles = "auto",
     ctx: Context | None = None,
 ) -> Latents:
     """Turn images into latents with the model's VAE: the start of image to image and of inpainting.
@@ -24,10 +31,12 @@ def encode_image(
         image: its sides have to be multiples of 8 pixels.
         sample: draw from the VAE's distribution, as diffusers' pipelines do, instead of taking its mean.
         seed: for `sample`; image k of a batch is drawn with seed + k.
+        tiles: auto encodes images above 1024 x 1024 pixels in overlapping tiles, which bounds the memory; their latents
+            can differ slightly from those of the whole.
     """
     from weft.nodes.sampling.begin import encoded
 
-    return encoded(model, image.pixels, seed if sample else None, ctx or Context())
+    return encoded(model, image.pixels, seed if sample else None, ctx or Context(), TILED[tiles])
 
 
 @node("encode_masked_image", category="latents", resource="device", tags=(size_of("image"), latents_of("model")))
@@ -37,6 +46,7 @@ def encode_masked_image(
     mask: Mask,
     sample: bool = False,
     seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    tiles: Tiles = "auto",
     ctx: Context | None = None,
 ) -> Latents:
     """Turn images into latents with the masked part blanked to grey, for `denoise.masked` of inpainting models.
@@ -47,6 +57,8 @@ def encode_masked_image(
         mask: of the image's size; what is at least 0.5 is blanked.
         sample: draw from the VAE's distribution instead of taking its mean.
         seed: for `sample`; image k of a batch is drawn with seed + k.
+        tiles: auto encodes images above 1024 x 1024 pixels in overlapping tiles, which bounds the memory; their latents
+            can differ slightly from those of the whole.
     """
     from weft.nodes.sampling.begin import encoded
 
@@ -61,4 +73,4 @@ def encode_masked_image(
     # Grey is 0 in the VAE's signal, which runs from -1 to 1.
     kept = (mask.pixels < 0.5)[..., None].to(pixels.dtype)
     blanked = ((pixels * 2 - 1) * kept + 1) / 2
-    return encoded(model, blanked, seed if sample else None, ctx or Context())
+    return encoded(model, blanked, seed if sample else None, ctx or Context(), TILED[tiles])

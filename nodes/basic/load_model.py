@@ -25,19 +25,11 @@ def _fingerprint(source: str, device: str = "auto", ctx: Context | None = None, 
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
+    from weft.nodes.models.device import device_problems
     from weft.nodes.models.locate import describe, locate
 
     literals = view.literals
-    device = literals.get("device")
-    if isinstance(device, str) and not _known_device(device):
-        yield Problem(
-            code="bad_value",
-            node=view.id,
-            input="device",
-            message=f"{device!r} is no device.",
-            given=device,
-            expected="auto, cpu, cuda, cuda:N or mps",
-        )
+    yield from device_problems(view)
 
     def look(source: str) -> None:
         located = locate(source, access="local", allowed=view.resolve)
@@ -45,11 +37,6 @@ def _check(view: NodeView) -> Iterator[Problem]:
             describe(located, str(literals.get("prediction", "auto")))
 
     yield from problems(view, "source", look, MODEL.expected.replace("a hub id in the local cache", "a hub id"))
-
-
-def _known_device(device: str) -> bool:
-    kind, _, number = device.partition(":")
-    return device in ("auto", "cpu", "mps", "cuda") or (kind == "cuda" and number.isdecimal())
 
 
 @node(

@@ -33,15 +33,27 @@ def _names_were_plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {**inputs, "name": name, "format": "png"}
 
 
+def _only_png_carried_it(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """JPEG and WebP files carried neither workflow nor settings: one of whose format that is known stays so."""
+    from weft.nodes.images.naming import Name
+
+    name, format = inputs.get("name"), inputs.get("format", "auto")
+    if not isinstance(format, str):
+        return dict(inputs)
+    if format == "auto" and isinstance(name, str):
+        format = Name.of(name).format
+    return {**inputs, "metadata": False} if format in ("jpeg", "webp") else dict(inputs)
+
+
 @node(
     "save_image",
-    version=2,  # names have places in braces, and their suffixes say the format
+    version=3,  # 2: names have places in braces, and their suffixes say the format; 3: JPEG and WebP carry the workflow
     category="image",
     resource="io",
     output=True,
     side_files=True,
     check=_check_name,
-    migrations={1: _names_were_plain},
+    migrations={1: _names_were_plain, 2: _only_png_carried_it},
 )
 def save_image(
     image: Image,
@@ -56,8 +68,9 @@ def save_image(
 
     An image that exists is never overwritten: the first free one of name.png, name_2.png, name_3.png ... is taken, and
     a batch takes one each. A file of these names that holds the very same bytes already is used again. A file appears
-    whole or not at all. PNG files carry the workflow (weft_workflow) and what it ran with (weft_run) as text; JPEG and
-    WebP files carry neither.
+    whole or not at all. Files carry the workflow (weft_workflow) and what it ran with (weft_run): PNG as text, JPEG and
+    WebP in their EXIF data. A JPEG file has room for 64 KiB of these: where both are larger it carries the workflow
+    alone, where that is larger neither, and a warning says so.
 
     Args:
         image: one image or a batch.
@@ -68,7 +81,7 @@ def save_image(
             number here, so that running the picture makes this one alone.
         format: auto takes the one that the name ends in (.png, .jpg, .jpeg, .webp), and PNG where it ends in none.
         quality: of JPEG and WebP files; PNG has no loss, and WebP of quality 100 has none.
-        metadata: whether PNG files carry the workflow and what it ran with.
+        metadata: whether files carry the workflow and what it ran with.
     """
     import json
 
@@ -94,8 +107,28 @@ def save_image(
         ctx.check_cancelled()
         texts = ctx.provenance(number, count, only=number)
         seeds = json.loads(texts.get("weft_run", "{}")).get("seeds", {}) if named.needs_seeds else {}
-        data = encode(PIL.Image.fromarray(pixels), named.format, quality)
+        exif = _exif(texts, named.format, ctx) if metadata and named.format != "png" else b""
+        data = encode(PIL.Image.fromarray(pixels), named.format, quality, exif)
         if metadata and named.format == "png":
             data = embed(data, texts)
         paths.append(save_new(data, ctx.out, named.with_seeds(seeds), named.suffix, taken=paths))
     return Files.of(*paths)
+
+
+def _exif(texts: Mapping[str, str], format: str, ctx: Context) -> bytes:
+    """The texts as EXIF data, as far as the format has room for them; nothing where there are none."""
+    from weft.graphs.exif import JPEG_ROOM, packed
+
+    if not texts:
+        return b""
+    whole = packed(texts)
+    if format != "jpeg" or len(whole) <= JPEG_ROOM:
+        return whole
+    workflow = packed({name: text for name, text in texts.items() if name == "weft_workflow"})
+    fits = len(workflow) <= JPEG_ROOM
+    missing = "what it ran with is" if fits else "the workflow is"
+    ctx.log.warning(
+        "%s left out of the JPEG file, which has room for %s bytes of metadata, not %s: png and webp have room for all",
+        missing, f"{JPEG_ROOM:,}", f"{len(whole):,}",
+    )  # fmt: skip
+    return workflow if fits else b""

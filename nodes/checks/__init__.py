@@ -30,7 +30,14 @@ from weft.nodes.checks.tags import (
     size_unknown_if,
     starts_from,
 )
-from weft.nodes.checks.techniques import check_picture, check_techniques, runs_with, techniques_of, techniques_wired
+from weft.nodes.checks.techniques import (
+    check_picture,
+    check_techniques,
+    runs_with,
+    steps_of,
+    techniques_of,
+    techniques_wired,
+)
 from weft.nodes.checks.upstream import described_model, sizes_at, sizes_of
 from weft.nodes.checks.words import base_views, check_second_text, check_words, prompt_texts
 
@@ -70,6 +77,7 @@ __all__ = [
     "sizes_at",
     "sizes_of",
     "starts_from",
+    "steps_of",
     "techniques_of",
     "techniques_wired",
 ]

@@ -91,7 +91,7 @@ def _channels(view: NodeView, techniques: list[NodeView]) -> Iterator[Problem]:
         return
     latent, wanted = model.latent_channels, model.unet_channels
     added = [added_channels(technique.type, latent) for technique in techniques]
-    if None in added:
+    if None in added or any(technique.type.stands for technique in techniques):
         return
     given = latent + sum(count or 0 for count in added)
     inpaints = wanted == 2 * latent + 1

@@ -47,11 +47,9 @@ NET = "net"
 PROMPT = "prompt:text"
 PROMPT_OF = "prompt:of"
 
+_SIZES_AND_STEPS = ("width", "height", "steps", "sigmas", "timesteps")
 RUN_INPUTS: Mapping[str, str] = MappingProxyType(
-    {
-        name: name
-        for name in ("model", "guidance", "controls", "start", "mask", "masked", "noise", "width", "height", "steps")
-    }
+    {name: name for name in ("model", "guidance", "controls", "start", "mask", "masked", "noise", *_SIZES_AND_STEPS)}
 )
 """What checks read of a node with the denoise loop, and the inputs that they read unless `denoises` names others."""
 

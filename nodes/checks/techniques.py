@@ -22,7 +22,8 @@ def check_techniques(view: NodeView) -> Iterable[Problem]:
     guidance = run_input(view.type, "guidance")
     sources = techniques_wired(view, guidance)
     bases = [(id, kind) for id, kind in sources if says(kind, BASE)]
-    if sources and not bases and not any(says(kind, WRAPS) for _, kind in sources):
+    # What a value is that no node of the graph makes cannot be told: it may be the base term, or wrap it.
+    if sources and not bases and not any(says(kind, WRAPS) or kind.stands for _, kind in sources):
         given = ", ".join(f"{id} ({kind.name})" for id, kind in sources)
         yield Problem(
             code="missing_input",
@@ -50,6 +51,19 @@ def check_picture(view: NodeView) -> Iterable[Problem]:
     if len(given) > 1:
         message = "either `image` or `latents` is needed, not both"
         yield Problem(code="conflict", node=view.id, input="latents", message=message)
+
+
+def steps_of(view: NodeView) -> int | None:
+    """How many steps a node with the denoise loop makes, where that is written out."""
+    for name in ("sigmas", "timesteps"):
+        input = run_input(view.type, name)
+        if view.sources(input):
+            return None
+        numbers = view.literals.get(input)
+        if isinstance(numbers, (list, tuple)) and numbers:
+            return len(numbers) - (name == "sigmas" and numbers[-1] == 0)
+    steps = view.literals.get(run_input(view.type, "steps"))
+    return steps if isinstance(steps, int) else None
 
 
 def _exclusive(view: NodeView) -> Iterator[Problem]:

@@ -30,8 +30,8 @@ def format_of(path: PurePath) -> FileFormat:
     raise ValueError(f"{path.name!r} does not end in the suffix of an image format: {known}")
 
 
-def encode(image: PIL.Image.Image, format: FileFormat, quality: int = 90) -> bytes:
-    """The bytes of an image file, without metadata.
+def encode(image: PIL.Image.Image, format: FileFormat, quality: int = 90, exif: bytes = b"") -> bytes:
+    """The bytes of an image file, without metadata but for EXIF data in JPEG and WebP files.
 
     quality: of JPEG and WebP, 1 (smallest) to 100; PNG has no loss and ignores it. WebP of quality 100 has no loss.
     Raises ValueError for a quality out of range and an image larger than the format can hold.
@@ -49,7 +49,7 @@ def encode(image: PIL.Image.Image, format: FileFormat, quality: int = 90) -> byt
         image.save(buffer, "PNG")
     elif format == "jpeg":
         # At high quality colours keep their full resolution: halved, red edges get soft.
-        image.save(buffer, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2)
+        image.save(buffer, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2, exif=exif)
     else:
-        image.save(buffer, "WEBP", quality=quality, lossless=quality == 100)
+        image.save(buffer, "WEBP", quality=quality, lossless=quality == 100, exif=exif)
     return buffer.getvalue()

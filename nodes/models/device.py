@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weft.engine import NodeView, Problem
 from weft.nodes.lazy import lazy
 from weft.nodes.models.errors import ModelError
 
@@ -63,3 +65,21 @@ def machine_hint(choice: str) -> str:
         return "mps"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1")
     return "cuda" if not hidden and (Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()) else "cpu"
+
+
+def device_problems(view: NodeView) -> Iterator[Problem]:
+    """A literal in the input `device` that names none anywhere. Whether it is here is not asked."""
+    device = view.literals.get("device")
+    if not isinstance(device, str):
+        return
+    kind, _, number = device.partition(":")
+    if device in ("auto", "cpu", "mps", "cuda") or (kind == "cuda" and number.isdecimal()):
+        return
+    yield Problem(
+        code="bad_value",
+        node=view.id,
+        input="device",
+        message=f"{device!r} is no device.",
+        given=device,
+        expected="auto, cpu, cuda, cuda:N or mps",
+    )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.engine import InputPathError, NodeView, Problem
+from weft.engine.declaring.called import raised_by_node
 from weft.engine.declaring.file_store import is_content_id
 from weft.engine.declaring.model_folders import model_folders
 from weft.graphs.problems import near
@@ -42,6 +43,7 @@ class Kind:
         single: it is one file, so that a folder stands for the file in it.
         inside: what that file is called, as diffusers and PEFT save it; a single .safetensors file will do too.
         advice: what to do where there is none, for the message.
+        conversion: how a pickle of it becomes a .safetensors file, for the message that refuses one.
     """
 
     noun: str
@@ -49,6 +51,7 @@ class Kind:
     single: bool = False
     inside: tuple[str, ...] = ()
     advice: str = ""
+    conversion: str = ""
 
     @property
     def expected(self) -> str:
@@ -69,6 +72,15 @@ LORA = Kind(
 EMBEDDING = Kind("textual inversion", bundled.WORDS, single=True, inside=("learned_embeds.safetensors",))
 CUSTOM_DIFFUSION = Kind(
     "Custom Diffusion", bundled.CUSTOM, single=True, inside=("pytorch_custom_diffusion_weights.safetensors",)
+)
+
+UPSCALER = Kind(
+    "upscaler",
+    single=True,
+    conversion=(
+        "torch.load(PATH, map_location='cpu', weights_only=True) gives a dictionary there, and "
+        "safetensors.torch.save_file writes it, or what it has under params_ema or params if it has that"
+    ),
 )
 
 
@@ -102,7 +114,7 @@ def named(source: str, kind: Kind) -> str:
     if "\0" in name:
         raise ModelError(f"{name!r} names no {kind.noun}: it holds a zero byte")
     if name not in kind.bundled and name.lower().endswith(PICKLES):
-        raise ModelError(f"{name} is not read: {PICKLE_REASON}")
+        raise ModelError(f"{name} is not read: {_pickle_reason(kind)}")
     return name
 
 
@@ -203,6 +215,10 @@ def looked_for(name: str, allowed: PathRule | None = None) -> str:
     return f"a folder or file {path}, or one of that name in the model folder{'s' if len(folders) > 1 else ''} {each}"
 
 
+def _pickle_reason(kind: Kind) -> str:
+    return f"{PICKLE_REASON} How: {kind.conversion}." if kind.conversion else PICKLE_REASON
+
+
 def _advice(kind: Kind) -> str:
     return f"; {kind.advice}" if kind.advice else ""
 
@@ -236,7 +252,7 @@ def weights_in(folder: Path, kind: Kind) -> Path:
         raise ModelError(f"{folder} holds {', '.join(weights[:3])}{more}: give the one that is the {kind.noun}")
     pickles = [name for name in files if name.lower().endswith(PICKLES)]
     if pickles:
-        raise ModelError(f"{folder} holds {pickles[0]} and no safetensors file: {PICKLE_REASON}")
+        raise ModelError(f"{folder} holds {pickles[0]} and no safetensors file: {_pickle_reason(kind)}")
     wanted = " or ".join(kind.inside) or f"a {SUFFIX} file"
     raise ModelError(f"{folder} holds no {kind.noun}: {wanted} is not in it")
 
@@ -329,12 +345,16 @@ def problems(view: NodeView, input: str, look: Callable[[str], object], expected
         try:
             look(source)
         except InputPathError as error:
-            yield Problem(code=error.code, node=view.id, input=input, message=f"{error}.", given=source)
+            problem = Problem(code=error.code, node=view.id, input=input, message=f"{error}.", given=source)
+            yield raised_by_node(problem)
         except ModelError as error:
             message = str(error) if str(error).endswith((".", "?")) else f"{error}."
             if is_content_id(source):  # whoever gave an id is not told where the store is
                 message = message.replace(str(view.resolve(source)), source)
-            yield Problem(code="bad_value", node=view.id, input=input, message=message, given=source, expected=expected)
+            problem = Problem(
+                code="bad_value", node=view.id, input=input, message=message, given=source, expected=expected
+            )
+            yield raised_by_node(problem)
 
 
 def renamed(old: str, new: str) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -65,6 +65,26 @@ class ImageAdapter:
     __repr__ = short_repr
 
 
+@value("upscaler")
+@dataclass(frozen=True, eq=False)
+class Upscaler:
+    """An upscaler by name; see `ControlNet`. scale: how many times wider and higher an image becomes.
+
+    multiple: of which the net's image sides have to be, 1, 2 or 4; images are padded to that, and cut again.
+    dtype_choice, device_choice: as asked for, "auto" included.
+    """
+
+    source: str
+    location: str
+    fingerprint: str
+    scale: int
+    multiple: int = 1
+    dtype_choice: str = "auto"
+    device_choice: str = "auto"
+
+    __repr__ = short_repr
+
+
 def window_problems(view: NodeView) -> Iterator[Problem]:
     """A window, given literally, that ends before it starts."""
     start, end = view.literals.get("start"), view.literals.get("end")

@@ -86,8 +86,10 @@ def clean_latents(model: Model, image: Image | None, latents: Latents | None, ct
     return latents.samples
 
 
-def encoded(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Latents:
+def encoded(model: Model, pixels: Tensor, seed: int | None, ctx: Context, tiled: bool | None = None) -> Latents:
     """Latents of pictures (B, H, W, 3): the mean of the VAE's distribution, or with `seed` a draw from it.
+
+    tiled: as in `encode_pixels`.
 
     Raises ValueError for sides that are no multiples of the VAE's factor.
     """
@@ -100,7 +102,7 @@ def encoded(model: Model, pixels: Tensor, seed: int | None, ctx: Context) -> Lat
         )
     sources = generators(seed, pixels.shape[0]) if seed is not None else None
     with model.parts() as parts, torch.no_grad():
-        return Latents(encode_pixels(parts.vae, pixels, sources=sources, check=ctx.check_cancelled))
+        return Latents(encode_pixels(parts.vae, pixels, sources=sources, tiled=tiled, check=ctx.check_cancelled))
 
 
 def repeated(samples: Tensor, count: int) -> Tensor:

@@ -14,29 +14,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from weft.nodes.lazy import IMPORTING
-from weft.nodes.models.schedulers import SUPPORTED, scheduler_misfit
+from weft.nodes.models.schedulers import SCHEDULERS, SUPPORTED, scheduler_class, scheduler_misfit
 from weft.nodes.sampling.history import Marks
+from weft.nodes.sampling.levels import DEFAULT, Levels, level_changes, level_misfits, takes_sigmas_itself
 from weft.nodes.sampling.steps import fast_steps
-
-# Keys that mean "as the model's own configuration says, except". DPM++ SDE is the multistep form
-# (`sde-dpmsolver++`, one evaluation a step): DPMSolverSDEScheduler needs torchsde, and its Brownian tree would
-# not draw from the generators that make image k of a batch equal to the same seed alone.
-SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ddim": ("DDIMScheduler", {}),
-    "pndm": ("PNDMScheduler", {}),
-    "euler": ("EulerDiscreteScheduler", {}),
-    "euler_ancestral": ("EulerAncestralDiscreteScheduler", {}),
-    "dpmpp_2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False}),
-    "dpmpp_2m_karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
-    "dpmpp_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-    "unipc": ("UniPCMultistepScheduler", {}),
-    "heun": ("HeunDiscreteScheduler", {}),
-    "lcm": ("LCMScheduler", {}),
-}
 
 Prediction = Literal["epsilon", "v_prediction", "sample", "preconditioned"]
 """`preconditioned`: of EDM's kind, whose clean latents are a mix of the latents and the prediction."""
@@ -46,28 +32,32 @@ _DIVIDES_BY_SIGMA = frozenset(
         "EulerDiscreteScheduler",
         "EulerAncestralDiscreteScheduler",
         "HeunDiscreteScheduler",
+        "KDPM2AncestralDiscreteScheduler",
+        "KDPM2DiscreteScheduler",
         "LMSDiscreteScheduler",
     }
 )
 
 
-def build_scheduler(name: str, config: Mapping[str, Any]) -> Any:
+def build_scheduler(name: str, config: Mapping[str, Any], levels: Levels = DEFAULT) -> Any:
     """A fresh diffusers scheduler.
 
     name: a key of `SCHEDULERS`, or "default" for the class that the model's own configuration names.
     config: the model's scheduler configuration (`scheduler_config.json`).
-    Raises ValueError for an unknown name, or a default class that does not step Stable Diffusion.
+    levels: how its noise levels will lie; `Schedule` is to be given the same.
+    Raises ValueError for an unknown name, a default class that does not step Stable Diffusion, or levels that it cannot
+    have.
     """
-    changes: dict[str, Any] = {}
-    if name == "default":
-        wanted = str(config.get("_class_name", "DDIMScheduler"))
-        misfit = scheduler_misfit(wanted)
-        if misfit is not None:
-            raise ValueError(f"{misfit}: choose one of {', '.join(SCHEDULERS)}")
-    elif name in SCHEDULERS:
-        wanted, changes = SCHEDULERS[name]
-    else:
+    if name != "default" and name not in SCHEDULERS:
         raise ValueError(f"unknown scheduler {name!r}: one of default, {', '.join(SCHEDULERS)}")
+    wanted = scheduler_class(name, config)
+    misfit = scheduler_misfit(wanted)
+    if misfit is not None:
+        raise ValueError(f"{misfit}: choose one of {', '.join(SCHEDULERS)}")
+    misfits = [found.message for found in level_misfits(name, config, levels)]
+    if misfits:
+        raise ValueError("; ".join(misfits))
+    changes = (SCHEDULERS[name][1] if name in SCHEDULERS else {}) | level_changes(wanted, levels)
     with IMPORTING:
         import diffusers
 
@@ -92,6 +82,8 @@ def _make(cls: Any, config: Mapping[str, Any], changes: Mapping[str, Any]) -> An
     # Latents are not bounded by 1 as pixels are; some classes clip them unless the configuration says otherwise.
     if "clip_sample" in known:
         settings.setdefault("clip_sample", False)
+    if unknown := changes.keys() - known:
+        raise ValueError(f"{cls.__name__} of this version of diffusers has no {', '.join(sorted(unknown))}")
     return cls.from_config(settings, **changes)
 
 
@@ -117,7 +109,8 @@ class Schedule:
     Level i is the noise level at which call i sees the latents; level `calls` is the end, without noise.
 
     scheduler: a diffusers scheduler, not used elsewhere.
-    steps: 1 to 1000.
+    steps: 1 to 1000; not read where the levels are by hand, which make one step each.
+    levels: as the scheduler was built for.
     strength: 0 to 1; below 1 the first steps are left out, as image-to-image does. Nothing is left below 1/steps.
     spread: models distilled for few steps make them all, over the remaining part, where `strength` leaves some of the
         way out (only the scheduler `lcm` can).
@@ -129,6 +122,7 @@ class Schedule:
         scheduler: Any,
         steps: int,
         *,
+        levels: Levels = DEFAULT,
         strength: float = 1.0,
         eta: float = 0.0,
         spread: bool = False,
@@ -136,7 +130,9 @@ class Schedule:
     ) -> None:
         # The scheduler's own tensors stay on the CPU: its look-ups then never wait for the device.
         spread = spread and 0 < strength < 1 and "strength" in inspect.signature(scheduler.set_timesteps).parameters
-        if spread:
+        if levels.by_hand:
+            steps = _set_by_hand(scheduler, levels)
+        elif spread:
             scheduler.set_timesteps(steps, device="cpu", strength=strength)
             strength = 1.0
         else:
@@ -305,6 +301,28 @@ class Schedule:
             return noise
         alpha, sigma = self.alphas[index], self.sigmas[index]
         return self.from_x0((latents - sigma * noise) / alpha, latents, index)
+
+
+def _set_by_hand(scheduler: Any, levels: Levels) -> int:
+    """Give a scheduler the timesteps or sigmas that were given by hand; how many steps these are."""
+    if levels.timesteps:
+        scheduler.set_timesteps(timesteps=list(levels.timesteps), device="cpu")
+        return len(levels.timesteps)
+    sigmas = levels.noisy
+    if takes_sigmas_itself(type(scheduler).__name__):
+        scheduler.set_timesteps(sigmas=[*sigmas, 0.0], device="cpu")
+    else:
+        # `build_scheduler` has set the spacing of Karras et al.: here it gives these numbers. All else that follows
+        # from sigmas, such as timesteps and the middles of KDPM2's steps, diffusers then makes in its own way.
+        scheduler._convert_to_karras = lambda *_, **__: np.array(sigmas)
+        try:
+            scheduler.set_timesteps(len(sigmas), device="cpu")
+        finally:
+            del scheduler._convert_to_karras
+    found = list(dict.fromkeys(scheduler.sigmas.tolist()))
+    if found != [*torch.tensor(sigmas).tolist(), 0.0]:
+        raise ValueError(f"{type(scheduler).__name__} of this version of diffusers does not take sigmas by hand")
+    return len(sigmas)
 
 
 def _device_dtype(timesteps: Tensor, device: torch.device | str) -> torch.dtype:

@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from weft.engine import NodeView, Problem, Range, node, value
-from weft.nodes.checks import runs_with
-from weft.nodes.checks.tags import run_input
+from weft.nodes.checks import runs_with, steps_of
 from weft.nodes.technique import Branch, Order, Predictions, Technique
 from weft.nodes.values import Conditioning, Guidance
 
@@ -191,8 +190,8 @@ def _check(view: NodeView) -> Iterable[Problem]:
         )
     if isinstance(warmup, int):
         for run in runs_with(view):
-            steps = run.literals.get(run_input(run.type, "steps"))
-            if isinstance(steps, int) and warmup >= steps:
+            steps = steps_of(run)
+            if steps is not None and warmup >= steps:
                 yield Problem(
                     severity="warning",
                     code="bad_value",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.engine.declaring.called import raised_by_node
 from weft.nodes.checks import check_second_text
 from weft.nodes.values import Conditioning, Model
 
@@ -18,7 +19,8 @@ def _check(view: NodeView) -> Iterator[Problem]:
         try:
             parse(text if isinstance(text, str) else "")
         except WeightingError as error:
-            yield Problem(code="bad_value", node=view.id, input=input, message=f"{error}.", given=text)
+            problem = Problem(code="bad_value", node=view.id, input=input, message=f"{error}.", given=text)
+            yield raised_by_node(problem)
     yield from check_second_text(view)
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from weft.server.cli.arguments import FileArgument
 from weft.server.cli.report import NodesOption, TracebackOption, load_catalogue, reporting
-
-if TYPE_CHECKING:
-    from weft.engine import Catalogue
-    from weft.graphs.draw import Describe
 
 
 def draw_command(
@@ -31,6 +27,7 @@ def draw_command(
     if output is not None and output.suffix.lower() not in (".svg", ".png"):
         raise typer.BadParameter(f"{output} ends neither in .svg nor in .png", param_hint="-o")
     with reporting(traceback_wanted=traceback):
+        from weft.engine.catalogue.shapes import shapes
         from weft.graphs.draw import draw, draw_png
         from weft.graphs.files import write_atomic
         from weft.server.cli.record import Record
@@ -59,21 +56,3 @@ def draw_command(
         else:
             write_atomic(output, draw(workflow, describe, marks=marks, caption=caption).encode())
         typer.echo(output)
-
-
-def shapes(catalogue: Catalogue) -> Describe:
-    """What a drawing wants to know of a node type."""
-    from weft.engine.declaring.types import describe
-    from weft.graphs.draw import NodeShape, PortShape
-
-    def of(name: str) -> NodeShape | None:
-        node_type = catalogue.get(name)
-        if node_type is None:
-            return None
-        inputs = (
-            PortShape(port.name, describe(port.item), port.many, port.required) for port in node_type.inputs.values()
-        )
-        outputs = (PortShape(port.name, describe(port.type)) for port in node_type.outputs.values())
-        return NodeShape(tuple(inputs), tuple(outputs))
-
-    return of

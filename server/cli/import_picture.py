@@ -12,7 +12,10 @@ from weft.server.cli.report import TracebackOption, reporting, say
 
 def import_command(
     picture: Annotated[
-        Path, typer.Argument(metavar="PICTURE", help="A picture that AUTOMATIC1111's web UI or InvokeAI saved.")
+        Path,
+        typer.Argument(
+            metavar="PICTURE", help="A PNG, JPEG or WebP file of AUTOMATIC1111's web UI, or a PNG of InvokeAI."
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="x.json", help="Where to; on stdout if not given.")

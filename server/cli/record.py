@@ -22,11 +22,12 @@ ROWS = 25
 
 @dataclass(slots=True)
 class Fate:
-    """A node in a run: how often it ran and how long, where its result was, whether it failed, was skipped, or was
-    called again after a failure."""
+    """A node in a run: how often it ran and how long, how much of that it imported modules, where its result was,
+    whether it failed, was skipped, or was called again after a failure."""
 
     runs: int = 0
     seconds: float = 0.0
+    imports: float = 0.0
     tier: str = ""
     failed: str = ""
     open: int = 0
@@ -66,6 +67,7 @@ class Record:
             elif kind == "node_finished":
                 fate.open, fate.runs = max(fate.open - 1, 0), fate.runs + 1
                 fate.seconds += _number(event.get("seconds"))
+                fate.imports += _number(event.get("imports"))
             elif kind == "node_cached":
                 fate.tier = str(event.get("tier"))
             elif kind == "node_failed":
@@ -199,10 +201,11 @@ def print_profile(record: Record) -> None:
 
     from weft.graphs.drawing.marks import duration
 
-    ran = sorted(
-        ((fate.seconds, id, fate) for id, fate in record.fates.items() if fate.runs or fate.note), reverse=True
-    )
-    total = record.seconds or sum(seconds for seconds, _, _ in ran)
+    # Who needs a library first imports it for all: that time is not the node's.
+    own = ((max(fate.seconds - fate.imports, 0.0), id, fate) for id, fate in record.fates.items())
+    ran = sorted((entry for entry in own if entry[2].runs or entry[2].note), key=lambda entry: entry[:2], reverse=True)
+    imports = sum(fate.imports for fate in record.fates.values())
+    total = record.seconds or sum(seconds for seconds, _, _ in ran) + imports
     table = Table("node", "", box=None, pad_edge=False)
     table.add_column("time", justify="right")
     table.add_column("share", justify="right")
@@ -214,7 +217,9 @@ def print_profile(record: Record) -> None:
     if len(ran) > ROWS:
         rest = sum(seconds for seconds, _, _ in ran[ROWS:])
         table.add_row(f"{len(ran) - ROWS} more", "", duration(rest), f"{rest / total if total else 0.0:.0%}")
-    idle = total - sum(seconds for seconds, _, _ in ran)
+    if imports:
+        table.add_row("imports", "", duration(imports), f"{imports / total:.0%}")
+    idle = total - sum(seconds for seconds, _, _ in ran) - imports
     if idle > 0:
         table.add_row("between nodes", "", duration(idle), f"{idle / total:.0%}")
     say(f"the run {record.end}")

@@ -83,6 +83,7 @@ def run_command(
                 cancel=cancel,
                 settings=Settings(preview_interval=None),  # a terminal shows no pictures
                 keep_going=keep_going,
+                progress=False,  # the listener shows it, if it is wanted
             )
         show(result, as_json, drawn, shown_as, failures=keep_going)
         if result.failures:

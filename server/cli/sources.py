@@ -44,14 +44,15 @@ def read_workflow(file: Path) -> Workflow:
 def _from_stdin() -> Workflow:
     from weft.graphs.document import Workflow
     from weft.graphs.limits import LIMITS
-    from weft.graphs.png import SIGNATURE
+    from weft.graphs.pictures import START, picture_kind
 
     stream = sys.stdin.buffer
-    data = stream.read(len(SIGNATURE))
-    if not data.startswith(SIGNATURE):
+    data = stream.read(START)
+    kind = picture_kind(data)
+    if kind is None:
         return Workflow.parse(data + stream.read(LIMITS.max_bytes + 1))
     with tempfile.TemporaryDirectory(prefix="weft-") as folder:
-        picture = Path(folder) / "stdin.png"
+        picture = Path(folder) / f"stdin.{kind.lower()}"
         with open(picture, "wb") as file:
             file.write(data)
             while part := stream.read(1 << 20):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weft.server.cli.arguments import FileArgument, OutOption, SetOption
+from weft.server.cli.complete import complete_target
 from weft.server.cli.report import (
     JsonOption,
     ModelsOption,
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 def why_command(
     file: FileArgument,
-    node: Annotated[str, typer.Argument(metavar="NODE", help="The id of a node in it.")],
+    node: Annotated[
+        str, typer.Argument(metavar="NODE", help="The id of a node in it.", autocompletion=complete_target)
+    ],
     settings: SetOption = None,
     out: OutOption = Path("out"),
     as_json: JsonOption = False,

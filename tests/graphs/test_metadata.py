@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.graphs.test_png_text import PNG
 from weft.graphs import Workflow, WorkflowError, check_form
-from weft.graphs.metadata import Imported, a1111, from_picture, from_picture_bytes, invokeai
+from weft.graphs.metadata import Imported, a1111, from_picture, invokeai
 from weft.graphs.metadata.emphasis import translated
 from weft.graphs.metadata.picture import READERS
+from weft.graphs.metadata.recipe import SPACED
 from weft.graphs.png import embed
 from weft.graphs.reader import OTHERS
 
@@ -74,7 +72,8 @@ def test_a_picture_of_a1111(tmp_path: Path) -> None:
     assert inputs(found, "denoise") == {
         "guidance": [{"link": "cfg"}],
         "steps": 25,
-        "scheduler": "dpmpp_2m_karras",
+        "scheduler": "dpmpp_2m",
+        "spacing": "karras",
         "seed": 1234567890,
         "width": 512,
         "height": 768,
@@ -100,7 +99,8 @@ def test_a_picture_of_invokeai(tmp_path: Path) -> None:
     assert inputs(found, "denoise") == {
         "guidance": [{"link": "cfg"}],
         "steps": 30,
-        "scheduler": "dpmpp_2m_karras",
+        "scheduler": "dpmpp_2m",
+        "spacing": "karras",
         "seed": 42,
         "width": 512,
         "height": 640,
@@ -173,13 +173,83 @@ def test_any_marks_are_read_by_weighted_prompt(text: str) -> None:
         ("Steps: 20, Sampler: Euler a, Size: 511x512", "Size"),
         ("Steps: 20, Sampler: Euler a, CFG scale: nan", "CFG scale"),
         ("Steps: 20, Sampler: Euler a, Denoising strength: 0.4", "Denoising strength"),
-        ("Steps: 20, Sampler: Euler, Schedule type: Beta, Seed: 1", "Schedule type"),
+        (
+            "Steps: 20, Sampler: Euler, Schedule type: Align Your Steps, Seed: 1",
+            "Schedule type: Align Your Steps is not",
+        ),
+        (
+            "Steps: 20, Sampler: DDIM, Schedule type: Karras, Seed: 1",
+            "Schedule type: ddim cannot have the spacing karras",
+        ),
+        (
+            "Steps: 20, Sampler: Euler a Karras, Seed: 1",
+            "Schedule type: euler_ancestral cannot have the spacing karras",
+        ),
         ("Steps: 20, Sampler: DPM++ SDE, Seed: 1", "Sampler"),
         ("Steps: 20, Sampler: Euler a, ControlNet 0: depth", "ControlNet 0"),
     ],
 )
 def test_what_is_not_understood_is_said(settings: str, begin: str, tmp_path: Path) -> None:
     noted(imported(tmp_path, parameters=f"a circle\n{settings}"), begin)
+
+
+@pytest.mark.parametrize(
+    ("settings", "scheduler", "spacing"),
+    [
+        ("Sampler: DPM++ 2M Karras", "dpmpp_2m", "karras"),
+        ("Sampler: DPM++ 2M, Schedule type: Exponential", "dpmpp_2m", "exponential"),
+        ("Sampler: DPM++ 2M SDE Exponential", "dpmpp_sde", "exponential"),
+        ("Sampler: DPM++ 2M, Schedule type: Automatic", "dpmpp_2m", "karras"),
+        ("Sampler: DPM++ 3M SDE, Schedule type: Automatic", "dpmpp_3m_sde", "exponential"),
+        ("Sampler: DPM++ 2M", "dpmpp_2m", None),
+        ("Sampler: Euler, Schedule type: Automatic", "euler", None),
+        ("Sampler: Euler, Schedule type: Beta", "euler", "beta"),
+        ("Sampler: Euler, Schedule type: Uniform", "euler", "uniform"),
+        ("Sampler: LMS Karras", "lms", "karras"),
+        ("Sampler: DPM2 a Karras", "kdpm2_ancestral", "karras"),
+        ("Sampler: Karras", None, None),
+    ],
+)
+def test_schedule_types(settings: str, scheduler: str | None, spacing: str | None, tmp_path: Path) -> None:
+    found = imported(tmp_path, parameters=f"a circle\nSteps: 20, {settings}, Seed: 1")
+    made = inputs(found, "denoise")
+    assert (made.get("scheduler"), made.get("spacing")) == (scheduler, spacing)
+    assert not [note for note in found.notes if note.startswith("Schedule type")]
+    assert any(note.startswith("Sampler") for note in found.notes) == (scheduler is None)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "scheduler", "spacing"),
+    [
+        ("euler_k", "euler", "karras"),
+        ("heun_k", "heun", "karras"),
+        ("unipc_k", "unipc", "karras"),
+        ("dpmpp_2m_sde_k", "dpmpp_sde", "karras"),
+        ("kdpm_2_a_k", "kdpm2_ancestral", "karras"),
+        ("lms", "lms", None),
+    ],
+)
+def test_schedulers_of_invokeai(theirs: str, scheduler: str, spacing: str | None, tmp_path: Path) -> None:
+    found = imported(tmp_path, invokeai_metadata=json.dumps(INVOKE | {"scheduler": theirs}))
+    made = inputs(found, "denoise")
+    assert (made["scheduler"], made.get("spacing")) == (scheduler, spacing)
+    assert not [note for note in found.notes if note.startswith(("Sampler", "Schedule type"))]
+
+
+def test_schedulers_and_spacings_are_those_of_denoise() -> None:
+    """They are written down a second time, since what reads metadata knows no nodes."""
+    from weft.nodes.models.schedulers import SCHEDULERS
+    from weft.nodes.sampling.levels import Levels, level_misfits
+
+    names = {known for module in (a1111, invokeai) for known, _ in module.SCHEDULERS.values()}
+    assert names <= set(SCHEDULERS)
+    spacings = {*a1111.SPACINGS.values(), *a1111._AUTOMATIC.values(), "karras"}
+
+    def takes(name: str, spacing: str) -> bool:
+        return not list(level_misfits(name, {}, Levels(spacing=spacing)))
+
+    for name in set(SCHEDULERS) - {"dpmpp_2m_karras"}:
+        assert {takes(name, spacing) for spacing in spacings} == {name in SPACED}, name
 
 
 def test_a_picture_without_a_prompt(tmp_path: Path) -> None:
@@ -239,68 +309,3 @@ def test_a_picture_of_ours_is_not_imported(tmp_path: Path) -> None:
         imported(tmp_path)
     with pytest.raises(WorkflowError, match="cannot be read"):
         from_picture(tmp_path / "gone.png")
-
-
-def exif(text: str, order: str = "<", coding: str = "utf-16-be", kind: bytes = b"UNICODE\0") -> bytes:
-    """A block of EXIF whose comment is this text."""
-    body = kind + text.encode(coding)
-    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
-    outer = struct.pack(f"{order}HHHIII", 1, 0x8769, 4, 1, 26, 0)
-    inner = struct.pack(f"{order}HHHIII", 1, 0x9286, 7, len(body), 44, 0)
-    return head + outer + inner + body
-
-
-def jpeg(block: bytes) -> bytes:
-    body = b"Exif\0\0" + block
-    return b"\xff\xd8\xff\xe0\x00\x04ab\xff\xe1" + struct.pack(">H", len(body) + 2) + body + b"\xff\xd9"
-
-
-def webp(block: bytes) -> bytes:
-    chunks = b"VP8L" + struct.pack("<I", 3) + b"abc\0" + b"EXIF" + struct.pack("<I", len(block)) + block
-    return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
-
-
-@pytest.mark.parametrize("wrap", [jpeg, webp])
-@pytest.mark.parametrize(
-    ("order", "coding", "kind"),
-    [
-        (">", "utf-16-be", b"UNICODE\0"),
-        ("<", "utf-16-be", b"UNICODE\0"),
-        ("<", "utf-16-le", b"UNICODE\0"),
-        ("<", "ascii", b"ASCII\0\0\0"),
-        (">", "utf-8", bytes(8)),
-        (">", "utf-8", b""),
-    ],
-)
-def test_the_text_in_exif_is_that_in_a_png(
-    tmp_path: Path, wrap: Callable[[bytes], bytes], order: str, coding: str, kind: bytes
-) -> None:
-    data = wrap(exif(A1111, order, coding, kind))
-    (tmp_path / "theirs.img").write_bytes(data)
-    wanted = imported(tmp_path, parameters=A1111)
-    for found in (from_picture_bytes(data), from_picture(tmp_path / "theirs.img")):
-        assert (found.program, found.notes) == (wanted.program, wanted.notes)
-        assert found.workflow.nodes["prompt"] == wanted.workflow.nodes["prompt"]
-
-
-def test_broken_exif_is_no_text() -> None:
-    whole = exif(A1111)
-    for data in (jpeg(whole), webp(whole)):
-        for cut in range(3, len(data) - len(A1111), 3):
-            with contextlib.suppress(WorkflowError):
-                from_picture_bytes(data[:cut])
-    for block in (b"", b"II", b"II*\0\xff\xff\xff\xff", bytes(200)):
-        for wrap in (jpeg, webp):
-            with pytest.raises(WorkflowError, match="no metadata that are understood"):
-                from_picture_bytes(wrap(block))
-    for data in (b"\xff\xd8\xff" + b"\xff" * 100_000, b"RIFF\0\0\0\0WEBP" + b"XXXX\0\0\0\0" * 100_000):
-        with pytest.raises(WorkflowError, match="no metadata"):
-            from_picture_bytes(data)
-
-
-def test_bytes_without_metadata_are_refused_as_files_are() -> None:
-    with pytest.raises(WorkflowError, match="saved by weft and carries its workflow"):
-        from_picture_bytes(embed(PNG, {"weft_workflow": "{}"}))
-    for data in (PNG, PNG[:30], b"", b"GIF89a"):
-        with pytest.raises(WorkflowError):
-            from_picture_bytes(data)

@@ -13,7 +13,7 @@ from tests.server.conftest import TOYS
 from weft.graphs import Workflow, WorkflowError
 from weft.graphs.draw import Mark, draw, draw_png
 from weft.graphs.drawing import palette
-from weft.server.cli.record import Record
+from weft.server.cli.record import Record, print_profile
 
 Weft = Callable[..., Any]
 Write = Callable[..., Path]
@@ -156,3 +156,24 @@ def test_events_with_a_damaged_workflow_are_refused(weft: Weft, write: Write, tm
     refused = weft("draw", file, "--run", events, *NODES)
     assert refused.exit_code == 2
     assert "cannot be read" in " ".join(refused.stderr.split())
+
+
+def test_the_profile_tells_imports_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    record = Record()
+    for event in (
+        {"event": "node_started", "node": "model"},
+        {"event": "node_finished", "node": "model", "seconds": 9.0, "imports": 8.0},
+        {"event": "node_started", "node": "image"},
+        {"event": "node_finished", "node": "image", "seconds": 2.0},
+        {"event": "job_finished", "seconds": 12.0, "ran": 2, "cached": 0},
+    ):
+        record.take(event)
+    print_profile(record)
+    rows = {line.split("  ")[0]: line for line in capsys.readouterr().err.splitlines()}
+    assert list(rows)[2:] == ["image", "model", "imports", "between nodes"]
+    assert [next(part for part in rows[name].split() if part.isdigit() or "." in part) for name in list(rows)[2:]] == [
+        "2.00",
+        "1.00",
+        "8.00",
+        "1.00",
+    ]

@@ -202,3 +202,13 @@ def test_interrupted(number: signal.Signals, write: Write, tmp_path: Path) -> No
     assert (process.returncode, stdout) == (130, b"")
     assert b"interrupted" in stderr
     assert b"Traceback" not in stderr
+
+
+def test_the_command_alone_says_whether_progress_is_shown(
+    weft: Weft, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `--quiet` nothing listens, and `run` by itself would show bars on a terminal."""
+    asked: list[object] = []
+    monkeypatch.setattr("weft.engine.runner.audience", asked.append)
+    assert weft("run", write(t=("toy_text", {"text": "a"})), "--target", "t", "--quiet", *NODES).exit_code == 0
+    assert asked == [False]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.server.conftest import TOYS
 from weft.graphs import examples
+from weft.graphs.exif import packed
 from weft.server.cli.app import app
 
 Weft = Callable[..., Result]
@@ -57,6 +61,18 @@ def test_standard_input(write: Write, tmp_path: Path, weft: Weft) -> None:
     picture = Path(weft("run", write("p.json", p=("toy_picture", {})), "-q", *NODES).stdout.strip())
     again = runner.invoke(app, ["run", "-", "-q", "--out", "again", *NODES], input=picture.read_bytes())
     assert again.stdout == f"{tmp_path}/again/p.png\n"
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_a_jpeg_or_webp_file_runs_and_is_drawn(format: str, write: Write, weft: Weft, tmp_path: Path) -> None:
+    text = write(a=("toy_seeded", {"seed": 5})).read_text()
+    picture = tmp_path / "a.picture"
+    PIL.Image.new("RGB", (4, 4)).save(picture, format, exif=packed({"weft_workflow": text}))
+    assert weft("run", picture, "-q", *NODES).stdout == "5\n"
+    assert weft("run", picture, "-q", "--set", "a.seed=6", *NODES).stdout == "6\n"
+    assert "toy_seeded" in weft("draw", picture, *NODES).stdout
+    piped = CliRunner().invoke(app, ["run", "-", "-q", *NODES], input=picture.read_bytes())
+    assert piped.stdout == "5\n"
 
 
 @pytest.mark.parametrize(
@@ -221,3 +237,40 @@ def test_what_tab_offers(write: Write) -> None:
     assert offered(f"run {file} --target", "") == ["t", "s"]
     assert offered("run nowhere.json --target", "") == []
     assert "load_model" in offered("nodes", "load_m")
+    assert offered(f"why {file}", "") == ["t", "s"]
+
+
+COMPLETING = """
+import sys
+sys.argv = ["weft"]
+from weft.server.cli import main
+try:
+    main()
+finally:
+    print(*[name for name in ("torch", "diffusers", "transformers", "PIL") if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("run text_to_image --set se", "seed="),
+        ("nodes load_mod", "load_model"),
+    ],
+)
+def test_tab_loads_nothing_heavy(line: str, answer: str, tmp_path: Path) -> None:
+    words = f"weft {line}"
+    env = {**os.environ, "_WEFT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run([sys.executable, "-c", COMPLETING], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [answer]
+    assert done.stderr == "\n"
+
+
+@pytest.mark.parametrize(("shell", "file"), [("bash", ".bash_completions/weft.sh"), ("zsh", ".zfunc/_weft")])
+def test_completion_is_installed_for_a_shell(shell: str, file: str, tmp_path: Path) -> None:
+    # Else typer asks which shell it was called from, which here is none.
+    env = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    code = COMPLETING.replace('["weft"]', f'["weft", "--install-completion", "{shell}"]')
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert "completion installed" in done.stdout
+    assert "_WEFT_COMPLETE" in (tmp_path / file).read_text()

@@ -1,4 +1,4 @@
-"""save_image: formats, quality, files without metadata, and names with places in them."""
+"""save_image: formats, quality, metadata of each format, and names with places in them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from weft.engine import Context, Files, RunFailed, check, node, run
-from weft.graphs import Graph
+from weft.graphs import Graph, Workflow
+from weft.graphs.exif import extract as extract_exif
 from weft.graphs.png import extract
-from weft.nodes import map_over, save_image
+from weft.nodes import load_image, map_over, save_image
 from weft.nodes.images.naming import Name, escaped
 from weft.nodes.images.saving import name_problem
 from weft.nodes.values import Image
@@ -81,7 +82,55 @@ def test_metadata_is_left_out_if_asked(tmp_path: Path) -> None:
     with PIL.Image.open(plain) as saved:
         assert saved.info == {}
     for suffix in ("jpg", "webp"):
-        assert b"weft" not in Path(save(picture(), f"a.{suffix}", tmp_path).paths[0]).read_bytes()
+        assert b"weft" not in Path(save(picture(), f"a.{suffix}", tmp_path, metadata=False).paths[0]).read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_jpeg_and_webp_files_carry_the_workflow(tmp_path: Path, suffix: str) -> None:
+    """The same workflow as a PNG file has, and it runs again; the pixels are those of a file without it."""
+    with Graph() as graph:
+        save_image(drawn(seed=41), f"a.{suffix}", quality=100)
+        save_image(drawn(seed=41), f"plain.{suffix}", quality=100, metadata=False)
+    run(graph, out=tmp_path, cache=None)
+    path, plain = tmp_path / f"a.{suffix}", tmp_path / f"plain.{suffix}"
+    with PIL.Image.open(path) as saved, PIL.Image.open(plain) as bare:
+        assert np.array_equal(np.asarray(saved), np.asarray(bare))
+        assert "exif" not in bare.info
+    assert extract_exif(plain) == {}
+    texts = extract_exif(path)
+    assert json.loads(texts["weft_run"])["seeds"] == {"drawn.seed": 41, "drawn_2.seed": 41}
+    assert Workflow.load(path) == Workflow.parse(texts["weft_workflow"])
+    run(Workflow.load(path).with_declarations(graph.workflow().declarations), out=tmp_path / "again", cache=None)
+    assert extract_exif(tmp_path / "again" / path.name)["weft_workflow"] == texts["weft_workflow"]
+    assert torch.equal(load_image(path).pixels, load_image(plain).pixels)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kept", "said"),
+    [
+        ((100, 100), {"weft_workflow", "weft_run"}, ""),
+        ((100, 70_000), {"weft_workflow"}, "what it ran with is left out of the JPEG file"),
+        ((70_000, 100), set(), "the workflow is left out of the JPEG file, which has room for 65,533 bytes"),
+    ],
+)
+def test_what_is_too_large_for_a_jpeg_file_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, sizes: tuple[int, int], kept: set[str], said: str
+) -> None:
+    texts = {"weft_workflow": "w" * sizes[0], "weft_run": json.dumps({"text": "r" * sizes[1]})}
+    for suffix in ("jpg", "webp"):
+        ctx = Context(out=tmp_path, provenance=lambda: texts)
+        path = save_image(picture(), f"a.{suffix}", ctx=ctx).paths[0]
+        assert extract_exif(path) == {name: texts[name] for name in (kept if suffix == "jpg" else texts)}
+    assert (said in caplog.text) if said else not caplog.text
+    assert caplog.text.count("left out") == (1 if said else 0)
+
+
+def test_jpeg_files_of_older_documents_stay_without_metadata() -> None:
+    migration = save_image.node_type.migrations[2]
+    for inputs in ({"name": "a.jpg"}, {"name": "a", "format": "webp"}, {"name": "a.webp", "metadata": True}):
+        assert migration(inputs) == {**inputs, "metadata": False}
+    for inputs in ({"name": "a"}, {"name": "a.jpg", "format": "png"}, {"name": "a.png", "metadata": False}, {}):
+        assert migration(inputs) == inputs
 
 
 def test_files_of_every_format_are_never_overwritten(tmp_path: Path) -> None:

@@ -157,7 +157,8 @@ def test_refused_at_check(folder: Callable[[str], Path], tmp_path: Path) -> None
     assert (problem.code, problem.given) == ("bad_value", "IPNDMScheduler")
     assert "the model's scheduler 'IPNDMScheduler' does not work here: its timesteps" in problem.message
     assert problem.message.endswith(
-        "choose one of ddim, pndm, euler, euler_ancestral, dpmpp_2m, dpmpp_2m_karras, dpmpp_sde, unipc, heun, lcm"
+        "choose one of ddim, pndm, euler, euler_ancestral, dpmpp_2m, dpmpp_2m_karras, dpmpp_sde, dpmpp_3m_sde, "
+        "dpmpp_2s, dpmpp_2s_sde, unipc, deis, heun, kdpm2, kdpm2_ancestral, lms, lcm"
     )
     assert found(scheduler="ddim") == []
 

@@ -412,6 +412,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "noise": {"noise": Latents(noise(4))},
     **{name: {"scheduler": name} for name in SCHEDULERS if name != "ddim"},
 }
+LEVELS: dict[str, dict[str, Any]] = {
+    "spacing": {"spacing": "karras"},
+    "timestep_spacing": {"timestep_spacing": "trailing"},
+    "sigmas": {"sigmas": [14.0, 6.0, 2.0, 0.5]},
+    "timesteps": {"timesteps": [999, 700, 300, 50]},
+}
 CONFIGS: dict[str, dict[str, Any]] = {
     "beta_start": {"beta_start": 0.001},
     "beta_end": {"beta_end": 0.013},
@@ -428,12 +434,28 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def test_the_schedule(stock: Stock, what: str) -> None:
     """Settings of the run, and of the model's own scheduler, one at a time; with a window late in the run, so that
     there would be steps to take."""
-    plain = Acting(PerturbedAttention(window=(0.5, 1.0)), {}, options={"scheduler": "default"})
     own = stock.model()
     own = replace(own, scheduler={**own.scheduler, "_class_name": "DDIMScheduler"})
-    changed, model = replace(plain, options=plain.options | SETTINGS.get(what, {})), own
-    if what in CONFIGS:
-        model = replace(own, scheduler={**own.scheduler, **CONFIGS[what]})
+    model = replace(own, scheduler={**own.scheduler, **CONFIGS[what]}) if what in CONFIGS else own
+    compare_settings(stock, own, model, {"scheduler": "default"}, SETTINGS.get(what, {}))
+
+
+@pytest.mark.parametrize("scheduler", ["euler", "dpmpp_2m"])
+@pytest.mark.parametrize("what", LEVELS)
+def test_the_levels(stock: Stock, what: str, scheduler: str) -> None:
+    """One whose steps are told one by one, and one that is told as a whole."""
+    compare_settings(stock, stock.model(), stock.model(), {"scheduler": scheduler}, LEVELS[what])
+
+
+def test_every_input_of_the_run_is_varied() -> None:
+    """What models and techniques bring is varied above."""
+    elsewhere = {"model", "guidance", "controls", "masked", "scheduler"}
+    assert set(nodes.denoise.node_type.inputs) - elsewhere == set(SETTINGS) - set(SCHEDULERS) | set(LEVELS)
+
+
+def compare_settings(stock: Stock, own: Model, model: Model, options: dict[str, Any], changes: dict[str, Any]) -> None:
+    plain = Acting(PerturbedAttention(window=(0.5, 1.0)), {}, options=options)
+    changed = replace(plain, options=options | changes)
     trails = Trails(1 << 26)
     before, _ = made_by(stock, plain, plain.technique, trails, own)
     full, _ = made_by(stock, changed, plain.technique, None, model)

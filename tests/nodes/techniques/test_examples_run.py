@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 
 from tests.nodes.techniques.wiring import HIDDEN
 from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
+from tests.tiny_upscalers import compact_state, written
 from weft.engine import Cache, Problem, check, run, with_settings
 from weft.engine.catalogue.catalogue import installed
 from weft.graphs import Workflow, examples
@@ -51,6 +52,7 @@ NAMED = {
     "merge_loras": "sources",
     "load_textual_inversion": "sources",
     "load_custom_diffusion": "source",
+    "load_upscaler": "source",
     "depth": "model",
 }
 """Inputs that name files."""
@@ -106,6 +108,9 @@ class Files:
         shape = (self._width(kind, "block_out_channels"), self._width(kind, "cross_attention_dim"))
         name = f"{HIDDEN}.processor.to_k_custom_diffusion.weight"
         return self.tensors(f"custom-{kind}", **{name: shape})
+
+    def upscaler(self) -> str:
+        return str(written(compact_state(2), self.root / "upscaler.safetensors"))
 
     def _width(self, kind: str, key: str) -> int:
         found = json.loads((self.model(kind) / "unet" / "config.json").read_text("utf-8"))[key]
@@ -166,6 +171,8 @@ def settings(workflow: Workflow, files: Files) -> Settings:
             yield f"{id}.embeddings", files.words(kind, len(node.inputs.get("embeddings", [])))
         elif node.type == "load_dreambooth":
             yield place, str(files.model(kind) / "unet")
+        elif node.type == "load_upscaler":
+            yield place, files.upscaler()
         elif node.type == "depth" and given != "shapes":
             yield place, "shapes"
         if node.type in ("denoise", "invert"):

@@ -10,6 +10,7 @@ import pytest
 from tests.server.files.pictures import encoded, png, text_bomb
 from tests.server.payloads import TRAVERSALS
 from weft.graphs import Workflow, WorkflowError, examples
+from weft.graphs.exif import packed
 from weft.graphs.png import embed
 from weft.server.documents.errors import NoSuchWorkflow
 from weft.server.documents.examples import all_examples, example
@@ -31,7 +32,9 @@ def exif(text: str) -> bytes:
 
 def test_a_document_and_a_picture_of_ours_are_what_they_are() -> None:
     text = json.dumps(DOCUMENT)
-    for data in (text.encode(), b"\xef\xbb\xbf" + text.encode(), embed(encoded("PNG"), {"weft_workflow": text})):
+    pictures = [embed(encoded("PNG"), {"weft_workflow": text})]
+    pictures += [encoded(format, exif=packed({"weft_workflow": text})) for format in ("JPEG", "WEBP")]
+    for data in (text.encode(), b"\xef\xbb\xbf" + text.encode(), *pictures):
         found = import_document(data)
         assert (found.workflow, found.notes) == (Workflow.parse(DOCUMENT), ())
 

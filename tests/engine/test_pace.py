@@ -23,8 +23,9 @@ from weft.engine.events import (
     NodeSkipped,
     NodeStarted,
 )
-from weft.server.cli.pace import Pace, whole_time
-from weft.server.cli.progress import _Bars, lines
+from weft.engine.progress.bars import Bars
+from weft.engine.progress.pace import Pace, whole_time
+from weft.server.cli.progress import lines
 
 ERROR = ErrorDetail(node="d", type="t", exception="E", message="no", traceback="")
 
@@ -94,7 +95,7 @@ def test_time_in_words(seconds: float, words: str) -> None:
 
 def test_no_more_nodes_are_done_than_there_are() -> None:
     with Progress(console=Console(file=io.StringIO())) as shown:
-        bars = _Bars(shown)
+        bars = Bars(shown)
         bars(event(JobStarted, None, nodes=3))
         bars(event(NodeStarted))
         bars(progress(0.0, 1, 2, "items"))
@@ -112,7 +113,7 @@ def test_no_more_nodes_are_done_than_there_are() -> None:
 
 def test_a_node_that_is_called_again_begins_anew() -> None:
     with Progress(console=Console(file=io.StringIO())) as shown:
-        bars = _Bars(shown)
+        bars = Bars(shown)
         bars(progress(0.0, 3, 4))
         bars(event(NodeRetried, attempt=1, of=2, error=ERROR))
         assert (shown.tasks[1].completed, shown.tasks[1].fields["message"]) == (0, "called again (1 of 2)")
