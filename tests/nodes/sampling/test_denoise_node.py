@@ -224,7 +224,9 @@ def test_sizes_are_checked_before_running(folder: Callable[[str], Any]) -> None:
     def build(model: Any, prompt: Any) -> None:
         denoise(model, [cfg(prompt)], width=100, height=64)
 
-    assert ("bad_value", "width", "width 100 has to be a multiple of 8: 96 or 104") in problems(build, str(folder("sd1")))
+    assert ("bad_value", "width", "width 100 has to be a multiple of 8: 96 or 104") in problems(
+        build, str(folder("sd1"))
+    )
 
 
 def test_a_good_graph_has_no_problems(folder: Callable[[str], Any]) -> None:
