@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from weft.server.api.app import build
 from weft.server.api.deck import Deck
+from weft.server.documents.saved import SavedWorkflows
 from weft.server.files.collect import collect
 from weft.server.files.local import LocalFiles
 from weft.server.files.thumbnails import Thumbnails
@@ -105,7 +106,8 @@ class Serving:
             nodes=tuple(str(Path(item).absolute()) for item in settings.nodes),
             own_nodes_only=settings.safe_mode,
         )
-        means = Means(desk, Keeper(blobs), hub, home, self._worker_rules or WorkerRules(), metrics=Metrics())
+        keeper = Keeper(blobs)
+        means = Means(desk, keeper, hub, home, self._worker_rules or WorkerRules(), metrics=Metrics())
         dispatcher = Dispatcher(means, folder / "work", owner=secrets.token_hex(8), count=settings.workers)
         questions = Questions(home, means.rules.limits)
         thumbnails = Thumbnails(blobs, folder / "files" / ".thumbnails")
@@ -117,6 +119,8 @@ class Serving:
             folder,
             blobs,
             thumbnails,
+            keeper,
+            SavedWorkflows(folder / "workflows", folder / "versions"),
             means.metrics or Metrics(),
             free_bytes=settings.min_free_mib << 20,
         )

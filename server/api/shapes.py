@@ -94,6 +94,38 @@ class Job(BaseModel):
     error: dict[str, Any] | None
 
 
+class Example(BaseModel):
+    """A workflow that comes with Weft. `image` is where a picture of it is; null where there is none."""
+
+    name: str
+    title: str
+    description: str
+    image: str | None
+
+
+class Listed(BaseModel):
+    """A saved workflow. `problem` says why it cannot be read, where somebody edited it by hand; else it is absent."""
+
+    name: str
+    title: str
+    modified: float
+    etag: str
+    problem: str | None = None
+
+
+class Version(Listed):
+    """An earlier version of a saved workflow, by its number."""
+
+    version: str
+
+
+class Imported(BaseModel):
+    """A workflow, and what was not understood or has to be done by hand, a sentence each."""
+
+    workflow: dict[str, Any]
+    notes: list[str]
+
+
 def job_data(job: records.Job) -> dict[str, Any]:
     """A job as JSON data."""
     return {

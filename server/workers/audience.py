@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +41,11 @@ class Files(Protocol):
     def take(self, path: Path) -> Stored:
         """Keep a file under the hash of its content; not in the event loop's thread.
 
+        Nothing removes it until `ended` is called.
+
         Raises:
             OSError: it cannot be read, or there is no room.
         """
+
+    def ended(self, files: Iterable[str]) -> None:
+        """The job that made these has ended: the store names them now, or nobody does."""

@@ -136,6 +136,7 @@ class Dispatcher:
             log.exception("the end of job %s could not be kept; it is run again", claim.job.id)
         finally:
             del self.turns[claim.job.id]
+            self.means.files.ended(turn.files)
             turn.ended.set()
             self.audience.queue_changed()
         if process.calls >= self.rules.jobs_per_worker or self._is_fat(process):

@@ -54,6 +54,11 @@ class Turn:
         nodes = json.loads(claim.document).get("nodes", {})
         self._types: dict[str, str] = {id: node["type"] for id, node in nodes.items()}
 
+    @property
+    def files(self) -> list[str]:
+        """Content ids of the files that it made so far."""
+        return [output.file for output in self._outputs if output.file is not None]
+
     def cancel(self) -> None:
         """End it."""
         self._token.cancel()
