@@ -20,7 +20,7 @@ from starlette.requests import Request as HttpRequest
 from weft.graphs.problems import Problem, WorkflowError
 from weft.server.api.refusing import answered
 from weft.server.documents.saved import SavedWorkflows
-from weft.server.files.blobs import BlobStore
+from weft.server.files.blobs import DAY, BlobStore
 from weft.server.files.collect import collect_these
 from weft.server.files.errors import NoSpace as NoRoom
 from weft.server.files.naming import named_in_text
@@ -190,13 +190,22 @@ class Deck:
     async def reserve(self, files: Iterable[str]) -> set[str]:
         """Have nobody remove files that are about to be named, for a moment; returns those that are not there."""
 
+        # Other servers cannot ask what is saved here: there a reservation has to do until the next hour, and longer.
+        seconds = DAY if self.keeper.shared else RESERVED_SECONDS
+
         def reserve() -> set[str]:
-            return {file for file in files if not self.blobs.reserve(file, RESERVED_SECONDS)}
+            return {file for file in files if not self.blobs.reserve(file, seconds)}
 
         try:
             return await asyncio.to_thread(reserve)
         except NoRoom as error:
             raise ApiError("no_space", str(error)) from None
+
+    async def renew(self) -> None:
+        """Have other servers of the same store of files spare what is saved here, for another day."""
+        if self.keeper.shared:
+            texts = await asyncio.to_thread(lambda: list(map(named_in_text, self.workflows.texts())))
+            await self.reserve(set().union(*texts))
 
     async def _reserve(self, document: str) -> None:
         files = named_in_text(document.encode())

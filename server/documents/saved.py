@@ -93,6 +93,8 @@ class SavedWorkflows:
         self.folder = folder
         self._versions = versions
         self._limits = limits
+        self._most = 4 * limits.max_bytes
+        """Bytes that become a version, of what somebody put there by hand."""
         self._max_versions = max_versions
         self._max_workflows = max_workflows
         self._mutex = threading.Lock()
@@ -211,7 +213,7 @@ class SavedWorkflows:
                     paths += self._version_files(entry.name)
         for path in paths:
             with contextlib.suppress(FileNotFoundError), _opened(path) as file:
-                yield file.read()
+                yield file.read(self._most)
 
     # -- files
 
@@ -295,7 +297,9 @@ class SavedWorkflows:
         number = int(files[-1].stem) + 1 if files else 1
         target = folder / f"{number:06d}{SUFFIX}"
         with _opened(path) as file:
-            data = file.read()
+            data = file.read(self._most + 1)
+        if len(data) > self._most:
+            raise InTheWay(f"The file of {name!r} is far too large to be a workflow: move it away first.")
         write_atomic(target, data)
         # Its time is that of what it holds, not of when it was replaced.
         state = os.lstat(path)

@@ -92,7 +92,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
         serving = Serving(settings)
         opened = open_folder(settings.data, ballast_bytes=1 << 16)
-        async with serving._parts(opened) as deck:
+        async with serving._parts(opened.lock, opened.store) as deck:
             app = serving._app(deck, PORT)
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport) as client:

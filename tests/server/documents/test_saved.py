@@ -355,6 +355,15 @@ def test_limits_hold(tmp_path: Path) -> None:
     assert refused.value.problems[0].code == "too_large"
 
 
+def test_what_is_far_too_large_is_not_copied(tmp_path: Path) -> None:
+    workflows = SavedWorkflows(tmp_path / "w", tmp_path / "v", Limits(max_bytes=1000))
+    (tmp_path / "w" / "a.json").write_bytes(b" " * 5000)
+    with pytest.raises(InTheWay, match="far too large"):
+        workflows.write("a", document("x"), if_match="*")
+    assert (tmp_path / "w" / "a.json").stat().st_size == 5000
+    assert [len(text) for text in workflows.texts()] == [4000]
+
+
 def test_all_texts_are_seen_for_what_they_name(workflows: SavedWorkflows) -> None:
     workflows.write("a", document("One"))
     workflows.write("a", document("Two"), if_match="*")
