@@ -93,7 +93,11 @@ class Turn:
             await self._lost(Cancelled("the job was cancelled before it began"), [])
             return
         out = self._folder / "out"
-        await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+        try:
+            await asyncio.to_thread(self._make_ready, out)
+        except (OSError, FilesError) as error:
+            await self._close("failed", {"error": self._not_kept(error, "A file that it reads or writes")}, None)
+            return
         marker = self._folder / "running"
         home = replace(self._means.home, out=str(out))
         order = {
@@ -115,7 +119,7 @@ class Turn:
             self._reports.put_nowait(None)
             await keeper
         if isinstance(self._fault, (OSError, FilesError)):
-            await self._close("failed", {"error": self._not_kept(self._fault)}, None)
+            await self._close("failed", {"error": self._not_kept(self._fault, "A file that it wrote")}, None)
         elif self._fault is not None:
             raise self._fault
         elif summary is not None:
@@ -125,6 +129,10 @@ class Turn:
             await self._lost(error, marked(marker))
             # What it says is about this job alone.
             await asyncio.to_thread(marker.unlink, missing_ok=True)
+
+    def _make_ready(self, out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._means.files.bring(self.claim.document)
 
     # -- while it runs
 
@@ -217,6 +225,11 @@ class Turn:
             await self._back(died=False)
             return
         last = json.loads(summary["last"]) if summary["last"] else None
+        values: dict[str, Any] = self._means.scrub(summary["values"])
+        self._outputs = [
+            replace(output, value=values.get(f"{output.node}.{output.name}")) if output.kind == "value" else output
+            for output in self._outputs
+        ]
         await self._close(summary["state"], summary, last)
 
     async def _lost(self, error: BaseException, nodes: list[str]) -> None:
@@ -286,12 +299,12 @@ class Turn:
         otherwise because of it."""
         await asyncio.to_thread(shutil.rmtree, self._folder / "out", ignore_errors=True)
 
-    def _not_kept(self, error: BaseException) -> dict[str, Any]:
+    def _not_kept(self, error: BaseException, what: str) -> dict[str, Any]:
         """The failure of a job whose file could not be taken over."""
         full = isinstance(error, NoSpace) or (isinstance(error, OSError) and error.errno in _FULL)
         code = "no_space" if full else "output_lost"
         why = "the disk is full" if full else str(error)
-        message = f"A file that it wrote could not be kept: {why}."
+        message = f"{what} could not be kept: {why}."
         node, exception = self._publishing, type(error).__name__
         kind = self._types.get(node, "")
         return {
