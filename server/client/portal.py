@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -27,18 +27,28 @@ class Portal:
             future.cancel()
             raise
 
-    def each(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """The items of an asynchronous iterator, which is closed with this one."""
+    def each(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
+        """The items of an asynchronous generator, which is closed with this one."""
+        # Where a step was interrupted its coroutine still comes to its end: closing waits for that.
+        stepping = asyncio.Lock()
+
+        async def step() -> T:
+            async with stepping:
+                return await anext(items)
+
+        async def close() -> None:
+            async with stepping:
+                await items.aclose()
+
         try:
             while True:
                 try:
-                    item = self.call(_next(items))
+                    item = self.call(step())
                 except StopAsyncIteration:
                     return
                 yield item
         finally:
-            close = getattr(items, "aclose", None)
-            if close is not None and self._loop is not None:
+            if self._loop is not None:
                 self.call(close())
 
     def close(self) -> None:
@@ -58,7 +68,3 @@ class Portal:
                 self._thread = threading.Thread(target=self._loop.run_forever, name="weft-client", daemon=True)
                 self._thread.start()
             return self._loop
-
-
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items)
