@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -129,6 +129,13 @@ class Serving:
         blobs, near = self._open_files()
         desk = Desk(store)
         hub = Hub()
+
+        async def queue_state() -> dict[str, Any]:
+            counts = await desk.counts()
+            named = {state: counts.get(state, 0) for state in ("queued", "running")}
+            return {"paused": await desk.paused(), **named}
+
+        hub.queue_state = queue_state
         home = Home(
             cache=str(folder / "cache"),
             out=str(folder / "work"),
@@ -180,10 +187,8 @@ class Serving:
         ending = asyncio.create_task(dispatcher.close(grace))
         while not ending.done():
             await asyncio.wait([ending], timeout=0.1)
-            if self._stops > 1 and grace:
-                grace = 0.0
-                for turn in list(dispatcher.turns.values()):
-                    turn.give_back()
+            if self._stops > 1:
+                dispatcher.hurry()
         await ending
 
     def _app(self, deck: Deck, port: int) -> ASGIApp:

@@ -138,11 +138,11 @@ class Deck:
         except Unavailable as error:
             title = "The database cannot be used now"
             raise ApiError("unavailable", str(error), title=title, status=503, retry_after=5) from None
-        for id, state, text in told:
-            self.hub.states(id, state, [text])
-        if request.slot is not None:
+        self._tell(told)
+        if request.slot is not None and is_new:
             for turn in list(self.dispatcher.turns.values()):
-                if turn.claim.job.slot == request.slot and turn.claim.job.id != job.id:
+                # Ids sort by time: one that came after this job may run already.
+                if turn.claim.job.slot == request.slot and turn.claim.job.id < job.id:
                     turn.cancel()
         if is_new:
             self.dispatcher.wake()
@@ -156,8 +156,7 @@ class Deck:
             job = await self.desk.cancel(
                 id, time.time(), lambda job, state: self._event("job_cancelled", job.id, state, told)
             )
-        for name, state, text in told:
-            self.hub.states(name, state, [text])
+        self._tell(told)
         self.dispatcher.cancel(id)
         self.hub.queue_changed()
         return job
@@ -241,6 +240,13 @@ class Deck:
         except Missing:
             return []
 
+    def _tell(self, told: Sequence[tuple[str, int, str]]) -> None:
+        """Tell of jobs that were queued or ended in the store."""
+        for id, state, text in told:
+            self.hub.states(id, state, [text])
+            if '"job_cancelled"' in text[:30]:
+                self.hub.ended(id)
+
     def _event(self, kind: str, job: str, state: int, told: list[tuple[str, int, str]]) -> str:
         event = {"event": kind, "seq": state, "time": time.time(), "job": job, "node": None, "state": state}
         text = json.dumps(event)
@@ -284,6 +290,9 @@ class _Ends:
             self.changed.set()
 
     def put_passing(self, about: tuple[str, str, str], text: str | bytes) -> None:
+        """See `Listener`."""
+
+    def put_end(self, job: str) -> None:
         """See `Listener`."""
 
 

@@ -18,7 +18,10 @@ class _Strict(BaseModel):
 class RunRequest(_Strict):
     """How a workflow is run."""
 
-    set: dict[str, Any] = Field(default_factory=dict, description="Values by parameter or node.input.")
+    set: dict[str, Any] | list[str] = Field(
+        default_factory=dict,
+        description="Values by parameter or node.input; or texts NAME=VALUE, read as what the input takes.",
+    )
     targets: list[Text] = Field(default_factory=list, max_length=1000)
     priority: int = Field(0, ge=-1000, le=1000)
     title: Text = ""
@@ -39,7 +42,7 @@ class CheckRequest(_Strict):
     """A workflow with settings."""
 
     workflow: dict[str, Any]
-    set: dict[str, Any] = Field(default_factory=dict)
+    set: dict[str, Any] | list[str] = Field(default_factory=dict)
     targets: list[Text] = Field(default_factory=list, max_length=1000)
 
 

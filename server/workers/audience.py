@@ -17,6 +17,9 @@ class Audience(Protocol):
     def passing(self, job: str, event: str, node: str, text: str) -> None:
         """An event that is not stored, as JSON text: the latest one of a kind and node is worth telling."""
 
+    def ended(self, job: str) -> None:
+        """Nothing more comes of a job: its last state event has been told."""
+
     def preview(self, job: str, data: Mapping[str, Any], picture: bytes) -> None:
         """A picture of what is being made."""
 
