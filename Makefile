@@ -21,6 +21,7 @@ docs: $(VENV)/.run
 	$(BIN)/python -m weft.engine.catalogue.reference docs/nodes.md
 	$(BIN)/python -m tests.floors
 	$(BIN)/python -m tests.command_page
+	$(BIN)/python -m tests.server_page
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py
@@ -41,7 +42,7 @@ $(VENV)/.python:
 
 $(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "Installing Weft and what it needs into $(VENV) (a minute or two the first time)" >&2
-	$(PIP) --editable .
+	$(PIP) --editable '.[server]'
 	@$(MAKE) --no-print-directory links
 	@touch $@
 

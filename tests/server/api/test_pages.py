@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +77,12 @@ def test_only_the_files_of_the_pages_are_given(server: Server) -> None:
         assert server.do(server._client.get(f"{ROOT}/assets/{name}", headers=etag)).status_code == 304
     for name in ("pages.py", "%2e%2e", "x"):
         assert server.do(server._client.get(f"{ROOT}/assets/{name}")).status_code in (400, 404)
+
+
+def test_the_page_in_the_repository_names_every_endpoint(server: Server) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "server.md").read_text("utf-8")
+    section = page.partition("## What can be asked")[2].partition("\n## ")[0]
+    paths = set(server("GET", "/openapi.json").json()["paths"]) - {"/api/v1/session"}
+    assert [path for path in paths if f"/{path.partition('/{')[0].rpartition('/')[2]}" not in section] == []
+    last = {path.rpartition("/")[2] for path in paths if not path.endswith("}")}
+    assert [word for word in last if f"/{word}`" not in section and f"/{word}," not in section] == []
