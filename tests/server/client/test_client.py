@@ -32,18 +32,6 @@ from weft.server.tokens import make_token
 NOWHERE = "01m80000000000000a"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running(tmp_path_factory.mktemp("server")) as one:
-        yield one
-
-
-@pytest.fixture
-def client(server: RunningServer) -> Iterator[Client]:
-    with Client(server.url) as one:
-        yield one
-
-
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Path]:
     """A gate that is open in the end, whatever happened: the module's server is to be free for the next test."""
@@ -112,12 +100,12 @@ def test_all_that_is_wrong_with_a_workflow_comes_at_once(client: Client, tmp_pat
 
 
 def test_a_plan_and_the_nodes(client: Client) -> None:
-    workflow = sums(first=70, count=3)
+    workflow = sums(first=7000, count=3)
     assert {node["will"] for node in client.plan(workflow).nodes.values()} == {"run"}
     client.run(workflow)
     plan = client.plan(workflow)
     assert (plan.problems, plan.nodes["total"]["will"]) == ([], "cached")
-    assert client.plan(workflow, set={"first": 71}, targets=["a0"]).nodes["a0"]["will"] == "run"
+    assert client.plan(workflow, set={"first": 7100}, targets=["a0"]).nodes["a0"]["will"] == "run"
     first = client.nodes()
     assert "served_gate" in {node["name"] for node in first}
     assert client.nodes() is first, "it has not changed, so it is not sent again"
