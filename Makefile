@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs bench gallery links clean
+.PHONY: demo test test-chaos lint docs bench gallery links clean
 
 demo: $(VENV)/.run
 	$(BIN)/weft run graphs/examples/text_to_image.json --out out
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# Faults of the server at length: kills at random moments, many clients, restarts in a row. Takes some minutes.
+test-chaos: $(VENV)/.dev
+	$(BIN)/python -m pytest -m chaos -s
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

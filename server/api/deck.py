@@ -17,6 +17,7 @@ from typing import Any
 
 from starlette.requests import Request as HttpRequest
 
+from weft.engine.errors import Cancelled
 from weft.graphs.problems import Problem, WorkflowError
 from weft.server.api.refusing import answered
 from weft.server.documents.saved import SavedWorkflows
@@ -102,7 +103,7 @@ class Deck:
         """
         try:
             return await self.questions.ask(question, about)
-        except Exception as error:
+        except (Exception, Cancelled) as error:
             log.warning("the question %s has no answer: %s", question, error)
             detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
             raise ApiError("worker_died", detail, title="No answer", status=503, retry_after=1) from None

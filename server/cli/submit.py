@@ -63,7 +63,11 @@ def submit_command(
             else:
                 typer.echo(job.id)
             return
-        job = _ended(client, job, quiet)
+        try:
+            job = _ended(client, job, quiet)
+        except KeyboardInterrupt:
+            say(f"the job goes on; to end it: weft cancel {job.id} --server {client.address}", "yellow")
+            leave(INTERRUPTED)
         paths = _fetched(client, job, out)
         if as_json:
             print_json(job_data(job) | ({"paths": paths} if out else {}))
@@ -94,7 +98,7 @@ def _say_queued(job: Job, quiet: bool) -> None:
 
 
 def _ended(client: Client, job: Job, quiet: bool) -> Job:
-    """The job once it has ended. An interrupt ends the command and leaves the job alone."""
+    """The job once it has ended; shows how far it is."""
     from pydantic import TypeAdapter, ValidationError
 
     from weft.engine.events import AnyEvent, Event
@@ -102,19 +106,15 @@ def _ended(client: Client, job: Job, quiet: bool) -> Job:
 
     reader: TypeAdapter[Event] = TypeAdapter(AnyEvent)
     _say_queued(job, quiet)
-    try:
-        with showing_progress(not quiet) as show:
-            for event in client.events(job):
-                if show is None:
-                    continue
-                try:
-                    show(reader.validate_python(event))
-                except ValidationError:  # of the server, or of a newer one
-                    continue
-        return client.job(job.id)
-    except KeyboardInterrupt:
-        say(f"the job goes on; to end it: weft cancel {job.id} --server {client.address}", "yellow")
-        leave(INTERRUPTED)
+    with showing_progress(not quiet) as show:
+        for event in client.events(job):
+            if show is None:
+                continue
+            try:
+                show(reader.validate_python(event))
+            except ValidationError:  # of the server, or of a newer one
+                continue
+    return client.job(job.id)
 
 
 def _fetched(client: Client, job: Job, out: Path | None) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from weft.engine.errors import Cancelled
 from weft.server.store.protocol import Fenced, Missing, StoreError
 from weft.server.store.records import ENDED, Claim, Job
 from weft.server.workers.means import Means
@@ -143,7 +144,7 @@ class Dispatcher:
                     await self._give_back(claim, None)
                 elif claim is not None:
                     await self._carry_out(slot, claim)
-            except Exception:
+            except (Exception, Cancelled):
                 log.exception("worker %d: what it was to do could not be done", slot)
                 await asyncio.sleep(1.0)  # a full disk, say
 
@@ -175,7 +176,7 @@ class Dispatcher:
         except StoreError:
             log.exception("what came of job %s could not be kept; it is run again", job.id)
             self._owed.append((claim, None))
-        except Exception as error:
+        except (Exception, Cancelled) as error:
             log.exception("job %s could not be followed; it is run again", job.id)
             self._owed.append((claim, _fault(error)))
         finally:
@@ -286,7 +287,7 @@ class Dispatcher:
         ]
 
 
-def _fault(error: Exception) -> dict[str, Any]:
+def _fault(error: BaseException) -> dict[str, Any]:
     """A failure of the server itself, as clients are told of it; the log says more."""
     message = "The server could not follow it; its log says why."
     name = type(error).__name__

@@ -118,7 +118,7 @@ class Turn:
         error: BaseException | None = None
         try:
             summary = json.loads(await self.process.call(job, {"order": json.dumps(order)}, self._token, self._take))
-        except Exception as raised:
+        except (Exception, Cancelled) as raised:  # the latter is no Exception
             error = raised
         finally:
             self._reports.put_nowait(None)
