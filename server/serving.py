@@ -151,7 +151,8 @@ class Serving:
         folders |= dict.fromkeys(settings.nodes, "<nodes>")
         secret = [] if self._token is None else [self._token]
         scrub = Scrubber.of_machine(folders, secret)  # type: ignore[arg-type]
-        deck.dispatcher.means.scrub = scrub.data
+        deck.scrub = scrub
+        deck.dispatcher.means.scrub, deck.dispatcher.means.suspects = scrub.data, scrub.suspects
         rules = Rules(Hosts.of(settings.host, port, settings.names), token=self._token)
         return build(deck, rules, scrub, debug=settings.debug)
 
