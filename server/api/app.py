@@ -37,6 +37,7 @@ def build(deck: Deck, rules: Rules, scrub: Scrubber, *, debug: bool = False) -> 
         docs_url=None,  # FastAPI's pages come from other machines
         redoc_url=None,
         responses=REFUSALS,
+        redirect_slashes=False,  # what is not there is refused as everything is
     )
     app.state.deck = deck
     answer_problems(app, scrub, debug=debug)

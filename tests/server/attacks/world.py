@@ -269,7 +269,9 @@ def assert_problem(answer: Answer, what: object = "") -> None:
     assert said["type"] == f"/problems/{said['code']}", f"{what}: {said}"
     known = TITLES[said["code"]][0] if said["code"] in TITLES else _OTHER_CODES[said["code"]]
     assert known == answer.status, f"{what}: {said}"
-    assert said["title"] and said["detail"] and isinstance(said["problems"], list), f"{what}: {said}"
+    assert said["title"], f"{what}: {said}"
+    assert said["detail"], f"{what}: {said}"
+    assert isinstance(said["problems"], list), f"{what}: {said}"
 
 
 def watched(folder: Path) -> Iterator[tuple[str, bytes]]:
