@@ -83,7 +83,7 @@ def answer_problems(app: FastAPI, scrub: Scrubber, *, debug: bool = False) -> No
         if not debug:
             return answer(problem)
         text = "".join(traceback.format_exception(error))
-        return answer(problem, exception=repr(error), traceback=scrub.secrets(text))
+        return answer(problem, exception=scrub.secrets(repr(error)), traceback=scrub.secrets(text))
 
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -104,7 +104,7 @@ class Scrubber:
         return self._bare.sub(_last, text)
 
     def suspects(self, text: str) -> bool:
-        """Whether there may be anything to take out of a text, or out of JSON: most have nothing, which is quickly seen."""
+        """Whether there may be anything to take out of a text, or out of JSON. Most have nothing: this is quick."""
         return (
             "/" in text
             or "\\" in text
