@@ -73,7 +73,7 @@ class Turn:
         if await self.process.ready():
             await self._say({"event": "worker_started", "worker": self.process.slot, "seconds": self.process.seconds})
         out = self._folder / "out"
-        await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self._make_ready, out)
         marker = self._folder / "running"
         home = replace(self._means.home, out=str(out))
         order = {
@@ -101,6 +101,10 @@ class Turn:
         else:
             assert error is not None
             await self._lost(error, marked(marker))
+
+    def _make_ready(self, out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._means.files.bring(self.claim.document)
 
     # -- while it runs
 
