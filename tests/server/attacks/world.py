@@ -16,7 +16,6 @@ from urllib.parse import quote, unquote
 from weft.server.problems import MEDIA_TYPE, TITLES
 from weft.server.serving import Serving
 from weft.server.settings import Settings, make_folders
-from weft.server.store.opening import open_folder
 
 PORT = 9338
 HOST = f"127.0.0.1:{PORT}"
@@ -108,8 +107,7 @@ class World:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._serving = Serving(self.settings)
-        self.opened = open_folder(self.data, ballast_bytes=4096)
-        self.deck = self.run(self._stack.enter_async_context(self._serving._parts(self.opened)))
+        self.deck = self.run(self._stack.enter_async_context(self._serving._parts(*self._serving._open_store())))
         self.app = self._serving._app(self.deck, PORT)
         self.endpoints = self._endpoints()
 
