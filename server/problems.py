@@ -90,11 +90,11 @@ class ApiError(HTTPException):
         return cls(code, detail, headers=headers, status=status, title="" if own else f"Refused with status {status}")
 
     @classmethod
-    def of_workflow(cls, error: WorkflowError) -> ApiError:
-        """For a workflow with errors: all of them."""
+    def of_workflow(cls, error: WorkflowError, nothing: str = "nothing was queued") -> ApiError:
+        """For a workflow with errors: all of them, and what did not happen therefore."""
         count = len(error.problems)
         says = "one problem" if count == 1 else f"{count} problems"
-        return cls("invalid_workflow", f"The workflow has {says}; nothing was queued.", problems=error.problems)
+        return cls("invalid_workflow", f"The workflow has {says}; {nothing}.", problems=error.problems)
 
     @classmethod
     def of_json(cls, error: WorkflowError) -> ApiError:

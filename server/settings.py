@@ -23,7 +23,7 @@ from weft.server.tokens import TokenError, read_token
 FILE = "weft.toml"
 _PREFIX = "WEFT_"
 _MAX_FILE = 1024 * 1024
-_OTHERS = frozenset({"WEFT_CACHE", "WEFT_DEBUG"})
+_OTHERS = frozenset({"WEFT_CACHE", "WEFT_DEBUG", "WEFT_SERVER"})
 """Variables that other parts of Weft read."""
 _COMMAND_LINE, _DEFAULT = "command line", "default"
 

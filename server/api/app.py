@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from weft.server.access import Access
 from weft.server.answering import answer_problems
-from weft.server.api import files, jobs, queue, system
+from weft.server.api import documents, files, jobs, pages, queue, system
 from weft.server.api.deck import Deck
 from weft.server.api.description import REFUSALS, with_refusals
 from weft.server.guard.guard import Guard
@@ -41,7 +41,8 @@ def build(deck: Deck, rules: Rules, scrub: Scrubber, *, debug: bool = False) -> 
     )
     app.state.deck = deck
     answer_problems(app, scrub, debug=debug)
-    for router in (jobs.router, queue.router, files.router, system.router, session_routes(rules.token)):
+    rooms = (jobs, queue, documents, files, system, pages)
+    for router in (*(room.router for room in rooms), session_routes(rules.token)):
         app.include_router(router)
 
     @app.websocket("/api/v1/ws")

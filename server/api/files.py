@@ -56,7 +56,7 @@ async def upload(request: Request, response: Response) -> dict[str, Any]:
 
 @router.get("/files/{file}")
 async def file(request: Request, file: str, size: int | None = None) -> Response:
-    """A file, or a WebP of it that is no larger than `size` pixels on either side."""
+    """A file, or a WebP of it whose longer side is `size` pixels, rounded up to 64, 128, 256, 512 or 1024."""
     deck = deck_of(request)
     etag = f'"{file}{"" if size is None else f"-{size}"}"'
     # A content id names these bytes for ever.

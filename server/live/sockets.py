@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from weft.server.live.hub import Hub
 from weft.server.live.listener import Behind, Fetch, Listener
+
+log = logging.getLogger("weft.server")
 
 STALL_SECONDS = 10.0
 """A client that takes nothing for so long is left."""
@@ -22,15 +25,19 @@ TOO_LARGE = 1009
 POLICY = 1008
 
 
-async def follow(socket: WebSocket, hub: Hub, fetch: Fetch) -> None:
+async def follow(socket: WebSocket, hub: Hub, fetch: Fetch, *, stall_seconds: float = STALL_SECONDS) -> None:
     """Serve one client until one of both has enough."""
     await socket.accept()
-    if len(hub) >= MOST_CLIENTS:
+    if hub.sockets >= MOST_CLIENTS:
         await socket.close(TRY_AGAIN_LATER, f"{MOST_CLIENTS} clients are connected")
         return
     listener = Listener(fetch)
     hub.join(listener)
-    tasks = [asyncio.create_task(_hear(socket, listener)), asyncio.create_task(_send(socket, listener))]
+    hub.sockets += 1
+    tasks = [
+        asyncio.create_task(_hear(socket, listener, hub)),
+        asyncio.create_task(_send(socket, listener, stall_seconds)),
+    ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         code, reason = next(iter(done)).result()
@@ -39,26 +46,30 @@ async def follow(socket: WebSocket, hub: Hub, fetch: Fetch) -> None:
                 await asyncio.wait_for(socket.close(code, reason), 1.0)
     finally:
         hub.leave(listener)
+        hub.sockets -= 1
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send(socket: WebSocket, listener: Listener) -> tuple[int, str]:
+async def _send(socket: WebSocket, listener: Listener, stall_seconds: float) -> tuple[int, str]:
     while True:
         try:
             for frame in await listener.take():
                 send = socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame)
-                await asyncio.wait_for(send, STALL_SECONDS)
+                await asyncio.wait_for(send, stall_seconds)
         except Behind as error:
             return TRY_AGAIN_LATER, f"{error}; come back with `since`"
         except TimeoutError:
-            return TRY_AGAIN_LATER, "nothing was read for 10 s; come back with `since`"
+            return TRY_AGAIN_LATER, f"nothing was read for {stall_seconds:g} s; come back with `since`"
         except (WebSocketDisconnect, RuntimeError, OSError):
             return 0, ""
+        except Exception:
+            log.exception("the events for a client cannot be read")
+            return TRY_AGAIN_LATER, "the events cannot be read now; come back with `since`"
 
 
-async def _hear(socket: WebSocket, listener: Listener) -> tuple[int, str]:
+async def _hear(socket: WebSocket, listener: Listener, hub: Hub) -> tuple[int, str]:
     while True:
         try:
             message = await socket.receive()
@@ -76,6 +87,8 @@ async def _hear(socket: WebSocket, listener: Listener) -> tuple[int, str]:
         except (ValueError, RecursionError) as error:
             # A close has room for 123 bytes, and what the client said may be anything.
             return POLICY, ascii(str(error))[1:-1][:120]
+        if listener.queue:
+            hub.queue_changed()
 
 
 def wanted(said: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import shutil
@@ -13,6 +14,8 @@ from typing import Any
 
 from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled, Elsewhere
+from weft.server.files.errors import FilesError, NoSpace
+from weft.server.store.desk import Desk
 from weft.server.store.records import Claim, Ending, Output
 from weft.server.workers.inside import EVENTS, PREVIEW, job
 from weft.server.workers.means import Means
@@ -21,9 +24,18 @@ from weft.server.workers.running import marked
 
 log = logging.getLogger("weft.server")
 
-PASSING = frozenset({"node_progress", "node_report"})
+PASSING = frozenset({"node_progress"})
 """Events that are not kept: the next one of their kind says more."""
 _DIED = "WorkerDied"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+async def next_seq(desk: Desk, claim: Claim) -> int:
+    """The `seq` of a job's next event: after those of earlier attempts, which clients may have seen."""
+    number, last = max(claim.events - 1, 0), ""
+    while texts := await desk.events(claim.job.id, number):
+        number, last = number + len(texts), texts[-1]
+    return int(json.loads(last)["seq"]) + 1 if last else claim.events
 
 
 class Turn:
@@ -45,14 +57,22 @@ class Turn:
         self._folder = folder
         self._id = claim.job.id
         self._state = claim.events
+        self._next_seq = claim.events
         self._done = self._cached = self._of = 0
         self._token = CancelToken()
         self._returns = False
         self._reports: asyncio.Queue[list[str] | None] = asyncio.Queue()
         self._outputs: list[Output] = []
         self._fault: BaseException | None = None
+        self._publishing = ""
+        """The node whose file is taken over."""
         nodes = json.loads(claim.document).get("nodes", {})
         self._types: dict[str, str] = {id: node["type"] for id, node in nodes.items()}
+
+    @property
+    def files(self) -> list[str]:
+        """Content ids of the files that it made so far."""
+        return [output.file for output in self._outputs if output.file is not None]
 
     def cancel(self) -> None:
         """End it."""
@@ -70,10 +90,19 @@ class Turn:
             Fenced: somebody else has the job now.
             StoreError: the store cannot keep what came of it.
         """
+        if self.claim.epoch > 1:
+            self._next_seq = await next_seq(self._desk, self.claim)
         if await self.process.ready():
             await self._say({"event": "worker_started", "worker": self.process.slot, "seconds": self.process.seconds})
+        if self._token.cancelled:
+            await self._lost(Cancelled("the job was cancelled before it began"), [])
+            return
         out = self._folder / "out"
-        await asyncio.to_thread(self._make_ready, out)
+        try:
+            await asyncio.to_thread(self._make_ready, out)
+        except (OSError, FilesError) as fault:
+            await self._close("failed", {"error": self._not_kept(fault, "A file that it reads or writes")}, None)
+            return
         marker = self._folder / "running"
         home = replace(self._means.home, out=str(out))
         order = {
@@ -81,7 +110,7 @@ class Turn:
             "job": self._id,
             "document": self.claim.document,
             "targets": list(self.claim.job.targets),
-            "first_seq": self._state,
+            "first_seq": self._next_seq,
             "marker": str(marker),
         }
         keeper = asyncio.create_task(self._keep())
@@ -89,18 +118,22 @@ class Turn:
         error: BaseException | None = None
         try:
             summary = json.loads(await self.process.call(job, {"order": json.dumps(order)}, self._token, self._take))
-        except Exception as raised:
+        except (Exception, Cancelled) as raised:  # the latter is no Exception
             error = raised
         finally:
             self._reports.put_nowait(None)
             await keeper
-        if self._fault is not None:
+        if isinstance(self._fault, (OSError, FilesError)):
+            await self._close("failed", {"error": self._not_kept(self._fault, "A file that it wrote")}, None)
+        elif self._fault is not None:
             raise self._fault
-        if summary is not None:
+        elif summary is not None:
             await self._end(summary)
         else:
             assert error is not None
             await self._lost(error, marked(marker))
+            # What it says is about this job alone.
+            await asyncio.to_thread(marker.unlink, missing_ok=True)
 
     def _make_ready(self, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
@@ -136,6 +169,7 @@ class Turn:
             event = json.loads(text)
             kind = event["event"]
             suspect = self._means.suspects(text)
+            self._next_seq = max(self._next_seq, event["seq"] + 1)
             if kind in PASSING:
                 told = json.dumps(self._means.scrub(event), ensure_ascii=False) if suspect else text
                 self._means.audience.passing(self._id, kind, event["node"] or "", told)
@@ -168,7 +202,8 @@ class Turn:
 
     async def _say(self, event: dict[str, Any]) -> None:
         """Tell something of our own."""
-        about = {"seq": self._state, "time": self._means.clock(), "job": self._id, "node": None}
+        about = {"seq": self._next_seq, "time": self._means.clock(), "job": self._id, "node": None}
+        self._next_seq += 1
         await self._record([self._numbered({**event, **about})])
 
     async def _published(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +211,7 @@ class Turn:
         node, kind = event["node"], event["kind"]
         path = Path(event["ref"])
         if kind == "file" or path.is_absolute():
+            self._publishing = node
             stored = await asyncio.to_thread(self._means.files.take, path)
             what = "image" if stored.width is not None else "file"
             self._outputs.append(
@@ -200,6 +236,11 @@ class Turn:
             await self._back(died=False)
             return
         last = json.loads(summary["last"]) if summary["last"] else None
+        values: dict[str, Any] = self._means.scrub(summary["values"])
+        self._outputs = [
+            replace(output, value=values.get(f"{output.node}.{output.name}")) if output.kind == "value" else output
+            for output in self._outputs
+        ]
         await self._close(summary["state"], summary, last)
 
     async def _lost(self, error: BaseException, nodes: list[str]) -> None:
@@ -211,7 +252,14 @@ class Turn:
                 await self._close("cancelled", {}, None)
             return
         exception = error.exception if isinstance(error, Elsewhere) else type(error).__name__
-        detail = {"node": ", ".join(nodes), "type": "", "exception": exception, "message": str(error), "traceback": ""}
+        kind = self._types.get(nodes[0], "") if len(nodes) == 1 else ""
+        detail = {
+            "node": ", ".join(nodes),
+            "type": kind,
+            "exception": exception,
+            "message": str(error),
+            "traceback": "",
+        }
         log.warning("job %s: %s", self._id, error)
         if exception == _DIED:
             await self._back(died=True, error=self._told({**detail, "code": "worker_died"}))
@@ -231,9 +279,11 @@ class Turn:
         )
         if died:
             self._means.note_death(job)
+        await self._remove_files()
         if job.state != "queued":
             texts = await self._desk.events(self._id, self._state)
             self._means.audience.states(self._id, self._state, texts)
+            self._means.audience.ended(self._id)
 
     async def _close(self, state: Any, summary: Mapping[str, Any], last: dict[str, Any] | None) -> None:
         error = summary.get("error")
@@ -251,9 +301,26 @@ class Turn:
         )
         ended = await self._desk.end(self._id, self.claim.epoch, ending, self._means.clock())
         self._means.note_end(ended)
-        # The files are kept by content now. What a later job of the same names writes is not to be called otherwise.
-        await asyncio.to_thread(shutil.rmtree, self._folder / "out", ignore_errors=True)
+        await self._remove_files()
         self._means.audience.states(self._id, self._state, [text])
+        self._means.audience.ended(self._id)
+
+    async def _remove_files(self) -> None:
+        """What is a result is in the file store. What a later job of the same names writes is not to be called
+        otherwise because of it."""
+        await asyncio.to_thread(shutil.rmtree, self._folder / "out", ignore_errors=True)
+
+    def _not_kept(self, error: BaseException, what: str) -> dict[str, Any]:
+        """The failure of a job whose file could not be taken over."""
+        full = isinstance(error, NoSpace) or (isinstance(error, OSError) and error.errno in _FULL)
+        code = "no_space" if full else "output_lost"
+        why = "the disk is full" if full else str(error)
+        message = f"{what} could not be kept: {why}."
+        node, exception = self._publishing, type(error).__name__
+        kind = self._types.get(node, "")
+        return {
+            "node": node, "type": kind, "exception": exception, "message": message, "traceback": "", "code": code,
+        }  # fmt: skip
 
     def _last_event(
         self, state: str, error: Mapping[str, Any] | None, number: int, last: dict[str, Any] | None = None
@@ -262,7 +329,7 @@ class Turn:
         kind = {"done": "job_finished", "failed": "job_failed"}.get(state, "job_cancelled")
         event = last if last is not None and last["event"] == kind else None
         if event is None:
-            event = {"event": kind, "seq": number, "time": self._means.clock(), "job": self._id, "node": None}
+            event = {"event": kind, "seq": self._next_seq, "time": self._means.clock(), "job": self._id, "node": None}
         if error is not None and kind == "job_failed":
             event["error"] = self._told(error)
         return json.dumps({**event, "state": number}, ensure_ascii=False)

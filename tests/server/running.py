@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 NODES = Path(__file__).parent / "served"
 START_SECONDS = 60.0
 END_SECONDS = 60.0
+PROGRAM = "from weft.server.cli.app import main; main()"
 
 
 class RunningServer:
@@ -39,10 +40,14 @@ class RunningServer:
         url: its address as it printed it, without a token; it stays the same when it is started again.
         printed: the whole line.
         log: the file with what it wrote on stderr, of all its lives.
+        program: what runs it, as Python.
     """
 
-    def __init__(self, data: Path, *options: Any, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *options: Any, environment: dict[str, str] | None = None, program: str = PROGRAM
+    ) -> None:
         self.data = data
+        self.program = program
         self.log = data.parent / f"{data.name}.log"
         self.url = self.printed = ""
         self.process: subprocess.Popen[str] | None = None
@@ -52,14 +57,13 @@ class RunningServer:
 
     def start(self) -> None:
         """Start it and wait until it accepts requests."""
-        program = "from weft.server.cli.app import main; main()"
         arguments = ["serve", "--port", str(self._port), "--data", str(self.data), "--nodes", str(NODES)]
         plain = {name: text for name, text in os.environ.items() if not name.startswith("WEFT_")}
         paths = os.pathsep.join([str(ROOT), *filter(None, [plain.get("PYTHONPATH")])])
         ours = {"PYTHONPATH": paths, "WEFT_MIN_FREE_MIB": "0", "OMP_NUM_THREADS": "1", **self._environment}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", program, *arguments, *self._options],
+                [sys.executable, "-c", self.program, *arguments, *self._options],
                 stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True, env=plain | ours,
                 cwd=self.data.parent,
             )  # fmt: skip
@@ -104,9 +108,11 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *options: Any, environment: dict[str, str] | None = None) -> Iterator[RunningServer]:
+def running(
+    folder: Path, *options: Any, environment: dict[str, str] | None = None, program: str = PROGRAM
+) -> Iterator[RunningServer]:
     """A server that accepts requests while the block runs. See `RunningServer`; the data are in `folder`/data."""
-    server = RunningServer(folder / "data", *options, environment=environment)
+    server = RunningServer(folder / "data", *options, environment=environment, program=program)
     try:
         server.start()
         yield server

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Annotated
 
-from weft.engine import Context, node
+from weft.engine import Context, Files, Widget, node
 
 
 @node("served_add")
@@ -42,3 +43,21 @@ def served_gate(value: int, path: str, ctx: Context | None = None) -> int:
             ctx.check_cancelled()
             ctx.progress(turn % 100, 100)
     raise TimeoutError(f"nobody made {path}")
+
+
+@node("served_note", output=True, side_files=True)
+def served_note(text: str, name: str = "note", ctx: Context | None = None) -> Files:
+    """Write a text into a file."""
+    assert ctx is not None
+    path = ctx.output_path(name, ".txt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return Files.of(path)
+
+
+@node("served_size", output=True)
+def served_size(path: Annotated[str, Widget("file")], ctx: Context | None = None) -> int:
+    """The width of a PNG, in pixels."""
+    assert ctx is not None
+    data = ctx.resolve_input_path(path).read_bytes()
+    return int.from_bytes(data[16:20], "big")
