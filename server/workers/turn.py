@@ -95,8 +95,8 @@ class Turn:
         out = self._folder / "out"
         try:
             await asyncio.to_thread(self._make_ready, out)
-        except (OSError, FilesError) as error:
-            await self._close("failed", {"error": self._not_kept(error, "A file that it reads or writes")}, None)
+        except (OSError, FilesError) as fault:
+            await self._close("failed", {"error": self._not_kept(fault, "A file that it reads or writes")}, None)
             return
         marker = self._folder / "running"
         home = replace(self._means.home, out=str(out))

@@ -147,5 +147,3 @@ def state(data: Path, id: str) -> tuple[str, int]:
     with contextlib.closing(sqlite3.connect(data / "weft.sqlite")) as database:
         found: tuple[str, int] = database.execute("SELECT state, attempts FROM jobs WHERE id = ?", (id,)).fetchone()
         return found
-
-
