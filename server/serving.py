@@ -142,7 +142,7 @@ class Serving:
             files=str(folder / "files"),
             roots=tuple(str(Path(item).absolute()) for item in settings.inputs),
             models=tuple(str(Path(item).absolute()) for item in settings.models),
-            nodes=tuple(str(Path(item).absolute()) for item in settings.nodes),
+            nodes=() if settings.safe_mode else tuple(str(Path(item).absolute()) for item in settings.nodes),
             own_nodes_only=settings.safe_mode,
         )
         keeper = Keeper(blobs, None if near is blobs else near)
@@ -197,9 +197,9 @@ class Serving:
         folders |= dict.fromkeys(settings.models, "<models>")
         folders |= dict.fromkeys(settings.inputs, "<inputs>")
         folders |= dict.fromkeys(settings.nodes, "<nodes>")
-        secret = [] if self._token is None else [self._token]
-        scrub = Scrubber.of_machine(folders, secret)  # type: ignore[arg-type]
-        deck.dispatcher.means.scrub = scrub.data
+        scrub = Scrubber.of_machine(folders, settings.secrets(self._token))  # type: ignore[arg-type]
+        deck.scrub = scrub
+        deck.dispatcher.means.scrub, deck.dispatcher.means.suspects = scrub.data, scrub.suspects
         rules = Rules(Hosts.of(settings.host, port, settings.names), token=self._token)
         return build(deck, rules, scrub, debug=settings.debug)
 

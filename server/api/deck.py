@@ -30,6 +30,7 @@ from weft.server.keeping import Keeper
 from weft.server.live.hub import Hub
 from weft.server.metrics import Metrics
 from weft.server.problems import ApiError
+from weft.server.scrub import Scrubber
 from weft.server.store.desk import Desk
 from weft.server.store.protocol import Conflict, Missing, NoSpace, QueueFull, Unavailable
 from weft.server.store.records import ENDED, Job, Request
@@ -56,6 +57,7 @@ class Deck:
         kept: answers that stay the same while the server runs, each with its etag.
         checked: what `prepare` said of documents without errors, the least recently used first.
         draining: it ends soon and takes no jobs.
+        scrub: takes paths and secrets out of answers.
     """
 
     desk: Desk
@@ -72,6 +74,7 @@ class Deck:
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
     checked: OrderedDict[bytes, dict[str, Any]] = field(default_factory=OrderedDict)
     draining: bool = False
+    scrub: Scrubber = field(default_factory=Scrubber)
 
     async def prepared(self, about: Mapping[str, Any]) -> dict[str, Any]:
         """A workflow with its settings as a job will run it.

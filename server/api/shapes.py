@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.server.store import records
 
-Text = Annotated[str, Field(max_length=200)]
+LINE = r"^[^\x00-\x1f\x7f]*$"
+"""Text without control characters: it stands in lists, logs and terminals. A database may refuse a null in it, too."""
+Text = Annotated[str, Field(max_length=200, pattern=LINE)]
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=LINE)]
 
 
 class _Strict(BaseModel):
@@ -25,10 +28,8 @@ class RunRequest(_Strict):
     targets: list[Text] = Field(default_factory=list, max_length=1000)
     priority: int = Field(0, ge=-1000, le=1000)
     title: Text = ""
-    tags: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default_factory=list, max_length=32)
-    slot: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        None, description="A newer job of a slot cancels those before it."
-    )
+    tags: list[Word] = Field(default_factory=list, max_length=32)
+    slot: Word | None = Field(None, description="A newer job of a slot cancels those before it.")
 
 
 class JobRequest(RunRequest):

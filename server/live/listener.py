@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 MOST_STATES = 10_000
 """A client that has so many state events before it has lost touch: it is to come back and say what it has seen."""
 
+MOST_JOBS = 100_000
+"""A client may name so many ids without coming again."""
+
 _END = -1
 """In place of the number of an event: there are no more of the job."""
 
@@ -52,7 +55,12 @@ class Listener:
         Args:
             jobs: ids; None for all there are and will be.
             since: the state event from which a job is to be told again, by its id.
+
+        Raises:
+            ValueError: it has named more jobs than anybody follows; each is remembered.
         """
+        if len(self._next) + len(since) > MOST_JOBS:
+            raise ValueError(f"a client may name {MOST_JOBS:,} jobs")
         self.previews, self.queue = previews, queue
         self._jobs = None if jobs is None else frozenset(jobs)
         self._next.update(since)

@@ -85,7 +85,8 @@ async def _hear(socket: WebSocket, listener: Listener, hub: Hub) -> tuple[int, s
         try:
             listener.want(**wanted(json.loads(text)))
         except (ValueError, RecursionError) as error:
-            return POLICY, str(error)[:120]
+            # A close has room for 123 bytes, and what the client said may be anything.
+            return POLICY, ascii(str(error))[1:-1][:120]
         if listener.queue:
             hub.queue_changed()
 
@@ -105,13 +106,20 @@ def wanted(said: Any) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"subscribe has no {unknown[0]!r}")
     jobs, since = said.get("jobs", []), said.get("since") or {}
-    if jobs != "all" and not (isinstance(jobs, list) and len(jobs) <= 1000 and all(isinstance(id, str) for id in jobs)):
+    if jobs != "all" and not (isinstance(jobs, list) and len(jobs) <= 1000 and all(map(_is_id, jobs))):
         raise ValueError('jobs is "all" or a list of at most 1,000 ids')
     if not isinstance(since, dict) or len(since) > 1000:
         raise ValueError("since gives numbers by ids, at most 1,000")
+    if not all(map(_is_id, since)):
+        raise ValueError("since gives numbers by the ids of jobs")
     if not all(type(number) is int and 0 <= number < 1 << 53 for number in since.values()):
         raise ValueError("since gives whole numbers from 0")
     flags = {name: said.get(name, False) for name in ("previews", "queue")}
     if not all(isinstance(flag, bool) for flag in flags.values()):
         raise ValueError("previews and queue are true or false")
     return {"jobs": None if jobs == "all" else jobs, "since": since, **flags}
+
+
+def _is_id(said: Any) -> bool:
+    """Whether it can be a job's id; what a database is asked for is to be text that it knows."""
+    return isinstance(said, str) and len(said) <= 64 and said.isascii() and said.isprintable()

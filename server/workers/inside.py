@@ -96,7 +96,22 @@ def ask(question: str, home: str, about: str, ctx: Context) -> str:
     place = Home.of(json.loads(home))
     _use(place)
     catalogue = _catalogue(place.nodes, place.own_nodes_only)
-    return json.dumps(_ANSWERS[question](place, catalogue, json.loads(about)))
+    answer = _ANSWERS[question](place, catalogue, json.loads(about))
+    if question in ("prepare", "plan"):
+        answer["problems"] = _few(answer["problems"])
+    return json.dumps(answer)
+
+
+def _few(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Problems as they are told: those of a document of 8 MiB would take many times that."""
+    from weft.graphs.limits import LIMITS
+    from weft.graphs.problems import Problem
+
+    if (rest := len(problems) - LIMITS.max_problems) <= 0:
+        return problems
+    first = sorted(problems, key=lambda problem: problem.get("severity", "error") != "error")[:-rest]
+    last = Problem(code="too_large", message=f"There are {rest:,} more problems; the first {len(first):,} are told.")
+    return [*first, last.model_dump(mode="json")]
 
 
 def _values(result: Result) -> dict[str, Any]:

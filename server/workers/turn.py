@@ -168,9 +168,11 @@ class Turn:
         for text in texts:
             event = json.loads(text)
             kind = event["event"]
+            suspect = self._means.suspects(text)
             self._next_seq = max(self._next_seq, event["seq"] + 1)
             if kind in PASSING:
-                self._means.audience.passing(self._id, kind, event["node"] or "", text)
+                told = json.dumps(self._means.scrub(event), ensure_ascii=False) if suspect else text
+                self._means.audience.passing(self._id, kind, event["node"] or "", told)
                 continue
             if kind == "job_started":
                 self._of = event["nodes"]
@@ -178,6 +180,8 @@ class Turn:
             self._cached += kind == "node_cached"
             if kind == "output":
                 event = await self._published(event)
+            if suspect:
+                event = self._means.scrub(event)
             self._means.note_event(event, self._types.get(event["node"] or "", ""))
             kept.append(self._numbered(event))
         await self._record(kept)
@@ -214,7 +218,9 @@ class Turn:
                 Output(node, what, path.name, stored.file, stored.mime, stored.bytes, stored.width, stored.height)
             )
             return {**event, "ref": stored.file, "name": path.name}
-        self._outputs.append(Output(node, "value", event["ref"].partition(".")[2], value=event.get("value")))
+        self._outputs.append(
+            Output(node, "value", event["ref"].partition(".")[2], value=self._means.scrub(event.get("value")))
+        )
         return event
 
     def _told(self, error: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def test_the_queue_is_read_once_for_many_changes_and_told_as_it_is_at_last() -> 
         await asyncio.sleep(0)
         assert reads == 0  # nobody follows it
         listener = follower(hub, queue=True)
-        for queued in range(1, 101):
+        for _ in range(100):
+            queued += 1
             hub.queue_changed()
             await asyncio.sleep(0)
         while hub._telling is not None:

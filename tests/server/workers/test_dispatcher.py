@@ -134,7 +134,7 @@ def test_a_cancel_reaches_what_runs_and_what_is_about_to(tmp_path: Path) -> None
 
 
 def test_one_wish_wakes_every_idle_worker(tmp_path: Path) -> None:
-    # With the wake-up of one worker lost, its job would wait for seconds, until the first one ends: which it never does.
+    # With the wake-up of one worker lost, its job would wait for seconds, and no other one ends before it begins.
     async def go() -> None:
         async with stage(tmp_path, workers=3) as on:
             together = asyncio.Barrier(3)

@@ -169,9 +169,7 @@ def test_values_come_with_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["record", "end"])
-def test_what_the_store_cannot_take_is_run_again(
-    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_store_cannot_take_is_run_again(tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weft.server.workers.dispatcher.WATCH_SECONDS", 0.01)
 
     async def go() -> tuple[Job, list[dict[str, Any]]]:
