@@ -149,6 +149,9 @@ class AsyncClient:
         id = _id(job)
         try:
             async with asyncio.timeout(timeout):
+                known = await self.job(id)
+                if known.ended:
+                    return known
                 async with contextlib.aclosing(self.events(id)) as events:
                     async for _ in events:
                         pass

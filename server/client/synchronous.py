@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterator
+import weakref
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from weft.server.client.asynchronous import AsyncClient
 from weft.server.client.calling import PATIENCE
+from weft.server.client.following import Event
 from weft.server.client.portal import Portal
 from weft.server.client.records import Job
 
@@ -58,6 +60,7 @@ class Client:
     def __init__(self, server: str | None = None, *, token: str | None = None, patience: float = PATIENCE) -> None:
         self._client = AsyncClient(server, token=token, patience=patience)
         self._portal = Portal()
+        weakref.finalize(self, _end, self._client, self._portal)  # a client that nobody closed leaves nothing behind
 
     @property
     def address(self) -> str:
@@ -74,12 +77,12 @@ class Client:
 
     def close(self) -> None:
         """End the connections. Jobs go on."""
-        self._portal.call(self._client.close())
-        self._portal.close()
+        _end(self._client, self._portal)
 
-    def events(self, job: Job | str, since: int = 0, *, previews: bool = False) -> Iterator[dict[str, Any]]:
+    def events(self, job: Job | str, since: int = 0, *, previews: bool = False) -> Generator[Event, None, None]:
         """See `AsyncClient.events`."""
-        return self._portal.each(self._client.events(job, since, previews=previews))
+        # A generator of ours: it keeps the client, of which nobody else may know any more.
+        yield from self._portal.each(self._client.events(job, since, previews=previews))
 
     submit = Blocking(AsyncClient.submit)
     run = Blocking(AsyncClient.run)
@@ -100,3 +103,7 @@ class Client:
     system = Blocking(AsyncClient.system)
     upload = Blocking(AsyncClient.upload)
     download = Blocking(AsyncClient.download)
+
+
+def _end(client: AsyncClient, portal: Portal) -> None:
+    portal.finish(client.close)

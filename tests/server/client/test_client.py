@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -329,6 +330,37 @@ def test_several_threads_share_a_client(client: Client) -> None:
     for thread in threads:
         thread.join()
     assert values == {number: number + 1 for number in range(900, 904)}
+
+
+def test_a_client_that_is_forgotten_leaves_nothing(server: RunningServer) -> None:
+    def threads() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name == "weft-client"]
+
+    before = threads()
+    one = Client(server.url)
+    job = one.run(sums(first=850))
+    events = one.events(job)
+    assert next(events)["event"] == "job_queued"
+    assert len(threads()) == len(before) + 1
+    del one
+    gc.collect()
+    assert [event["event"] for event in events][-1] == "job_finished", "what is in use is not forgotten"
+    del events
+    gc.collect()
+    assert threads() == before
+
+
+def test_what_is_followed_no_more_is_let_go(client: Client, gate: Path) -> None:
+    job = client.submit(gated(gate, 860))
+    events = client.events(job)
+    while next(events).get("node") != "gate":
+        pass
+    assert client.system()["clients"] == 1
+    events.close()
+    gate.touch()
+    client.wait(job)
+    while client.system()["clients"]:  # the server has yet to see it
+        pass
 
 
 def test_the_plain_client_has_the_methods_of_the_other_one() -> None:
