@@ -95,7 +95,7 @@ class Process:
         started, self.alive = not self.alive, True
         if started:
             self.starts += 1
-            self.calls = 0
+            self.calls = self.bytes_taken = 0
         return started
 
     async def call(self, node: Any, inputs: dict[str, str], cancel: CancelToken, report: Any) -> str:
