@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import string
 import threading
@@ -257,7 +258,9 @@ def over(host: str, port: int, method: str, path: str, headers: dict[str, str], 
     lines = {"host": f"{host}:{port}", **headers, "connection": "close"}
     if body is not None and "transfer-encoding" not in lines:
         lines["content-length"] = str(len(body))
-    head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {text}\r\n" for name, text in lines.items())
+    # With ends of lines in them these would be two requests, with two answers.
+    whole = [f"{method} {path} HTTP/1.1", *(f"{name}: {text}" for name, text in lines.items())]
+    head = "".join(re.sub(r"[\r\n]", "", line) + "\r\n" for line in whole)
     response = b""
     with socket.create_connection((host, port), timeout=30.0) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(head.encode("utf-8", "surrogatepass") + b"\r\n" + (body or b""))
