@@ -181,8 +181,8 @@ class Dispatcher:
             self._owed.append((claim, _fault(error)))
         finally:
             del self.turns[job.id]
-            self.means.files.ended(turn.files)
             turn.ended.set()
+            self.means.files.ended(turn.files)
             self.audience.queue_changed()
         if not process.alive:
             self.models[slot].clear()

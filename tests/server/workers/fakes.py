@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ class Process:
         started, self.alive = not self.alive, True
         if started:
             self.starts += 1
-            self.calls = 0
+            self.calls = self.bytes_taken = 0
         return started
 
     async def call(self, node: Any, inputs: dict[str, str], cancel: CancelToken, report: Any) -> str:
@@ -161,6 +161,9 @@ class Shelf:
     fault: Exception | None = None
 
     def bring(self, document: str) -> None:
+        """See `Files`."""
+
+    def ended(self, files: Iterable[str]) -> None:
         """See `Files`."""
 
     def take(self, path: Path) -> Stored:

@@ -162,13 +162,17 @@ def test_a_worker_is_replaced_after_so_many_jobs_and_when_it_is_fat(tmp_path: Pa
             worker = process(on)
             while worker.starts < 3:
                 await asyncio.sleep(0.001)
-            worker.bytes_taken = 1001
+
+            async def grows(work: Work) -> str:
+                worker.bytes_taken = 1001
+                return work.end()
+
+            on.play = grows
             await on.ended(await on.submit())
             while worker.starts < 4:
                 await asyncio.sleep(0.001)
-            worker.bytes_taken = 1000
+            on.play = does_nothing
             await on.ended(await on.submit())
-            await asyncio.sleep(0.01)
             assert worker.starts == 4
 
     asyncio.run(go())
