@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,30 @@ log = logging.getLogger("weft.server")
 BACKSTOP_SECONDS = 5.0
 """How often an idle worker looks into the queue though nobody said that anything is there."""
 WATCH_SECONDS = 1.0
+AHEAD_SECONDS = 0.02
+"""For how long a worker claims jobs ahead. What it did not come to in that time goes back to the queue, so that nobody
+waits for a worker while another one is free, and nobody who is more urgent waits longer than that."""
+MOST_AHEAD = 16
+MOST_PUBLISHING = 64
+"""Ends that are on their way to the disk while workers go on."""
+
+
+class Pace:
+    """How many jobs a worker claims at once: while they take no time, the claims should take none either.
+
+    With each job claimed alone, a worker would wait for the disk before each of them.
+    """
+
+    def __init__(self) -> None:
+        self._last = (AHEAD_SECONDS, AHEAD_SECONDS)
+
+    def took(self, seconds: float) -> None:
+        """A job took so long."""
+        self._last = (self._last[1], seconds)
+
+    def count(self) -> int:
+        """So many as will be done in a moment, if the next ones are like the last two."""
+        return max(1, min(MOST_AHEAD, int(AHEAD_SECONDS / max(*self._last, 1e-6))))
 
 
 class Dispatcher:
@@ -55,6 +80,10 @@ class Dispatcher:
         """What each worker was given last: it holds these."""
         self.turns: dict[str, Turn] = {}
         """The jobs that run here, by id."""
+        self._ahead: list[deque[Turn]] = [deque() for _ in range(count)]
+        """What each worker does next."""
+        self._paces = [Pace() for _ in range(count)]
+        self._publishing: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,6 +111,8 @@ class Dispatcher:
         """Claim nothing more; what does not end by itself in this time goes back into the queue."""
         self._closing = True
         self._changed.set()
+        for slot in range(len(self.processes)):
+            self._return_ahead(slot)
         turns = [turn.ended.wait() for turn in self.turns.values()]
         if turns:
             with contextlib.suppress(TimeoutError):
@@ -94,7 +125,7 @@ class Dispatcher:
             await process.close()  # with it ends the call of a node that ignores all this
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._publishing, return_exceptions=True)
 
     # -- one worker
 
@@ -104,40 +135,49 @@ class Dispatcher:
             await self.processes[slot].ready()  # so that the first job need not wait for it
         while not self._closing:
             try:
-                claim = await self._next(slot)
-                if claim is not None:
-                    await self._carry_out(slot, claim)
+                claims = await self._next(slot)
+                for claim in claims:
+                    turn = Turn(claim, self.means, self.processes[slot], self.folder / f"worker-{slot}")
+                    self._ahead[slot].append(turn)
+                    self.turns[claim.job.id] = turn
+                while self._ahead[slot]:
+                    await self._carry_out(slot, self._ahead[slot].popleft())
             except Exception:
                 log.exception("worker %d: what it was to do could not be done", slot)
                 await asyncio.sleep(1.0)  # a full disk, say
 
-    async def _next(self, slot: int) -> Claim | None:
-        """The next job, or None after a while without any."""
+    async def _next(self, slot: int) -> list[Claim]:
+        """The next jobs, or none after a while without any."""
         self._changed.clear()
         models = [self.models[slot]] if self.models[slot] else []
-        claim = await self.desk.claim(self.owner, self.clock(), models=models)
-        if claim is None and not self._closing:
+        claims = await self.desk.claim_some(self.owner, self.clock(), self._paces[slot].count(), models=models)
+        if not claims and not self._closing:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), BACKSTOP_SECONDS)
-        return claim
+        return claims
 
-    async def _carry_out(self, slot: int, claim: Claim) -> None:
-        process = self.processes[slot]
-        turn = Turn(claim, self.means, process, self.folder / f"worker-{slot}")
-        self.turns[claim.job.id] = turn
-        self.means.note_start(claim.job)
+    async def _carry_out(self, slot: int, turn: Turn) -> None:
+        """Have the worker do a job. Its end is published meanwhile it does the next one."""
+        process, job, loop = self.processes[slot], turn.claim.job, asyncio.get_running_loop()
+        self.means.note_start(job)
         self.audience.queue_changed()
+        before = loop.time()
+        late = loop.call_later(AHEAD_SECONDS, self._return_ahead, slot) if self._ahead[slot] else None
         try:
-            await turn.run()
-            self.models[slot] = claim.job.model
-        except Fenced:
-            log.warning("job %s was taken from this server meanwhile", claim.job.id)
-        except StoreError:
-            log.exception("the end of job %s could not be kept; it is run again", claim.job.id)
+            await turn.work()
+        except BaseException as error:
+            self._over(turn, error)
+            if not isinstance(error, (Fenced, StoreError)):
+                raise
+        else:
+            self.models[slot] = job.model
+            self._publish(turn)
         finally:
-            del self.turns[claim.job.id]
-            turn.ended.set()
-            self.audience.queue_changed()
+            if late is not None:
+                late.cancel()
+            self._paces[slot].took(loop.time() - before)
+        if len(self._publishing) >= MOST_PUBLISHING:
+            await asyncio.wait(self._publishing, return_when=asyncio.FIRST_COMPLETED)
         if process.calls >= self.rules.jobs_per_worker or self._is_fat(process):
             log.info("worker %d is replaced after %d jobs", slot, process.calls)
             self.models[slot] = ""
@@ -147,6 +187,42 @@ class Dispatcher:
             self.models[slot] = ""
             if not self._closing:
                 await process.ready()
+
+    def _publish(self, turn: Turn) -> None:
+        """Publish an end, beside whatever the worker does next."""
+
+        async def publish() -> None:
+            try:
+                await turn.publish()
+            except BaseException as error:
+                self._over(turn, error)
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                self._over(turn)
+
+        task = asyncio.create_task(publish(), name=f"end of {turn.claim.job.id}")
+        self._publishing.add(task)
+        task.add_done_callback(self._publishing.discard)
+
+    def _over(self, turn: Turn, error: BaseException | None = None) -> None:
+        """An attempt is over, whatever came of it."""
+        id = turn.claim.job.id
+        if isinstance(error, Fenced):
+            log.warning("job %s was taken from this server meanwhile", id)
+        elif isinstance(error, Exception):
+            log.error("the end of job %s could not be kept; it is run again", id, exc_info=error)
+        if self.turns.get(id) is turn:
+            del self.turns[id]
+        turn.ended.set()
+        self.audience.queue_changed()
+
+    def _return_ahead(self, slot: int) -> None:
+        """A job takes longer than those before it: what was claimed with it is for whoever is free first."""
+        turns, self._ahead[slot] = list(self._ahead[slot]), deque()
+        for turn in turns:
+            turn.give_back()
+            self._publish(turn)
 
     def _is_fat(self, process: WorkerProcess) -> bool:
         most, transport = self.rules.worker_bytes, process.transport

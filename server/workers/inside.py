@@ -33,8 +33,8 @@ def job(order: str, ctx: Context) -> str:
         order: JSON of `{"home", "job", "document", "targets", "first_seq", "marker"}`.
 
     Returns:
-        JSON of `{"state", "error", "seconds", "ran", "cached", "last"}`; `last` is the last event of the run, which is
-        not among those that were told before.
+        JSON of `{"state", "error", "seconds", "ran", "cached", "events", "last"}`; `events` are the last ones of the
+        run, as JSON texts, which were not told before, and `last` is the one that ends it.
     """
     from weft.engine import Cancelled, RunFailed, Settings, WorkflowError, run
     from weft.engine.events import ErrorDetail
@@ -43,7 +43,7 @@ def job(order: str, ctx: Context) -> str:
     said = json.loads(order)
     home = Home.of(said["home"])
     _use(home)
-    summary: dict[str, Any] = {"state": "done", "error": None, "seconds": None, "ran": None, "cached": 0, "last": None}
+    summary: dict[str, Any] = {"state": "done", "error": None, "seconds": None, "ran": None, "cached": 0}
     with marking(said["marker"]) as mark, Running(ctx.relay, mark) as events:
         try:
             result = run(
@@ -72,7 +72,7 @@ def job(order: str, ctx: Context) -> str:
             summary |= {"state": "failed", "error": ErrorDetail.of(error.error).model_dump()}
         else:
             summary |= {"seconds": result.seconds, "ran": result.ran, "cached": result.cached}
-    summary["last"] = events.last
+    summary |= {"events": events.rest, "last": events.last}
     return json.dumps(summary)
 
 

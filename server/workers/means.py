@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Rules:
     deaths: int = 3
 
 
-@dataclass(slots=True)
+@dataclass
 class Means:
     """What all attempts of one server share.
 
@@ -49,6 +50,11 @@ class Means:
     scrub: Callable[[Any], Any] = lambda data: data
     clock: Callable[[], float] = time.time
     metrics: Metrics | None = None
+
+    @functools.cached_property
+    def home_data(self) -> dict[str, Any]:
+        """`home` as JSON data."""
+        return self.home.to_dict()
 
     def note_start(self, job: Job) -> None:
         """A job begins to run."""

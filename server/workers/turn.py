@@ -1,4 +1,8 @@
-"""One attempt at a job: sent to a worker, its events kept in order, its end published once."""
+"""One attempt at a job: sent to a worker, its events kept in order, its end published once.
+
+It has two parts, since a worker need not wait for the disk: while the end of one job goes there, the worker has the
+next one.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ import asyncio
 import json
 import logging
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +55,9 @@ class Turn:
         self._reports: asyncio.Queue[list[str] | None] = asyncio.Queue()
         self._outputs: list[Output] = []
         self._fault: BaseException | None = None
+        self._publish: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._last_texts: list[str] = []
+        """State events that go into the store with the end."""
         nodes = json.loads(claim.document).get("nodes", {})
         self._types: dict[str, str] = {id: node["type"] for id, node in nodes.items()}
 
@@ -63,8 +70,8 @@ class Turn:
         self._returns = True
         self._token.cancel()
 
-    async def run(self) -> None:
-        """Bring the job to an end, or back into the queue.
+    async def work(self) -> None:
+        """Have the worker do it, until that is free for another job; what came of it is told by `publish`.
 
         Raises:
             Fenced: somebody else has the job now.
@@ -72,12 +79,13 @@ class Turn:
         """
         if await self.process.ready():
             await self._say({"event": "worker_started", "worker": self.process.slot, "seconds": self.process.seconds})
+        if self._token.cancelled:  # while it waited for others that were claimed with it
+            return
         out = self._folder / "out"
-        await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         marker = self._folder / "running"
-        home = replace(self._means.home, out=str(out))
         order = {
-            "home": home.to_dict(),
+            "home": {**self._means.home_data, "out": str(out)},
             "job": self._id,
             "document": self.claim.document,
             "targets": list(self.claim.job.targets),
@@ -97,10 +105,26 @@ class Turn:
         if self._fault is not None:
             raise self._fault
         if summary is not None:
-            await self._end(summary)
+            self._last_texts = await self._noted(summary["events"])
+            self._publish = partial(self._end, summary)
         else:
             assert error is not None
-            await self._lost(error, marked(marker))
+            self._publish = partial(self._lost, error, marked(marker))
+        if any(out.iterdir()):
+            # Files are kept by content now. What a later job of the same names writes is not to be called otherwise.
+            await asyncio.to_thread(shutil.rmtree, out, ignore_errors=True)
+
+    async def publish(self) -> None:
+        """Bring the job to the end that `work` came to; where no work was done, it is cancelled or goes back.
+
+        Raises:
+            Fenced: somebody else has the job now.
+            StoreError: the store cannot keep what came of it.
+        """
+        if self._publish is None:
+            await self._lost(Cancelled("nobody had begun with it"), [])
+        else:
+            await self._publish()
 
     # -- while it runs
 
@@ -127,6 +151,10 @@ class Turn:
             self._token.cancel()
 
     async def _keep_texts(self, texts: list[str]) -> None:
+        await self._record(await self._noted(texts))
+
+    async def _noted(self, texts: list[str]) -> list[str]:
+        """State events of what the run told, with their numbers; everything else of it is told."""
         kept = []
         for text in texts:
             event = json.loads(text)
@@ -138,11 +166,15 @@ class Turn:
                 self._of = event["nodes"]
             self._done += kind == "node_finished"
             self._cached += kind == "node_cached"
-            if kind == "output":
-                event = await self._published(event)
             self._means.note_event(event, self._types.get(event["node"] or "", ""))
-            kept.append(self._numbered(event))
-        await self._record(kept)
+            if kind == "output":
+                kept.append(self._numbered(await self._published(event)))
+            elif "error" in event:
+                kept.append(self._numbered(event))
+            else:  # as it is: to write it again would take as long as to read it
+                kept.append(f'{text[:-1]},"state":{self._state}}}')
+                self._state += 1
+        return kept
 
     def _numbered(self, event: dict[str, Any]) -> str:
         """A state event with its number."""
@@ -210,6 +242,8 @@ class Turn:
 
     async def _back(self, *, died: bool, error: Mapping[str, Any] | None = None) -> None:
         """Into the queue again, or to its end after too many deaths."""
+        texts, self._last_texts = self._last_texts, []
+        await self._record(texts)
         job = await self._desk.give_back(
             self._id,
             self.claim.epoch,
@@ -228,7 +262,7 @@ class Turn:
     async def _close(self, state: Any, summary: Mapping[str, Any], last: dict[str, Any] | None) -> None:
         error = summary.get("error")
         error = None if error is None else self._told(error)
-        text = self._last_event(state, error, self._state, last)
+        texts = (*self._last_texts, self._last_event(state, error, self._state, last))
         ending = Ending(
             state,
             tuple(self._outputs),
@@ -237,13 +271,11 @@ class Turn:
             summary.get("ran"),
             summary.get("cached") or self._cached,
             self._of,
-            (text,),
+            texts,
         )
         ended = await self._desk.end(self._id, self.claim.epoch, ending, self._means.clock())
         self._means.note_end(ended)
-        # The files are kept by content now. What a later job of the same names writes is not to be called otherwise.
-        await asyncio.to_thread(shutil.rmtree, self._folder / "out", ignore_errors=True)
-        self._means.audience.states(self._id, self._state, [text])
+        self._means.audience.states(self._id, self._state + 1 - len(texts), texts)
 
     def _last_event(
         self, state: str, error: Mapping[str, Any] | None, number: int, last: dict[str, Any] | None = None
