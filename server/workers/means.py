@@ -28,7 +28,7 @@ class Rules:
     """
 
     limits: Limits = field(default_factory=lambda: Limits(grace_seconds=10.0, hang_seconds=60.0))
-    jobs_per_worker: int = 500
+    jobs_per_worker: int = 10_000
     worker_bytes: int | None = None
     deaths: int = 3
 
