@@ -14,6 +14,7 @@ from weft.server.live.listener import Behind, Fetch, Listener
 
 STALL_SECONDS = 10.0
 """A client that takes nothing for so long is left."""
+STEP_SECONDS = 0.5
 FRAME_BYTES = 64 * 1024
 MOST_CLIENTS = 256
 TRY_AGAIN_LATER = 1013
@@ -45,11 +46,17 @@ async def follow(socket: WebSocket, hub: Hub, fetch: Fetch) -> None:
 
 
 async def _send(socket: WebSocket, listener: Listener) -> tuple[int, str]:
+    time = asyncio.get_running_loop().time
     while True:
         try:
-            for frame in await listener.take():
-                send = socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame)
-                await asyncio.wait_for(send, STALL_SECONDS)
+            frames = await listener.take()
+            now = time()
+            async with asyncio.timeout_at(now + STALL_SECONDS) as limit:
+                for frame in frames:
+                    await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+                    if time() - now > STEP_SECONDS:  # a timer for each frame would cost more than the frame
+                        now = time()
+                        limit.reschedule(now + STALL_SECONDS)
         except Behind as error:
             return TRY_AGAIN_LATER, f"{error}; come back with `since`"
         except TimeoutError:
