@@ -25,8 +25,8 @@ from weft.server.live.hub import Hub
 from weft.server.metrics import Metrics
 from weft.server.problems import ApiError
 from weft.server.store.desk import Desk
-from weft.server.store.protocol import Conflict, Missing, NoSpace, QueueFull, Unavailable
-from weft.server.store.records import ENDED, Job, Request
+from weft.server.store.protocol import Conflict, JobStore, Missing, NoSpace, QueueFull, Unavailable
+from weft.server.store.records import ENDED, Claim, Job, Request
 from weft.server.workers.dispatcher import Dispatcher
 from weft.server.workers.process import Questions
 
@@ -116,8 +116,20 @@ class Deck:
         def cancelled(job: Job, state: int) -> str:
             return self._event("job_cancelled", job.id, state, told)
 
+        errand = self.dispatcher.lend()
+
+        def write(store: JobStore) -> tuple[Job, bool, Claim | None]:
+            told.clear()  # on a full disk it is called a second time
+            [(job, is_new)] = store.submit([request], time.time(), queued=queued, cancelled=cancelled)
+            return job, is_new, errand.claim(store) if errand is not None and is_new else None
+
+        def undo(store: JobStore, written: tuple[Job, bool, Claim | None]) -> None:
+            if errand is not None:
+                errand.undo(store, written[2])
+
+        claim: Claim | None = None
         try:
-            [(job, is_new)] = await self.desk.submit([request], time.time(), queued=queued, cancelled=cancelled)
+            job, is_new, claim = await self.desk.write(write, undo=None if errand is None else undo)
         except Conflict as error:
             raise ApiError("conflict", str(error)) from None
         except QueueFull as error:
@@ -127,14 +139,19 @@ class Deck:
         except Unavailable as error:
             title = "The database cannot be used now"
             raise ApiError("unavailable", str(error), title=title, status=503, retry_after=5) from None
-        for id, state, text in told:
-            self.hub.states(id, state, [text])
+        else:
+            for id, state, text in told:  # before the worker that has it says more
+                self.hub.states(id, state, [text])
+        finally:
+            if errand is not None:
+                errand.deliver(claim)
         if request.slot is not None:
             for turn in list(self.dispatcher.turns.values()):
                 if turn.claim.job.slot == request.slot and turn.claim.job.id != job.id:
                     turn.cancel()
         if is_new:
-            self.dispatcher.wake()
+            if claim is None:
+                self.dispatcher.wake()
             self.hub.queue_changed()
         return job, is_new
 

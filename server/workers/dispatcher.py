@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from weft.server.store.protocol import Fenced, StoreError
+from weft.server.store.protocol import Fenced, JobStore, StoreError
 from weft.server.store.records import Claim
 from weft.server.workers.means import Means
 from weft.server.workers.process import Start, WorkerProcess
@@ -45,6 +45,39 @@ class Pace:
     def count(self) -> int:
         """So many as will be done in a moment, if the next ones are like the last two."""
         return max(1, min(MOST_AHEAD, int(AHEAD_SECONDS / max(*self._last, 1e-6))))
+
+
+class Errand:
+    """The way of a job to a worker that waits for one: it saves that worker a transaction of its own.
+
+    Args:
+        owner: in whose name it is claimed.
+        models: those that the worker has.
+        now: the time on the wall.
+        waiting: what the worker waits for.
+    """
+
+    def __init__(self, owner: str, models: list[str], now: float, waiting: asyncio.Future[list[Claim]]) -> None:
+        self._owner, self._models, self._now = owner, models, now
+        self._waiting = waiting
+
+    def claim(self, store: JobStore) -> Claim | None:
+        """Claim the next job; in the thread that writes."""
+        return store.claim(self._owner, self._now, models=self._models)
+
+    def undo(self, store: JobStore, claim: Claim | None) -> None:
+        """Nobody waits for the claim any more."""
+        if claim is not None:
+            store.give_back(claim.job.id, claim.epoch, died=False, now=self._now)
+
+    def deliver(self, claim: Claim | None) -> None:
+        """Let the worker go on, with what was claimed for it."""
+        _settle(self._waiting, [] if claim is None else [claim])
+
+
+def _settle(waiting: asyncio.Future[list[Claim]], claims: list[Claim]) -> None:
+    if not waiting.done():
+        waiting.set_result(claims)
 
 
 class Dispatcher:
@@ -84,7 +117,9 @@ class Dispatcher:
         """What each worker does next."""
         self._paces = [Pace() for _ in range(count)]
         self._publishing: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Event()
+        self._idle: dict[int, tuple[asyncio.Future[list[Claim]], asyncio.TimerHandle]] = {}
+        """The workers that wait for something to do."""
+        self._news = 0
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -100,7 +135,17 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Something was queued, or the queue goes on."""
-        self._changed.set()
+        self._news += 1
+        for waiting, _ in self._idle.values():
+            _settle(waiting, [])
+
+    def lend(self) -> Errand | None:
+        """A worker that waits for a job, to be given one in the transaction that queues it; to be handed back."""
+        if self._closing or not self._idle:
+            return None
+        slot, (waiting, backstop) = self._idle.popitem()
+        backstop.cancel()  # it waits for this and for nothing else now
+        return Errand(self.owner, self._models_of(slot), self.clock(), waiting)
 
     def cancel(self, id: str) -> None:
         """End a job of which the store says so, if it runs here."""
@@ -110,7 +155,7 @@ class Dispatcher:
     async def close(self, grace_seconds: float = 30.0) -> None:
         """Claim nothing more; what does not end by itself in this time goes back into the queue."""
         self._closing = True
-        self._changed.set()
+        self.wake()
         for slot in range(len(self.processes)):
             self._return_ahead(slot)
         turns = [turn.ended.wait() for turn in self.turns.values()]
@@ -140,6 +185,8 @@ class Dispatcher:
                     turn = Turn(claim, self.means, self.processes[slot], self.folder / f"worker-{slot}")
                     self._ahead[slot].append(turn)
                     self.turns[claim.job.id] = turn
+                if self._closing:
+                    self._return_ahead(slot)
                 while self._ahead[slot]:
                     await self._carry_out(slot, self._ahead[slot].popleft())
             except Exception:
@@ -148,13 +195,24 @@ class Dispatcher:
 
     async def _next(self, slot: int) -> list[Claim]:
         """The next jobs, or none after a while without any."""
-        self._changed.clear()
-        models = [self.models[slot]] if self.models[slot] else []
-        claims = await self.desk.claim_some(self.owner, self.clock(), self._paces[slot].count(), models=models)
-        if not claims and not self._closing:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), BACKSTOP_SECONDS)
-        return claims
+        news = self._news
+        claims = await self.desk.claim_some(
+            self.owner, self.clock(), self._paces[slot].count(), models=self._models_of(slot)
+        )
+        if claims or self._closing or news != self._news:
+            return claims
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[list[Claim]] = loop.create_future()
+        backstop = loop.call_later(BACKSTOP_SECONDS, _settle, waiting, [])
+        self._idle[slot] = waiting, backstop
+        try:
+            return await waiting
+        finally:
+            backstop.cancel()
+            self._idle.pop(slot, None)
+
+    def _models_of(self, slot: int) -> list[str]:
+        return [self.models[slot]] if self.models[slot] else []
 
     async def _carry_out(self, slot: int, turn: Turn) -> None:
         """Have the worker do a job. Its end is published meanwhile it does the next one."""
