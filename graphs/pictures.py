@@ -27,10 +27,11 @@ def picture_kind(data: bytes) -> str | None:
     return next((kind for start, kind in starts.items() if data.startswith(start)), None)
 
 
-def texts_of(path: str | os.PathLike[str], kind: str, limits: Limits = LIMITS) -> dict[str, str]:
+def texts_of(source: str | os.PathLike[str] | bytes, kind: str, limits: Limits = LIMITS) -> dict[str, str]:
     """The texts of a picture by keyword; none of a kind that carries none.
 
     Args:
+        source: a path, or the file's bytes.
         kind: as `picture_kind` says.
 
     Raises:
@@ -38,5 +39,5 @@ def texts_of(path: str | os.PathLike[str], kind: str, limits: Limits = LIMITS) -
         OSError: the file cannot be read.
     """
     if kind == "PNG":
-        return png.extract(path, limits)
-    return exif.extract(path, limits) if kind in ("JPEG", "WebP") else {}
+        return png.extract(source, limits)
+    return exif.extract(source, limits) if kind in ("JPEG", "WebP") else {}

@@ -13,13 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from weft.graphs.jsontext import read_json
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.problems import Code, Problem, WorkflowError, near, shown
 from weft.server.logs import current
-from weft.server.problems import MEDIA_TYPE, ApiError, body_of
+from weft.server.problems import MEDIA_TYPE, ApiError, body_of, client_went
 from weft.server.scrub import Scrubber
 
 _log = logging.getLogger(__name__)
@@ -69,10 +68,9 @@ def answer_problems(app: FastAPI, scrub: Scrubber, *, debug: bool = False) -> No
         assert isinstance(error, WorkflowError)
         return answer(ApiError.of_workflow(error))
 
-    async def gone(request: Request, error: Exception) -> Response:
-        return answer(ApiError("bad_request", "The connection ended before the body did."))
-
     async def unexpected(request: Request, error: Exception) -> Response:
+        if client_went(error):
+            return answer(ApiError("bad_request", "The connection ended before the body did."))
         # Starlette raises it once more after the answer; the guard knows that it has been logged.
         _log.error("a request failed in a way that nobody expected", exc_info=error)
         id = current("request")
@@ -86,7 +84,6 @@ def answer_problems(app: FastAPI, scrub: Scrubber, *, debug: bool = False) -> No
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(WorkflowError, wrong_workflow)
-    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, unexpected)
 
 

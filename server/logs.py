@@ -30,6 +30,7 @@ _CONTEXT: dict[Field, contextvars.ContextVar[str | None]] = {
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 """What every record has, and what uvicorn adds for itself; the rest came as `extra`."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_MAX_MESSAGE = 20_000
 _COLOURS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 
 
@@ -85,9 +86,10 @@ def _message(record: logging.LogRecord) -> str:
         arguments = tuple(_shown(item, record.levelno) for item in arguments)
     text = str(_shown(record.msg, record.levelno))
     try:
-        return text % arguments if arguments else text
+        text = text % arguments if arguments else text
     except (TypeError, ValueError, KeyError):  # a wrong format is the caller's fault and must not lose the line
-        return f"{text} {arguments!r}"
+        text = f"{text} {arguments!r}"
+    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}... ({len(text):,} characters)"
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

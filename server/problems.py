@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from weft.graphs.problems import Problem, WorkflowError
 
@@ -101,6 +102,16 @@ class ApiError(HTTPException):
         first = error.problems[0]
         code = "too_large" if first.code == "too_large" else "bad_json"
         return cls(code, first.message, problems=error.problems)
+
+
+def client_went(error: BaseException) -> bool:
+    """Whether an exception says no more than that the client has gone.
+
+    Starlette takes every OSError while an answer is streamed for that, a broken disk of ours included.
+    """
+    cause = error.__context__
+    ours = isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, ConnectionError)
+    return isinstance(error, ClientDisconnect) and not ours
 
 
 def body_of(error: ApiError, scrub: Scrubber, **more: Any) -> bytes:

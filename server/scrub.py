@@ -20,7 +20,8 @@ MIN_SECRET = 8
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|APIKEY|API_KEY|ACCESS_KEY|PRIVATE_KEY", re.IGNORECASE
 )
-_CARRIED = re.compile(r"(?i)\b(Bearer\s+|Basic\s+|weft_session=|[#?&]token=)[\w.~+/=%-]{4,}")
+_CARRIED = re.compile(r"(?i)(\bauthorization.{1,6}?(?:bearer|basic)\s{1,4}|\bweft_session=|[#?&]token=)[\w.~+/=%-]{4,}")
+"""Where a secret stands even if it is none of ours."""
 _DRIVE = r"(?:[A-Za-z]:\\|\\\\[\w.$-]+\\)"
 HIDDEN = "[secret]"
 _PLACE = "<path>"
@@ -123,6 +124,6 @@ def _each(change: Callable[[str], str], value: Any) -> Any:
 
 
 def _last(match: re.Match[str]) -> str:
-    """The last name of a path alone, which says which file it was; nothing of `/home/name`, which is somebody's."""
+    """The last name of a path alone, which says which file it was; nothing of a short one, which may be somebody's."""
     parts = [part for part in re.split(r"[/\\]", match[0]) if part]
     return f"{_PLACE}/{parts[-1]}" if len(parts) > 2 else _PLACE

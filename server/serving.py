@@ -11,12 +11,14 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from weft.server.api.app import build
 from weft.server.api.deck import Deck
+from weft.server.files.blobs import BlobStore
 from weft.server.files.collect import collect
 from weft.server.files.local import LocalFiles
 from weft.server.files.thumbnails import Thumbnails
@@ -28,12 +30,17 @@ from weft.server.metrics import Metrics
 from weft.server.scrub import Scrubber
 from weft.server.settings import Settings
 from weft.server.store.desk import Desk
-from weft.server.store.opening import Opened, open_folder
+from weft.server.store.opening import FolderLock, open_folder
+from weft.server.store.protocol import JobStore
+from weft.server.store.sqlite import SqliteStore
 from weft.server.workers.dispatcher import Dispatcher
 from weft.server.workers.home import Home
 from weft.server.workers.means import Means
 from weft.server.workers.means import Rules as WorkerRules
 from weft.server.workers.process import Questions
+
+if TYPE_CHECKING:
+    from weft.server.store.postgres import PostgresStore
 
 log = logging.getLogger("weft.server")
 
@@ -75,8 +82,8 @@ class Serving:
         settings = self.settings
         listener = _listen(settings.host, settings.port)
         try:
-            opened = await asyncio.to_thread(open_folder, settings.data, most_queued=settings.max_queued)
-            async with self._parts(opened) as deck:
+            lock, store = await asyncio.to_thread(self._open_store)
+            async with self._parts(lock, store) as deck:
                 app = self._app(deck, listener.getsockname()[1])
                 await self._serve(app, listener, deck)
         finally:
@@ -89,12 +96,37 @@ class Serving:
         if self._stops > 1 and self._uvicorn is not None:
             self._uvicorn.force_exit = True
 
+    def _open_store(self) -> tuple[FolderLock, SqliteStore | PostgresStore]:
+        """The data folder's lock, and where jobs are kept."""
+        settings = self.settings
+        if settings.database is None:
+            opened = open_folder(settings.data, most_queued=settings.max_queued)
+            return opened.lock, opened.store
+        from weft.server.store.postgres import PostgresStore
+
+        lock = FolderLock(settings.data)
+        try:
+            return lock, PostgresStore(settings.database, most_queued=settings.max_queued)
+        except BaseException:
+            lock.close()
+            raise
+
+    def _open_files(self) -> tuple[BlobStore, LocalFiles]:
+        """Where files are kept, and the folder that nodes read them from."""
+        settings = self.settings
+        near = LocalFiles(settings.data / "files", min_free=settings.min_free_mib << 20)
+        if settings.store is None:
+            return near, near
+        from weft.server.files.remote import FsspecFiles
+
+        return FsspecFiles(settings.store), near
+
     @contextlib.asynccontextmanager
-    async def _parts(self, opened: Opened) -> AsyncIterator[Deck]:
+    async def _parts(self, lock: FolderLock, store: SqliteStore | PostgresStore) -> AsyncIterator[Deck]:
         settings = self.settings
         folder = settings.data
-        blobs = LocalFiles(folder / "files", min_free=settings.min_free_mib << 20)
-        desk = Desk(opened.store)
+        blobs, near = self._open_files()
+        desk = Desk(store)
         hub = Hub()
         home = Home(
             cache=str(folder / "cache"),
@@ -105,8 +137,16 @@ class Serving:
             nodes=tuple(str(Path(item).absolute()) for item in settings.nodes),
             own_nodes_only=settings.safe_mode,
         )
-        means = Means(desk, Keeper(blobs), hub, home, self._worker_rules or WorkerRules(), metrics=Metrics())
-        dispatcher = Dispatcher(means, folder / "work", owner=secrets.token_hex(8), count=settings.workers)
+        keeper = Keeper(blobs, None if near is blobs else near)
+        rules = self._worker_rules or WorkerRules()
+        means = Means(desk, keeper, hub, home, rules, metrics=Metrics())
+        dispatcher = Dispatcher(
+            means,
+            folder / "work",
+            owner=secrets.token_hex(8),
+            count=settings.workers,
+            hear=None if isinstance(store, SqliteStore) else store.wait,
+        )
         questions = Questions(home, means.rules.limits)
         thumbnails = Thumbnails(blobs, folder / "files" / ".thumbnails")
         deck = Deck(
@@ -130,7 +170,7 @@ class Serving:
             await questions.close()
             await asyncio.to_thread(thumbnails.close)
             await desk.close()
-            opened.lock.close()
+            lock.close()
 
     async def _drain(self, dispatcher: Dispatcher, grace: float) -> None:
         """Let what runs come to its end, unless somebody is in a hurry."""
@@ -206,7 +246,11 @@ class Serving:
                     log.exception("what is done by the hour failed")
 
     async def _backup(self, deck: Deck) -> None:
-        await deck.desk.read(lambda store: store.backup(time.time()))  # type: ignore[attr-defined]
+        def back_up(store: JobStore) -> None:
+            if isinstance(store, SqliteStore):
+                store.backup(time.time())
+
+        await deck.desk.read(back_up)
 
     async def _collect(self, deck: Deck) -> None:
         loop = asyncio.get_running_loop()

@@ -42,6 +42,12 @@ class Settings(BaseModel):
     models: tuple[Path, ...] = Field((), description="Folders with models, which workflows may read.")
     inputs: tuple[Path, ...] = Field((), description="Folders that workflows may read.")
     nodes: tuple[Path, ...] = Field((), description="Folders with nodes in .py files.")
+    database: str | None = Field(
+        None, description="postgresql://... for several servers that share the work; else a file in the data folder."
+    )
+    store: str | None = Field(
+        None, description="Where files are kept besides the data folder, as an fsspec URL such as s3://bucket/weft."
+    )
     workers: int = Field(1, ge=1, le=64, description="Worker processes; each runs one job at a time.")
     max_queued: int = Field(10_000, ge=1, le=10_000_000, description="Jobs that may wait.")
     min_free_mib: int = Field(512, ge=0, description="MiB of free disk below which no job is accepted.")
@@ -121,7 +127,7 @@ def resolve(
     take(_of_options(command_line, problems), here)
     take(_of_variables(environ, problems, warnings), here)
     if found.get("data", ("", None))[1] is None:
-        found["data"] = (found.get("data", (_DEFAULT, None))[0], default_data or _default_data())
+        found["data"] = (found.get("data", (_DEFAULT, None))[0], default_data or default_data_folder())
     folder: Path = found["data"][1]
     take(_of_file(folder, problems), folder)
     if problems:
@@ -154,7 +160,8 @@ def make_folders(settings: Settings) -> None:
         raise SettingsError(problems)
 
 
-def _default_data() -> Path:
+def default_data_folder() -> Path:
+    """Where the data lies when nobody says otherwise: the user's data folder."""
     import platformdirs
 
     return Path(platformdirs.user_data_dir("weft", appauthor=False))

@@ -34,25 +34,29 @@ def make_token(path: str | os.PathLike[str], *, replace: bool = False) -> Path:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with open(number, "w", encoding="ascii") as file:
-                file.write(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
-                file.flush()
-                os.fsync(number)
-            if replace:
-                os.replace(beside, path)
-            else:
-                os.link(beside, path)  # unlike a rename it fails when somebody else was faster
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside)
-    except FileExistsError:
-        raise TokenError(
-            f"{path} is there already; a new token in its place locks out whoever has the old one"
-        ) from None
     except OSError as error:
-        raise TokenError(f"the token file {path} cannot be written: {error.strerror}") from None
+        raise _unwritable(path, error) from None
+    try:
+        with open(number, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
+            file.flush()
+            os.fsync(number)
+        if replace:
+            os.replace(beside, path)
+        else:
+            os.link(beside, path)  # unlike a rename it fails when somebody else was faster
+    except FileExistsError:
+        raise TokenError(f"{path} is there already; another token in its place locks out who has this one") from None
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
     return path
+
+
+def _unwritable(path: Path, error: OSError) -> TokenError:
+    return TokenError(f"the token file {path} cannot be written: {error.strerror}")
 
 
 def read_token(path: str | os.PathLike[str]) -> str:
@@ -68,21 +72,26 @@ def read_token(path: str | os.PathLike[str]) -> str:
     except OSError as error:
         hint = "; make one with: weft token" if isinstance(error, FileNotFoundError) else ""
         raise TokenError(f"the token file {path} cannot be read: {error.strerror}{hint}") from None
-    with open(number, "rb") as file:
-        state = os.fstat(number)  # of what was opened, so that nobody can put another file in its place
-        if not stat.S_ISREG(state.st_mode):
-            raise TokenError(f"the token file {path} is no file")
-        if os.name == "posix":
-            if state.st_mode & 0o077:
-                mode = stat.S_IMODE(state.st_mode)
-                raise TokenError(f"others may read the token file {path} (mode {mode:04o}); run: chmod 600 {path}")
-            if state.st_uid not in (os.geteuid(), 0):
-                raise TokenError(f"the token file {path} belongs to another user")
-        data = file.read(_MAX_FILE + 1)
+    try:
+        _look_at(path, os.fstat(number))  # of what was opened, so that nobody can put another file in its place
+        data = os.read(number, _MAX_FILE + 1)
+    finally:
+        os.close(number)
     text = data.decode("ascii", "replace").strip()
     if len(data) > _MAX_FILE or not _TOKEN.fullmatch(text):
         raise TokenError(f"the token file {path} holds no token: one line of 32 to 512 letters, digits and -_.~+/=")
     return text
+
+
+def _look_at(path: str | os.PathLike[str], state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise TokenError(f"the token file {path} is no file")
+    if os.name == "posix":
+        if state.st_mode & 0o077:
+            mode = stat.S_IMODE(state.st_mode)
+            raise TokenError(f"others may read the token file {path} (mode {mode:04o}); run: chmod 600 {path}")
+        if state.st_uid not in (os.geteuid(), 0):
+            raise TokenError(f"the token file {path} belongs to another user")
 
 
 def same_token(given: str | bytes, token: str) -> bool:

@@ -235,7 +235,7 @@ class Context:
 
     @property
     def token(self) -> CancelToken | None:
-        """The run's stop button, for a node that starts a run of its own, which is to end with it. None in a plain call."""
+        """The stop button of the run, for a node that starts one of its own to end with it. None in a plain call."""
         return self._cancel
 
     @property

@@ -1,7 +1,7 @@
 """Model folders: configured folders in which nodes look models up by name, and which may be read wherever reading is.
 
 They are a setting of the machine and not of a workflow, so they come from the environment, which processes that run
-nodes inherit. This is the only place that reads it.
+nodes inherit. Here alone nodes and the engine read it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A module for each program reads its text into a `Recipe`. No pixel is looked at here, and no model is searched for.
 """
 
-from weft.graphs.metadata.picture import from_picture
+from weft.graphs.metadata.picture import from_picture, from_texts
 from weft.graphs.metadata.recipe import Imported
 
-__all__ = ["Imported", "from_picture"]
+__all__ = ["Imported", "from_picture", "from_texts"]

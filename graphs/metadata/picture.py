@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from weft.graphs.jsontext import refuse
@@ -40,20 +41,33 @@ def from_picture(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Impor
         refuse(f"{path} cannot be read: {error.strerror or error}.")
     if "weft_workflow" in texts:
         refuse(f"{path} was saved by weft and carries its workflow: weft run takes it as it is.")
+    return from_texts(texts, f"{path}", _file_name(path))
+
+
+def from_texts(texts: Mapping[str, str], what: str, name: str = "picture") -> Imported:
+    """The workflow of such a picture of which the texts are at hand.
+
+    Args:
+        texts: by keyword, as `graphs.pictures.texts_of` gives them.
+        what: the picture, as messages begin with it. name: of the picture that the workflow saves.
+
+    Raises:
+        WorkflowError: as `from_picture`.
+    """
     faults = []
     for keyword, (program, read) in READERS.items():
         if (text := texts.get(keyword)) is None:
             continue
         if len(text) > MAX_CHARACTERS:
-            message = f"{path}: the text {keyword!r} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
+            message = f"{what}: the text {keyword!r} has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read."
             refuse(message, "too_large", given=len(text), expected=MAX_CHARACTERS)
         try:
-            return read(text).imported(_file_name(path))
+            return read(text).imported(name)
         except ValueError as error:
             faults.append(f"the text {keyword!r} is not that of {program}: {str(error).rstrip('.')}.")
     if faults:
-        refuse(f"{path}: {' '.join(faults)}")
-    refuse(f"{path} has no metadata that are understood: neither {' nor '.join(map(repr, READERS))} is in it.")
+        refuse(f"{what}: {' '.join(faults)}")
+    refuse(f"{what} has no metadata that are understood: neither {' nor '.join(map(repr, READERS))} is in it.")
 
 
 def _file_name(path: Path) -> str:

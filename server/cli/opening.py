@@ -105,8 +105,10 @@ def _located(spec: NodeSpec, folder: Path | None, port_of: Callable[[str], Port 
 
 
 def _path(text: str, folder: Path | None, kind: str) -> str:
-    if "\0" in text:
-        return text  # the check says so
+    from weft.engine.declaring.file_store import PREFIX
+
+    if "\0" in text or text.startswith(PREFIX):
+        return text  # the check says so; or it is the id of a file, wherever that lies
     if text.startswith("~"):
         try:
             return str(Path(text).expanduser())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,10 @@ from weft.server.cli.report import WRONG, leave, say
 
 def token_command(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Where to; by default token in the user's data folder.")
+        Path | None,
+        typer.Argument(
+            metavar="FILE", help="Where to; by default `token` in the data folder: WEFT_DATA, or else the user's."
+        ),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Make a new token in place of one that is there.")] = False,
 ) -> None:
@@ -23,9 +27,9 @@ def token_command(
     from weft.server.tokens import TokenError, make_token
 
     if file is None:
-        import platformdirs
+        from weft.server.settings import default_data_folder
 
-        file = Path(platformdirs.user_data_dir("weft", appauthor=False)) / "token"
+        file = Path(os.environ.get("WEFT_DATA") or default_data_folder()) / "token"
     try:
         typer.echo(make_token(file, replace=replace))
     except TokenError as error:

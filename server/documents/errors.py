@@ -54,6 +54,13 @@ class Stale(DocumentError):  # noqa: N818
         super().__init__(message)
 
 
+class InTheWay(DocumentError):  # noqa: N818
+    """Where the file would be there is something else: a link, a folder."""
+
+    status = 409
+    code = "conflict"
+
+
 class TooMany(DocumentError):  # noqa: N818
     """More workflows than are kept."""
 

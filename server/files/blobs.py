@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -136,14 +137,15 @@ class Draft:
             self.path.unlink(missing_ok=True)
 
 
-class no_space:  # noqa: N801 (a block)
+@contextlib.contextmanager
+def no_space() -> Iterator[None]:
     """Turns the system's error for a full disk into NoSpace."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and error.errno in _FULL:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
             raise NoSpace("There is no space left for files; nothing was stored.") from error
+        raise
 
 
 def put(store: BlobStore, source: bytes | Iterable[bytes] | BinaryIO, reserve: float = 0.0) -> str:

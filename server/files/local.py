@@ -55,6 +55,8 @@ class LocalFiles:
         with no_space():
             for path in (self.folder, self._drafts, self._reserved):
                 path.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                pass  # the file for it is there from now on
         self._total = sum(stored.bytes for stored in self.list()) if max_bytes is not None else 0
 
     def check_room(self, count: int = 0) -> None:
@@ -72,7 +74,7 @@ class LocalFiles:
     def draft(self, max_bytes: int | None = None) -> Iterator[Draft]:
         """See `BlobStore`."""
         self.check_room()
-        with self._locked():
+        with no_space(), self._locked():
             draft = Draft(self._drafts / secrets.token_hex(16), max_bytes)
             # While it arrives, `tidy` leaves it alone, whatever the clock says.
             fcntl.flock(draft.file.fileno(), fcntl.LOCK_EX)

@@ -7,13 +7,11 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from starlette.requests import ClientDisconnect
-
 from weft.server.guard.bodies import MIB, has_body
 from weft.server.guard.headers import first, secured
 from weft.server.guard.rules import Rules, too_large
 from weft.server.logs import current
-from weft.server.problems import ApiError, messages_of
+from weft.server.problems import ApiError, client_went, messages_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -96,9 +94,9 @@ class _Exchange:
         """Let the application answer; answer in its place when its body is refused or when it fails."""
         try:
             await app(self._scope, self.receive, self.send)
-        except ClientDisconnect:
-            return
         except Exception as error:
+            if client_went(error):
+                return
             if self._started and not self._ended:
                 raise  # the server below ends the connection, so that nobody takes half an answer for a whole one
             if self._refusal is None and not self._started:

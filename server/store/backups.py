@@ -92,13 +92,15 @@ def _stamp(file: Path) -> str:
 
 
 def _rotate(folder: Path) -> None:
-    """Keep the latest ones, the last one of each of the days before, and a few from before migrations."""
+    """Keep the latest ones, the last one of each of the days before, and a few from before migrations; no parts."""
     regular = [file for file in newest_first(folder) if file.name.startswith(REGULAR)]
     days: dict[str, Path] = {}
     for file in regular:
         days.setdefault(_stamp(file).partition("T")[0], file)
     wanted = {*regular[:_LATEST], *list(days.values())[:_DAYS]}
     migrations = [file for file in newest_first(folder) if file.name.startswith(BEFORE)]
-    for file in (*(file for file in regular if file not in wanted), *migrations[_MIGRATIONS:]):
+    # Whoever wrote a part was killed: there is one server, and its backup has its name by now.
+    parts = folder.glob(f"*{_SUFFIX}.part*")
+    for file in (*(file for file in regular if file not in wanted), *migrations[_MIGRATIONS:], *parts):
         with contextlib.suppress(OSError):
             file.unlink()

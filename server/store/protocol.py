@@ -152,7 +152,7 @@ class JobStore(Protocol):
     def abandoned(self, owner: str) -> builtins.list[Claim]:
         """Running jobs whose owner is not this server and is gone: those of a server that ended without a word.
         They are this owner's now and their epochs are raised, so that nobody else speaks of them any more;
-        `give_back` them."""
+        `give_back` them. Where several servers share the store, ask again from time to time."""
 
     def cancelling(self, owner: str) -> builtins.list[str]:
         """Ids of this owner's running jobs whose end was asked for."""

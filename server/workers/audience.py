@@ -38,6 +38,13 @@ class Stored:
 class Files(Protocol):
     """Where files of jobs stay."""
 
+    def bring(self, document: str) -> None:
+        """See to it that nodes can read the files that a document names; not in the event loop's thread.
+
+        Raises:
+            OSError: there is no room.
+        """
+
     def take(self, path: Path) -> Stored:
         """Keep a file under the hash of its content; not in the event loop's thread.
 

@@ -87,6 +87,8 @@ class Dispatcher:
         owner: the name of this server's life, by which the store knows whose claims are whose.
         folder: where workers write files, each in a folder of its own.
         count: of workers.
+        hear: waits so many seconds until something happens in a store that other servers use too, and says whether it
+            did; None where nobody else uses it.
         start: starts the process of a slot; by default one of this system.
     """
 
@@ -97,8 +99,10 @@ class Dispatcher:
         *,
         owner: str,
         count: int = 1,
+        hear: Callable[[float], bool] | None = None,
         start: Callable[[int], Start] | None = None,
     ) -> None:
+        self._hear = hear
         self.means = means
         self.desk = means.desk
         self.rules = means.rules
@@ -125,9 +129,7 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Take back what an earlier server of this store left, and begin to work."""
-        for claim in await self.desk.abandoned(self.owner):
-            # It was no worker's death that ended the job's last attempt, so its attempts stay as they are.
-            await self.desk.give_back(claim.job.id, claim.epoch, died=False, now=self.clock())
+        await self._take_back()
         self._tasks = [
             asyncio.create_task(self._serve(slot), name=f"worker {slot}") for slot in range(len(self.processes))
         ]
@@ -286,10 +288,31 @@ class Dispatcher:
         most, transport = self.rules.worker_bytes, process.transport
         return most is not None and transport is not None and getattr(transport, "bytes_taken", 0) > most
 
-    async def _watch(self) -> None:
-        """End jobs whose end was asked for elsewhere: by a newer job of their slot, or at another server."""
-        while True:
+    async def _take_back(self) -> None:
+        """Into the queue with what a server left that is gone. No worker died of it, so attempts stay as they are."""
+        for claim in await self.desk.abandoned(self.owner):
+            await self.desk.give_back(claim.job.id, claim.epoch, died=False, now=self.clock())
+            self.wake()
+
+    async def _heard(self) -> None:
+        """Wait a moment for what other servers do."""
+        assert self._hear is not None
+        try:
+            if await asyncio.to_thread(self._hear, WATCH_SECONDS):
+                self.wake()
+            await self._take_back()
+        except StoreError as error:
+            log.warning("the database: %s", error)
             await asyncio.sleep(WATCH_SECONDS)
+
+    async def _watch(self) -> None:
+        """End jobs whose end was asked for elsewhere: by a newer job of their slot, or at another server. Look for
+        what other servers left, and for jobs that came in by them."""
+        while True:
+            if self._hear is None:
+                await asyncio.sleep(WATCH_SECONDS)
+            else:
+                await self._heard()
             if self.turns:
                 with contextlib.suppress(StoreError):
                     for id in await self.desk.cancelling(self.owner):

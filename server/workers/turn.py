@@ -83,6 +83,8 @@ class Turn:
             return
         out = self._folder / "out"
         out.mkdir(parents=True, exist_ok=True)
+        if "sha256:" in self.claim.document:
+            await asyncio.to_thread(self._means.files.bring, self.claim.document)
         marker = self._folder / "running"
         order = {
             "home": {**self._means.home_data, "out": str(out)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.server.conftest import TOYS
+from weft.engine.declaring.file_store import place_of
 from weft.graphs import examples
 from weft.graphs.exif import packed
 from weft.server.cli.app import app
@@ -215,6 +217,25 @@ def test_paths_are_looked_for_beside_the_workflow_second(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert read("--set", "r.path=~/words.txt") == "home\n"
     assert weft("run", "project/f.json", "--target", "r", "--set", "r.path=gone.txt", *NODES).exit_code != 0
+
+
+def test_the_id_of_a_file_is_no_path_beside_the_workflow(
+    weft: Weft, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = "sha256:" + hashlib.sha256(b"stored").hexdigest()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / id).write_text("beside")
+    (tmp_path / id).write_text("here")
+    write("project/f.json", r=("toy_read", {"path": id}))
+    command = ("run", "project/f.json", "--target", "r", "-q", "--no-cache", *NODES)
+    refused = weft(*command)
+    assert refused.exit_code != 0
+    assert "there is no file store here (WEFT_FILES)" in refused.stderr
+    path = place_of(tmp_path / "store", id)
+    path.parent.mkdir(parents=True)
+    path.write_text("stored")
+    monkeypatch.setenv("WEFT_FILES", "store")
+    assert weft(*command).stdout == "stored\n"
 
 
 # -- completion

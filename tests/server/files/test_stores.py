@@ -258,6 +258,32 @@ def test_a_quota_counts_what_is_there_and_what_goes(tmp_path: Path) -> None:
     put(store, bytes(598))
 
 
+def test_another_process_waits_for_its_turn(local: LocalFiles) -> None:
+    """Two servers, or a server and a worker, on one folder."""
+    id = put(local, b"one")
+    code = """
+import sys
+from weft.server.files.local import LocalFiles
+store = LocalFiles(sys.argv[1], min_free=0)
+print("ready", flush=True)
+sys.stdin.readline()
+print(store.remove(sys.argv[2], now=0.0), flush=True)
+"""
+    command = [sys.executable, "-c", code, str(local.folder), id]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with local._locked():
+            other.stdin.write("go\n")
+            other.stdin.flush()
+            with pytest.raises(subprocess.TimeoutExpired):
+                other.wait(0.3)
+            local._write_reservation(id, 60.0)
+        assert other.stdout.readline() == "False\n", "it sees what was reserved before its turn"
+    assert read(local, id) == b"one"
+
+
 def test_what_a_crash_left_goes_after_an_hour(local: LocalFiles, clock: Clock) -> None:
     with local.draft() as arriving:
         arriving.write(b"a clock may jump")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import random
 import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 
+import PIL.Image
 import pytest
 
 from tests.server.files.pictures import animated, chunk, encoded, png, text_bomb
 from weft.graphs.png import embed
 from weft.server.files.blobs import DAY, put
-from weft.server.files.errors import BadFile, NoSuchFile, TooLarge, UnknownKind
+from weft.server.files.errors import BadFile, FilesError, NoSuchFile, TooLarge, UnknownKind
 from weft.server.files.local import LocalFiles
 from weft.server.files.naming import named_in, named_in_text
+from weft.server.files.pictures import LIMITS, look
 from weft.server.files.upload import FileInfo, Upload, describe, receive
 
 Names = Callable[[], set[str]]
@@ -45,10 +50,6 @@ def test_pictures_become_files(local: LocalFiles, format: str, mime: str, option
 
 
 def test_animations_count_their_frames(local: LocalFiles) -> None:
-    import io
-
-    import PIL.Image
-
     frames = [PIL.Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in range(0, 250, 10)]
     for format in ("GIF", "WEBP", "PNG"):
         target = io.BytesIO()
@@ -128,6 +129,20 @@ def test_what_is_hostile_is_refused_cheaply_and_leaves_nothing(local: LocalFiles
     assert peak < (60 << 20)
     assert names() == before
     assert list(local.list()) == []
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_damaged_pictures_are_told_or_refused_and_nothing_else(format: str) -> None:
+    chance = random.Random(5)
+    whole = encoded(format, (16, 16))
+    for _ in range(500):
+        data = bytearray(whole)
+        for _ in range(chance.randrange(1, 6)):
+            data[chance.randrange(len(data))] = chance.choice((0, 1, 127, 128, 255))
+        with contextlib.suppress(FilesError):
+            picture = look(io.BytesIO(bytes(data[: chance.randrange(1, len(data) + 1)])), texts=True)
+            assert 0 < picture.width * picture.height <= LIMITS.max_pixels
+            assert picture.frames <= LIMITS.max_frames
 
 
 def test_too_much_is_refused_while_it_arrives(local: LocalFiles, names: Names) -> None:

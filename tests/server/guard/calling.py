@@ -131,7 +131,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def _scope(kind: str, path: str, headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, Any]:
+def scope_of(kind: str, path: str, headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, Any]:
     from urllib.parse import unquote
 
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
@@ -165,7 +165,7 @@ def call(
 ) -> Answer:
     """One request; `ends` says whether its body ever does, `length` whether it announces how long it is."""
     chunks = [body] if isinstance(body, bytes) else list(body or ())
-    scope = {**_scope("http", path, headers), "method": method}
+    scope = {**scope_of("http", path, headers), "method": method}
     if body is not None:
         size = str(sum(map(len, chunks)))
         scope["headers"].append((b"content-length", size.encode()) if length else (b"transfer-encoding", b"chunked"))
@@ -197,10 +197,14 @@ def call(
 
 
 def handshake(
-    app: Any, headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), *, path: str = "/api/v1/ws", denial: bool = True
+    app: Any,
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    *,
+    path: str = "/api/v1/ws",
+    denial: bool = True,
 ) -> list[dict[str, Any]]:
     """A websocket's handshake: what the server says to it."""
-    scope = {**_scope("websocket", path, headers), "subprotocols": []}
+    scope = {**scope_of("websocket", path, headers), "subprotocols": []}
     if denial:
         scope["extensions"] = {"websocket.http.response": {}}
     sent: list[dict[str, Any]] = []

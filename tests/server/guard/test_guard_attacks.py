@@ -24,6 +24,7 @@ POSTS = {
     "a page without an origin of its own": (JSON | {"origin": "null"}, 403),
     "an empty origin": (JSON | {"origin": ""}, 403),
     "our name with another port": (JSON | {"origin": "http://127.0.0.1:8000"}, 403),
+    "our name with a higher port": (JSON | {"origin": "http://127.0.0.1:9999"}, 403),
     "our name without a port": (JSON | {"origin": "http://127.0.0.1"}, 403),
     "our name by TLS": (JSON | {"origin": f"https://{HOST}"}, 403),
     "a name that begins like ours": (JSON | {"origin": f"{OWN}.evil.example"}, 403),

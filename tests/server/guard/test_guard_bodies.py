@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.server.guard.calling import HOST, JSON, Guarded, call
+from tests.server.guard.calling import HOST, JSON, Guarded, call, scope_of
 from weft.server.guard.bodies import BodyRule, media_type
-from weft.server.guard.guard import Guard
+from weft.server.guard.guard import LINGER_BYTES, Guard
 from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
 from weft.server.scrub import Scrubber
@@ -59,6 +59,38 @@ def _without_length(app: Any) -> Any:
         await app({**scope, "headers": headers}, receive, send)
 
     return lying
+
+
+@pytest.mark.parametrize(
+    ("headers", "chunks", "read"),
+    [
+        ({"content-length": "5000"}, 5, 5),
+        ({"transfer-encoding": "chunked"}, 5, 5),
+        ({"content-length": "5000", "expect": "100-continue"}, 5, 0),
+        ({"content-length": str(LINGER_BYTES + 1)}, 5, 0),
+        ({"content-length": "0"}, 5, 0),
+        ({}, 5, 0),
+        ({"transfer-encoding": "chunked"}, LINGER_BYTES // 1000 + 100, LINGER_BYTES // 1000 + 1),
+    ],
+)
+def test_what_is_refused_is_read_to_its_end_within_bounds(headers: dict[str, str], chunks: int, read: int) -> None:
+    """A client that is still sending when the connection closes would lose the answer."""
+    count = 0
+
+    async def receive() -> Any:
+        nonlocal count
+        count += 1
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": count < chunks}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = scope_of("http", "/api/v1/jobs", JSON | {"origin": "null"} | headers) | {"method": "POST"}
+    asyncio.run(Guarded(SMALL).app(scope, receive, send))
+    assert sent[0]["status"] == 403
+    assert count == read
 
 
 @pytest.mark.parametrize("says", ["nothing", "200", "raises", "400"])
@@ -111,7 +143,9 @@ def test_each_route_takes_its_own_types() -> None:
     assert "image/png" in answer.json["detail"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded", "*/*", "text/*"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded", "*/*", "text/*"]
+)
 def test_no_route_can_take_what_a_foreign_page_sends_without_asking(kind: str) -> None:
     with pytest.raises(ValueError, match="without a preflight"):
         BodyRule("POST", "/x", (kind,))
@@ -183,9 +217,12 @@ def _leaving(app: Any) -> Any:
     ("text", "kind"),
     [
         ("application/json", "application/json"),
-        (" Application/JSON ; charset=\"utf-8\"", "application/json"),
+        (' Application/JSON ; charset="utf-8"', "application/json"),
         ("image/svg+xml", "image/svg+xml"),
-        *((text, "") for text in ("", "json", "a/b/c", "a/b;", "a/b, c/d", "a/b c/d", "a/b; charset=latin-1", "a/\x00")),
+        *(
+            (text, "")
+            for text in ("", "json", "a/b/c", "a/b;", "a/b, c/d", "a/b c/d", "a/b; charset=latin-1", "a/\x00")
+        ),
     ],
 )
 def test_media_types_are_read_strictly(text: str, kind: str) -> None:

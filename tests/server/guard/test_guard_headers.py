@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
-from tests.server.guard.calling import JSON, TOKEN, Answer, Guarded
+from tests.server.guard.calling import JSON, TOKEN, Answer, Guarded, scope_of
 from weft.server.guard.headers import MAX_BYTES, MAX_COUNT, MAX_ONE
 from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
@@ -91,8 +92,32 @@ def test_headers_have_bounds() -> None:
 
 def test_half_an_answer_is_not_made_whole(caplog: pytest.LogCaptureFixture) -> None:
     """The server below ends the connection: nobody takes the half for the whole."""
-    with pytest.raises(OSError, match="broken"):
+    with pytest.raises(Exception) as raised:  # noqa: PT011 (the framework's own, which may change)
         Guarded().call("GET", "/api/v1/stream")
+    assert "the disk is broken" in str(raised.value.__context__)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(), ConnectionResetError(104, "reset by peer"), BrokenPipeError(32, "broken")]
+)
+def test_who_leaves_in_the_middle_of_an_answer_is_not_in_the_log(
+    error: OSError, caplog: pytest.LogCaptureFixture
+) -> None:
+    guarded = Guarded()
+    sent = []
+
+    async def send(message: dict[str, object]) -> None:
+        if sent:
+            raise error
+        sent.append(message)
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    asyncio.run(guarded.app(scope_of("http", "/api/v1/stream", {}) | {"method": "GET"}, receive, send))
+    assert len(sent) == 1
+    assert not caplog.records
 
 
 def test_an_application_that_fails_without_an_answer_gets_one(caplog: pytest.LogCaptureFixture) -> None:

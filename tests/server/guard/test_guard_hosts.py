@@ -23,7 +23,9 @@ def test_a_host_is_a_name_and_a_port(text: str, place: tuple[str, int | None] | 
 
 def test_what_is_reached_from_this_machine_alone() -> None:
     assert all(map(is_loopback, ["127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9", "LOCALHOST"]))
-    assert not any(map(is_loopback, ["0.0.0.0", "::", "", "192.168.1.5", "localhost.evil.example", "127.1", "10.0.0.1"]))
+    assert not any(
+        map(is_loopback, ["0.0.0.0", "::", "", "192.168.1.5", "localhost.evil.example", "127.1", "10.0.0.1"])
+    )
 
 
 def test_a_server_at_every_address_is_known_by_the_one_that_was_used() -> None:

@@ -79,7 +79,9 @@ def test_a_page_changes_the_token_for_a_cookie(how: str) -> None:
     assert "Max-Age=0" in answer["set-cookie"]
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"token": null}', b'{"token": "x"}', b'{"token": ["x"]}', b"null", b'{"token": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"token": null}', b'{"token": "x"}', b'{"token": ["x"]}', b"null", b'{"token": 1}']
+)
 def test_without_the_token_there_is_no_cookie(body: bytes) -> None:
     answer = Guarded(RULES).call("POST", "/api/v1/session", JSON, body)
     assert answer.status == 401

@@ -371,6 +371,8 @@ def test_damage_is_not_copied_over_sound_backups(tmp_path: Path) -> None:
 
 def test_backups_are_few(tmp_path: Path) -> None:
     data = opened(tmp_path)
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "weft-20260101T000000Z.sqlite.part").write_bytes(b"of one that was killed")
     for hour in range(24 * 10):
         if hour % 8 == 0:
             data.store.backup(NOW + hour * HOUR)

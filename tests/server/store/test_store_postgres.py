@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -85,7 +86,10 @@ def test_a_server_is_gone_when_its_connection_is(servers: list[PostgresStore]) -
     claim = one.claim("one", NOW)
     assert claim is not None
     assert other.abandoned("other") == [], "it runs"
+    process = one._connection.execute("SELECT pg_backend_pid() AS process").fetchone()["process"]
     one.close()
+    while other._connection.execute("SELECT 1 FROM pg_stat_activity WHERE pid = ?", (process,)).fetchone():
+        time.sleep(0.001)  # PostgreSQL sees a moment later that nobody is there
     [taken] = other.abandoned("other")
     assert taken.job.id == claim.job.id
     with pytest.raises(Fenced):
