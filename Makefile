@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test lint docs bench gallery links clean
+.PHONY: demo test test-chaos lint docs bench gallery links clean
 
 demo: $(VENV)/.run
 	$(BIN)/weft run graphs/examples/text_to_image.json --out out
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# Faults of the server at length: kills at random moments, many clients, restarts in a row. Takes some minutes.
+test-chaos: $(VENV)/.dev
+	$(BIN)/python -m pytest -m chaos -s
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -21,6 +25,7 @@ docs: $(VENV)/.run
 	$(BIN)/python -m weft.engine.catalogue.reference docs/nodes.md
 	$(BIN)/python -m tests.floors
 	$(BIN)/python -m tests.command_page
+	$(BIN)/python -m tests.server_page
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py
@@ -42,7 +47,7 @@ $(VENV)/.python:
 
 $(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "Installing Weft and what it needs into $(VENV) (a minute or two the first time)" >&2
-	$(PIP) --editable .
+	$(PIP) --editable '.[server]'
 	@$(MAKE) --no-print-directory links
 	@touch $@
 

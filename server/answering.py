@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from weft.server.scrub import Scrubber
 
 _log = logging.getLogger(__name__)
 _MAX_PROBLEMS = 100
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CODES: Mapping[str, Code] = {
     "missing": "missing_input",
     "extra_forbidden": "unknown_input",
@@ -79,7 +81,7 @@ def answer_problems(app: FastAPI, scrub: Scrubber, *, debug: bool = False) -> No
         if not debug:
             return answer(problem)
         text = "".join(traceback.format_exception(error))
-        return answer(problem, exception=repr(error), traceback=scrub.secrets(text))
+        return answer(problem, exception=scrub.secrets(repr(error)), traceback=scrub.secrets(text))
 
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -99,10 +101,15 @@ class StrictRequest(Request):
             ApiError: 400 with the line and the column, or 413.
         """
         if not hasattr(self, "_json"):
+            body = await self.body()
             try:
-                self._json = read_json(await self.body(), self.limits)
+                self._json = read_json(body, self.limits)
             except WorkflowError as error:
                 raise ApiError.of_json(error) from None
+            if _SURROGATE.search(body) and not _is_text(self._json):
+                raise ApiError(
+                    "bad_json", "Half of a surrogate pair (\\ud800 to \\udfff) stands alone; it is not text."
+                )
         return self._json
 
 
@@ -162,6 +169,15 @@ def _problems(errors: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> Ite
             expected=next(iter(allowed.values())) if allowed.keys() == {"expected"} else allowed or None,
             suggestion=near(str(path[-1]), fields) if code == "unknown_input" and path else None,
         )
+
+
+def _is_text(data: Any) -> bool:
+    """Whether all texts in JSON data can be written as UTF-8: databases and answers need it."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

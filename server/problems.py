@@ -90,11 +90,11 @@ class ApiError(HTTPException):
         return cls(code, detail, headers=headers, status=status, title="" if own else f"Refused with status {status}")
 
     @classmethod
-    def of_workflow(cls, error: WorkflowError) -> ApiError:
-        """For a workflow with errors: all of them."""
+    def of_workflow(cls, error: WorkflowError, nothing: str = "nothing was queued") -> ApiError:
+        """For a workflow with errors: all of them, and what did not happen therefore."""
         count = len(error.problems)
         says = "one problem" if count == 1 else f"{count} problems"
-        return cls("invalid_workflow", f"The workflow has {says}; nothing was queued.", problems=error.problems)
+        return cls("invalid_workflow", f"The workflow has {says}; {nothing}.", problems=error.problems)
 
     @classmethod
     def of_json(cls, error: WorkflowError) -> ApiError:
@@ -126,18 +126,21 @@ def body_of(error: ApiError, scrub: Scrubber, **more: Any) -> bytes:
         "status": error.status_code,
         "detail": scrub(str(error.detail)),
         "code": error.code,
-        "problems": [_scrubbed(problem, scrub) for problem in error.problems],
+        # As JSON text and back: a value such as NaN has a form in it.
+        "problems": [told(json.loads(problem.model_dump_json()), scrub) for problem in error.problems],
         **more,
     }
     return json.dumps(data, ensure_ascii=True, allow_nan=False, default=str).encode()
 
 
-def _scrubbed(problem: Problem, scrub: Scrubber) -> dict[str, Any]:
-    # As JSON text and back: a value such as NaN has a form in it.
-    data: dict[str, Any] = json.loads(problem.model_dump_json())
+def told(problem: Mapping[str, Any], scrub: Scrubber) -> dict[str, Any]:
+    """A problem as clients are told of it: `given` is what they said themselves and only loses secrets."""
+    data = dict(problem)
     for name in ("message", "expected", "suggestion"):
-        data[name] = scrub.data(data[name])
-    data["given"] = scrub.secret_data(data["given"])
+        if name in data:
+            data[name] = scrub.data(data[name])
+    if "given" in data:
+        data["given"] = scrub.secret_data(data["given"])
     return data
 
 

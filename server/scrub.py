@@ -104,6 +104,15 @@ class Scrubber:
         text = self._quoted.sub(_last, text)
         return self._bare.sub(_last, text)
 
+    def suspects(self, text: str) -> bool:
+        """Whether there may be anything to take out of a text, or out of JSON. Most have nothing: this is quick."""
+        return (
+            "/" in text
+            or "\\" in text
+            or any(secret in text for secret in self._secrets)
+            or _CARRIED.search(text) is not None
+        )
+
     def data(self, value: Any) -> Any:
         """JSON data with every text in it scrubbed, keys included."""
         return _each(self, value)

@@ -11,13 +11,14 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from weft.server.api.app import build
 from weft.server.api.deck import Deck
+from weft.server.documents.saved import SavedWorkflows
 from weft.server.files.blobs import BlobStore
 from weft.server.files.collect import collect
 from weft.server.files.local import LocalFiles
@@ -128,13 +129,20 @@ class Serving:
         blobs, near = self._open_files()
         desk = Desk(store)
         hub = Hub()
+
+        async def queue_state() -> dict[str, Any]:
+            counts = await desk.counts()
+            named = {state: counts.get(state, 0) for state in ("queued", "running")}
+            return {"paused": await desk.paused(), **named}
+
+        hub.queue_state = queue_state
         home = Home(
             cache=str(folder / "cache"),
             out=str(folder / "work"),
             files=str(folder / "files"),
             roots=tuple(str(Path(item).absolute()) for item in settings.inputs),
             models=tuple(str(Path(item).absolute()) for item in settings.models),
-            nodes=tuple(str(Path(item).absolute()) for item in settings.nodes),
+            nodes=() if settings.safe_mode else tuple(str(Path(item).absolute()) for item in settings.nodes),
             own_nodes_only=settings.safe_mode,
         )
         keeper = Keeper(blobs, None if near is blobs else near)
@@ -157,6 +165,8 @@ class Serving:
             folder,
             blobs,
             thumbnails,
+            keeper,
+            SavedWorkflows(folder / "workflows", folder / "versions"),
             means.metrics or Metrics(),
             free_bytes=settings.min_free_mib << 20,
         )
@@ -177,10 +187,8 @@ class Serving:
         ending = asyncio.create_task(dispatcher.close(grace))
         while not ending.done():
             await asyncio.wait([ending], timeout=0.1)
-            if self._stops > 1 and grace:
-                grace = 0.0
-                for turn in list(dispatcher.turns.values()):
-                    turn.give_back()
+            if self._stops > 1:
+                dispatcher.hurry()
         await ending
 
     def _app(self, deck: Deck, port: int) -> ASGIApp:
@@ -189,9 +197,9 @@ class Serving:
         folders |= dict.fromkeys(settings.models, "<models>")
         folders |= dict.fromkeys(settings.inputs, "<inputs>")
         folders |= dict.fromkeys(settings.nodes, "<nodes>")
-        secret = [] if self._token is None else [self._token]
-        scrub = Scrubber.of_machine(folders, secret)  # type: ignore[arg-type]
-        deck.dispatcher.means.scrub = scrub.data
+        scrub = Scrubber.of_machine(folders, settings.secrets(self._token))  # type: ignore[arg-type]
+        deck.scrub = scrub
+        deck.dispatcher.means.scrub, deck.dispatcher.means.suspects = scrub.data, scrub.suspects
         rules = Rules(Hosts.of(settings.host, port, settings.names), token=self._token)
         return build(deck, rules, scrub, debug=settings.debug)
 
@@ -239,7 +247,7 @@ class Serving:
         """By the hour: a backup, files that nobody needs, keys that are old."""
         while True:
             await asyncio.sleep(HOUR)
-            for what in (self._backup, self._collect, self._sweep):
+            for what in (self._backup, self._renew, self._collect, self._sweep):
                 try:
                     await what(deck)
                 except Exception:
@@ -252,6 +260,9 @@ class Serving:
 
         await deck.desk.read(back_up)
 
+    async def _renew(self, deck: Deck) -> None:
+        await deck.renew()
+
     async def _collect(self, deck: Deck) -> None:
         loop = asyncio.get_running_loop()
 
@@ -259,6 +270,8 @@ class Serving:
             return asyncio.run_coroutine_threadsafe(deck.named_files(), loop).result()
 
         await asyncio.to_thread(collect, deck.blobs, named, deck.thumbnails)
+        if deck.keeper.near is not None:  # copies, which come again when they are needed
+            await asyncio.to_thread(collect, deck.keeper.near, named)
 
     async def _sweep(self, deck: Deck) -> None:
         await deck.desk.sweep(time.time())

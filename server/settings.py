@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -22,7 +23,7 @@ from weft.server.tokens import TokenError, read_token
 FILE = "weft.toml"
 _PREFIX = "WEFT_"
 _MAX_FILE = 1024 * 1024
-_OTHERS = frozenset({"WEFT_CACHE", "WEFT_DEBUG"})
+_OTHERS = frozenset({"WEFT_CACHE", "WEFT_DEBUG", "WEFT_SERVER"})
 """Variables that other parts of Weft read."""
 _COMMAND_LINE, _DEFAULT = "command line", "default"
 
@@ -57,6 +58,12 @@ class Settings(BaseModel):
     log_form: Literal["auto", "json", "text"] = Field("auto", description="How the log is written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
     debug: bool = Field(False, description="Answers show tracebacks and paths of the machine.")
+
+    def secrets(self, token: str | None) -> list[str]:
+        """What neither answers nor logs may show: the token, and what addresses of databases and stores hold of it."""
+        urls = [url for url in (self.database, self.store) if url]
+        words = [urlsplit(url).password or "" for url in urls]
+        return [text for text in (token, *urls, *words, *map(unquote, words)) if text]
 
 
 FIELDS = Settings.model_fields

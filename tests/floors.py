@@ -67,7 +67,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "server": (
         ("cli",),
-        ("serving",),
+        ("client", "serving"),
         ("api",),
         ("keeping",),
         ("workers",),

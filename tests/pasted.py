@@ -66,7 +66,8 @@ def paste(page: str, folder: Path, environment: dict[str, str]) -> tuple[str, st
 
     Returns what was printed, on stdout and on stderr. The folder is made.
     """
-    script = ["set -e"]
+    # What a page starts in the background ends with the shell, also where a block fails.
+    script = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
     for number, (language, text) in enumerate(blocks(page, "shell", "python"), 1):
         script.append(f"echo {shlex.quote(f'{_STARTED}{number}')}")
         script.append(text if language == "shell" else f"python - <<'PASTED'\n{text}PASTED")

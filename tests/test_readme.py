@@ -169,11 +169,12 @@ def test_every_block_can_be_pasted_in_order(pasted: tuple[Path, str]) -> None:
     files = {
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if path.is_file() and not {".venv", "__pycache__"} & {*path.parts}
+        if path.is_file() and not {".venv", "__pycache__", "server-data"} & {*path.parts}
     }
     assert files - {"my_nodes/posterize.py"} == {
         "first.json", "first.svg", "picture.png", "from_python.json", "flat.json",
         "out/first.png", "out/first_2.png", "out/decode.png", "out/flat.png",
+        "address.txt", "server.log", "served/first.png",
     }  # fmt: skip
     assert json.loads((folder / "first.json").read_text("utf-8")) == json.loads(heredoc(PAGE, "first.json"))
     for name in ("out/first.png", "out/first_2.png", "out/decode.png", "out/flat.png"):

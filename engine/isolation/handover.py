@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from typing import Any
 
 from weft.engine.surroundings import Surroundings
@@ -24,10 +25,12 @@ class Handover:
         self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
         self._umask = os.umask(0o77)
         os.umask(self._umask)
+        self._depth = sys.getrecursionlimit()
 
     def restore(self) -> None:
-        """Go back: folder, environment, locale, default dtype, umask, handlers of signals; no alarm is left."""
+        """Go back: folder, environment, locale, default dtype, umask, depth of calls, handlers of signals; no alarm."""
         self._around.put_back(WHO)
+        sys.setrecursionlimit(self._depth)
         os.umask(self._umask)
         for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
             signal.setitimer(timer, 0)

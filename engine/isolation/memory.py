@@ -49,6 +49,11 @@ def taken(guard: int | None, allowed: int | None) -> int:
     return sum(map(_share, processes))
 
 
+def below(guard: int) -> int:
+    """How many bytes the processes below a guard hold, seen from outside; 0 where the system is silent."""
+    return sum(map(_resident, _below(guard)))
+
+
 def is_refusal(error: BaseException) -> bool:
     """Whether it says that there was no memory."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):

@@ -20,7 +20,7 @@ from typing import Any
 
 from weft.engine.cache.codec import Buffer
 from weft.engine.errors import Cancelled, Elsewhere, NodeTimeout
-from weft.engine.isolation import guard
+from weft.engine.isolation import guard, memory
 from weft.engine.isolation.patient import PatientChannel
 from weft.engine.isolation.scratch import Scratch
 from weft.engine.isolation.transport import Call, Transport
@@ -143,6 +143,11 @@ class Worker(Transport):
         self._listener = threading.Thread(target=self._listen, name=name, daemon=True)
         self._listener.start()
         threading.Thread(target=self._pump, name=name, daemon=True).start()
+
+    @property
+    def bytes_taken(self) -> int:
+        """See `Transport`."""
+        return memory.below(self.process.pid)
 
     # -- from the run
 

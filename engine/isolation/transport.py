@@ -100,6 +100,11 @@ class Transport(abc.ABC):
         What is not in `live` then is made again from its recipe.
         """
 
+    @property
+    def bytes_taken(self) -> int:
+        """How much memory it takes now with the processes that its nodes started; 0 where nobody knows."""
+        return 0
+
     # -- from the run
 
     def ready(self) -> bool:

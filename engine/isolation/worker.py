@@ -108,6 +108,8 @@ class Server:
         self._questions = itertools.count()
         self._busy = 0
         self._lock = threading.Lock()
+        self._runs_heard = self._runs_begun = self._run_stopped = 0
+        """How many runs were announced, how many of these have begun, and which of them was stopped before."""
 
     def serve(self) -> None:
         """Until the parent hangs up."""
@@ -133,7 +135,16 @@ class Server:
             self._handover.restore()
             self._memory = message.get("memory")
             memory.allow(self._memory)
-        self.executor, self.cancel = InProcess(), CancelToken()
+        with self._lock:
+            self.executor, self.cancel = InProcess(), CancelToken()
+            self._runs_begun += 1
+            stopped = self._run_stopped == self._runs_begun
+        if stopped:
+            self._stop()
+
+    def _stop(self) -> None:
+        self.cancel.cancel()
+        self.executor.stop()
 
     def ask(self, question: str, **fields: Any) -> tuple[Any, Body]:
         """Ask the parent and wait for the answer."""
@@ -155,12 +166,17 @@ class Server:
                     case "ping":
                         self.channel.send({"say": "pong"})
                     case "stop":
-                        self.cancel.cancel()
-                        self.executor.stop()
+                        with self._lock:
+                            early = self._runs_begun != self._runs_heard
+                            if early:  # the main thread has not come to the run that is meant
+                                self._run_stopped = self._runs_heard
+                        if not early:
+                            self._stop()
                     case "answer":
                         if message["number"] in self._answers:
                             self._answers[message["number"]].put((message, body))
                     case _:
+                        self._runs_heard += message["do"] == "begin"
                         self._calls.put((message, body))
         except (EOFError, MemoryError):  # of no use when it cannot even listen
             self._gone.set()

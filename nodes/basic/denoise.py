@@ -67,7 +67,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
                 code="bad_value",
                 node=view.id,
                 input=side,
-                message=f"{side} has to be a multiple of {SCALE}: {nearest_sizes(size, SCALE)}",
+                message=f"{side} {size} has to be a multiple of {SCALE}: {nearest_sizes(size, SCALE)}",
                 given=size,
             )
     width, height, batch = (view.literals.get(name) for name in ("width", "height", "batch"))

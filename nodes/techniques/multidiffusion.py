@@ -121,7 +121,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
     for name in (*sides, "stride"):
         size = view.literals.get(name)
         if isinstance(size, int) and size % 8:
-            message = f"{name} has to be a multiple of 8: {max(1, round(size / 8)) * 8} is near"
+            message = f"{name} {size} has to be a multiple of 8: {max(1, round(size / 8)) * 8} is near"
             yield Problem(code="bad_value", node=view.id, input=name, message=message, given=size)
 
 

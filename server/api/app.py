@@ -9,8 +9,9 @@ from starlette.types import ASGIApp
 
 from weft.server.access import Access
 from weft.server.answering import answer_problems
-from weft.server.api import files, jobs, queue, system
+from weft.server.api import documents, files, jobs, pages, queue, system
 from weft.server.api.deck import Deck
+from weft.server.api.description import REFUSALS, with_refusals
 from weft.server.guard.guard import Guard
 from weft.server.guard.login import session_routes
 from weft.server.guard.rules import Rules
@@ -28,17 +29,20 @@ def build(deck: Deck, rules: Rules, scrub: Scrubber, *, debug: bool = False) -> 
         scrub: takes paths and secrets out of answers.
         debug: answers to what nobody expected say where in the code it was.
     """
-    app = FastAPI(
+    app = _Application(
         title="Weft",
         version=VERSION,
         description="Workflows that make images with diffusion models: queued, run, followed.",
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # FastAPI's pages come from other machines
         redoc_url=None,
+        responses=REFUSALS,
+        redirect_slashes=False,  # what is not there is refused as everything is
     )
     app.state.deck = deck
     answer_problems(app, scrub, debug=debug)
-    for router in (jobs.router, queue.router, files.router, system.router, session_routes(rules.token)):
+    rooms = (jobs, queue, documents, files, system, pages)
+    for router in (*(room.router for room in rooms), session_routes(rules.token)):
         app.include_router(router)
 
     @app.websocket("/api/v1/ws")
@@ -51,6 +55,16 @@ def build(deck: Deck, rules: Rules, scrub: Scrubber, *, debug: bool = False) -> 
 
     guarded: ASGIApp = Guard(app, rules, scrub)
     return Access(guarded, deck.metrics)
+
+
+class _Application(FastAPI):
+    """One whose description says how it refuses."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The interface in OpenAPI's form."""
+        if self.openapi_schema is None:
+            self.openapi_schema = with_refusals(super().openapi())
+        return self.openapi_schema
 
 
 def document(app: FastAPI) -> dict[str, Any]:

@@ -10,23 +10,30 @@ import logging
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
 
+from weft.engine.errors import Cancelled
 from weft.graphs.problems import Problem, WorkflowError
-from weft.server.files.blobs import BlobStore
+from weft.server.api.refusing import answered
+from weft.server.documents.saved import SavedWorkflows
+from weft.server.files.blobs import DAY, BlobStore
 from weft.server.files.collect import collect_these
+from weft.server.files.errors import NoSpace as NoRoom
+from weft.server.files.naming import named_in_text
 from weft.server.files.thumbnails import Thumbnails
+from weft.server.keeping import Keeper
 from weft.server.live.hub import Hub
 from weft.server.metrics import Metrics
 from weft.server.problems import ApiError
+from weft.server.scrub import Scrubber
 from weft.server.store.desk import Desk
-from weft.server.store.protocol import Conflict, JobStore, Missing, NoSpace, QueueFull, Unavailable
-from weft.server.store.records import ENDED, Claim, Job, Request
+from weft.server.store.protocol import Conflict, Missing, NoSpace, QueueFull, Unavailable
+from weft.server.store.records import ENDED, Job, Request
 from weft.server.workers.dispatcher import Dispatcher
 from weft.server.workers.process import Questions
 
@@ -34,6 +41,8 @@ log = logging.getLogger("weft.server")
 
 FREE_BYTES = 512 << 20
 """So much of the disk has to be free for a job to be accepted."""
+RESERVED_SECONDS = 60.0
+"""For so long a file is there that a job or a workflow is about to name."""
 _CHECKED = 500
 """How many documents that were found right are remembered, so that one that comes again is not checked again."""
 
@@ -43,10 +52,12 @@ class Deck:
     """What one server consists of.
 
     Attributes:
-        blobs: uploaded files and what jobs made; thumbnails: small pictures of these.
+        blobs: uploaded files and what jobs made; thumbnails: small pictures of these; keeper: takes those of jobs.
+        workflows: those that are saved.
         kept: answers that stay the same while the server runs, each with its etag.
         checked: what `prepare` said of documents without errors, the least recently used first.
         draining: it ends soon and takes no jobs.
+        scrub: takes paths and secrets out of answers.
     """
 
     desk: Desk
@@ -56,11 +67,14 @@ class Deck:
     folder: Path
     blobs: BlobStore
     thumbnails: Thumbnails
+    keeper: Keeper
+    workflows: SavedWorkflows
     metrics: Metrics
     free_bytes: int = FREE_BYTES
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
     checked: OrderedDict[bytes, dict[str, Any]] = field(default_factory=OrderedDict)
     draining: bool = False
+    scrub: Scrubber = field(default_factory=Scrubber)
 
     async def prepared(self, about: Mapping[str, Any]) -> dict[str, Any]:
         """A workflow with its settings as a job will run it.
@@ -92,7 +106,7 @@ class Deck:
         """
         try:
             return await self.questions.ask(question, about)
-        except Exception as error:
+        except (Exception, Cancelled) as error:
             log.warning("the question %s has no answer: %s", question, error)
             detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
             raise ApiError("worker_died", detail, title="No answer", status=503, retry_after=1) from None
@@ -108,6 +122,7 @@ class Deck:
         if shutil.disk_usage(self.folder).free < self.free_bytes:
             detail = f"{self.free_bytes >> 20} MiB have to be free for a job to be accepted."
             raise ApiError("no_space", detail)
+        await self._reserve(request.document)
         told: list[tuple[str, int, str]] = []
 
         def queued(job: Job, state: int) -> str:
@@ -116,20 +131,8 @@ class Deck:
         def cancelled(job: Job, state: int) -> str:
             return self._event("job_cancelled", job.id, state, told)
 
-        errand = self.dispatcher.lend()
-
-        def write(store: JobStore) -> tuple[Job, bool, Claim | None]:
-            told.clear()  # on a full disk it is called a second time
-            [(job, is_new)] = store.submit([request], time.time(), queued=queued, cancelled=cancelled)
-            return job, is_new, errand.claim(store) if errand is not None and is_new else None
-
-        def undo(store: JobStore, written: tuple[Job, bool, Claim | None]) -> None:
-            if errand is not None:
-                errand.undo(store, written[2])
-
-        claim: Claim | None = None
         try:
-            job, is_new, claim = await self.desk.write(write, undo=None if errand is None else undo)
+            [(job, is_new)] = await self.desk.submit([request], time.time(), queued=queued, cancelled=cancelled)
         except Conflict as error:
             raise ApiError("conflict", str(error)) from None
         except QueueFull as error:
@@ -139,19 +142,14 @@ class Deck:
         except Unavailable as error:
             title = "The database cannot be used now"
             raise ApiError("unavailable", str(error), title=title, status=503, retry_after=5) from None
-        else:
-            for id, state, text in told:  # before the worker that has it says more
-                self.hub.states(id, state, [text])
-        finally:
-            if errand is not None:
-                errand.deliver(claim)
-        if request.slot is not None:
+        self._tell(told)
+        if request.slot is not None and is_new:
             for turn in list(self.dispatcher.turns.values()):
-                if turn.claim.job.slot == request.slot and turn.claim.job.id != job.id:
+                # Ids sort by time: one that came after this job may run already.
+                if turn.claim.job.slot == request.slot and turn.claim.job.id < job.id:
                     turn.cancel()
         if is_new:
-            if claim is None:
-                self.dispatcher.wake()
+            self.dispatcher.wake()
             self.hub.queue_changed()
         return job, is_new
 
@@ -162,8 +160,7 @@ class Deck:
             job = await self.desk.cancel(
                 id, time.time(), lambda job, state: self._event("job_cancelled", job.id, state, told)
             )
-        for name, state, text in told:
-            self.hub.states(name, state, [text])
+        self._tell(told)
         self.dispatcher.cancel(id)
         self.hub.queue_changed()
         return job
@@ -184,18 +181,61 @@ class Deck:
             self.hub.leave(listener)  # type: ignore[arg-type]
 
     async def saved(self, name: str) -> dict[str, Any]:
-        """A saved workflow. Raises ApiError: 404."""
-        raise ApiError("not_found", f"No workflow is saved as {name[:100]!r}.")
+        """The document of a saved workflow.
+
+        Raises:
+            ApiError: there is none of this name, or it cannot be read.
+        """
+        with answered():
+            found = await asyncio.to_thread(self.workflows.read, name)
+        return found.workflow.to_dict()
+
+    async def reserve(self, files: Iterable[str]) -> set[str]:
+        """Have nobody remove files that are about to be named, for a moment; returns those that are not there."""
+
+        # Other servers cannot ask what is saved here: there a reservation has to do until the next hour, and longer.
+        seconds = DAY if self.keeper.shared else RESERVED_SECONDS
+
+        def reserve() -> set[str]:
+            return {file for file in files if not self.blobs.reserve(file, seconds)}
+
+        try:
+            return await asyncio.to_thread(reserve)
+        except NoRoom as error:
+            raise ApiError("no_space", str(error)) from None
+
+    async def renew(self) -> None:
+        """Have other servers of the same store of files spare what is saved here, for another day."""
+        if self.keeper.shared:
+            texts = await asyncio.to_thread(lambda: list(map(named_in_text, self.workflows.texts())))
+            await self.reserve(set().union(*texts))
+
+    async def _reserve(self, document: str) -> None:
+        files = named_in_text(document.encode())
+        gone = await self.reserve(files) if files else set()
+        if gone and (problems := list(_inputs_with(json.loads(document), gone))):
+            raise ApiError.of_workflow(WorkflowError(problems))
 
     async def named_files(self) -> set[str]:
-        """The files that jobs name."""
-        return await self.desk.named_files()
+        """The files that jobs and saved workflows name, and those of jobs that run. Uploads reserve themselves."""
+        return await asyncio.to_thread(self._named, asyncio.get_running_loop())
+
+    def _named(self, loop: asyncio.AbstractEventLoop) -> set[str]:
+        """The same, in a thread that may wait."""
+        unnamed = self.keeper.unnamed()  # first: a job that ends now is in one of both
+        named = asyncio.run_coroutine_threadsafe(self.desk.named_files(), loop).result()
+        return unnamed.union(named, *map(named_in_text, self.workflows.texts()))
 
     async def release(self, files: Sequence[str]) -> None:
         """Remove files that a deleted job named and that nothing else names."""
+        loop = asyncio.get_running_loop()
+
+        def remove() -> None:
+            with self.keeper.waiting():
+                collect_these(self.blobs, files, lambda: self._named(loop), self.thumbnails)
+
         if files:
-            named = await self.named_files()
-            await asyncio.to_thread(collect_these, self.blobs, files, lambda: named, self.thumbnails)
+            await asyncio.to_thread(remove)
 
     async def fetch(self, id: str, since: int) -> list[str]:
         """State events of a job; none of one that is not there."""
@@ -204,11 +244,35 @@ class Deck:
         except Missing:
             return []
 
+    def _tell(self, told: Sequence[tuple[str, int, str]]) -> None:
+        """Tell of jobs that were queued or ended in the store."""
+        for id, state, text in told:
+            self.hub.states(id, state, [text])
+            if '"job_cancelled"' in text[:30]:
+                self.hub.ended(id)
+
     def _event(self, kind: str, job: str, state: int, told: list[tuple[str, int, str]]) -> str:
         event = {"event": kind, "seq": state, "time": time.time(), "job": job, "node": None, "state": state}
         text = json.dumps(event)
         told.append((job, state, text))
         return text
+
+
+def _inputs_with(document: Mapping[str, Any], gone: set[str]) -> Iterator[Problem]:
+    """A problem for each input that is a file which is not there."""
+    for id, node in document.get("nodes", {}).items():
+        for name, value in node.get("inputs", {}).items():
+            for file in sorted(gone.intersection(item for item in _texts(value))):
+                message = f"The file {file} is not there: nobody uploaded it, or nothing has named it since."
+                yield Problem(code="bad_value", node=id, input=name, message=message, given=file)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
 
 
 class _Ends:
@@ -230,6 +294,9 @@ class _Ends:
             self.changed.set()
 
     def put_passing(self, about: tuple[str, str, str], text: str | bytes) -> None:
+        """See `Listener`."""
+
+    def put_end(self, job: str) -> None:
         """See `Listener`."""
 
 

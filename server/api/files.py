@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import deck_of
+from weft.server.api.description import IMAGE_BODY
 from weft.server.api.shapes import output_data
 from weft.server.files.errors import BadFile, BadSize, FilesError, NoSpace, NoSuchFile, TooLarge, UnknownKind
 from weft.server.files.upload import Upload, describe
@@ -41,7 +42,7 @@ def answered() -> Iterator[None]:
         raise ApiError(_CODES.get(type(error), "invalid_request"), str(error)) from None
 
 
-@router.post("/files", status_code=201)
+@router.post("/files", status_code=201, openapi_extra=IMAGE_BODY)
 async def upload(request: Request, response: Response) -> dict[str, Any]:
     """Keep an image; the body is its bytes. Documents name it by the id that is returned."""
     with answered(), Upload(deck_of(request).blobs) as taken:
@@ -55,7 +56,7 @@ async def upload(request: Request, response: Response) -> dict[str, Any]:
 
 @router.get("/files/{file}")
 async def file(request: Request, file: str, size: int | None = None) -> Response:
-    """A file, or a WebP of it that is no larger than `size` pixels on either side."""
+    """A file, or a WebP of it whose longer side is `size` pixels, rounded up to 64, 128, 256, 512 or 1024."""
     deck = deck_of(request)
     etag = f'"{file}{"" if size is None else f"-{size}"}"'
     # A content id names these bytes for ever.

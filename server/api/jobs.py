@@ -45,7 +45,7 @@ async def queue(request: Request, workflow: dict[str, Any], said: RunRequest) ->
             document=ready["document"],
             targets=tuple(said.targets),
             priority=said.priority,
-            title=said.title or ready["title"],
+            title=said.title or _line(ready["title"]),
             tags=tuple(said.tags),
             slot=said.slot,
             model=ready["model"],
@@ -64,6 +64,11 @@ async def _answered(request: Request, deck: Deck, job: records.Job) -> Response:
         if ended is not None:
             return JSONResponse(job_data(ended), 200, headers | {"Preference-Applied": f"wait={wait[1]}"})
     return JSONResponse(job_data(job), 202, headers)
+
+
+def _line(title: str) -> str:
+    """A document's title as one of a job, which has no control characters and 200 others at most."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", title).split())[:200]
 
 
 def _key(request: Request) -> str | None:

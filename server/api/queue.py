@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import Deck, deck_of
 from weft.server.api.shapes import CheckRequest
+from weft.server.problems import told
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["queue"])
 
@@ -56,14 +58,20 @@ async def _paused(request: Request, paused: bool) -> dict[str, Any]:
 async def check(request: Request, said: CheckRequest) -> dict[str, Any]:
     """All that is wrong with a workflow."""
     found = await deck_of(request).ask("prepare", said.model_dump())
-    return {"problems": found["problems"]}
+    return {"problems": _told(request, found)}
 
 
 @router.post("/plan")
 async def plan(request: Request, said: CheckRequest) -> dict[str, Any]:
     """What a run would do now. Nothing runs."""
     found: dict[str, Any] = await deck_of(request).ask("plan", said.model_dump())
-    return found
+    return {**found, "problems": _told(request, found)}
+
+
+def _told(request: Request, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Problems as clients are told of them: they name folders of the server, say, by what these are for."""
+    scrub = deck_of(request).scrub
+    return [told(problem, scrub) for problem in found["problems"]]
 
 
 @router.get("/nodes")

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.server.store import records
 
-Text = Annotated[str, Field(max_length=200)]
+LINE = r"^[^\x00-\x1f\x7f]*$"
+"""Text without control characters: it stands in lists, logs and terminals. A database may refuse a null in it, too."""
+Text = Annotated[str, Field(max_length=200, pattern=LINE)]
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=LINE)]
 
 
 class _Strict(BaseModel):
@@ -18,14 +21,15 @@ class _Strict(BaseModel):
 class RunRequest(_Strict):
     """How a workflow is run."""
 
-    set: dict[str, Any] = Field(default_factory=dict, description="Values by parameter or node.input.")
+    set: dict[str, Any] | list[str] = Field(
+        default_factory=dict,
+        description="Values by parameter or node.input; or texts NAME=VALUE, read as what the input takes.",
+    )
     targets: list[Text] = Field(default_factory=list, max_length=1000)
     priority: int = Field(0, ge=-1000, le=1000)
     title: Text = ""
-    tags: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default_factory=list, max_length=32)
-    slot: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        None, description="A newer job of a slot cancels those before it."
-    )
+    tags: list[Word] = Field(default_factory=list, max_length=32)
+    slot: Word | None = Field(None, description="A newer job of a slot cancels those before it.")
 
 
 class JobRequest(RunRequest):
@@ -39,7 +43,7 @@ class CheckRequest(_Strict):
     """A workflow with settings."""
 
     workflow: dict[str, Any]
-    set: dict[str, Any] = Field(default_factory=dict)
+    set: dict[str, Any] | list[str] = Field(default_factory=dict)
     targets: list[Text] = Field(default_factory=list, max_length=1000)
 
 
@@ -92,6 +96,38 @@ class Job(BaseModel):
     cached: int
     outputs: list[Output]
     error: dict[str, Any] | None
+
+
+class Example(BaseModel):
+    """A workflow that comes with Weft. `image` is where a picture of it is; null where there is none."""
+
+    name: str
+    title: str
+    description: str
+    image: str | None
+
+
+class Listed(BaseModel):
+    """A saved workflow. `problem` says why it cannot be read, where somebody edited it by hand; else it is absent."""
+
+    name: str
+    title: str
+    modified: float
+    etag: str
+    problem: str | None = None
+
+
+class Version(Listed):
+    """An earlier version of a saved workflow, by its number."""
+
+    version: str
+
+
+class Imported(BaseModel):
+    """A workflow, and what was not understood or has to be done by hand, a sentence each."""
+
+    workflow: dict[str, Any]
+    notes: list[str]
 
 
 def job_data(job: records.Job) -> dict[str, Any]:

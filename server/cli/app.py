@@ -11,6 +11,7 @@ from weft.server.cli.check import check_command
 from weft.server.cli.draw import draw_command
 from weft.server.cli.examples import examples_command
 from weft.server.cli.import_picture import import_command
+from weft.server.cli.jobs import cancel_command, jobs_command, retry_command
 from weft.server.cli.models import models_command
 from weft.server.cli.nodes import nodes_command
 from weft.server.cli.params import params_command
@@ -18,6 +19,7 @@ from weft.server.cli.plan import plan_command
 from weft.server.cli.run import run_command
 from weft.server.cli.schema import schema_command
 from weft.server.cli.serve import serve_command
+from weft.server.cli.submit import submit_command
 from weft.server.cli.token import token_command
 from weft.server.cli.why import why_command
 
@@ -64,6 +66,10 @@ app.command("import")(import_command)
 app.command("token")(token_command)
 app.command("examples")(examples_command)
 app.command("serve")(serve_command)
+app.command("submit")(submit_command)
+app.command("jobs")(jobs_command)
+app.command("cancel")(cancel_command)
+app.command("retry")(retry_command)
 app.add_typer(cache_app, name="cache")
 
 

@@ -74,7 +74,7 @@ def _run(settings: Any) -> None:
     from weft.server.tokens import read_token
 
     token = None if settings.token is None else read_token(settings.token)
-    start_logs(Scrubber({}, [] if token is None else [token]), level=settings.log_level, form=settings.log_form)
+    start_logs(Scrubber.of_machine({}, settings.secrets(token)), level=settings.log_level, form=settings.log_form)
 
     def announce(address: str) -> None:
         shown = address if token is None else f"{address}#token={token}"

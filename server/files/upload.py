@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any
 
-from weft.server.files.blobs import DAY, BlobStore
+from weft.server.files.blobs import DAY, BlobStore, no_space
 from weft.server.files.errors import FilesError
 from weft.server.files.pictures import HEAD, LIMITS, PictureLimits, kind_of, look
 
@@ -75,7 +75,8 @@ class Upload:
             if len(self._head) >= HEAD:
                 self._looked = True
                 if kind_of(self._head) is None:
-                    look(self._draft.file, self._limits)  # says what is accepted
+                    with no_space():  # what was written last goes to the disk first
+                        look(self._draft.file, self._limits)  # says what is accepted
 
     def finish(self, reserve: float = DAY) -> FileInfo:
         """Have all of it as a file, which nobody has to name for a day.
@@ -83,7 +84,8 @@ class Upload:
         Raises:
             UnknownKind, BadFile: it is no picture, or none that may be decoded. NoSpace.
         """
-        picture = look(self._draft.file, self._limits, texts=True)
+        with no_space():
+            picture = look(self._draft.file, self._limits, texts=True)
         id = self._store.keep(self._draft, reserve)
         return FileInfo(id, picture.mime, self._draft.size, picture.width, picture.height)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -14,6 +16,10 @@ from weft.server.live.listener import Listener
 PREVIEW_PIXELS = 512
 PREVIEW_SECONDS = 0.1
 """Between two previews of one job."""
+QUEUE_SECONDS = 0.1
+"""Between two events that say how the queue is."""
+
+log = logging.getLogger("weft.server")
 
 
 class Hub:
@@ -26,9 +32,13 @@ class Hub:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._listeners: set[Listener] = set()
+        self.sockets = 0
+        """How many of these are clients at a websocket."""
         self._previewed: dict[str, float] = {}
-        self.queue_text: Callable[[], str] = lambda: '{"event": "queue"}'
-        """Gives the event that says how the queue is."""
+        self.queue_state: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
+        """Tells how the queue is: `{"paused", "queued", "running"}`."""
+        self._telling: asyncio.Task[None] | None = None
+        self._changed = False
 
     def __len__(self) -> int:
         return len(self._listeners)
@@ -50,8 +60,10 @@ class Hub:
                 listener.put_states(job, first, texts)
 
     def ended(self, job: str) -> None:
-        """Nothing more comes of a job."""
+        """See `Audience`."""
         self._previewed.pop(job, None)
+        for listener in self._listeners:
+            listener.put_end(job)
 
     def passing(self, job: str, event: str, node: str, text: str) -> None:
         """See `Audience`."""
@@ -79,8 +91,23 @@ class Hub:
                 listener.put_passing((job, "node_preview", data["node"]), frame)
 
     def queue_changed(self) -> None:
-        """See `Audience`."""
-        self.tell("queue", self.queue_text())
+        """See `Audience`. However many changes there are, the queue is looked at a few times a second, and not at all
+        where nobody follows it."""
+        self._changed = True
+        if self._telling is None and any(listener.queue for listener in self._listeners):
+            self._telling = asyncio.get_running_loop().create_task(self._tell_queue(), name="queue")
+
+    async def _tell_queue(self) -> None:
+        try:
+            while self._changed and self.queue_state is not None:
+                self._changed = False
+                state = await self.queue_state()
+                self.tell("queue", json.dumps({"event": "queue", **state}))
+                await asyncio.sleep(QUEUE_SECONDS)
+        except Exception as error:  # the database cannot be read; the next change asks it again
+            log.warning("how the queue is cannot be told: %s", error)
+        finally:
+            self._telling = None
 
     def catalogue_changed(self) -> None:
         """There are other nodes now."""

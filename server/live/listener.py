@@ -6,8 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-MOST_STATES = 1000
+MOST_STATES = 10_000
 """A client that has so many state events before it has lost touch: it is to come back and say what it has seen."""
+
+MOST_JOBS = 100_000
+"""A client may name so many ids without coming again."""
+
+_END = -1
+"""In place of the number of an event: there are no more of the job."""
 
 Fetch = Callable[[str, int], Awaitable[list[str]]]
 """State events of a job from a number on, from the store."""
@@ -49,7 +55,12 @@ class Listener:
         Args:
             jobs: ids; None for all there are and will be.
             since: the state event from which a job is to be told again, by its id.
+
+        Raises:
+            ValueError: it has named more jobs than anybody follows; each is remembered.
         """
+        if len(self._next) + len(since) > MOST_JOBS:
+            raise ValueError(f"a client may name {MOST_JOBS:,} jobs")
         self.previews, self.queue = previews, queue
         self._jobs = None if jobs is None else frozenset(jobs)
         self._next.update(since)
@@ -62,9 +73,18 @@ class Listener:
 
     def put_states(self, job: str, first: int, texts: Sequence[str]) -> None:
         """Take state events that were stored just now."""
+        if self._waiting > MOST_STATES:  # it is left as soon as it is seen to, and nothing more is kept for it
+            return
         self._states.append((job, first, texts))
         self._waiting += len(texts)
         self._wake.set()
+
+    def put_end(self, job: str) -> None:
+        """Take that a job has no more events, so that it can be forgotten after those that wait."""
+        if self._states or self._replay:
+            self._states.append((job, _END, ()))
+        else:
+            self._next.pop(job, None)
 
     def put_passing(self, about: tuple[str, str, str], text: str | bytes) -> None:
         """Take what is worth telling until something newer about the same comes."""
@@ -87,6 +107,9 @@ class Listener:
             while self._states:
                 job, first, texts = self._states.popleft()
                 self._waiting -= len(texts)
+                if first == _END:
+                    self._next.pop(job, None)
+                    continue
                 found += await self._in_turn(job, first, texts)
             passing, self._passing = self._passing, {}
             found += passing.values()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from weft.server.live.hub import Hub
 from weft.server.live.listener import Behind, Fetch, Listener
+
+log = logging.getLogger("weft.server")
 
 STALL_SECONDS = 10.0
 """A client that takes nothing for so long is left."""
@@ -23,15 +26,19 @@ TOO_LARGE = 1009
 POLICY = 1008
 
 
-async def follow(socket: WebSocket, hub: Hub, fetch: Fetch) -> None:
+async def follow(socket: WebSocket, hub: Hub, fetch: Fetch, *, stall_seconds: float = STALL_SECONDS) -> None:
     """Serve one client until one of both has enough."""
     await socket.accept()
-    if len(hub) >= MOST_CLIENTS:
+    if hub.sockets >= MOST_CLIENTS:
         await socket.close(TRY_AGAIN_LATER, f"{MOST_CLIENTS} clients are connected")
         return
     listener = Listener(fetch)
     hub.join(listener)
-    tasks = [asyncio.create_task(_hear(socket, listener)), asyncio.create_task(_send(socket, listener))]
+    hub.sockets += 1
+    tasks = [
+        asyncio.create_task(_hear(socket, listener, hub)),
+        asyncio.create_task(_send(socket, listener, stall_seconds)),
+    ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         code, reason = next(iter(done)).result()
@@ -40,32 +47,36 @@ async def follow(socket: WebSocket, hub: Hub, fetch: Fetch) -> None:
                 await asyncio.wait_for(socket.close(code, reason), 1.0)
     finally:
         hub.leave(listener)
+        hub.sockets -= 1
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send(socket: WebSocket, listener: Listener) -> tuple[int, str]:
+async def _send(socket: WebSocket, listener: Listener, stall_seconds: float) -> tuple[int, str]:
     time = asyncio.get_running_loop().time
     while True:
         try:
             frames = await listener.take()
             now = time()
-            async with asyncio.timeout_at(now + STALL_SECONDS) as limit:
+            async with asyncio.timeout_at(now + stall_seconds) as limit:
                 for frame in frames:
                     await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
                     if time() - now > STEP_SECONDS:  # a timer for each frame would cost more than the frame
                         now = time()
-                        limit.reschedule(now + STALL_SECONDS)
+                        limit.reschedule(now + stall_seconds)
         except Behind as error:
             return TRY_AGAIN_LATER, f"{error}; come back with `since`"
         except TimeoutError:
-            return TRY_AGAIN_LATER, "nothing was read for 10 s; come back with `since`"
+            return TRY_AGAIN_LATER, f"nothing was read for {stall_seconds:g} s; come back with `since`"
         except (WebSocketDisconnect, RuntimeError, OSError):
             return 0, ""
+        except Exception:
+            log.exception("the events for a client cannot be read")
+            return TRY_AGAIN_LATER, "the events cannot be read now; come back with `since`"
 
 
-async def _hear(socket: WebSocket, listener: Listener) -> tuple[int, str]:
+async def _hear(socket: WebSocket, listener: Listener, hub: Hub) -> tuple[int, str]:
     while True:
         try:
             message = await socket.receive()
@@ -81,7 +92,10 @@ async def _hear(socket: WebSocket, listener: Listener) -> tuple[int, str]:
         try:
             listener.want(**wanted(json.loads(text)))
         except (ValueError, RecursionError) as error:
-            return POLICY, str(error)[:120]
+            # A close has room for 123 bytes, and what the client said may be anything.
+            return POLICY, ascii(str(error))[1:-1][:120]
+        if listener.queue:
+            hub.queue_changed()
 
 
 def wanted(said: Any) -> dict[str, Any]:
@@ -99,13 +113,20 @@ def wanted(said: Any) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"subscribe has no {unknown[0]!r}")
     jobs, since = said.get("jobs", []), said.get("since") or {}
-    if jobs != "all" and not (isinstance(jobs, list) and len(jobs) <= 1000 and all(isinstance(id, str) for id in jobs)):
+    if jobs != "all" and not (isinstance(jobs, list) and len(jobs) <= 1000 and all(map(_is_id, jobs))):
         raise ValueError('jobs is "all" or a list of at most 1,000 ids')
     if not isinstance(since, dict) or len(since) > 1000:
         raise ValueError("since gives numbers by ids, at most 1,000")
+    if not all(map(_is_id, since)):
+        raise ValueError("since gives numbers by the ids of jobs")
     if not all(type(number) is int and 0 <= number < 1 << 53 for number in since.values()):
         raise ValueError("since gives whole numbers from 0")
     flags = {name: said.get(name, False) for name in ("previews", "queue")}
     if not all(isinstance(flag, bool) for flag in flags.values()):
         raise ValueError("previews and queue are true or false")
     return {"jobs": None if jobs == "all" else jobs, "since": since, **flags}
+
+
+def _is_id(said: Any) -> bool:
+    """Whether it can be a job's id; what a database is asked for is to be text that it knows."""
+    return isinstance(said, str) and len(said) <= 64 and said.isascii() and said.isprintable()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,9 @@ class Audience(Protocol):
 
     def passing(self, job: str, event: str, node: str, text: str) -> None:
         """An event that is not stored, as JSON text: the latest one of a kind and node is worth telling."""
+
+    def ended(self, job: str) -> None:
+        """Nothing more comes of a job: its last state event has been told."""
 
     def preview(self, job: str, data: Mapping[str, Any], picture: bytes) -> None:
         """A picture of what is being made."""
@@ -48,6 +51,11 @@ class Files(Protocol):
     def take(self, path: Path) -> Stored:
         """Keep a file under the hash of its content; not in the event loop's thread.
 
+        Nothing removes it until `ended` is called.
+
         Raises:
             OSError: it cannot be read, or there is no room.
         """
+
+    def ended(self, files: Iterable[str]) -> None:
+        """The job that made these has ended: the store names them now, or nobody does."""

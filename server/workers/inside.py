@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,14 @@ from weft.server.workers.home import Home
 from weft.server.workers.running import Running, marking
 
 if TYPE_CHECKING:
-    from weft.engine import Cache, Catalogue
+    from weft.engine import Cache, Catalogue, Result
     from weft.graphs.document import Workflow
 
 EVENTS = "weft.events"
 """The kind of report in which a job's events travel: `{"events": [JSON texts]}`."""
 PREVIEW = "weft.preview"
+MOST_VALUE = 64 * 1024
+"""Characters of a text that is told as a value; a longer one is saved by a node that writes files."""
 
 
 @node("weft.server.job", cache="never")
@@ -33,8 +36,9 @@ def job(order: str, ctx: Context) -> str:
         order: JSON of `{"home", "job", "document", "targets", "first_seq", "marker"}`.
 
     Returns:
-        JSON of `{"state", "error", "seconds", "ran", "cached", "events", "last"}`; `events` are the last ones of the
-        run, as JSON texts, which were not told before, and `last` is the one that ends it.
+        JSON of `{"state", "error", "seconds", "ran", "cached", "values", "events", "last"}`; `values` are those of
+        outputs that JSON can hold, by `node.output`; `events` are the last ones of the run, as JSON texts, which were
+        not told before, and `last` is the one that ends it.
     """
     from weft.engine import Cancelled, RunFailed, Settings, WorkflowError, run
     from weft.engine.events import ErrorDetail
@@ -43,7 +47,7 @@ def job(order: str, ctx: Context) -> str:
     said = json.loads(order)
     home = Home.of(said["home"])
     _use(home)
-    summary: dict[str, Any] = {"state": "done", "error": None, "seconds": None, "ran": None, "cached": 0}
+    summary: dict[str, Any] = {"state": "done", "error": None, "seconds": None, "ran": None, "cached": 0, "values": {}}
     with marking(said["marker"]) as mark, Running(ctx.relay, mark) as events:
         try:
             result = run(
@@ -72,6 +76,7 @@ def job(order: str, ctx: Context) -> str:
             summary |= {"state": "failed", "error": ErrorDetail.of(error.error).model_dump()}
         else:
             summary |= {"seconds": result.seconds, "ran": result.ran, "cached": result.cached}
+            summary["values"] = _values(result)
     summary |= {"events": events.rest, "last": events.last}
     return json.dumps(summary)
 
@@ -91,7 +96,37 @@ def ask(question: str, home: str, about: str, ctx: Context) -> str:
     place = Home.of(json.loads(home))
     _use(place)
     catalogue = _catalogue(place.nodes, place.own_nodes_only)
-    return json.dumps(_ANSWERS[question](place, catalogue, json.loads(about)))
+    answer = _ANSWERS[question](place, catalogue, json.loads(about))
+    if question in ("prepare", "plan"):
+        answer["problems"] = _few(answer["problems"])
+    return json.dumps(answer)
+
+
+def _few(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Problems as they are told: those of a document of 8 MiB would take many times that."""
+    from weft.graphs.limits import LIMITS
+    from weft.graphs.problems import Problem
+
+    if (rest := len(problems) - LIMITS.max_problems) <= 0:
+        return problems
+    first = sorted(problems, key=lambda problem: problem.get("severity", "error") != "error")[:-rest]
+    last = Problem(code="too_large", message=f"There are {rest:,} more problems; the first {len(first):,} are told.")
+    return [*first, last.model_dump(mode="json")]
+
+
+def _values(result: Result) -> dict[str, Any]:
+    """The numbers, texts and truth values that a run made, short ones."""
+    from weft.engine.running.result import artifacts
+
+    found: dict[str, Any] = {}
+    for node_id, (node_type, outputs) in result.values.items():
+        for artifact in artifacts(node_id, node_type, outputs):
+            item = artifact.value
+            if isinstance(item, float) and not math.isfinite(item):  # JSON has none of these
+                item = str(item)
+            if artifact.path is None and item is not None and len(str(item)) <= MOST_VALUE:
+                found[artifact.ref] = item
+    return found
 
 
 def _nodes(home: Home, catalogue: Catalogue, about: Any) -> Any:

@@ -38,7 +38,7 @@ class Means:
     """What all attempts of one server share.
 
     Attributes:
-        scrub: takes paths and secrets out of what clients are told.
+        scrub: takes paths and secrets out of what clients are told; suspects: whether a text may have any.
         clock: the time on the wall.
     """
 
@@ -48,6 +48,7 @@ class Means:
     home: Home
     rules: Rules = field(default_factory=Rules)
     scrub: Callable[[Any], Any] = lambda data: data
+    suspects: Callable[[str], bool] = lambda text: True
     clock: Callable[[], float] = time.time
     metrics: Metrics | None = None
 

@@ -104,6 +104,8 @@ class WorkerProcess:
         task = Task(next(_numbers), function.node_type, dict(inputs), context)
         with cancel.notifying(executor.stop):
             executor.submit(task, told)
+            if cancel.cancelled:  # perhaps before there was anything to stop
+                executor.stop()
             done = await answer
         worker.settle()
         if done.error is not None:

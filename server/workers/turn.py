@@ -1,22 +1,22 @@
-"""One attempt at a job: sent to a worker, its events kept in order, its end published once.
-
-It has two parts, since a worker need not wait for the disk: while the end of one job goes there, the worker has the
-next one.
-"""
+"""One attempt at a job: sent to a worker, its events kept in order, its end published once."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
 import logging
 import shutil
-from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled, Elsewhere
+from weft.server.files.errors import FilesError, NoSpace
+from weft.server.store.desk import Desk
 from weft.server.store.records import Claim, Ending, Output
 from weft.server.workers.inside import EVENTS, PREVIEW, job
 from weft.server.workers.means import Means
@@ -25,9 +25,18 @@ from weft.server.workers.running import marked
 
 log = logging.getLogger("weft.server")
 
-PASSING = frozenset({"node_progress", "node_report"})
+PASSING = frozenset({"node_progress"})
 """Events that are not kept: the next one of their kind says more."""
 _DIED = "WorkerDied"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+async def next_seq(desk: Desk, claim: Claim) -> int:
+    """The `seq` of a job's next event: after those of earlier attempts, which clients may have seen."""
+    number, last = max(claim.events - 1, 0), ""
+    while texts := await desk.events(claim.job.id, number):
+        number, last = number + len(texts), texts[-1]
+    return int(json.loads(last)["seq"]) + 1 if last else claim.events
 
 
 class Turn:
@@ -49,17 +58,24 @@ class Turn:
         self._folder = folder
         self._id = claim.job.id
         self._state = claim.events
+        self._next_seq = claim.events
         self._done = self._cached = self._of = 0
         self._token = CancelToken()
         self._returns = False
         self._reports: asyncio.Queue[list[str] | None] = asyncio.Queue()
         self._outputs: list[Output] = []
         self._fault: BaseException | None = None
-        self._publish: Callable[[], Coroutine[Any, Any, None]] | None = None
-        self._last_texts: list[str] = []
-        """State events that go into the store with the end."""
+        self._unsaved: list[str] = []
+        """State events that the store does not have yet: the last ones of a run go there with its end."""
+        self._publishing = ""
+        """The node whose file is taken over."""
         nodes = json.loads(claim.document).get("nodes", {})
         self._types: dict[str, str] = {id: node["type"] for id, node in nodes.items()}
+
+    @property
+    def files(self) -> list[str]:
+        """Content ids of the files that it made so far."""
+        return [output.file for output in self._outputs if output.file is not None]
 
     def cancel(self) -> None:
         """End it."""
@@ -70,28 +86,33 @@ class Turn:
         self._returns = True
         self._token.cancel()
 
-    async def work(self) -> None:
-        """Have the worker do it, until that is free for another job; what came of it is told by `publish`.
+    async def run(self) -> None:
+        """Bring the job to an end, or back into the queue.
 
         Raises:
             Fenced: somebody else has the job now.
             StoreError: the store cannot keep what came of it.
         """
+        if self.claim.epoch > 1:
+            self._next_seq = await next_seq(self._desk, self.claim)
         if await self.process.ready():
             await self._say({"event": "worker_started", "worker": self.process.slot, "seconds": self.process.seconds})
-        if self._token.cancelled:  # while it waited for others that were claimed with it
+        if self._token.cancelled:
+            await self._lost(Cancelled("the job was cancelled before it began"), [])
             return
         out = self._folder / "out"
-        out.mkdir(parents=True, exist_ok=True)
-        if "sha256:" in self.claim.document:
-            await asyncio.to_thread(self._means.files.bring, self.claim.document)
+        try:
+            await asyncio.to_thread(self._make_ready, out)
+        except (OSError, FilesError) as fault:
+            await self._close("failed", {"error": self._not_kept(fault, "A file that it reads or writes")}, None)
+            return
         marker = self._folder / "running"
         order = {
             "home": {**self._means.home_data, "out": str(out)},
             "job": self._id,
             "document": self.claim.document,
             "targets": list(self.claim.job.targets),
-            "first_seq": self._state,
+            "first_seq": self._next_seq,
             "marker": str(marker),
         }
         keeper = asyncio.create_task(self._keep())
@@ -99,34 +120,28 @@ class Turn:
         error: BaseException | None = None
         try:
             summary = json.loads(await self.process.call(job, {"order": json.dumps(order)}, self._token, self._take))
-        except Exception as raised:
+        except (Exception, Cancelled) as raised:  # the latter is no Exception
             error = raised
         finally:
             self._reports.put_nowait(None)
             await keeper
-        if self._fault is not None:
+        if summary is not None and self._fault is None:
+            await self._note(summary.get("events", ()))
+        if isinstance(self._fault, (OSError, FilesError)):
+            await self._close("failed", {"error": self._not_kept(self._fault, "A file that it wrote")}, None)
+        elif self._fault is not None:
             raise self._fault
-        if summary is not None:
-            self._last_texts = await self._noted(summary["events"])
-            self._publish = partial(self._end, summary)
+        elif summary is not None:
+            await self._end(summary)
         else:
             assert error is not None
-            self._publish = partial(self._lost, error, marked(marker))
-        if any(out.iterdir()):
-            # Files are kept by content now. What a later job of the same names writes is not to be called otherwise.
-            await asyncio.to_thread(shutil.rmtree, out, ignore_errors=True)
+            await self._lost(error, marked(marker))
+            # What it says is about this job alone.
+            await asyncio.to_thread(marker.unlink, missing_ok=True)
 
-    async def publish(self) -> None:
-        """Bring the job to the end that `work` came to; where no work was done, it is cancelled or goes back.
-
-        Raises:
-            Fenced: somebody else has the job now.
-            StoreError: the store cannot keep what came of it.
-        """
-        if self._publish is None:
-            await self._lost(Cancelled("nobody had begun with it"), [])
-        else:
-            await self._publish()
+    def _make_ready(self, out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._means.files.bring(self.claim.document)
 
     # -- while it runs
 
@@ -152,41 +167,49 @@ class Turn:
             self._fault = error
             self._token.cancel()
 
-    async def _keep_texts(self, texts: list[str]) -> None:
-        await self._record(await self._noted(texts))
+    async def _note(self, texts: Sequence[str]) -> None:
+        """Take the last events, which came with the end."""
+        try:
+            await self._number(texts)
+        except Exception as error:
+            self._fault = error
 
-    async def _noted(self, texts: list[str]) -> list[str]:
-        """State events of what the run told, with their numbers; everything else of it is told."""
-        kept = []
+    async def _keep_texts(self, texts: Sequence[str]) -> None:
+        await self._number(texts)
+        await self._record()
+
+    async def _number(self, texts: Sequence[str]) -> None:
+        """Give state events their numbers; tell everything else that the run told."""
         for text in texts:
             event = json.loads(text)
             kind = event["event"]
+            suspect = self._means.suspects(text)
+            self._next_seq = max(self._next_seq, event["seq"] + 1)
             if kind in PASSING:
-                self._means.audience.passing(self._id, kind, event["node"] or "", text)
+                told = json.dumps(self._means.scrub(event), ensure_ascii=False) if suspect else text
+                self._means.audience.passing(self._id, kind, event["node"] or "", told)
                 continue
             if kind == "job_started":
                 self._of = event["nodes"]
             self._done += kind == "node_finished"
             self._cached += kind == "node_cached"
-            self._means.note_event(event, self._types.get(event["node"] or "", ""))
             if kind == "output":
-                kept.append(self._numbered(await self._published(event)))
-            elif "error" in event:
-                kept.append(self._numbered(event))
-            else:  # as it is: to write it again would take as long as to read it
-                kept.append(f'{text[:-1]},"state":{self._state}}}')
-                self._state += 1
-        return kept
+                event = await self._published(event)
+            if suspect:
+                event = self._means.scrub(event)
+            self._means.note_event(event, self._types.get(event["node"] or "", ""))
+            self._add(event)
 
-    def _numbered(self, event: dict[str, Any]) -> str:
-        """A state event with its number."""
+    def _add(self, event: dict[str, Any]) -> None:
+        """Number a state event."""
         if "error" in event:
             event["error"] = self._told(event["error"])
         event["state"] = self._state
         self._state += 1
-        return json.dumps(event, ensure_ascii=False)
+        self._unsaved.append(json.dumps(event, ensure_ascii=False))
 
-    async def _record(self, texts: list[str]) -> None:
+    async def _record(self) -> None:
+        texts, self._unsaved = self._unsaved, []
         if texts:
             progress = (self._done, self._cached, self._of)
             await self._desk.record(self._id, self.claim.epoch, texts, progress)
@@ -194,21 +217,26 @@ class Turn:
 
     async def _say(self, event: dict[str, Any]) -> None:
         """Tell something of our own."""
-        about = {"seq": self._state, "time": self._means.clock(), "job": self._id, "node": None}
-        await self._record([self._numbered({**event, **about})])
+        about = {"seq": self._next_seq, "time": self._means.clock(), "job": self._id, "node": None}
+        self._next_seq += 1
+        self._add({**event, **about})
+        await self._record()
 
     async def _published(self, event: dict[str, Any]) -> dict[str, Any]:
         """An `output` event, with the content id of a file in place of its path; the file is kept."""
         node, kind = event["node"], event["kind"]
         path = Path(event["ref"])
         if kind == "file" or path.is_absolute():
+            self._publishing = node
             stored = await asyncio.to_thread(self._means.files.take, path)
             what = "image" if stored.width is not None else "file"
             self._outputs.append(
                 Output(node, what, path.name, stored.file, stored.mime, stored.bytes, stored.width, stored.height)
             )
             return {**event, "ref": stored.file, "name": path.name}
-        self._outputs.append(Output(node, "value", event["ref"].partition(".")[2], value=event.get("value")))
+        self._outputs.append(
+            Output(node, "value", event["ref"].partition(".")[2], value=self._means.scrub(event.get("value")))
+        )
         return event
 
     def _told(self, error: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,6 +252,11 @@ class Turn:
             await self._back(died=False)
             return
         last = json.loads(summary["last"]) if summary["last"] else None
+        values: dict[str, Any] = self._means.scrub(summary["values"])
+        self._outputs = [
+            replace(output, value=values.get(f"{output.node}.{output.name}")) if output.kind == "value" else output
+            for output in self._outputs
+        ]
         await self._close(summary["state"], summary, last)
 
     async def _lost(self, error: BaseException, nodes: list[str]) -> None:
@@ -235,7 +268,14 @@ class Turn:
                 await self._close("cancelled", {}, None)
             return
         exception = error.exception if isinstance(error, Elsewhere) else type(error).__name__
-        detail = {"node": ", ".join(nodes), "type": "", "exception": exception, "message": str(error), "traceback": ""}
+        kind = self._types.get(nodes[0], "") if len(nodes) == 1 else ""
+        detail = {
+            "node": ", ".join(nodes),
+            "type": kind,
+            "exception": exception,
+            "message": str(error),
+            "traceback": "",
+        }
         log.warning("job %s: %s", self._id, error)
         if exception == _DIED:
             await self._back(died=True, error=self._told({**detail, "code": "worker_died"}))
@@ -244,8 +284,7 @@ class Turn:
 
     async def _back(self, *, died: bool, error: Mapping[str, Any] | None = None) -> None:
         """Into the queue again, or to its end after too many deaths."""
-        texts, self._last_texts = self._last_texts, []
-        await self._record(texts)
+        await self._record()
         job = await self._desk.give_back(
             self._id,
             self.claim.epoch,
@@ -257,14 +296,16 @@ class Turn:
         )
         if died:
             self._means.note_death(job)
+        await self._remove_files()
         if job.state != "queued":
             texts = await self._desk.events(self._id, self._state)
             self._means.audience.states(self._id, self._state, texts)
+            self._means.audience.ended(self._id)
 
     async def _close(self, state: Any, summary: Mapping[str, Any], last: dict[str, Any] | None) -> None:
         error = summary.get("error")
         error = None if error is None else self._told(error)
-        texts = (*self._last_texts, self._last_event(state, error, self._state, last))
+        texts = (*self._unsaved, self._last_event(state, error, self._state, last))
         ending = Ending(
             state,
             tuple(self._outputs),
@@ -277,7 +318,29 @@ class Turn:
         )
         ended = await self._desk.end(self._id, self.claim.epoch, ending, self._means.clock())
         self._means.note_end(ended)
+        await self._remove_files()
         self._means.audience.states(self._id, self._state + 1 - len(texts), texts)
+        self._means.audience.ended(self._id)
+
+    async def _remove_files(self) -> None:
+        """What is a result is in the file store. What a later job of the same names writes is not to be called
+        otherwise because of it."""
+        out = self._folder / "out"
+        with contextlib.suppress(OSError):
+            if next(out.iterdir(), None) is not None:
+                await asyncio.to_thread(shutil.rmtree, out, ignore_errors=True)
+
+    def _not_kept(self, error: BaseException, what: str) -> dict[str, Any]:
+        """The failure of a job whose file could not be taken over."""
+        full = isinstance(error, NoSpace) or (isinstance(error, OSError) and error.errno in _FULL)
+        code = "no_space" if full else "output_lost"
+        why = "the disk is full" if full else str(error)
+        message = f"{what} could not be kept: {why}."
+        node, exception = self._publishing, type(error).__name__
+        kind = self._types.get(node, "")
+        return {
+            "node": node, "type": kind, "exception": exception, "message": message, "traceback": "", "code": code,
+        }  # fmt: skip
 
     def _last_event(
         self, state: str, error: Mapping[str, Any] | None, number: int, last: dict[str, Any] | None = None
@@ -286,7 +349,7 @@ class Turn:
         kind = {"done": "job_finished", "failed": "job_failed"}.get(state, "job_cancelled")
         event = last if last is not None and last["event"] == kind else None
         if event is None:
-            event = {"event": kind, "seq": number, "time": self._means.clock(), "job": self._id, "node": None}
+            event = {"event": kind, "seq": self._next_seq, "time": self._means.clock(), "job": self._id, "node": None}
         if error is not None and kind == "job_failed":
             event["error"] = self._told(error)
         return json.dumps({**event, "state": number}, ensure_ascii=False)

@@ -14,6 +14,7 @@ from tests import command_page
 from tests.graphs.test_metadata import A1111
 from tests.graphs.test_png_text import PNG
 from tests.pasted import ROOT, blocks, heredoc
+from tests.server.running import running
 from weft.graphs.png import embed
 from weft.server.cli.app import app
 
@@ -23,6 +24,8 @@ LINES = [
     for line in text.splitlines()
     if line.strip()
 ]
+SERVER, JOB = "http://127.0.0.1:9338", "01m80h2a2amffsxfqc"
+"""What stands on the page for a server and for a job."""
 
 
 def test_the_tables_are_those_of_the_commands() -> None:
@@ -51,20 +54,26 @@ def test_every_option_is_in_an_example(name: str) -> None:
 
 
 def test_every_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., Path]) -> None:
-    """In order, in one folder with the files that the page calls the reader's."""
+    """In order, in one folder with the files that the page calls the reader's, beside a server."""
     (tmp_path / "theirs.png").write_bytes(embed(PNG, {"parameters": A1111}))
     (tmp_path / "models").mkdir()
     (tmp_path / "my_nodes").mkdir()
     (tmp_path / "my_nodes" / "posterize.py").write_text(heredoc("README.md", "my_nodes/posterize.py"), "utf-8")
-    assert len(LINES) > 35
-    for line in LINES:
-        assert line[0] == "weft"
-        arguments, stdin, stdout = redirected(line[1:])
-        options: dict[str, Any] = {"input": Path(stdin).read_bytes()} if stdin else {}
-        done = CliRunner().invoke(app, arguments, **options)
-        assert done.exit_code == 0, f"{shlex.join(line)}\n{done.output}"
-        if stdout:
-            Path(stdout).write_text(done.stdout, "utf-8")
+    assert len(LINES) > 50
+    with running(tmp_path) as server:
+        monkeypatch.setenv("WEFT_SERVER", server.url)
+        # The server's port and the job's id are not those that the page has for them.
+        stand_ins = {SERVER: server.url}
+        for line in LINES:
+            assert line[0] == "weft"
+            arguments, stdin, stdout = redirected([stand_ins.get(word, word) for word in line[1:]])
+            options: dict[str, Any] = {"input": Path(stdin).read_bytes()} if stdin else {}
+            done = CliRunner().invoke(app, arguments, **options)
+            assert done.exit_code == 0, f"{shlex.join(line)}\n{done.output}"
+            if line == ["weft", "submit", "first.json"]:
+                stand_ins[JOB] = done.stdout.strip()
+            if stdout:
+                Path(stdout).write_text(done.stdout, "utf-8")
     for made in (
         "first.svg",
         "first.png",
@@ -75,6 +84,7 @@ def test_every_example_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wr
         "run.jsonl",
     ):
         assert (tmp_path / made).stat().st_size > 100, made
+    assert [path.suffix for path in (tmp_path / "fetched").iterdir()] == [".png"]
     assert list((tmp_path / "pictures").iterdir()) == [tmp_path / "pictures" / "text_to_image.png"]
 
 

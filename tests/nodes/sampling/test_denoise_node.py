@@ -93,8 +93,8 @@ def test_the_start_gives_size_and_count(sd1: Model, guidance: Guidance) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 100}, "width 100 has to be a multiple of 8 for this model: 96 or 104"),
-        ({"height": 3}, "height 3 has to be a multiple of 8 for this model: 8"),
+        ({"width": 100}, "width 100 has to be a multiple of 8: 96 or 104"),
+        ({"height": 3}, "height 3 has to be a multiple of 8: 8"),
         ({"width": 8192, "height": 8192, "batch": 2}, "134,217,728 pixels in one batch are too many"),
         ({"mask": Mask(torch.ones(1, 64, 64)), "width": 64, "height": 64}, "link `start`"),
         ({"mask": Mask(torch.ones(1, 40, 64)), "width": 64, "height": 64}, "the mask is 64 x 40 and the image 64 x 64"),
@@ -224,7 +224,9 @@ def test_sizes_are_checked_before_running(folder: Callable[[str], Any]) -> None:
     def build(model: Any, prompt: Any) -> None:
         denoise(model, [cfg(prompt)], width=100, height=64)
 
-    assert ("bad_value", "width", "width has to be a multiple of 8: 96 or 104") in problems(build, str(folder("sd1")))
+    assert ("bad_value", "width", "width 100 has to be a multiple of 8: 96 or 104") in problems(
+        build, str(folder("sd1"))
+    )
 
 
 def test_a_good_graph_has_no_problems(folder: Callable[[str], Any]) -> None:

@@ -262,7 +262,7 @@ def test_refused(model: Models, nets: Nets, tmp_path: Path) -> None:
         with_net(model("sd1_calm"), controlnet(one, picture(3)), batch=2)
     with pytest.raises(ValueError, match="levels of"):
         with_net(model("sd1_four_calm"), controlnet(one, picture(1, 128, 128)))
-    with pytest.raises(ValueError, match="start <= end"):
+    with pytest.raises(ValueError, match="make end at least as large as start"):
         controlnet(one, picture(), start=0.8, end=0.2)
 
 

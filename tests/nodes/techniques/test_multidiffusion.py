@@ -173,7 +173,7 @@ def test_it_acts_in_the_whole_run_or_not_at_all(model: Models) -> None:
     [
         ({"view_width": 256}, "view_width 256 is larger than the canvas, which is 192"),
         ({"view_height": 136}, "view_height 136 is larger than the canvas, which is 128"),
-        ({"view_width": 100}, "view_width 100 has to be a multiple of 8 for this model: 96 is near"),
+        ({"view_width": 100}, "view_width 100 has to be a multiple of 8: 96 is near"),
         ({"stride": 36}, "stride 36 has to be a multiple of 8"),
         ({"view_width": 64, "stride": 72}, "a stride of 72 leaves gaps between views of 64"),
     ],

@@ -1,182 +1,255 @@
-"""Quick jobs are claimed several at once; none of them is lost, passed over or run twice by that."""
+"""Who gets which job, and what becomes of jobs when the server or a worker ends."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from weft.engine.declaring.context import CancelToken
-from weft.server.store.desk import Desk
-from weft.server.store.records import Job, Request
-from weft.server.store.sqlite import SqliteStore
-from weft.server.workers.dispatcher import MOST_AHEAD, Dispatcher
-from weft.server.workers.home import Home
-from weft.server.workers.means import Means
+import pytest
 
-DOCUMENT = '{"weft": 1, "nodes": {}}'
+from tests.server.workers.fakes import Process, Stage, Work, does_nothing, stage, waits
+from weft.server.store.protocol import Unavailable
 
 
-class Nobody:
-    """An audience that only takes down which state events it was told."""
-
-    def __init__(self) -> None:
-        self.told: dict[str, list[int]] = {}
-
-    def states(self, job: str, first: int, texts: Sequence[str]) -> None:
-        self.told.setdefault(job, []).extend(range(first, first + len(texts)))
-
-    def passing(self, job: str, event: str, node: str, text: str) -> None: ...
-
-    def preview(self, job: str, data: Mapping[str, Any], picture: bytes) -> None: ...
-
-    def queue_changed(self) -> None: ...
-
-    def bring(self, document: str) -> None: ...
-
-    def take(self, path: Path) -> Any: ...
+def process(on: Stage, slot: int = 0) -> Process:
+    found = on.dispatcher.processes[slot]
+    assert isinstance(found, Process)
+    return found
 
 
-class Process:
-    """A worker process, as it were: each job is over at once, but those that `slow` names wait for `go`."""
+async def deaf(work: Work) -> str:
+    """A job that hears no cancel."""
+    await asyncio.sleep(3600)
+    return work.end()
 
-    alive, slot, calls, deaths, seconds, transport = True, 0, 0, 0, 0.0, None
 
-    def __init__(self) -> None:
-        self.had: list[str] = []
-        self.slow: set[str] = set()
-        self.go = asyncio.Event()
-        self.began = asyncio.Event()
-
-    async def ready(self) -> bool:
-        return False
-
-    async def close(self) -> None: ...
-
-    async def call(self, function: Any, inputs: dict[str, str], cancel: CancelToken, report: Any) -> str:
-        order = json.loads(inputs["order"])
-        self.had.append(order["job"])
-        self.calls += 1
-        state = "done"
-        if order["job"] in self.slow:
-            self.began.set()
-            while not self.go.is_set() and not cancel.cancelled:
+@pytest.mark.parametrize("play", [waits, deaf])
+def test_what_runs_when_the_server_ends_returns_to_the_queue(tmp_path: Path, play: Any) -> None:
+    async def go() -> None:
+        async with stage(tmp_path) as on:
+            on.play = play
+            first, second = await on.submit(), await on.submit()
+            await on.comes_to(first, "running")
+            while not on.works:
                 await asyncio.sleep(0.001)
-            state = "cancelled" if cancel.cancelled else "done"
-        first = order["first_seq"]
-        texts = [json.dumps({"event": "job_started", "seq": first, "job": order["job"], "node": None, "nodes": 0})]
-        summary = {"state": state, "error": None, "seconds": 0.0, "ran": 0, "cached": 0, "events": texts, "last": None}
-        return json.dumps(summary)
+            on.dispatcher.hurry()
+            await on.dispatcher.close(1000.0)
+            for id in (first, second):
+                job = await on.desk.get(id)
+                assert (job.state, job.attempts) == ("queued", 0)
+            assert process(on).starts == 1
+            on.another_server("second")
+            on.play = does_nothing
+            await on.dispatcher.start()
+            for id in (first, second):
+                assert (await on.ended(id)).state == "done"
+
+    asyncio.run(go())
 
 
-class Place:
-    """A store with a dispatcher of one worker."""
+def test_what_ends_in_time_ends_as_it_would(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with stage(tmp_path) as on:
+            gate = asyncio.Event()
 
-    def __init__(self, folder: Path) -> None:
-        self.desk = Desk(SqliteStore(folder / "weft.sqlite"))
-        self.audience = Nobody()
-        means = Means(self.desk, self.audience, self.audience, Home(cache=None, out=str(folder)))
-        self.dispatcher = Dispatcher(means, folder, owner="test", count=1)
-        self.process = Process()
-        self.dispatcher.processes[0] = self.process  # type: ignore[call-overload]
+            async def gated(work: Work) -> str:
+                await gate.wait()
+                return work.end()
 
-    async def submit(self, count: int) -> list[str]:
-        """Queue jobs; their ids."""
-        found = await self.desk.submit([Request(document=DOCUMENT)] * count, 1.0, queued=lambda job, state: "{}")
-        return [job.id for job, _ in found]
+            on.play = gated
+            id = await on.submit()
+            while not on.works:
+                await asyncio.sleep(0.001)
+            closing = asyncio.create_task(on.dispatcher.close(1000.0))
+            await asyncio.sleep(0.01)
+            gate.set()
+            await closing
+            assert (await on.desk.get(id)).state == "done"
 
-    async def until(self, ids: Sequence[str], *states: str) -> list[Job]:
-        """The jobs, once all of them are in one of these states."""
-        while True:
-            jobs = [await self.desk.get(id) for id in ids]
-            if all(job.state in states for job in jobs):
-                return jobs
-            await asyncio.sleep(0.002)
+    asyncio.run(go())
 
 
-def run(folder: Path, test: Callable[[Place], Awaitable[None]]) -> None:
-    """A test on a place of its own, which is closed after it."""
+def test_a_job_that_is_claimed_while_the_server_ends_is_given_back(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with stage(tmp_path, starts=False) as on:
+            real, claiming, go_on = on.desk.claim, asyncio.Event(), asyncio.Event()
 
-    async def body() -> None:
-        place = Place(folder)
-        try:
-            async with asyncio.timeout(60):
-                await test(place)
-                await place.dispatcher.close(0.0)
-        finally:
-            await place.desk.close()
+            async def slow(*arguments: Any, **more: Any) -> Any:
+                claim = await real(*arguments, **more)
+                claiming.set()
+                await go_on.wait()
+                return claim
 
-    asyncio.run(body())
+            on.desk.claim = slow  # type: ignore[method-assign]
+            id = await on.submit()
+            await on.dispatcher.start()
+            await claiming.wait()
+            closing = asyncio.create_task(on.dispatcher.close(0.0))
+            await asyncio.sleep(0)
+            go_on.set()
+            await closing
+            on.desk.claim = real  # type: ignore[method-assign]
+            assert (await on.desk.get(id)).state in {"queued", "running"}
+            on.another_server("second")
+            await on.dispatcher.start()
+            job = await on.ended(id)
+            assert (job.state, job.attempts, len(on.works)) == ("done", 0, 1)
 
-
-async def warmed(place: Place) -> list[str]:
-    """Let the worker have some quick jobs, then a slow one with quick ones behind it; their ids, the slow one's first.
-
-    They are queued together before the worker looks for more, so it claims several of them at once.
-    """
-    await place.dispatcher.start()
-    place.dispatcher.wake()
-    await place.until(await place.submit(1), "done", "queued")
-    for _ in range(3):
-        ids = await place.submit(1)
-        place.dispatcher.wake()
-        await place.until(ids, "done")
-    place.dispatcher._paces[0]._last = (0.0, 0.0)  # however busy this machine is
-    ids = await place.submit(6)
-    place.process.slow.add(ids[0])
-    place.dispatcher.wake()
-    await place.process.began.wait()
-    return ids
+    asyncio.run(go())
 
 
-def test_each_of_many_quick_jobs_ends_once_in_its_turn_with_events_without_gaps(tmp_path: Path) -> None:
-    async def test(place: Place) -> None:
-        ids = await place.submit(5 * MOST_AHEAD)
-        await place.dispatcher.start()
-        jobs = await place.until(ids, "done")
-        assert place.process.had == ids
-        assert {job.attempts for job in jobs} == {jobs[0].attempts}
-        for id in ids:
-            stored = [json.loads(text) for text in await place.desk.events(id)]
-            assert [event.get("event") for event in stored] == [None, "job_started", "job_finished"]
-            assert [event["state"] for event in stored[1:]] == [1, 2] == place.audience.told[id]
+def test_after_an_unclean_end_jobs_are_run_again_and_cancelled_ones_end(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with stage(tmp_path, workers=2) as on:
+            on.play = deaf
+            first, second = await on.submit(), await on.submit()
+            while len(on.works) < 2:
+                await asyncio.sleep(0.001)
+            await on.desk.cancel(second, 1.0, lambda job, state: "{}")
+            on.another_server("second")
+            on.play = does_nothing
+            await on.dispatcher.start()
+            again, gone = await on.ended(first), await on.ended(second)
+            assert (again.state, again.attempts, gone.state) == ("done", 0, "cancelled")
+            events = await on.events(second)
+            assert [event["state"] for event in events] == list(range(len(events)))
+            assert events[-1]["event"] == "job_cancelled"
 
-    run(tmp_path, test)
-
-
-def test_what_was_claimed_with_a_job_that_takes_long_goes_back_to_the_queue(tmp_path: Path) -> None:
-    async def test(place: Place) -> None:
-        slow, *others = await warmed(place)
-        waiting = await place.until(others, "queued")
-        assert [job.attempts for job in waiting] == [0] * len(others)
-        place.process.go.set()
-        await place.until([slow, *others], "done")
-        assert place.process.had[-6:] == [slow, *others], "each once, in the order in which they came"
-
-    run(tmp_path, test)
+    asyncio.run(go())
 
 
-def test_a_job_that_is_cancelled_behind_another_one_never_begins(tmp_path: Path) -> None:
-    async def test(place: Place) -> None:
-        slow, *others = await warmed(place)
-        await place.desk.cancel(others[2], 2.0, lambda job, state: '{"event": "job_cancelled"}')
-        place.dispatcher.cancel(others[2])
-        place.process.go.set()
-        await place.until([others[2]], "cancelled")
-        rest = [slow, *others[:2], *others[3:]]
-        await place.until(rest, "done")
-        assert place.process.had[-5:] == rest
+def test_a_cancel_reaches_what_runs_and_what_is_about_to(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with stage(tmp_path) as on:
+            on.play = waits
+            id = await on.submit()
+            while id not in on.dispatcher.turns:
+                await asyncio.sleep(0)
+            on.dispatcher.cancel(id)
+            job = await on.ended(id)
+            assert (job.state, job.error) == ("cancelled", None)
 
-    run(tmp_path, test)
+    asyncio.run(go())
 
 
-def test_a_server_that_ends_leaves_what_it_claimed_to_the_next_one(tmp_path: Path) -> None:
-    async def test(place: Place) -> None:
-        ids = await warmed(place)
-        await place.dispatcher.close(0.0)
-        jobs = await place.until(ids, "queued")
-        assert [job.attempts for job in jobs] == [0] * len(ids)
+def test_one_wish_wakes_every_idle_worker(tmp_path: Path) -> None:
+    # With the wake-up of one worker lost, its job would wait for seconds, and no other one ends before it begins.
+    async def go() -> None:
+        async with stage(tmp_path, workers=3) as on:
+            together = asyncio.Barrier(3)
 
-    run(tmp_path, test)
+            async def meet(work: Work) -> str:
+                await together.wait()
+                return work.end()
+
+            on.play = meet
+            await asyncio.sleep(0.01)
+            for _ in range(5):
+                ids = await asyncio.gather(*(on.submit() for _ in range(3)))
+                async with asyncio.timeout(3):
+                    for id in ids:
+                        await on.ended(id)
+
+    asyncio.run(go())
+
+
+def test_a_worker_is_replaced_after_so_many_jobs_and_when_it_is_fat(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with stage(tmp_path, jobs_per_worker=3, worker_bytes=1000) as on:
+            for _ in range(7):
+                await on.ended(await on.submit())
+            worker = process(on)
+            while worker.starts < 3:
+                await asyncio.sleep(0.001)
+            worker.bytes_taken = 1001
+            await on.ended(await on.submit())
+            while worker.starts < 4:
+                await asyncio.sleep(0.001)
+            worker.bytes_taken = 1000
+            await on.ended(await on.submit())
+            await asyncio.sleep(0.01)
+            assert worker.starts == 4
+
+    asyncio.run(go())
+
+
+def test_a_worker_takes_the_job_whose_model_it_holds(tmp_path: Path) -> None:
+    async def go() -> list[str]:
+        async with stage(tmp_path) as on:
+            order: list[str] = []
+
+            async def notes(work: Work) -> str:
+                order.append((await on.desk.get(work.order["job"])).model)
+                return work.end()
+
+            on.play = notes
+            await on.ended(await on.submit(model="a"))
+            await on.ended(await on.submit())
+            await on.desk.pause(True)
+            ids = [await on.submit(model=model) for model in "bcbacb"]
+            await on.desk.pause(False)
+            on.dispatcher.wake()
+            for id in ids:
+                await on.ended(id)
+            assert on.dispatcher.status()[0]["models"] == ["a", "b", "c"]
+            return order
+
+    # After the one that it holds, the first in the queue; what it has had once it holds.
+    assert asyncio.run(go()) == ["a", "", "a", "b", "b", "b", "c", "c"]
+
+
+def test_a_worker_that_died_holds_nothing(tmp_path: Path) -> None:
+    from weft.engine.errors import Elsewhere
+
+    async def go() -> None:
+        async with stage(tmp_path, deaths=1) as on:
+            await on.ended(await on.submit(model="a"))
+
+            async def dies(work: Work) -> str:
+                raise Elsewhere("WorkerDied", "it was killed")
+
+            on.play = dies
+            await on.ended(await on.submit(model="b"))
+            while process(on).starts < 2:
+                await asyncio.sleep(0.001)
+            assert on.dispatcher.status()[0]["models"] == []
+
+    asyncio.run(go())
+
+
+def test_a_document_that_cannot_be_begun_fails_and_the_queue_goes_on(tmp_path: Path) -> None:
+    from weft.server.store.records import Request
+
+    async def go() -> None:
+        async with stage(tmp_path, deaths=2) as on:
+            [(bad, _)] = await on.desk.submit([Request('{"nodes": {"n": {}}}')], 1.0)
+            on.dispatcher.wake()
+            job = await on.ended(bad.id)
+            assert job.state == "failed"
+            assert job.error is not None
+            assert job.error["code"] == "internal_error"
+            assert (await on.events(bad.id))[-1]["event"] == "job_failed"
+            assert (await on.ended(await on.submit())).state == "done"
+
+    asyncio.run(go())
+
+
+def test_a_store_that_cannot_be_read_for_a_while_ends_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def go() -> None:
+        async with stage(tmp_path, starts=False) as on:
+            real, faults = on.desk.claim, [1]
+
+            async def faulty(*arguments: Any, **more: Any) -> Any:
+                if faults:
+                    faults.pop()
+                    raise Unavailable("locked")
+                return await real(*arguments, **more)
+
+            on.desk.claim = faulty  # type: ignore[method-assign]
+            await on.dispatcher.start()
+            assert (await on.ended(await on.submit())).state == "done"
+
+    asyncio.run(go())

@@ -1,0 +1,93 @@
+"""Jobs of many kinds in a queue while the server and its workers are killed, and what has to hold afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.server.faults.calling import ENDED, Caller, assert_one_end, counted, until
+from tests.server.running import RunningServer, document
+
+
+class Story:
+    """Mixed jobs, submitted to a server that is killed meanwhile.
+
+    Args:
+        jobs: how many.
+        seed: of what is drawn.
+
+    Attributes:
+        ready: seconds from each start of the server to its being ready.
+    """
+
+    def __init__(self, server: RunningServer, folder: Path, jobs: int, seed: int) -> None:
+        self.server = server
+        self.caller = Caller(server)
+        self.log = folder / "calls"
+        self.log.touch()
+        self.random = random.Random(seed)
+        self.ready: list[float] = []
+        self.ids: dict[str, str] = {}
+        """What each job is to end as, by its id."""
+        self.cancelled: set[str] = set()
+        for number in range(jobs):
+            kind = number % 5
+            if kind == 3:
+                workflow = document(a=("fault_raise", {"message": str(number)}))
+            elif kind == 4:
+                workflow = document(a=("fault_save", {"path": str(folder / "saved"), "name": f"n{number}"}))
+            else:
+                workflow = counted(number, self.log, seconds=self.random.choice([0.0, 0.01, 0.05]))
+            self.ids[self.caller.submit(workflow)] = "failed" if kind == 3 else "done"
+
+    def kill_server(self) -> None:
+        """A power cut, and the power comes back."""
+        self.server.kill()
+        before = time.monotonic()
+        self.server.start()
+        until(lambda: self.caller.http.get("/readyz").status_code == 200, "the server to be ready")
+        self.ready.append(time.monotonic() - before)
+
+    def kill_worker(self) -> None:
+        """The end of one worker, if there is one."""
+        workers = self.caller.processes()
+        if workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.random.choice(workers), signal.SIGKILL)
+
+    def wait(self, most: float) -> None:
+        """Let jobs run for a while."""
+        time.sleep(self.random.uniform(0.0, most))
+
+    def unfinished(self) -> int:
+        """How many jobs have not ended."""
+        queue = self.caller.queue()
+        return int(queue["queued"] + queue["running"])
+
+    def check(self, *, worker_kills: int = 0) -> dict[str, Any]:
+        """Every job came to its one end; no node that had finished was computed again."""
+        jobs = self.caller.all_ended(self.ids)
+        assert {job["id"] for job in jobs} == set(self.ids)
+        wrong = [job for job in jobs if job["state"] != self.ids[job["id"]]]
+        # A worker may be killed three times while it runs the same job, which fails then as it says.
+        assert all(job["error"]["code"] == "worker_died" and worker_kills >= 3 for job in wrong), wrong
+        for job in jobs:
+            events = self.caller.events(job["id"])
+            assert_one_end(events)
+            assert job["state"] in ENDED
+            # What was told as finished is in the cache: a later attempt takes it from there.
+            finished = Counter(event["node"] for event in events if event["event"] == "node_finished")
+            assert not finished or max(finished.values()) == 1, events
+            if job["state"] == "done":
+                assert len(job["outputs"]) == 1
+        queue = self.caller.queue()
+        assert (queue["queued"], queue["running"]) == (0, 0)
+        calls = Counter(self.log.read_text().split())
+        again = sum(count - 1 for count in calls.values())
+        return {"jobs": len(jobs), "ready_seconds": [round(item, 2) for item in self.ready], "computed_again": again}
