@@ -163,6 +163,9 @@ class Shelf:
     def bring(self, document: str) -> None:
         """See `Files`."""
 
+    def ended(self, files: Sequence[str]) -> None:
+        """See `Files`."""
+
     def take(self, path: Path) -> Stored:
         """See `Files`."""
         if self.fault is not None:
