@@ -79,9 +79,7 @@ class Client:
         """End the connections. Jobs go on."""
         _end(self._client, self._portal)
 
-    def events(
-        self, job: Job | str, since: int = 0, *, previews: bool = False
-    ) -> Generator[Event, None, None]:
+    def events(self, job: Job | str, since: int = 0, *, previews: bool = False) -> Generator[Event, None, None]:
         """See `AsyncClient.events`."""
         # A generator of ours: it keeps the client, of which nobody else may know any more.
         yield from self._portal.each(self._client.events(job, since, previews=previews))

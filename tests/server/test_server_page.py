@@ -82,7 +82,7 @@ def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
         start_new_session=True,
     )
     try:
-        said, errors = process.communicate(timeout=120)
+        said, errors = process.communicate(timeout=300)
     finally:
         with contextlib.suppress(ProcessLookupError):  # all of them have ended, as they should
             os.killpg(process.pid, signal.SIGKILL)

@@ -20,7 +20,7 @@ T = TypeVar("T")
 TOYS = Path(__file__).parents[1] / "toys"
 PORT = 9338
 API = f"http://127.0.0.1:{PORT}/api/v1"
-SECONDS = 60.0
+SECONDS = 120.0
 """What takes longer has stopped."""
 
 
