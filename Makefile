@@ -37,6 +37,7 @@ bench: $(VENV)/.run
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/cache.py
 	$(BIN)/python benchmarks/disk.py
+	$(BIN)/python benchmarks/server.py
 
 # The stamp files make a second call cheap; a change of the requirements installs again.
 $(VENV)/.python:

@@ -20,8 +20,9 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgpack
@@ -71,8 +72,10 @@ class History:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._types: dict[str, dict[str, list[Record]]] = {}
-        self._read: dict[str, tuple[int, int]] = {}
-        """Per type the state of its file when it was read last."""
+        self._read: dict[str, tuple[int, int, int]] = {}
+        """Per type the state of its file when it was read last: its number, its size, and when it was changed."""
+        self._own: dict[str, dict[int, int]] = {}
+        """Per type where in its file this process wrote since then, and how much: that need not be read."""
         self._new: deque[Fields] = deque(maxlen=NEW)
         """Not in the table yet: every node that runs adds a record, and few ever ask for one."""
         self._unwritten: list[Fields] = []
@@ -104,14 +107,21 @@ class History:
             return
         self.flush()
         path = self._path(type)
+        before = self._read.get(type, (0, 0, 0))
         try:
             stat = path.stat()
-            state = stat.st_mtime_ns, stat.st_size
-            if self._read.get(type) == state:
+            state = stat.st_ino, stat.st_size, stat.st_mtime_ns
+            if before == state:
                 return
             if stat.st_size > 4 * FILE_BYTES:
                 raise ValueError("it is longer than it ever gets")
-            records = [record for record in _records(path.read_bytes()) if record.type == type]
+            # A file that has grown is read on from where it ended, or each run would take longer than the one before.
+            start = before[1] if before[0] == state[0] and before[1] < state[1] else 0
+            own = self._own.pop(type, {})
+            with path.open("rb") as file:
+                file.seek(start)
+                data = file.read(stat.st_size - start)
+            records = [record for record in _records(data, start, own if start else {}) if record.type == type]
         except OSError:
             return
         except (ValueError, msgpack.exceptions.UnpackException):
@@ -119,9 +129,11 @@ class History:
                 path.unlink()
             return
         written = {record.key for record in records}
-        here = [record for record in self.of_type(type) if record.key not in written]
+        here = [] if start else [record for record in self.of_type(type) if record.key not in written]
         with self._lock:
-            self._types.pop(type, None)
+            self._sort_in()
+            if not start:
+                self._types.pop(type, None)
             for record in (*here, *records):
                 self._keep(record)
             self._read[type] = state
@@ -139,12 +151,15 @@ class History:
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             for type, parts in frames.items():
-                _append(self._path(type), b"".join(parts))
+                data = b"".join(parts)
+                start = _append(self._path(type), data)
+                if type in self._read:
+                    self._own.setdefault(type, {})[start] = len(data)
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            for table in (self._types, self._read, self._new, self._unwritten):
+            for table in (self._types, self._read, self._own, self._new, self._unwritten):
                 table.clear()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -168,17 +183,18 @@ class History:
         return self._folder / hashlib.blake2b(type.encode(), digest_size=10).hexdigest()
 
 
-def _append(path: Path, data: bytes) -> None:
-    """One write at the end of the file."""
+def _append(path: Path, data: bytes) -> int:
+    """One write at the end of the file; where that was."""
     try:
         with open(path, "ab", buffering=0) as file:
             disk._write_all(file, data)
-            size = os.fstat(file.fileno()).st_size
+            size = file.tell()
     except OSError:
         path.unlink(missing_ok=True)  # a torn record would hide those that follow
         raise
     if size > FILE_BYTES:
         _halve(path)
+    return size - len(data)
 
 
 def _halve(path: Path) -> None:
@@ -201,10 +217,17 @@ def _frame(record: Fields) -> bytes:
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 
 
-def _records(data: bytes) -> Iterator[Record]:
-    """Raises ValueError for what is not as it was written."""
+def _records(data: bytes, start: int = 0, own: Mapping[int, int] = MappingProxyType({})) -> Iterator[Record]:
+    """The records in a part of a file that begins at `start`, without those at `own`.
+
+    Raises:
+        ValueError: something is not as it was written.
+    """
     place = 0
     while place < len(data):
+        if (length := own.get(start + place)) is not None:
+            place += length
+            continue
         if len(data) - place < _FRAME.size:
             raise ValueError("it is cut off")
         length, check = _FRAME.unpack_from(data, place)

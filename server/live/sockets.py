@@ -17,6 +17,7 @@ log = logging.getLogger("weft.server")
 
 STALL_SECONDS = 10.0
 """A client that takes nothing for so long is left."""
+STEP_SECONDS = 0.5
 FRAME_BYTES = 64 * 1024
 MOST_CLIENTS = 256
 TRY_AGAIN_LATER = 1013
@@ -53,11 +54,17 @@ async def follow(socket: WebSocket, hub: Hub, fetch: Fetch, *, stall_seconds: fl
 
 
 async def _send(socket: WebSocket, listener: Listener, stall_seconds: float) -> tuple[int, str]:
+    time = asyncio.get_running_loop().time
     while True:
         try:
-            for frame in await listener.take():
-                send = socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame)
-                await asyncio.wait_for(send, stall_seconds)
+            frames = await listener.take()
+            now = time()
+            async with asyncio.timeout_at(now + stall_seconds) as limit:
+                for frame in frames:
+                    await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+                    if time() - now > STEP_SECONDS:  # a timer for each frame would cost more than the frame
+                        now = time()
+                        limit.reschedule(now + stall_seconds)
         except Behind as error:
             return TRY_AGAIN_LATER, f"{error}; come back with `since`"
         except TimeoutError:

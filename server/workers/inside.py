@@ -36,9 +36,9 @@ def job(order: str, ctx: Context) -> str:
         order: JSON of `{"home", "job", "document", "targets", "first_seq", "marker"}`.
 
     Returns:
-        JSON of `{"state", "error", "seconds", "ran", "cached", "values", "last"}`; `values` are those of outputs that
-        JSON can hold, by `node.output`; `last` is the last event of the run, which is not among those that were told
-        before.
+        JSON of `{"state", "error", "seconds", "ran", "cached", "values", "events", "last"}`; `values` are those of
+        outputs that JSON can hold, by `node.output`; `events` are the last ones of the run, as JSON texts, which were
+        not told before, and `last` is the one that ends it.
     """
     from weft.engine import Cancelled, RunFailed, Settings, WorkflowError, run
     from weft.engine.events import ErrorDetail
@@ -77,7 +77,7 @@ def job(order: str, ctx: Context) -> str:
         else:
             summary |= {"seconds": result.seconds, "ran": result.ran, "cached": result.cached}
             summary["values"] = _values(result)
-    summary["last"] = events.last
+    summary |= {"events": events.rest, "last": events.last}
     return json.dumps(summary)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,12 +28,12 @@ class Rules:
     """
 
     limits: Limits = field(default_factory=lambda: Limits(grace_seconds=10.0, hang_seconds=60.0))
-    jobs_per_worker: int = 500
+    jobs_per_worker: int = 10_000
     worker_bytes: int | None = None
     deaths: int = 3
 
 
-@dataclass(slots=True)
+@dataclass
 class Means:
     """What all attempts of one server share.
 
@@ -50,6 +51,11 @@ class Means:
     suspects: Callable[[str], bool] = lambda text: True
     clock: Callable[[], float] = time.time
     metrics: Metrics | None = None
+
+    @functools.cached_property
+    def home_data(self) -> dict[str, Any]:
+        """`home` as JSON data."""
+        return self.home.to_dict()
 
     def note_start(self, job: Job) -> None:
         """A job begins to run."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import logging
 import mmap
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from weft.engine.events import Event, NodePreview
+
+log = logging.getLogger("weft.server")
 
 FLUSH_SECONDS = 0.01
 """How long events are gathered: a node that takes less is one of many, and nobody can follow them one by one."""
@@ -33,19 +38,18 @@ class Running:
 
     Attributes:
         last: the last event of the run as JSON text; it is not told.
+        rest: once the run has ended: the events before that one that were not told yet.
     """
 
     def __init__(self, relay: Relay, mark: Mark) -> None:
         self.last: str | None = None
+        self.rest: list[str] = []
         self._relay = relay
         self._mark = mark
         self._nodes: dict[str, None] = {}
         self._texts: list[str] = []
         self._lock = threading.Lock()
-        self._told = 0.0
-        self._wake = threading.Event()
         self._ended = False
-        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Running:
         return self
@@ -55,10 +59,7 @@ class Running:
     ) -> None:
         with self._lock:
             self._ended = True
-            self._flush()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
+            self.rest, self._texts = self._texts, []
 
     def take(self, event: Event) -> None:
         """Take an event of the run."""
@@ -79,29 +80,33 @@ class Running:
             self._mark(list(self._nodes))
         with self._lock:
             self._texts.append(text)
-            if time.monotonic() - self._told >= FLUSH_SECONDS:
-                self._flush()
-            elif self._thread is None:
-                self._thread = threading.Thread(target=self._tell_later, name="weft-tell", daemon=True)
-                self._thread.start()
-            elif len(self._texts) == 1:
-                self._wake.set()
+            if len(self._texts) == 1 and not self._ended:
+                _teller().put((time.monotonic() + FLUSH_SECONDS, self.flush))
 
-    def _flush(self) -> None:
-        texts, self._texts = self._texts, []
-        self._told = time.monotonic()
-        if texts:
-            self._relay("weft.events", {"events": texts}, b"")
+    def flush(self) -> None:
+        """Tell what was gathered."""
+        with self._lock:
+            if self._texts and not self._ended:
+                texts, self._texts = self._texts, []
+                self._relay("weft.events", {"events": texts}, b"")
 
-    def _tell_later(self) -> None:
+
+@functools.cache
+def _teller() -> queue.SimpleQueue[tuple[float, Callable[[], object]]]:
+    """Takes what is to be called and when, of all runs of this process one after another."""
+    calls: queue.SimpleQueue[tuple[float, Callable[[], object]]] = queue.SimpleQueue()
+
+    def tell() -> None:
         while True:
-            time.sleep(FLUSH_SECONDS)
-            with self._lock:
-                self._flush()
-                if self._ended:
-                    return
-                self._wake.clear()
-            self._wake.wait()
+            due, call = calls.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            try:
+                call()
+            except Exception:
+                log.exception("events could not be told")
+
+    threading.Thread(target=tell, name="weft-tell", daemon=True).start()
+    return calls
 
 
 @contextlib.contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ class Turn:
         self._reports: asyncio.Queue[list[str] | None] = asyncio.Queue()
         self._outputs: list[Output] = []
         self._fault: BaseException | None = None
+        self._unsaved: list[str] = []
+        """State events that the store does not have yet: the last ones of a run go there with its end."""
         self._publishing = ""
         """The node whose file is taken over."""
         nodes = json.loads(claim.document).get("nodes", {})
@@ -104,9 +107,8 @@ class Turn:
             await self._close("failed", {"error": self._not_kept(fault, "A file that it reads or writes")}, None)
             return
         marker = self._folder / "running"
-        home = replace(self._means.home, out=str(out))
         order = {
-            "home": home.to_dict(),
+            "home": {**self._means.home_data, "out": str(out)},
             "job": self._id,
             "document": self.claim.document,
             "targets": list(self.claim.job.targets),
@@ -123,6 +125,8 @@ class Turn:
         finally:
             self._reports.put_nowait(None)
             await keeper
+        if summary is not None and self._fault is None:
+            await self._note(summary.get("events", ()))
         if isinstance(self._fault, (OSError, FilesError)):
             await self._close("failed", {"error": self._not_kept(self._fault, "A file that it wrote")}, None)
         elif self._fault is not None:
@@ -163,8 +167,19 @@ class Turn:
             self._fault = error
             self._token.cancel()
 
-    async def _keep_texts(self, texts: list[str]) -> None:
-        kept = []
+    async def _note(self, texts: Sequence[str]) -> None:
+        """Take the last events, which came with the end."""
+        try:
+            await self._number(texts)
+        except Exception as error:
+            self._fault = error
+
+    async def _keep_texts(self, texts: Sequence[str]) -> None:
+        await self._number(texts)
+        await self._record()
+
+    async def _number(self, texts: Sequence[str]) -> None:
+        """Give state events their numbers; tell everything else that the run told."""
         for text in texts:
             event = json.loads(text)
             kind = event["event"]
@@ -183,18 +198,18 @@ class Turn:
             if suspect:
                 event = self._means.scrub(event)
             self._means.note_event(event, self._types.get(event["node"] or "", ""))
-            kept.append(self._numbered(event))
-        await self._record(kept)
+            self._add(event)
 
-    def _numbered(self, event: dict[str, Any]) -> str:
-        """A state event with its number."""
+    def _add(self, event: dict[str, Any]) -> None:
+        """Number a state event."""
         if "error" in event:
             event["error"] = self._told(event["error"])
         event["state"] = self._state
         self._state += 1
-        return json.dumps(event, ensure_ascii=False)
+        self._unsaved.append(json.dumps(event, ensure_ascii=False))
 
-    async def _record(self, texts: list[str]) -> None:
+    async def _record(self) -> None:
+        texts, self._unsaved = self._unsaved, []
         if texts:
             progress = (self._done, self._cached, self._of)
             await self._desk.record(self._id, self.claim.epoch, texts, progress)
@@ -204,7 +219,8 @@ class Turn:
         """Tell something of our own."""
         about = {"seq": self._next_seq, "time": self._means.clock(), "job": self._id, "node": None}
         self._next_seq += 1
-        await self._record([self._numbered({**event, **about})])
+        self._add({**event, **about})
+        await self._record()
 
     async def _published(self, event: dict[str, Any]) -> dict[str, Any]:
         """An `output` event, with the content id of a file in place of its path; the file is kept."""
@@ -268,6 +284,7 @@ class Turn:
 
     async def _back(self, *, died: bool, error: Mapping[str, Any] | None = None) -> None:
         """Into the queue again, or to its end after too many deaths."""
+        await self._record()
         job = await self._desk.give_back(
             self._id,
             self.claim.epoch,
@@ -288,7 +305,7 @@ class Turn:
     async def _close(self, state: Any, summary: Mapping[str, Any], last: dict[str, Any] | None) -> None:
         error = summary.get("error")
         error = None if error is None else self._told(error)
-        text = self._last_event(state, error, self._state, last)
+        texts = (*self._unsaved, self._last_event(state, error, self._state, last))
         ending = Ending(
             state,
             tuple(self._outputs),
@@ -297,18 +314,21 @@ class Turn:
             summary.get("ran"),
             summary.get("cached") or self._cached,
             self._of,
-            (text,),
+            texts,
         )
         ended = await self._desk.end(self._id, self.claim.epoch, ending, self._means.clock())
         self._means.note_end(ended)
         await self._remove_files()
-        self._means.audience.states(self._id, self._state, [text])
+        self._means.audience.states(self._id, self._state + 1 - len(texts), texts)
         self._means.audience.ended(self._id)
 
     async def _remove_files(self) -> None:
         """What is a result is in the file store. What a later job of the same names writes is not to be called
         otherwise because of it."""
-        await asyncio.to_thread(shutil.rmtree, self._folder / "out", ignore_errors=True)
+        out = self._folder / "out"
+        with contextlib.suppress(OSError):
+            if next(out.iterdir(), None) is not None:
+                await asyncio.to_thread(shutil.rmtree, out, ignore_errors=True)
 
     def _not_kept(self, error: BaseException, what: str) -> dict[str, Any]:
         """The failure of a job whose file could not be taken over."""
