@@ -60,7 +60,13 @@ class Dispatcher:
         self.folder = folder
         self.owner = owner
         self.processes = [
-            WorkerProcess(self.rules.limits, slot, None if start is None else start(slot)) for slot in range(count)
+            WorkerProcess(
+                self.rules.limits,
+                slot,
+                None if start is None else start(slot),
+                env=means.home.environment(),
+            )
+            for slot in range(count)
         ]
         self.models: list[dict[str, None]] = [{} for _ in range(count)]
         """What the jobs needed that each worker had, the last one last: it holds these, where memory allows."""

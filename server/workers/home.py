@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from weft.engine.declaring.file_store import VARIABLE as FILES
+from weft.engine.declaring.model_folders import VARIABLE as MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class Home:
     nodes: tuple[str, ...] = ()
     own_nodes_only: bool = False
     preview_seconds: float | None = 0.25
+
+    def environment(self) -> dict[str, str]:
+        """The variables of a worker's environment that say some of this, so that no job has to set them."""
+        found = {MODELS: os.pathsep.join(self.models)}
+        return found if self.files is None else found | {FILES: self.files}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data."""

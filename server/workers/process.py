@@ -32,20 +32,29 @@ class WorkerProcess:
         start: starts the process.
         beside: whether calls may run beside each other. Else the process begins anew with each: it goes back to the
             folder, environment and so on that it started with.
+        env: variables of its environment besides those of this process.
 
     Attributes:
         calls: how many calls the process has had.
         seconds: how long its start took.
     """
 
-    def __init__(self, limits: Limits, slot: int = 0, start: Start | None = None, *, beside: bool = False) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        slot: int = 0,
+        start: Start | None = None,
+        *,
+        beside: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.slot = slot
         self._beside = beside
         self._executor: Isolated | None = None
         self.calls = 0
         self.deaths = 0
         self.seconds = 0.0
-        self._start: Start = start or (lambda: Worker(limits, slot))
+        self._start: Start = start or (lambda: Worker(limits, slot, env))
         self._worker: Transport | None = None
         self._starting = asyncio.Lock()
 
@@ -141,7 +150,7 @@ class Questions:
     """
 
     def __init__(self, home: Home, limits: Limits, start: Start | None = None) -> None:
-        self._process = WorkerProcess(limits, -1, start, beside=True)
+        self._process = WorkerProcess(limits, -1, start, beside=True, env=home.environment())
         self._home = json.dumps(home.to_dict())
 
     async def ask(self, question: str, about: Any = None) -> Any:
