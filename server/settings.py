@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ class Settings(BaseModel):
         return [text for text in (token, *urls, *words, *map(unquote, words)) if text]
 
 
+_PASSWORD = re.compile(r"(//[^/@:\s]*):[^/@\s]*@")
 FIELDS = Settings.model_fields
 _LISTS = frozenset({"models", "inputs", "nodes", "names"})
 _FOLDERS = ("models", "inputs", "nodes")
@@ -96,14 +98,14 @@ class Resolved:
 
     def lines(self) -> list[str]:
         """Each setting with its origin, for people."""
-        values = {name: _words(getattr(self.settings, name)) for name in FIELDS}
+        values = {name: _shown(_words(getattr(self.settings, name))) for name in FIELDS}
         first, second = (max(map(len, texts)) for texts in (values, values.values()))
         return [f"{name:<{first}}  {text:<{second}}  {self.origins[name]}" for name, text in values.items()]
 
     def data(self) -> dict[str, dict[str, Any]]:
         """Each setting with its origin, as JSON data."""
         values = self.settings.model_dump(mode="json")
-        return {name: {"value": values[name], "origin": self.origins[name]} for name in FIELDS}
+        return {name: {"value": _shown(values[name]), "origin": self.origins[name]} for name in FIELDS}
 
 
 def resolve(
@@ -299,6 +301,11 @@ def _together(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
             yield f"names ({origins['names']}): {error}"
     if settings.data.exists() and not settings.data.is_dir():
         yield f"data ({origins['data']}): {settings.data} is no folder"
+
+
+def _shown(value: Any) -> Any:
+    """A setting as it may be seen: without the password of an address."""
+    return _PASSWORD.sub(r"\1:...@", value) if isinstance(value, str) else value
 
 
 def _words(value: Any) -> str:

@@ -222,3 +222,13 @@ def test_folders_that_cannot_be_made_are_all_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         make_folders(settings)
     assert len(refused.value.problems) == 2
+
+
+def test_a_password_in_an_address_is_not_shown(tmp_path: Path) -> None:
+    said = {"data": tmp_path, "database": "postgresql://weft:very-secret@db/weft", "store": "s3://bucket/weft"}
+    resolved = resolve(said, {})
+    assert resolved.settings.database == "postgresql://weft:very-secret@db/weft"
+    shown = "\n".join(resolved.lines()) + repr(resolved.data())
+    assert "very-secret" not in shown
+    assert shown.count("postgresql://weft:...@db/weft") == 2
+    assert shown.count("s3://bucket/weft") == 2
