@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import contextlib
 import functools
 import threading
@@ -153,24 +152,6 @@ class Desk:
         return await self.write(
             lambda store: store.claim(owner, now, models=models, look_ahead=look_ahead, patience=patience), undo=undo
         )
-
-    async def claim_some(
-        self, owner: str, now: float, most: int, *, models: Sequence[str] = ()
-    ) -> builtins.list[Claim]:
-        """The next jobs, at most so many, in the order in which they are to be run. See `claim`."""
-
-        def call(store: JobStore) -> builtins.list[Claim]:
-            claims: builtins.list[Claim] = []
-            while len(claims) < most and (claim := store.claim(owner, now, models=models)) is not None:
-                claims.append(claim)
-            return claims
-
-        def undo(store: JobStore, claims: builtins.list[Claim]) -> None:
-            for claim in claims:
-                with contextlib.suppress(Fenced):  # somebody took it away already
-                    store.give_back(claim.job.id, claim.epoch, died=False, now=now)
-
-        return await self.write(call, undo=undo)
 
     async def close(self) -> None:
         """Wait for all that was handed over, then close the store. A job that was claimed for a task that is cancelled
