@@ -39,14 +39,19 @@ class Portal:
 
     def each(self, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
         """The items of an asynchronous generator, which is closed with this one."""
-        # Where a step was interrupted its coroutine still comes to its end: closing waits for that.
+        # Where a step was interrupted its coroutine still comes to its end: closing waits for that. An interrupt may
+        # come when it is on its way and nobody has hold of it yet, and it may wait for something that never comes.
         stepping = asyncio.Lock()
+        steps: list[asyncio.Task[Any] | None] = [None]
 
         async def step() -> T:
             async with stepping:
+                steps[0] = asyncio.current_task()
                 return await anext(items)
 
         async def close() -> None:
+            if (last := steps[0]) is not None:
+                last.cancel()
             async with stepping:
                 await items.aclose()
 

@@ -48,12 +48,13 @@ def job(order: str, ctx: Context) -> str:
     home = Home.of(said["home"])
     _use(home)
     summary: dict[str, Any] = {"state": "done", "error": None, "seconds": None, "ran": None, "cached": 0, "values": {}}
-    with marking(said["marker"]) as mark, Running(ctx.relay, mark) as events:
+    cache = _cache(home.cache)
+    with marking(said["marker"]) as mark, Running(ctx.relay, mark, cache.flush) as events:
         try:
             result = run(
                 Workflow.parse(json.loads(said["document"])),
                 said["targets"] or None,
-                cache=_cache(home.cache),
+                cache=cache,
                 catalogue=_catalogue(home.nodes, home.own_nodes_only),
                 out=home.out,
                 on_event=events.take,

@@ -35,17 +35,20 @@ class Running:
     Args:
         relay: takes a kind of report, its data and the bytes of a picture.
         mark: called with the ids of the nodes that run, whenever these change.
+        settle: returns when the results so far are on disk. What is said to have finished is not computed again,
+            whatever becomes of this process a moment later.
 
     Attributes:
         last: the last event of the run as JSON text; it is not told.
         rest: once the run has ended: the events before that one that were not told yet.
     """
 
-    def __init__(self, relay: Relay, mark: Mark) -> None:
+    def __init__(self, relay: Relay, mark: Mark, settle: Callable[[], object] = lambda: None) -> None:
         self.last: str | None = None
         self.rest: list[str] = []
         self._relay = relay
         self._mark = mark
+        self._settle = settle
         self._nodes: dict[str, None] = {}
         self._texts: list[str] = []
         self._lock = threading.Lock()
@@ -88,6 +91,7 @@ class Running:
         with self._lock:
             if self._texts and not self._ended:
                 texts, self._texts = self._texts, []
+                self._settle()
                 self._relay("weft.events", {"events": texts}, b"")
 
 
