@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,8 @@ from fastapi.responses import StreamingResponse
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import deck_of
 from weft.server.api.description import IMAGE_BODY
+from weft.server.api.refusing import answered
 from weft.server.api.shapes import output_data
-from weft.server.files.errors import BadFile, BadSize, FilesError, NoSpace, NoSuchFile, TooLarge, UnknownKind
 from weft.server.files.upload import Upload, describe
 from weft.server.problems import ApiError
 
@@ -22,24 +21,7 @@ router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["files"])
 
 SHOWN = frozenset({"image/png", "image/jpeg", "image/webp"})
 """What a browser may show; anything else is only downloaded."""
-_CODES: dict[type[FilesError], str] = {
-    NoSuchFile: "not_found",
-    TooLarge: "too_large",
-    UnknownKind: "unsupported_media_type",
-    BadFile: "invalid_request",
-    BadSize: "invalid_request",
-    NoSpace: "no_space",
-}
 MOST_LISTED = 200
-
-
-@contextlib.contextmanager
-def answered() -> Iterator[None]:
-    """Answer what the file store refuses."""
-    try:
-        yield
-    except FilesError as error:
-        raise ApiError(_CODES.get(type(error), "invalid_request"), str(error)) from None
 
 
 @router.post("/files", status_code=201, openapi_extra=IMAGE_BODY)

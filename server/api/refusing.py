@@ -1,4 +1,4 @@
-"""What the documents refuse, as answers."""
+"""What the documents and the file store refuse, as answers."""
 
 from __future__ import annotations
 
@@ -6,36 +6,31 @@ import contextlib
 from collections.abc import Iterator
 
 from weft.graphs.problems import WorkflowError
-from weft.server.documents import errors
+from weft.server.documents.errors import DocumentError
+from weft.server.files.errors import FilesError
+from weft.server.files.remote import StoreFails
 from weft.server.problems import ApiError
-
-_CODES: dict[type[errors.DocumentError], str] = {
-    errors.BadName: "bad_request",
-    errors.NoSuchWorkflow: "not_found",
-    errors.PreconditionRequired: "version_required",
-    errors.Stale: "stale_version",
-    errors.InTheWay: "conflict",
-    errors.TooMany: "no_space",
-    errors.NoRoom: "no_space",
-}
 
 
 @contextlib.contextmanager
 def answered(nothing: str = "nothing was saved") -> Iterator[None]:
-    """Answer what the documents refuse.
+    """Answer what these refuse.
 
     Args:
         nothing: what did not happen, for a workflow with errors.
     """
     try:
         yield
-    except errors.BrokenDocument as error:
-        raise ApiError("invalid_workflow", str(error), problems=error.problems) from None
-    except errors.DocumentError as error:
+    except DocumentError as error:
         etag = getattr(error, "etag", None)
-        raise ApiError(
-            _CODES[type(error)], str(error), headers={} if etag is None else {"ETag": quoted(etag)}
-        ) from None
+        headers = {} if etag is None else {"ETag": quoted(etag)}
+        problems = getattr(error, "problems", ())
+        raise ApiError(error.code, str(error), problems=problems, headers=headers) from None
+    except StoreFails as error:
+        title = "The store of files cannot be used now"
+        raise ApiError(error.code, str(error), title=title, status=error.status, retry_after=5) from None
+    except FilesError as error:
+        raise ApiError(error.code, str(error)) from None
     except WorkflowError as error:
         raise ApiError.of_workflow(error, nothing) from None
 

@@ -12,17 +12,15 @@ class DocumentError(Exception):
     """A workflow cannot be given or saved. The message is a sentence for whoever asked, without paths of this machine.
 
     Attributes:
-        status: of the answer over HTTP. code: a stable name for the kind of problem.
+        status, code: of the answer over HTTP; the codes are those of `weft.server.problems`.
     """
 
     status: ClassVar[int] = 400
-    code: ClassVar[str] = "bad_document"
+    code: ClassVar[str] = "bad_request"
 
 
 class BadName(DocumentError):  # noqa: N818 (it says what it is)
     """No name that a workflow may have."""
-
-    code = "bad_name"
 
 
 class NoSuchWorkflow(DocumentError):  # noqa: N818
@@ -36,7 +34,7 @@ class PreconditionRequired(DocumentError):  # noqa: N818
     """It exists, and whoever replaces it has to say which one they saw."""
 
     status = 428
-    code = "precondition_required"
+    code = "version_required"
 
 
 class Stale(DocumentError):  # noqa: N818
@@ -47,7 +45,7 @@ class Stale(DocumentError):  # noqa: N818
     """
 
     status = 412
-    code = "stale"
+    code = "stale_version"
 
     def __init__(self, message: str, etag: str | None) -> None:
         self.etag = etag
@@ -65,7 +63,7 @@ class TooMany(DocumentError):  # noqa: N818
     """More workflows than are kept."""
 
     status = 507
-    code = "too_many"
+    code = "no_space"
 
 
 class NoRoom(DocumentError):  # noqa: N818
@@ -83,6 +81,7 @@ class BrokenDocument(DocumentError):  # noqa: N818
     """
 
     status = 422
+    code = "invalid_workflow"
 
     def __init__(self, name: str, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)

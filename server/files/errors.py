@@ -9,11 +9,11 @@ class FilesError(Exception):
     """A file cannot be accepted or given. The message is a sentence for whoever asked, without paths of this machine.
 
     Attributes:
-        status: of the answer over HTTP. code: a stable name for the kind of problem.
+        status, code: of the answer over HTTP; the codes are those of `weft.server.problems`.
     """
 
-    status: ClassVar[int] = 400
-    code: ClassVar[str] = "bad_file"
+    status: ClassVar[int] = 422
+    code: ClassVar[str] = "invalid_request"
 
 
 class BadFile(FilesError):  # noqa: N818 (it says what it is)
@@ -22,9 +22,6 @@ class BadFile(FilesError):  # noqa: N818 (it says what it is)
 
 class BadSize(FilesError):  # noqa: N818
     """A thumbnail of a size that is not made."""
-
-    status = 422
-    code = "bad_size"
 
 
 class NoSuchFile(FilesError):  # noqa: N818

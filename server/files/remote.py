@@ -27,7 +27,7 @@ class StoreFails(FilesError):  # noqa: N818 (it says what happens)
     """The store's own place does not answer, or refuses."""
 
     status = 503
-    code = "store_fails"
+    code = "unavailable"
 
 
 class FsspecFiles:
