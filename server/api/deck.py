@@ -28,6 +28,7 @@ from weft.server.files.naming import named_in_text
 from weft.server.files.thumbnails import Thumbnails
 from weft.server.keeping import Keeper
 from weft.server.live.hub import Hub
+from weft.server.live.listener import Listener
 from weft.server.metrics import Metrics
 from weft.server.problems import ApiError
 from weft.server.scrub import Scrubber
@@ -167,18 +168,20 @@ class Deck:
 
     async def ended(self, id: str, seconds: float) -> Job | None:
         """The job once it has ended, or None after so many seconds."""
-        listener = _Ends(id)
-        self.hub.join(listener)  # type: ignore[arg-type]
+        listener = Listener(self.fetch)
+        listener.want([id], {})
+        self.hub.join(listener)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while (job := await self.desk.get(id)).state not in ENDED:
-                        await listener.changed.wait()
-                        listener.changed.clear()
+                        # Most events are of its nodes: the store need not be asked after each of them.
+                        while not any(_is_of_job(text) for text in await listener.take()):
+                            pass
                     return job
             return None
         finally:
-            self.hub.leave(listener)  # type: ignore[arg-type]
+            self.hub.leave(listener)
 
     async def saved(self, name: str) -> dict[str, Any]:
         """The document of a saved workflow.
@@ -275,29 +278,9 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-class _Ends:
-    """Follows one job until it ends."""
-
-    previews = queue = False
-
-    def __init__(self, job: str) -> None:
-        self.changed = asyncio.Event()
-        self._job = job
-
-    def follows(self, job: str) -> bool:
-        """See `Listener`."""
-        return job == self._job
-
-    def put_states(self, job: str, first: int, texts: Sequence[str]) -> None:
-        """See `Listener`."""
-        if any('"job_' in text[:30] for text in texts):
-            self.changed.set()
-
-    def put_passing(self, about: tuple[str, str, str], text: str | bytes) -> None:
-        """See `Listener`."""
-
-    def put_end(self, job: str) -> None:
-        """See `Listener`."""
+def _is_of_job(text: str | bytes) -> bool:
+    """Whether an event is about a job as a whole and not about one of its nodes."""
+    return isinstance(text, str) and '"job_' in text[:30]
 
 
 @contextlib.contextmanager
