@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -58,26 +58,7 @@ def cancel_command(
     traceback: TracebackOption = False,
 ) -> None:
     """End jobs of a server; those that have ended stay as they are."""
-    with asking(server, as_json=as_json, traceback_wanted=traceback) as client:
-        from weft.server.client import NotFoundError
-
-        jobs, unknown = [], False
-        for id in ids:
-            try:
-                job = client.cancel(id)
-            except NotFoundError as error:  # the others are still to be ended
-                say(f"error: {error}", "red")
-                unknown = True
-                continue
-            jobs.append(job)
-            if not as_json:
-                # One that runs is ended by its worker a moment later.
-                state = "is being cancelled" if job.state == "running" else job.state
-                typer.echo(f"{job.id}  {state}")
-        if as_json:
-            print_json({"jobs": [job_data(job) for job in jobs]})
-        if unknown:
-            leave(WRONG)
+    _each(ids, "cancel", _ending, server, as_json, traceback)
 
 
 def retry_command(
@@ -87,24 +68,41 @@ def retry_command(
     traceback: TracebackOption = False,
 ) -> None:
     """Queue jobs of a server again, as new jobs, and print the ids of these."""
+    _each(ids, "retry", lambda job: job.id, server, as_json, traceback)
+
+
+def _each(
+    ids: list[str],
+    call: Literal["cancel", "retry"],
+    line: Callable[[Job], str],
+    server: str | None,
+    as_json: bool,
+    traceback: bool,
+) -> None:
+    """Make a call for each of some jobs and say what came of it. Of an id that is unknown, the others lose nothing."""
     with asking(server, as_json=as_json, traceback_wanted=traceback) as client:
         from weft.server.client import NotFoundError
 
         jobs, unknown = [], False
         for id in ids:
             try:
-                job = client.retry(id)
+                job = getattr(client, call)(id)
             except NotFoundError as error:
                 say(f"error: {error}", "red")
                 unknown = True
                 continue
             jobs.append(job)
             if not as_json:
-                typer.echo(job.id)
+                typer.echo(line(job))
         if as_json:
             print_json({"jobs": [job_data(job) for job in jobs]})
         if unknown:
             leave(WRONG)
+
+
+def _ending(job: Job) -> str:
+    # One that runs is ended by its worker a moment later.
+    return f"{job.id}  {'is being cancelled' if job.state == 'running' else job.state}"
 
 
 def row(job: Job) -> str:
