@@ -174,17 +174,17 @@ class Serving:
             await dispatcher.start()
             yield deck
         finally:
-            deck.draining = True
-            grace = 0.0 if self._stops > 1 else settings.drain_seconds
-            await self._drain(dispatcher, grace)
+            await self._drain(deck)  # where an error ended it; else nothing runs any more
             await questions.close()
             await asyncio.to_thread(thumbnails.close)
             await desk.close()
             lock.close()
 
-    async def _drain(self, dispatcher: Dispatcher, grace: float) -> None:
-        """Let what runs come to its end, unless somebody is in a hurry."""
-        ending = asyncio.create_task(dispatcher.close(grace))
+    async def _drain(self, deck: Deck) -> None:
+        """Take no more jobs, and let what runs come to its end, unless somebody is in a hurry."""
+        deck.draining = True
+        dispatcher = deck.dispatcher
+        ending = asyncio.create_task(dispatcher.close(0.0 if self._stops > 1 else self.settings.drain_seconds))
         while not ending.done():
             await asyncio.wait([ending], timeout=0.1)
             if self._stops > 1:
@@ -235,9 +235,7 @@ class Serving:
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         # What is accepted stays reachable while what runs comes to its end; new jobs are told to come again.
-        deck.draining = True
-        grace = 0.0 if self._stops > 1 else self.settings.drain_seconds
-        await self._drain(deck.dispatcher, grace)
+        await self._drain(deck)
         server.should_exit = True
         upkeep.cancel()
         stopping.cancel()

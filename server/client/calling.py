@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Mapping
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -42,14 +41,6 @@ class Calls:
             trust_env=not address.local,
             verify=address.base.startswith("https:"),  # reading the certificates takes a tenth of a second
         )
-
-    async def __aenter__(self) -> Calls:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """End its connections."""

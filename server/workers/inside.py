@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from weft.engine import CancelToken, Context, node
+from weft.engine import Context, node
 from weft.server.workers.home import Home
 from weft.server.workers.running import Running, marking
 
@@ -270,4 +270,4 @@ def _catalogue(nodes: tuple[str, ...], own_nodes_only: bool) -> Catalogue:
     return Catalogue.load(nodes, packs=not own_nodes_only)
 
 
-__all__ = ["EVENTS", "PREVIEW", "CancelToken", "ask", "job"]
+__all__ = ["EVENTS", "PREVIEW", "ask", "job"]
