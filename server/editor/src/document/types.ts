@@ -1,0 +1,134 @@
+/** A workflow document as JSON has it (docs/document.md). Values are never changed in place. */
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
+
+/** `{"link": "node"}` is the node's first output, `{"link": "node.output"}` one by name. */
+export interface Link {
+  readonly link: string;
+}
+
+export type Mode = "mute" | "bypass";
+
+export interface NodeSpec {
+  readonly type: string;
+  readonly version?: number;
+  readonly mode?: Mode;
+  readonly inputs?: JsonObject;
+  /** Keys that this version does not know are kept. */
+  readonly [key: string]: Json | undefined;
+}
+
+export type Nodes = { readonly [id: string]: NodeSpec };
+
+export interface DefinitionInput {
+  readonly type?: string;
+  readonly default?: Json;
+  readonly [key: string]: Json | undefined;
+}
+
+export interface DefinitionOutput {
+  readonly link: string;
+  readonly type?: string;
+  readonly [key: string]: Json | undefined;
+}
+
+export interface Definition {
+  readonly description?: string;
+  readonly inputs?: { readonly [name: string]: DefinitionInput };
+  readonly nodes: Nodes;
+  readonly outputs?: { readonly [name: string]: DefinitionOutput };
+  readonly [key: string]: Json | undefined | Nodes | object;
+}
+
+export interface Parameter {
+  readonly input: string;
+  readonly [key: string]: Json | undefined;
+}
+
+/** Where a card stands and how it looks. Absent: laid out when shown. */
+export interface CardUi {
+  readonly x?: number;
+  readonly y?: number;
+  readonly width?: number;
+  readonly collapsed?: boolean;
+  /** Inputs shown on the card, beyond or instead of those pinned at first. */
+  readonly pinned?: readonly string[];
+  /** Inputs whose thread is drawn as a tag: `input` or `input.0`. */
+  readonly tags?: readonly string[];
+  readonly [key: string]: Json | undefined;
+}
+
+export interface GroupUi {
+  readonly name: string;
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  readonly nodes: readonly string[];
+  readonly colour?: string;
+}
+
+export interface NoteUi {
+  readonly text: string;
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height?: number;
+}
+
+/** A bend in the threads of one link: `target` is `node.input` or `node.input.0`. */
+export interface RerouteUi {
+  readonly target: string;
+  readonly x: number;
+  readonly y: number;
+}
+
+/**
+ * What the editor remembers of one graph: cards by node id, and under keys that no id can have what is no node.
+ * The root's stands in the document's `ui`, that of a definition in `ui["#definitions"][name]`.
+ */
+export interface GraphUi {
+  readonly "#groups"?: { readonly [id: string]: GroupUi };
+  readonly "#notes"?: { readonly [id: string]: NoteUi };
+  readonly "#reroutes"?: { readonly [id: string]: RerouteUi };
+}
+
+export interface Document {
+  readonly weft: number;
+  readonly meta?: { readonly title?: string; readonly description?: string; readonly [key: string]: Json | undefined };
+  readonly nodes: Nodes;
+  readonly definitions?: { readonly [name: string]: Definition };
+  readonly parameters?: { readonly [name: string]: Parameter };
+  readonly ui?: JsonObject;
+  readonly [key: string]: unknown;
+}
+
+/** Which graph of a document: the root is null, else the name of a definition. */
+export type Place = string | null;
+
+/** One step of an edit: sets or removes what is at a path. */
+export interface Operation {
+  readonly path: readonly (string | number)[];
+  /** Absent: the key is removed. */
+  readonly value?: unknown;
+  /** The key before which a new one stands; absent or null: at the end. Order of keys is part of the bytes. */
+  readonly before?: string | null;
+}
+
+/** A change of a document. `label` says it in the history: "connect prompt to cfg". */
+export interface Edit {
+  readonly label: string;
+  readonly operations: readonly Operation[];
+}
+
+/** Why an edit cannot be made, in a sentence for the reader. */
+export interface Refusal {
+  readonly refused: string;
+}
+
+export type Attempt = Edit | Refusal;
+
+export function isRefusal(attempt: Attempt): attempt is Refusal {
+  return "refused" in attempt;
+}
