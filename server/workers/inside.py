@@ -164,7 +164,7 @@ def _prepare(home: Home, catalogue: Catalogue, about: Any) -> Any:
 
 
 def _plan(home: Home, catalogue: Catalogue, about: Any) -> Any:
-    from weft.engine import NodeError, WorkflowError, forecast
+    from weft.engine import NodeError, Problem, WorkflowError, forecast
 
     workflow, problems = _read(about, catalogue)
     if workflow is None:
@@ -181,8 +181,8 @@ def _plan(home: Home, catalogue: Catalogue, about: Any) -> Any:
     except WorkflowError as error:
         return {"problems": [item.model_dump(mode="json") for item in error.problems], "nodes": {}, "seconds": None}
     except NodeError as error:
-        problem = {"severity": "error", "code": "bad_value", "node": error.node, "message": error.message}
-        return {"problems": [problem], "nodes": {}, "seconds": None}
+        problem = Problem(code="bad_value", node=error.node, message=error.message)
+        return {"problems": [problem.model_dump(mode="json")], "nodes": {}, "seconds": None}
     return {"problems": [], **said.to_dict()}
 
 
