@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from weft.engine.declaring.node_type import CachePolicy, Resource
 from weft.engine.forecaster import Will
+from weft.engine.planning.parts import What
+from weft.engine.reasons import State
 from weft.graphs.problems import Problem
 from weft.server.api.shapes import Absent, Job, Output
 
@@ -72,6 +74,49 @@ class Problems(BaseModel):
     problems: list[Problem]
 
 
+class NodeChange(BaseModel):
+    """One thing that is other than when a node ran last. What does not apply is absent."""
+
+    what: What
+    input: str | Absent = Field(None, description="Name of the input; of a list with the item, as items[2].")
+    source: str | Absent = Field(None, description="The node that is linked there, where that gives another result.")
+    was: str | Absent = Field(None, description="As it was, shortened.")
+    now: str | Absent = None
+    text: str = Field(description="In words.")
+
+
+class Cause(NodeChange):
+    """A change, the node that it is at, and the nodes on the way down from there, the asked-for one last."""
+
+    node: str
+    through: list[str]
+
+
+class Why(BaseModel):
+    """Why a node would run, or had to where it is cached, compared with its nearest earlier result."""
+
+    node: str
+    state: State
+    text: str = Field(description="In words, a line for each cause.")
+    causes: list[Cause]
+    files: list[str] = Field(description="Of a result that is gone, the files that are not in place.")
+    compared: str | None = Field(description="The node of a document that the nearest earlier result was of.")
+
+
+class JobReason(BaseModel):
+    """Why a node of a job ran, or did not."""
+
+    ran: bool
+    text: str = Field(description="In words, a line for each cause.")
+    causes: list[Cause]
+
+
+class JobReasons(BaseModel):
+    """Why the nodes of a job ran, by their ids."""
+
+    nodes: dict[str, JobReason]
+
+
 class PlannedNode(BaseModel):
     """What would become of a node."""
 
@@ -84,6 +129,7 @@ class PlannedNode(BaseModel):
     items: int | Absent = Field(None, description="Of a node that runs per item.")
     items_cached: int | Absent = None
     steers: bool = Field(False, description="It only decides what else runs.")
+    why: list[NodeChange] | Absent = Field(None, description="Of what runs: what is other than when it ran last.")
 
 
 class Plan(BaseModel):
@@ -210,6 +256,7 @@ class Readiness(BaseModel):
 
 
 ANSWERS: tuple[type[BaseModel], ...] = (
-    JobPage, OutputPage, StoredFile, Queue, Problems, Plan, NodeType, ModelEntry, System, Health, Readiness,
+    JobPage, OutputPage, StoredFile, Queue, Problems, Plan, Why, JobReasons, NodeType, ModelEntry, System, Health,
+    Readiness,
 )  # fmt: skip
 """Those that endpoints name; what these consist of comes with them."""

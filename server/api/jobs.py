@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import Deck, deck_of, missing
 from weft.server.api.description import answers
+from weft.server.api.reasons import reasons
 from weft.server.api.shapes import Job, JobRequest, MoveRequest, RunRequest, job_data
 from weft.server.live.listener import Listener
 from weft.server.problems import ApiError
@@ -109,6 +110,16 @@ async def workflow(request: Request, id: str) -> Response:
         return Response(await deck_of(request).desk.document(id), media_type="application/json")
 
 
+@router.get("/jobs/{id}/why", responses=answers("JobReasons"))
+async def why(request: Request, id: str) -> Response:
+    """Why its nodes ran: what was other than when they ran last."""
+    deck = deck_of(request)
+    with missing(id):
+        await deck.desk.get(id)
+        texts = await _states(deck, id, 0)
+    return JSONResponse({"nodes": reasons(map(json.loads, texts))})
+
+
 @router.post("/jobs/{id}/cancel", response_model=Job)
 async def cancel(request: Request, id: str) -> Response:
     """End a job; one that has ended stays as it is."""
@@ -169,10 +180,15 @@ async def events(request: Request, id: str, since: int = 0) -> Response:
         await deck.desk.get(id)
         if "text/event-stream" in request.headers.get("accept", ""):
             return StreamingResponse(_stream(deck, id, since), media_type="text/event-stream")
-        texts: list[str] = []
-        while more := await deck.desk.events(id, since + len(texts)):
-            texts += more
+        texts = await _states(deck, id, since)
     return Response('{"events": [' + ", ".join(texts) + "]}", media_type="application/json")
+
+
+async def _states(deck: Deck, id: str, since: int) -> list[str]:
+    texts: list[str] = []
+    while more := await deck.desk.events(id, since + len(texts)):
+        texts += more
+    return texts
 
 
 async def _stream(deck: Deck, id: str, since: int) -> AsyncIterator[str]:

@@ -10,11 +10,12 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from weft.graphs.problems import Problem, WorkflowError
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import Deck, deck_of
 from weft.server.api.description import answers
-from weft.server.api.shapes import CheckRequest
-from weft.server.problems import told
+from weft.server.api.shapes import CheckRequest, WhyRequest
+from weft.server.problems import ApiError, told
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["queue"])
 
@@ -67,7 +68,20 @@ async def check(request: Request, said: CheckRequest) -> Response:
 async def plan(request: Request, said: CheckRequest) -> Response:
     """What a run would do now. Nothing runs."""
     found: dict[str, Any] = await deck_of(request).ask("plan", said.model_dump())
-    return JSONResponse({**found, "problems": _told(request, found)})
+    deck = deck_of(request)
+    nodes = deck.scrub.data(found["nodes"])  # what changed may be a file
+    return JSONResponse({**found, "nodes": nodes, "problems": _told(request, found)})
+
+
+@router.post("/why", responses=answers("Why"))
+async def why(request: Request, said: WhyRequest) -> Response:
+    """Why a node would run, compared with its nearest earlier result; or had to, where it is cached. Nothing runs."""
+    deck = deck_of(request)
+    found = await deck.ask("why", said.model_dump())
+    if found["problems"]:
+        problems = [Problem.model_validate(problem) for problem in found["problems"]]
+        raise ApiError.of_workflow(WorkflowError(problems), "nothing was looked up")
+    return JSONResponse(deck.scrub.data(found["why"]))
 
 
 def _told(request: Request, found: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -54,6 +54,14 @@ class CheckRequest(_Strict):
     targets: list[Text] = Field(default_factory=list, max_length=1000)
 
 
+class WhyRequest(_Strict):
+    """A node of a workflow with settings."""
+
+    workflow: Document
+    set: dict[str, Any] | list[str] = Field(default_factory=dict)
+    node: Annotated[str, Field(max_length=1000)] = Field(description="Its id; inside a definition `use/node`.")
+
+
 class MoveRequest(_Strict):
     """Another place in the queue."""
 

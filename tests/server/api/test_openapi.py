@@ -114,6 +114,8 @@ def test_what_is_wrong_and_what_a_run_would_do(server: Server, fits: Any) -> Non
         plan = fits("Plan", server("POST", "/plan", json=body).json())
         for node in plan["nodes"].values():
             fits("PlannedNode", node)
+    why = fits("Why", server("POST", "/why", json={**good, "node": "a"}).json())
+    assert why["state"] == "new"
     problems = server("POST", "/check", json=wrong).json()["problems"]
     assert {problem["code"] for problem in fits("Problem", problems, listed=True)} >= {"unknown_node_type"}
     jsonschema.validate(server("POST", "/jobs", json=wrong, status=422).json()["problems"], {"minItems": 1})
@@ -130,6 +132,10 @@ def test_jobs_outputs_and_events(server: Server, fits: Any) -> None:
     fits("JobPage", server("GET", "/jobs?limit=1").json())
     fits("JobOutput", fits("OutputPage", server("GET", "/outputs").json())["outputs"], listed=True)
     fits("Document", server("GET", f"/jobs/{job['id']}/workflow").json())
+    again = server.submit({"a": ("toy_save", {"text": "shaped"})}, wait=60)
+    found = fits("JobReasons", server("GET", f"/jobs/{again['id']}/why").json())["nodes"]["a"]
+    fits("JobReason", found)
+    fits("Cause", found["causes"], listed=True)
 
 
 def test_refusals(server: Server, fits: Any) -> None:
