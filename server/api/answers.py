@@ -141,6 +141,12 @@ class Plan(BaseModel):
     counts: dict[Will, int] | Absent = Field(None, description="How many nodes; those that steer are left out.")
 
 
+class PythonText(BaseModel):
+    """A workflow as Python, which has it as `workflow` when it has run."""
+
+    python: str
+
+
 class Widget(BaseModel):
     """How an editor shows an input; each kind may have options of its own."""
 
@@ -256,7 +262,7 @@ class Readiness(BaseModel):
 
 
 ANSWERS: tuple[type[BaseModel], ...] = (
-    JobPage, OutputPage, StoredFile, Queue, Problems, Plan, Why, JobReasons, NodeType, ModelEntry, System, Health,
-    Readiness,
+    JobPage, OutputPage, StoredFile, Queue, Problems, Plan, Why, JobReasons, PythonText, NodeType, ModelEntry, System,
+    Health, Readiness,
 )  # fmt: skip
 """Those that endpoints name; what these consist of comes with them."""

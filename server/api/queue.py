@@ -77,11 +77,23 @@ async def plan(request: Request, said: CheckRequest) -> Response:
 async def why(request: Request, said: WhyRequest) -> Response:
     """Why a node would run, compared with its nearest earlier result; or had to, where it is cached. Nothing runs."""
     deck = deck_of(request)
-    found = await deck.ask("why", said.model_dump())
+    found = _sound(await deck.ask("why", said.model_dump()))
+    return JSONResponse(deck.scrub.data(found["why"]))
+
+
+@router.post("/python", responses=answers("PythonText"))
+async def python(request: Request, said: CheckRequest) -> Response:
+    """A workflow as Python: the calls that make the same document. `targets` say nothing here."""
+    found = _sound(await deck_of(request).ask("python", said.model_dump()))
+    return JSONResponse({"python": found["python"]})
+
+
+def _sound(found: dict[str, Any]) -> dict[str, Any]:
+    """An answer about a workflow, unless that has errors. Raises ApiError: 422."""
     if found["problems"]:
         problems = [Problem.model_validate(problem) for problem in found["problems"]]
-        raise ApiError.of_workflow(WorkflowError(problems), "nothing was looked up")
-    return JSONResponse(deck.scrub.data(found["why"]))
+        raise ApiError.of_workflow(WorkflowError(problems), "so there is no answer")
+    return found
 
 
 def _told(request: Request, found: Mapping[str, Any]) -> list[dict[str, Any]]:

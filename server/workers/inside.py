@@ -98,7 +98,7 @@ def ask(question: str, home: str, about: str, ctx: Context) -> str:
     _use(place)
     catalogue = _catalogue(place.nodes, place.own_nodes_only)
     answer = _ANSWERS[question](place, catalogue, json.loads(about))
-    if question in ("prepare", "plan", "why"):
+    if question in ("prepare", "plan", "why", "python"):
         answer["problems"] = _few(answer["problems"])
     return json.dumps(answer)
 
@@ -194,6 +194,21 @@ def _why(home: Home, catalogue: Catalogue, about: Any) -> Any:
         return {"problems": [item.model_dump(mode="json") for item in error.problems]}
 
 
+def _python(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    """A document as Python."""
+    from weft.engine import WorkflowError
+    from weft.engine.catalogue.calls import python_calls
+    from weft.graphs.pythontext import python_source
+
+    workflow, problems = _read(about, catalogue)
+    if workflow is None:
+        return {"problems": problems}
+    try:
+        return {"problems": [], "python": python_source(workflow, python_calls(catalogue))}
+    except WorkflowError as error:
+        return {"problems": [item.model_dump(mode="json") for item in error.problems]}
+
+
 def _devices(home: Home, catalogue: Catalogue, about: Any) -> Any:
     """The devices that nodes use, without importing what they would need for it."""
     import sys
@@ -230,6 +245,7 @@ _ANSWERS: Mapping[str, Callable[[Home, Any, Any], Any]] = {
     "prepare": _prepare,
     "plan": _plan,
     "why": _why,
+    "python": _python,
 }
 
 

@@ -116,6 +116,8 @@ def test_what_is_wrong_and_what_a_run_would_do(server: Server, fits: Any) -> Non
             fits("PlannedNode", node)
     why = fits("Why", server("POST", "/why", json={**good, "node": "a"}).json())
     assert why["state"] == "new"
+    assert "toy_save" in fits("PythonText", server("POST", "/python", json=good).json())["python"]
+    server("POST", "/python", json=good | {"set": {"nothing": 1}}, status=422)
     problems = server("POST", "/check", json=wrong).json()["problems"]
     assert {problem["code"] for problem in fits("Problem", problems, listed=True)} >= {"unknown_node_type"}
     jsonschema.validate(server("POST", "/jobs", json=wrong, status=422).json()["problems"], {"minItems": 1})
