@@ -3,7 +3,7 @@
  * A seed that made no picture yet is left as it is, so that the first run takes the one that the reader sees.
  */
 import { graphOf, inputOf } from "../document/graph";
-import { numberOf } from "../document/numbers";
+import { JsonNumber, numberOf, shownNumber } from "../document/numbers";
 import { entriesOf, own } from "../document/objects";
 import { setInputs } from "../document/edits";
 import { isRefusal, type Document } from "../document/types";
@@ -109,4 +109,12 @@ function write(tab: Tab, changes: readonly (readonly [string, string, number])[]
   const attempt = setInputs(tab.history.document, null, changes);
   if (isRefusal(attempt)) return false;
   return useWorkspace.getState().edit({ ...attempt, label }, { tab: tab.id });
+}
+
+/** A seed as it is written, exact at 64 bits; null where it is linked, or no number. */
+export function seedText(document: Document, key: string): string | null {
+  if (valueOf(document, key) === null) return null;
+  const [node, input] = parts(key);
+  const said = inputOf(document, null, node, input);
+  return said instanceof JsonNumber || typeof said === "number" ? shownNumber(said) : String(valueOf(document, key));
 }

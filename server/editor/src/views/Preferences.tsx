@@ -1,0 +1,52 @@
+/** Settings of this browser. */
+import { prefer, type Theme, usePreferences } from "../state/preferences";
+import { openDialog } from "./Dialog";
+import { openKeySheet } from "./KeySheet";
+
+export function openPreferences(): void {
+  openDialog({ title: "Settings of this browser", body: () => <Settings /> });
+}
+
+const THEMES: readonly (readonly [Theme, string])[] = [
+  ["system", "as the system"],
+  ["dark", "dark"],
+  ["light", "light"],
+];
+
+function Settings() {
+  const { theme, wheelPans, singleKeys } = usePreferences();
+  return (
+    <div className="settings">
+      <fieldset>
+        <legend>Theme</legend>
+        {THEMES.map(([value, label]) => (
+          <label key={value} className="row">
+            <input type="radio" name="theme" checked={theme === value} onChange={() => prefer({ theme: value })} />
+            {label}
+          </label>
+        ))}
+      </fieldset>
+      <fieldset>
+        <legend>The wheel on the canvas</legend>
+        <label className="row">
+          <input type="radio" name="wheel" checked={!wheelPans} onChange={() => prefer({ wheelPans: false })} />
+          zooms at the pointer
+        </label>
+        <label className="row">
+          <input type="radio" name="wheel" checked={wheelPans} onChange={() => prefer({ wheelPans: true })} />
+          pans, and zooms with Ctrl
+        </label>
+      </fieldset>
+      <fieldset>
+        <legend>Keys</legend>
+        <label className="row">
+          <input type="checkbox" checked={singleKeys} onChange={(event) => prefer({ singleKeys: event.currentTarget.checked })} />
+          Single keys work on the canvas and in lists
+        </label>
+        <button type="button" className="button button--small" onClick={openKeySheet}>
+          See and change all keys
+        </button>
+      </fieldset>
+    </div>
+  );
+}
