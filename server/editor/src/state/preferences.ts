@@ -11,12 +11,14 @@ export interface Preferences {
   /** What was open before the side was closed, so that it can come back. */
   readonly last: Readonly<Record<Side, string | null>>;
   readonly sizes: Readonly<Record<Side, number>>;
-  /** Whether the wheel pans, and zooms with Ctrl; else it zooms. */
-  readonly wheelPans: boolean;
+  /** What the wheel does over the canvas; where it pans, it zooms with Ctrl. */
+  readonly wheel: "zoom" | "pan";
   /** Whether keys without Ctrl or Alt work on the canvas and in lists. */
   readonly singleKeys: boolean;
   /** Keys that the reader gave to commands, by the command's id; an empty list: none. */
   readonly keys: Readonly<Record<string, readonly string[]>>;
+  /** Types of nodes that were added, the newest first. */
+  readonly used: readonly string[];
 }
 
 /** Least, usual and most size of each side in px; the bottom's most is half of the window. */
@@ -27,15 +29,17 @@ export const SIZES: Readonly<Record<Side, readonly [number, number, number]>> = 
 };
 
 const KEY = "weft.preferences";
+const MOST_USED = 30;
 
 const USUAL: Preferences = {
   theme: "system",
   open: { left: null, right: "inspector", bottom: null },
   last: { left: "add", right: "inspector", bottom: "problems" },
   sizes: { left: 248, right: 296, bottom: 168 },
-  wheelPans: false,
+  wheel: "zoom",
   singleKeys: true,
   keys: {},
+  used: [],
 };
 
 function record(value: unknown): Record<string, unknown> {
@@ -70,9 +74,10 @@ export function understood(text: string | null): Preferences {
     open: sides(said.open, USUAL.open, panel),
     last: sides(said.last, USUAL.last, panel),
     sizes: sides(said.sizes, USUAL.sizes, size),
-    wheelPans: said.wheelPans === true,
+    wheel: said.wheel === "pan" ? "pan" : "zoom",
     singleKeys: said.singleKeys !== false,
     keys: Object.fromEntries(keys),
+    used: Array.isArray(said.used) ? said.used.filter((name) => typeof name === "string").slice(0, MOST_USED) : [],
   };
 }
 
@@ -121,4 +126,10 @@ export function resizePanel(side: Side, size: number | null, window = 900): void
   const top = side === "bottom" ? Math.max(least, window / 2) : most;
   const { sizes } = usePreferences.getState();
   prefer({ sizes: { ...sizes, [side]: size === null ? usual : Math.round(Math.min(Math.max(size, least), top)) } });
+}
+
+/** Notes that a type was added, for "used lately". */
+export function usedType(name: string): void {
+  const { used } = usePreferences.getState();
+  prefer({ used: [name, ...used.filter((other) => other !== name)].slice(0, MOST_USED) });
 }

@@ -14,7 +14,7 @@ const THEMES: readonly (readonly [Theme, string])[] = [
 ];
 
 function Settings() {
-  const { theme, wheelPans, singleKeys } = usePreferences();
+  const { theme, wheel, singleKeys } = usePreferences();
   return (
     <div className="settings">
       <fieldset>
@@ -29,11 +29,11 @@ function Settings() {
       <fieldset>
         <legend>The wheel on the canvas</legend>
         <label className="row">
-          <input type="radio" name="wheel" checked={!wheelPans} onChange={() => prefer({ wheelPans: false })} />
+          <input type="radio" name="wheel" checked={wheel === "zoom"} onChange={() => prefer({ wheel: "zoom" })} />
           zooms at the pointer
         </label>
         <label className="row">
-          <input type="radio" name="wheel" checked={wheelPans} onChange={() => prefer({ wheelPans: true })} />
+          <input type="radio" name="wheel" checked={wheel === "pan"} onChange={() => prefer({ wheel: "pan" })} />
           pans, and zooms with Ctrl
         </label>
       </fieldset>

@@ -1,6 +1,7 @@
 /** Dialogs about files: open, save under a name, earlier versions. */
 import { useEffect, useRef, useState } from "react";
-import { differences, differenceWords } from "../document/difference";
+import { differences } from "../document/difference";
+import { differenceWords } from "../document/difference-words";
 import { parseDocument } from "../document/text";
 import { Icon } from "../marks";
 import { api } from "../service/api";

@@ -1,0 +1,104 @@
+/** The workflow's parameters as a form: the same widgets as on the cards, larger. */
+import { useId } from "react";
+import { inputOf } from "../document/graph";
+import { entriesOf, own } from "../document/objects";
+import { resetInput, setInput } from "../document/edits";
+import type { Document, Json } from "../document/types";
+import type { InputType } from "../catalogue/types";
+import { useCatalogue } from "../state/catalogue";
+import { NO_PLAN, usePlan } from "../state/plans";
+import type { Tab } from "../state/types";
+import { useWorkspace } from "../state/workspace";
+import type { How } from "../widgets/field";
+import { Widget } from "../widgets/Widget";
+import { seedInputs } from "../state/seeds";
+
+export interface ParameterField {
+  readonly name: string;
+  readonly node: string;
+  readonly input: string;
+  readonly type: InputType;
+}
+
+/** The fields of a workflow's app view: its parameters; without any, its prompts and seeds. */
+export function parameterFields(document: Document): ParameterField[] {
+  const catalogue = useCatalogue.getState().catalogue;
+  const fields: ParameterField[] = [];
+  const field = (name: string, target: string) => {
+    const dot = target.indexOf(".");
+    const [node, input] = [target.slice(0, dot), target.slice(dot + 1)];
+    const spec = own(document.nodes, node);
+    const type = spec && catalogue?.typeOf(document, spec)?.inputs.find((one) => one.name === input);
+    if (type) fields.push({ name, node, input, type });
+  };
+  for (const [name, parameter] of entriesOf(document.parameters ?? {})) field(name, parameter.input);
+  if (fields.length > 0) return fields;
+  for (const [id, spec] of entriesOf(document.nodes)) {
+    if (spec.type === "encode_prompt") field(`${id}.text`, `${id}.text`);
+  }
+  for (const target of seedInputs(document)) field(target, target);
+  return fields;
+}
+
+export function ParameterForm({ tab, phone }: { readonly tab: Tab; readonly phone?: boolean }) {
+  useCatalogue((state) => state.catalogue);
+  const document = tab.history.document;
+  const fields = parameterFields(document);
+  return (
+    <>
+      {fields.map((field) => (
+        <Field key={field.name} tab={tab} field={field} phone={phone === true} />
+      ))}
+      {fields.length === 0 && (
+        <p className="quiet">
+          This workflow has no parameters yet. Give inputs a name in the inspector of the graph: choose no node, and add a parameter.
+        </p>
+      )}
+    </>
+  );
+}
+
+function Field({ tab, field, phone }: { readonly tab: Tab; readonly field: ParameterField; readonly phone: boolean }) {
+  const { name, node, input, type } = field;
+  const id = useId();
+  const document = tab.history.document;
+  const problems = usePlan((state) => state.ofTab.get(tab.id) ?? NO_PLAN).problems.filter((problem) => problem.node === node && problem.input === input);
+  const change = (value: Json | undefined, how: How) => {
+    const edit = value === undefined ? resetInput(document, null, node, input) : setInput(document, null, node, input, value);
+    useWorkspace.getState().edit(edit, { tab: tab.id, merge: `${how.merge ?? `app-${node}.${input}`}` });
+  };
+  return (
+    <div className={phone ? "pfield" : "parameter"}>
+      <div className="row parameter__head">
+        <label className="medium" htmlFor={id}>
+          {name}
+        </label>
+        {name !== `${node}.${input}` && !phone && (
+          <span className="push faint tiny code">
+            {node}.{input}
+          </span>
+        )}
+      </div>
+      <Widget
+        id={id}
+        node={node}
+        input={input}
+        type={type}
+        label={name}
+        value={inputOf(document, null, node, input)}
+        size={phone ? "phone" : "app"}
+        problems={problems}
+        document={document}
+        place={null}
+        describedBy={`${id}-help`}
+        onChange={change}
+      />
+      {!phone && type.help && (
+        <p id={`${id}-help`} className="small quiet parameter__help">
+          {type.help.split(". ")[0]}
+        </p>
+      )}
+      {(phone || !type.help) && <span id={`${id}-help`} className="sr-only">{type.help}</span>}
+    </div>
+  );
+}
