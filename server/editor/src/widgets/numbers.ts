@@ -227,10 +227,3 @@ export function multiplesAround(text: string, of: number): [string, string] | nu
   const below = (whole / unit) * unit;
   return [below.toString(), (below + unit).toString()];
 }
-
-/** A seed that nobody chose: 0 to 2^32 - 1, so that it can be read aloud and typed. */
-export function drawnSeed(): string {
-  const drawn = new Uint32Array(1);
-  crypto.getRandomValues(drawn);
-  return String(drawn[0] ?? 0);
-}
