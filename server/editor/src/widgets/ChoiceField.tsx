@@ -2,7 +2,7 @@
 import { useRef, useState, type KeyboardEvent } from "react";
 import { sameJson } from "../document/objects";
 import type { Json } from "../document/types";
-import { Icon } from "../marks/Icon";
+import { Icon } from "../marks";
 import { Box, aria, classes, fieldKey, type FieldProps } from "./field";
 import { Picker } from "./Picker";
 import { valueWords } from "./values";

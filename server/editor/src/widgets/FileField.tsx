@@ -2,9 +2,9 @@
 import { lazy, Suspense, useRef, useState, type ClipboardEvent, type DragEvent } from "react";
 import { api } from "../service/api";
 import type { ListedOutput } from "../service/types";
-import { Icon } from "../marks/Icon";
+import { Icon } from "../marks";
 import { classes, fieldKey, type FieldProps } from "./field";
-import { bytesWords } from "./ModelField";
+import { bytes } from "../state/words";
 import { Picker, type Option } from "./Picker";
 import { pictureOf, useUpload } from "./upload";
 import { fileName } from "./values";
@@ -144,7 +144,7 @@ export function FileField(props: FileProps) {
         >
           {upload.busy ? (
             <span className="cut quiet">
-              {upload.busy.name} <span className="tiny faint">{bytesWords(upload.busy.bytes)}, on its way</span>
+              {upload.busy.name} <span className="tiny faint">{bytes(upload.busy.bytes)}, on its way</span>
             </span>
           ) : (
             <span className="file__words">

@@ -1,7 +1,7 @@
 /** An input that comes over a wire: where from, go there, take it off; and the list of what could be linked. */
 import { useRef, useState } from "react";
-import { Icon } from "../marks/Icon";
-import { Mark } from "../marks/Mark";
+import { Icon } from "../marks";
+import { Mark } from "../marks";
 import { classes, fieldKey, type FieldProps, type Size } from "./field";
 import { Picker, type Option } from "./Picker";
 

@@ -3,7 +3,7 @@ import { useRef, useState, type DragEvent, type KeyboardEvent, type ReactNode } 
 import { isLink } from "../document/graph";
 import { isList } from "../document/objects";
 import type { Json } from "../document/types";
-import { Icon } from "../marks/Icon";
+import { Icon } from "../marks";
 import { classes, fieldKey, type FieldProps } from "./field";
 
 export interface ListProps extends FieldProps {

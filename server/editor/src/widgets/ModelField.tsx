@@ -1,21 +1,10 @@
 /** Models, adapters, ControlNets and embeddings by name: those of the model folders, those that ship with Weft, or a path. */
 import { useRef, useState, type ReactNode } from "react";
 import type { ModelInfo } from "../service/types";
-import { Icon } from "../marks/Icon";
+import { Icon } from "../marks";
+import { bytes } from "../state/words";
 import { Box, aria, classes, fieldKey, type FieldProps } from "./field";
 import { Picker, type Option } from "./Picker";
-
-/** `1073741824` as "1.0 GB". */
-export function bytesWords(bytes: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return unit === 0 ? `${value} ${units[0]}` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
-}
 
 const KIND_WORDS: ReadonlyMap<string, string> = new Map([
   ["model", "Models"],
@@ -44,7 +33,7 @@ export function modelOptions(models: readonly ModelInfo[], names: readonly strin
   const options: Option[] = listed.map((model) => ({
     key: model.name,
     label: model.name,
-    aside: [model.family, bytesWords(model.bytes), model.fault ? "cannot be read" : ""].filter(Boolean).join(", "),
+    aside: [model.family, bytes(model.bytes), model.fault ? "cannot be read" : ""].filter(Boolean).join(", "),
     group: !right(model) ? "Other kinds" : model.bundled ? "Ships with Weft" : (KIND_WORDS.get(model.kind) ?? model.kind),
   }));
   const known = new Set(models.map((model) => model.name));

@@ -1,7 +1,7 @@
 /** Seeds: the number, a draw, and what happens to it before the next run. */
 import { NumberField, type NumberProps } from "./NumberField";
 import { classes, type How } from "./field";
-import { Icon } from "../marks/Icon";
+import { Icon } from "../marks";
 import { numberJson } from "./values";
 
 export type Policy = "keep" | "next" | "random";

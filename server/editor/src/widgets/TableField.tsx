@@ -2,7 +2,7 @@
 import { useRef, useState } from "react";
 import { entriesOf, isObject, objectOf } from "../document/objects";
 import type { Json, JsonObject } from "../document/types";
-import { Icon } from "../marks/Icon";
+import { Icon } from "../marks";
 import { classes, fieldKey, type FieldProps } from "./field";
 import { NumberField } from "./NumberField";
 import { numberJson } from "./values";

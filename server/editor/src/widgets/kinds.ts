@@ -1,5 +1,5 @@
 /** Which field an input of the catalogue gets. Every input has one: what nothing else fits is a link, or JSON. */
-import { gaugeRange } from "../catalogue/defaults";
+import { gaugeRange } from "../catalogue/pins";
 import type { InputType } from "../catalogue/types";
 import type { Json } from "../document/types";
 import type { NumberRules } from "./numbers";

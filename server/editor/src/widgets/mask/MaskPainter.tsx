@@ -1,7 +1,7 @@
 /** Paints a mask over a picture: white is what is meant. By pointer, or by keys with a crosshair. Loaded when it is opened. */
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent, type PointerEvent } from "react";
 import { api } from "../../service/api";
-import { Icon } from "../../marks/Icon";
+import { Icon } from "../../marks";
 import { classes } from "../field";
 import { useUpload } from "../upload";
 import { brushStep, NOTHING, painted, redone, shownScale, undone, type Mark, type Painted, type Point, type Stroke } from "./strokes";
