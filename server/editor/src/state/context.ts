@@ -1,7 +1,7 @@
 /** What all faces of a tab have in common, found once after each change and not once per card. */
 import { downstream, graphOf, isDefinition, links, modeOf, upstream } from "../document/graph";
 import { entriesOf, keysOf, own, sameJson } from "../document/objects";
-import type { Document, Nodes, Place } from "../document/types";
+import type { Document, NodeSpec, Nodes, Place } from "../document/types";
 import { api } from "../service/api";
 import type { PlanNode, Problem } from "../service/types";
 import { useCatalogue } from "./catalogue";
@@ -82,7 +82,7 @@ function readGraph(context: Context, way: string): GraphContext | null {
   let place: Place = null;
   let outer: { id: string; muted: boolean } | null = null;
   for (const id of way === "" ? [] : way.split("/")) {
-    const spec = own(graphOf(context.document, place).nodes, id);
+    const spec: NodeSpec | undefined = own(graphOf(context.document, place).nodes, id);
     if (!spec || !isDefinition(context.document, spec.type)) return null;
     if (modeOf(spec) === "mute") outer = { id, muted: true };
     place = spec.type;

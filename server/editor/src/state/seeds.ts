@@ -4,6 +4,7 @@
  */
 import { graphOf, inputOf } from "../document/graph";
 import { numberOf } from "../document/numbers";
+import { entriesOf, own } from "../document/objects";
 import { setInputs } from "../document/edits";
 import { isRefusal, type Document } from "../document/types";
 import { useCatalogue } from "./catalogue";
@@ -24,7 +25,7 @@ export function seedInputs(document: Document): string[] {
   const { catalogue } = useCatalogue.getState();
   const found: string[] = [];
   const { nodes } = graphOf(document, null);
-  for (const [id, spec] of Object.entries(nodes)) {
+  for (const [id, spec] of entriesOf(nodes)) {
     const type = catalogue?.typeOf(document, spec);
     for (const input of type?.inputs ?? []) {
       const seed = input.widget?.kind === "seed" || (input.name === "seed" && /\bint\b/.test(input.type));
@@ -39,7 +40,7 @@ function valueOf(document: Document, key: string): number | null {
   const [node, input] = parts(key);
   const said = inputOf(document, null, node, input);
   if (said !== undefined) return numberOf(said);
-  const spec = graphOf(document, null).nodes[node];
+  const spec = own(graphOf(document, null).nodes, node);
   const type = spec && useCatalogue.getState().catalogue?.typeOf(document, spec);
   return numberOf(type?.inputs.find(({ name }) => name === input)?.default);
 }
