@@ -155,7 +155,7 @@ export function FileField(props: FileProps) {
         </button>
         {props.mask && (
           <button type="button" className="reset" aria-label={`Paint ${props.label}`} title="Paint" disabled={props.readOnly} onClick={() => setPainting(true)}>
-            <Icon name="brush" small />
+            <Icon name="curve" small />
           </button>
         )}
         <button type="button" className="reset" aria-label={`Upload a file for ${props.label}`} title="From this computer" disabled={props.readOnly} onClick={() => chooser.current?.click()}>
