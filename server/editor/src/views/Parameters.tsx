@@ -2,14 +2,12 @@
 import { useId } from "react";
 import { inputOf } from "../document/graph";
 import { entriesOf, own } from "../document/objects";
-import { resetInput, setInput } from "../document/edits";
-import type { Document, Json } from "../document/types";
+import type { Document } from "../document/types";
 import type { InputType } from "../catalogue/types";
 import { useCatalogue } from "../state/catalogue";
 import { NO_PLAN, usePlan } from "../state/plans";
 import type { Tab } from "../state/types";
-import { useWorkspace } from "../state/workspace";
-import type { How } from "../widgets/field";
+import { changeInput } from "../panels/acts";
 import { Widget } from "../widgets/Widget";
 import { seedInputs } from "../state/seeds";
 
@@ -63,10 +61,6 @@ function Field({ tab, field, phone }: { readonly tab: Tab; readonly field: Param
   const id = useId();
   const document = tab.history.document;
   const problems = usePlan((state) => state.ofTab.get(tab.id) ?? NO_PLAN).problems.filter((problem) => problem.node === node && problem.input === input);
-  const change = (value: Json | undefined, how: How) => {
-    const edit = value === undefined ? resetInput(document, null, node, input) : setInput(document, null, node, input, value);
-    useWorkspace.getState().edit(edit, { tab: tab.id, merge: `${how.merge ?? `app-${node}.${input}`}` });
-  };
   return (
     <div className={phone ? "pfield" : "parameter"}>
       <div className="row parameter__head">
@@ -86,12 +80,12 @@ function Field({ tab, field, phone }: { readonly tab: Tab; readonly field: Param
         type={type}
         label={name}
         value={inputOf(document, null, node, input)}
-        size={phone ? "phone" : "app"}
+        size="app"
         problems={problems}
         document={document}
         place={null}
         describedBy={`${id}-help`}
-        onChange={change}
+        onChange={(value, how) => void changeInput(null, node, input, value, how)}
       />
       {!phone && type.help && (
         <p id={`${id}-help`} className="small quiet parameter__help">

@@ -1,0 +1,9 @@
+/** The panels of the editor, in the order in which they are shown. */
+import type { PanelSpec } from "../keys/panels";
+import { Inspector } from "./Inspector";
+import { Outline } from "./Outline";
+
+export const panels: readonly PanelSpec[] = [
+  { id: "outline", side: "left", title: "Outline", icon: "tree", key: "2", component: Outline },
+  { id: "inspector", side: "right", title: "Inspector", icon: "settings", key: "5", component: Inspector },
+];

@@ -1,0 +1,82 @@
+/** The whole page: the frame around graph or app, the phone view below 720 px, dialogs and menus above all. */
+import { type ComponentType, type ReactNode, useEffect, useState } from "react";
+import { Sprite } from "../marks";
+import { useWorkspace } from "../state/workspace";
+import { AppView } from "./AppView";
+import { DialogHost } from "./Dialog";
+import { BottomDock, LeftDock, Rail, RightDock } from "./Docks";
+import { FirstRun } from "./FirstRun";
+import { MenuHost } from "./Menu";
+import { LiveRegion, Notices } from "./Notices";
+import { Phone } from "./Phone";
+import { StatusBar } from "./StatusBar";
+import { TopBar } from "./TopBar";
+import { useDrops } from "./drops";
+import { usePreferences, showPanel } from "../state/preferences";
+
+export interface FrameProps {
+  /** The graph of the tab that is shown. */
+  readonly canvas: ComponentType;
+  /** At the right end of the status bar, such as the zoom. */
+  readonly statusEnd?: ReactNode;
+}
+
+export function useWidth(): number {
+  const [width, setWidth] = useState(() => window.innerWidth);
+  useEffect(() => {
+    const look = () => setWidth(window.innerWidth);
+    window.addEventListener("resize", look);
+    return () => window.removeEventListener("resize", look);
+  }, []);
+  return width;
+}
+
+const PHONE = 720;
+const ONE_SIDE = 1100;
+
+export function Frame({ canvas: Canvas, statusEnd }: FrameProps) {
+  const width = useWidth();
+  const dropping = useDrops();
+  const ready = useWorkspace((state) => state.ready);
+  return (
+    <>
+      <Sprite />
+      {width < PHONE ? <Phone /> : <Desk canvas={Canvas} statusEnd={statusEnd} narrow={width < ONE_SIDE} ready={ready} />}
+      <LiveRegion />
+      <MenuHost />
+      <DialogHost />
+      {dropping && <div className="dropping">Drop a workflow, or a picture with one inside</div>}
+    </>
+  );
+}
+
+function Desk({ canvas: Canvas, statusEnd, narrow, ready }: FrameProps & { readonly narrow: boolean; readonly ready: boolean }) {
+  const tab = useWorkspace((state) => state.tabs.find((one) => one.id === state.current));
+  const left = usePreferences((state) => state.open.left);
+  const right = usePreferences((state) => state.open.right);
+  useEffect(() => {
+    // One side at a time where there is little room: the one that was opened last stays.
+    if (narrow && left !== null && right !== null) showPanel("right", null);
+  }, [narrow, left, right]);
+  const app = tab?.view === "app";
+  return (
+    <div className={`app${app ? " app--view" : ""}`}>
+      <TopBar />
+      <Notices />
+      {app && tab ? (
+        <AppView key={tab.id} tab={tab} />
+      ) : (
+        <>
+          <Rail />
+          <LeftDock />
+          <div className="work">
+            {tab ? <Canvas key={tab.id} /> : ready && <FirstRun />}
+            {tab && <BottomDock />}
+          </div>
+          {tab && <RightDock />}
+        </>
+      )}
+      <StatusBar end={app ? null : statusEnd} />
+    </div>
+  );
+}
