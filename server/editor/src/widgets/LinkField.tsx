@@ -27,6 +27,11 @@ export function LinkedField(props: LinkedProps) {
   const box = useRef<HTMLDivElement>(null);
   return (
     <div ref={box} className={classes("field field--link", `field--${size}`, size === "card" && "field--small", fault && "field--link-failed")}>
+      {props.size === "card" && (
+        <span className="field__name cut" aria-hidden="true">
+          {props.label}
+        </span>
+      )}
       {type && <Mark type={type} />}
       <button
         id={props.id}
@@ -67,6 +72,11 @@ export function OpenLink(props: Pick<FieldProps, "id" | "label" | "size" | "inva
   const box = useRef<HTMLDivElement>(null);
   return (
     <div ref={box} className={classes("field field--link", `field--${props.size}`, props.size === "card" && "field--small", props.invalid && "field--link-failed")}>
+      {props.size === "card" && (
+        <span className="field__name cut" aria-hidden="true">
+          {props.label}
+        </span>
+      )}
       <button
         id={props.id}
         type="button"
