@@ -37,11 +37,11 @@ export function LinkedField(props: LinkedProps) {
         id={props.id}
         type="button"
         className="field__input field__button cut"
-        aria-label={`${props.label}, linked to ${text}${fault ? `: ${fault}` : ""}`}
+        aria-label={`${props.label}, linked to ${text}${fault ? ` ${fault}` : ""}`}
         aria-invalid={fault ? true : undefined}
         aria-describedby={props.describedBy || undefined}
         aria-haspopup={props.onRelink ? "dialog" : undefined}
-        title={fault ?? text}
+        title={fault ? `${text} ${fault}` : text}
         onClick={() => box.current && props.onRelink?.(box.current)}
         onKeyDown={(event) => {
           if (event.key === "Delete" && props.onUnlink) {
@@ -55,7 +55,7 @@ export function LinkedField(props: LinkedProps) {
           } else fieldKey(event, { onChange: () => props.onUnlink?.(), onLink: undefined });
         }}
       >
-        <span className={classes("cut", fault && "failed")}>{fault ?? text}</span>
+        <span className={classes("cut", fault && "failed")}>{fault ? `${text} ${fault}` : text}</span>
       </button>
       {props.aside && <span className="faint tiny">{props.aside}</span>}
       {props.onGo && (
