@@ -86,7 +86,7 @@ export function NumberField(props: NumberProps) {
       const touched = moving !== null;
       setTypo(null);
       setMoving(null);
-      setDraft(standing ?? "");
+      setDraft(null);
       drop();
       if (touched) props.onChange(before.current, { final: true });
       // After the next render: before it, leaving the field would take what was typed.
