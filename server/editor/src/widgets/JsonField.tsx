@@ -55,7 +55,7 @@ export function JsonField(props: FieldProps) {
               if (!event.ctrlKey && !event.metaKey) event.preventDefault();
             } else if (event.key === "Escape") {
               event.stopPropagation();
-              setDraft(text);
+              setDraft(null);
               const field = event.currentTarget;
               requestAnimationFrame(() => field.blur());
             }

@@ -86,10 +86,11 @@ export function NumberField(props: NumberProps) {
       const touched = moving !== null;
       setTypo(null);
       setMoving(null);
-      setDraft(standing ?? "");
+      setDraft(null);
       drop();
       if (touched) props.onChange(before.current, { final: true });
-      input.current?.blur();
+      // After the next render: before it, leaving the field would take what was typed.
+      requestAnimationFrame(() => input.current?.blur());
     }
   };
 
