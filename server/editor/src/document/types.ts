@@ -1,6 +1,14 @@
-/** A workflow document as JSON has it (docs/document.md). Values are never changed in place. */
+/**
+ * A workflow document as JSON has it (docs/document.md). Values are never changed in place.
+ *
+ * Objects of a document have no prototype, so that ids such as `constructor` are plain ids; `keysOf` (objects.ts) gives their
+ * keys in the order of the file, which `Object.keys` does not for keys such as "10". A number is a plain number where that
+ * says its text, else a `JsonNumber` (numbers.ts): read it with `numberOf`, make it with `jsonNumber`. Ask `isObject` and
+ * `isList`, not `typeof`, what a value is. A document is written with `documentText` alone, never with `JSON.stringify`.
+ */
+import type { JsonNumber } from "./numbers";
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type Json = null | boolean | number | string | JsonNumber | readonly Json[] | { readonly [key: string]: Json };
 export type JsonObject = { readonly [key: string]: Json };
 
 /** `{"link": "node"}` is the node's first output, `{"link": "node.output"}` one by name. */
