@@ -1,4 +1,6 @@
-/** Node types as `GET /api/v1/nodes` lists them. */
+/**
+ * Node types as `GET /api/v1/nodes` lists them. Read its text with `readJson` (document/json.ts): a default of 3.0 is no 3.
+ */
 import type { Json } from "../document/types";
 
 export interface Widget {
@@ -20,7 +22,7 @@ export interface InputType {
   readonly choices?: readonly Json[];
   readonly widget?: Widget;
   readonly lazy?: boolean;
-  readonly help: string;
+  readonly help?: string;
 }
 
 export interface OutputType {

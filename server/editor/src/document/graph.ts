@@ -2,7 +2,8 @@
 import { entriesOf, has, isList, isObject, keysOf, own } from "./objects";
 import { numberOf } from "./numbers";
 import type {
-  CardUi, Definition, Document, GroupUi, Json, JsonObject, Link, Mode, NodeSpec, Nodes, NoteUi, Place, RerouteUi,
+  CardUi, Definition, Document, GroupUi, Json, JsonObject, Link, Mode, NodeSpec, Nodes, NoteUi, Place, RerouteUi, SourceEnd,
+  TargetEnd,
 } from "./types";
 
 /** One link as it stands in an input; `index` is its place in a list input, null where it stands alone. */
@@ -12,19 +13,6 @@ export interface Wire {
   readonly target: string;
   readonly input: string;
   readonly index: number | null;
-}
-
-/** One end of a wire: an input, or an item of a list input. */
-export interface Target {
-  readonly node: string;
-  readonly input: string;
-  readonly index?: number | null;
-}
-
-/** An output: absent or null is the first one. */
-export interface Source {
-  readonly node: string;
-  readonly output?: string | null;
 }
 
 /** Inside a definition links to this "node" lead to what it is given. */
@@ -91,7 +79,7 @@ export function linkParts(link: Link | string): { node: string; output: string |
 }
 
 /** A link as a value of an input. */
-export function linkTo(source: Source): Link {
+export function linkTo(source: SourceEnd): Link {
   return { link: linkText(source.node, source.output) };
 }
 
@@ -143,7 +131,7 @@ export function* links(nodes: Nodes): Generator<Wire> {
 }
 
 /** What is at the end of a wire: the value of the input, or the item of its list. */
-export function valueAt(document: Document, place: Place, target: Target): Json | undefined {
+export function valueAt(document: Document, place: Place, target: TargetEnd): Json | undefined {
   const value = inputOf(document, place, target.node, target.input);
   if (target.index === undefined || target.index === null) return value;
   return isList(value) ? value[target.index] : undefined;
@@ -276,7 +264,7 @@ function cleanCard(value: JsonObject): CardUi {
     if (number !== null) card[key] = number;
   }
   if (own(value, "collapsed") === true) card.collapsed = true;
-  for (const key of ["pinned", "tags"] as const) {
+  for (const key of ["pinned", "unpinned", "tags"] as const) {
     const list = own(value, key);
     if (isList(list)) card[key] = list.filter((item): item is string => typeof item === "string");
   }
@@ -336,7 +324,7 @@ function boxOf(item: JsonObject): { x: number; y: number; width: number; height?
 }
 
 /** `node.input` or `node.input.0`, as reroutes name the end of a wire. */
-export function targetText(target: Target): string {
+export function targetText(target: TargetEnd): string {
   const base = `${target.node}.${target.input}`;
   return target.index === undefined || target.index === null ? base : `${base}.${target.index}`;
 }

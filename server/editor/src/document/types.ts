@@ -12,9 +12,7 @@ export type Json = null | boolean | number | string | JsonNumber | readonly Json
 export type JsonObject = { readonly [key: string]: Json };
 
 /** `{"link": "node"}` is the node's first output, `{"link": "node.output"}` one by name. */
-export interface Link {
-  readonly link: string;
-}
+export type Link = { readonly link: string };
 
 export type Mode = "mute" | "bypass";
 
@@ -60,8 +58,9 @@ export interface CardUi {
   readonly y?: number;
   readonly width?: number;
   readonly collapsed?: boolean;
-  /** Inputs shown on the card, beyond or instead of those pinned at first. */
+  /** Inputs shown on the card beyond those pinned at first, and those of the first that are not shown. */
   readonly pinned?: readonly string[];
+  readonly unpinned?: readonly string[];
   /** Inputs whose thread is drawn as a tag: `input` or `input.0`. */
   readonly tags?: readonly string[];
   readonly [key: string]: Json | undefined;
@@ -137,6 +136,40 @@ export interface Refusal {
 
 export type Attempt = Edit | Refusal;
 
-export function isRefusal(attempt: Attempt): attempt is Refusal {
+/** An edit that also made something with an id: a node, a group, a definition. */
+export type Made = (Edit & { readonly id: string }) | Refusal;
+
+/** Whether an edit cannot be made. */
+export function isRefusal(attempt: object): attempt is Refusal {
   return "refused" in attempt;
+}
+
+/**
+ * What edits ask of those who know node types. The catalogue is one (catalogue/catalogue.ts): the document does not know it.
+ * A source with the node "inputs" is an input of the definition.
+ */
+export interface Wiring {
+  /** Why an output may not go to an input or an item of it, in a sentence; null where it may. */
+  whyNotLink(document: Document, place: Place, source: SourceEnd, target: TargetEnd): string | null;
+  /** Whether an input takes a list, to which links are added. */
+  isMany(document: Document, place: Place, node: string, input: string): boolean;
+  /** The input of a node that an output goes to best: a free one before one that is set. null where none takes it. */
+  bestInput(document: Document, place: Place, source: SourceEnd, node: string): string | null;
+  /** The output of a node that an input takes, the first of them. */
+  bestOutput(document: Document, place: Place, node: string, target: TargetEnd): string | null;
+  /** What goes on in the place of a node's output when the node is taken out, as a bypassed node passes on. */
+  passes(document: Document, place: Place, node: string, output: string | null): Json | undefined;
+}
+
+export interface SourceEnd {
+  readonly node: string;
+  /** Absent or null: the first one. */
+  readonly output?: string | null;
+}
+
+export interface TargetEnd {
+  readonly node: string;
+  readonly input: string;
+  /** The item of a list input; absent or null: the input as a whole. */
+  readonly index?: number | null;
 }
