@@ -1,7 +1,7 @@
 import { memo, type ReactNode } from "react";
 import type { Face } from "../state/types";
 import { CardFoot } from "./CardFoot";
-import { CardRow } from "./CardRow";
+import { CardRow, FoldedPorts } from "./CardRow";
 import type { CardModel, FieldModel, ProblemModel } from "./model";
 import { Icon, Mark } from "./parts";
 import { RenameField } from "./RenameField";
@@ -33,6 +33,7 @@ export const Card = memo(function Card(props: CardProps) {
   if (fits === true) classes.push("card--target");
   if (fits === false) classes.push("card--dim");
   if (model.collapsed) classes.push("card--collapsed");
+  if (model.collapsed) return <FoldedCard {...props} classes={classes} />;
   return (
     <article
       className={classes.join(" ")}
@@ -61,18 +62,18 @@ export const Card = memo(function Card(props: CardProps) {
         {model.rows.map((row) => (
           <CardRow key={`${row.port?.handle ?? ""}>${row.out?.name ?? ""}`} row={row} node={model.id} fitting={fitting} bypassed={model.bypassed} onTag={props.onTag} />
         ))}
-        {!model.collapsed && model.fields.map((field) => (
+        {model.fields.map((field) => (
           <div key={field.name} className="card__field" style={{ height: field.height }}>{props.renderField(field)}</div>
         ))}
         {face.items !== undefined && <Items done={face.items.done} of={face.items.of} running={face.state === "running"} />}
+        <Messages face={face} problems={problems} />
         {model.rest !== "" && <div className="card__rest" title={model.rest}>{model.rest}</div>}
         {model.picture > 0 && face.picture !== undefined && (
-          <div className="card__picture picture" style={{ height: model.picture - 8 }}>
+          <div className="card__picture picture" style={{ height: model.picture }}>
             <img src={face.picture.source} alt={`${model.id}: ${face.picture.corner}`} draggable={false} />
             {face.picture.corner !== "" && <span className="steps">{face.picture.corner}</span>}
           </div>
         )}
-        <Messages face={face} problems={problems} />
       </div>
       <CardFoot id={model.id} face={face} inside={model.inside} fitting={fitting} onLink={props.onLink} />
     </article>
@@ -83,6 +84,23 @@ export const Card = memo(function Card(props: CardProps) {
 export function cardName(model: CardModel, face: Face): string {
   const type = model.type === model.id ? "" : `, ${model.type}`;
   return `${model.id}${type}, ${face.words}${face.aside === "" ? "" : `, ${face.aside}`}`;
+}
+
+/** A collapsed card: its head, with all ports in its middle and the state as an icon. */
+function FoldedCard(props: CardProps & { readonly classes: readonly string[] }): ReactNode {
+  const { model, face, fitting } = props;
+  const [row] = model.rows;
+  return (
+    <article className={props.classes.join(" ")} data-state={face.state} data-card={model.id} tabIndex={0} aria-label={`${cardName(model, face)}, collapsed`} style={{ width: model.width, minHeight: model.height }} onFocus={props.onFocus}>
+      <header className="card__head">
+        <Mark type={model.makes} />
+        <span className="card__name cut" onDoubleClick={(event) => { event.stopPropagation(); props.onStartRename?.(); }}>{model.id}</span>
+        <span className="card__type">{model.type === model.id ? "" : model.type}</span>
+        <span className="card__state" title={face.words}><Icon name={face.icon} small spin={face.turns === true} /></span>
+      </header>
+      {row !== undefined && <FoldedPorts ins={[...(row.port === null ? [] : [row.port]), ...model.folded]} outs={[...(row.out === null ? [] : [row.out]), ...model.foldedOut]} node={model.id} fitting={fitting} />}
+    </article>
+  );
 }
 
 function Messages({ face, problems }: { readonly face: Face; readonly problems: readonly ProblemModel[] }): ReactNode {

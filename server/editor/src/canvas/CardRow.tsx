@@ -27,6 +27,16 @@ export const CardRow = memo(function CardRow({ row, node, fitting, bypassed, onT
   );
 });
 
+/** All ports of a collapsed card, one over the other. */
+export function FoldedPorts({ ins, outs, node, fitting }: { readonly ins: readonly PortModel[]; readonly outs: readonly OutModel[]; readonly node: string; readonly fitting: ReadonlySet<string> | null }): ReactNode {
+  return (
+    <>
+      {ins.map((port) => <InPort key={port.handle} port={{ ...port, tag: null }} node={node} called={fitting?.has(port.handle) === true} />)}
+      {outs.map((out) => <OutPort key={out.name} out={out} called={fitting?.has(`>${out.name}`) === true} />)}
+    </>
+  );
+}
+
 /** Drags from a linked input move its wire: the thread's own end takes the pointer over. */
 function takeThread(node: string, handle: string, event: React.PointerEvent | React.MouseEvent): void {
   const id = CSS.escape(`${node}.${handle}`);

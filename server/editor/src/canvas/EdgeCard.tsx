@@ -22,9 +22,6 @@ export interface EdgeData extends Record<string, unknown> {
 
 export type EdgeNodeType = Node<EdgeData, "edge">;
 
-/** Heights of the parts, as the handles of React Flow need them. */
-export const EDGE_SIZES = { head: 24, input: 40, output: 28, foot: 34, width: 140 } as const;
-
 /** Inputs or outputs of a definition: its signature, editable in place. */
 export const EdgeCard = memo(function EdgeCard({ data, selected }: NodeProps<EdgeNodeType>) {
   const [renaming, setRenaming] = useState<string | null>(null);
@@ -39,9 +36,12 @@ export const EdgeCard = memo(function EdgeCard({ data, selected }: NodeProps<Edg
       role="group"
       aria-label={`${data.side} of the definition, ${count}${data.rows.length === 1 ? data.side.slice(0, -1) : data.side}`}
     >
-      <b className="edge__title">{data.side}</b>
+      <header className="edge__title">
+        {data.side}
+        <button type="button" tabIndex={-1} className="reset edge__add nodrag" aria-label={inputs ? "Add an input" : "Add an output"} onClick={data.onAdd}><Icon name="plus" small /></button>
+      </header>
       {data.rows.map((row) => (
-        <div key={row.name} className={inputs ? "card__row edge__row" : "card__row edge__row edge__row--out"}>
+        <div key={row.name} className={"card__row edge__row"}>
           {!inputs && <Handle id={row.name} type="target" position={Position.Left} className="handle handle--in"><Port type={row.type} filled={row.linked} /></Handle>}
           <span className="cut">
             {renaming === row.name ? (
@@ -55,7 +55,6 @@ export const EdgeCard = memo(function EdgeCard({ data, selected }: NodeProps<Edg
           {inputs && <Handle id={row.name} type="source" position={Position.Right} className="handle handle--out"><Port type={row.type} filled={row.linked} /></Handle>}
         </div>
       ))}
-      <button type="button" tabIndex={-1} className="button button--plain button--small edge__add nodrag" onClick={data.onAdd}><Icon name="plus" small />{inputs ? "Input" : "Output"}</button>
     </section>
   );
 });

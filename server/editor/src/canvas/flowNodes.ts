@@ -30,6 +30,10 @@ export function handlesOf(model: CardModel): NodeHandle[] {
     if (row.port !== null) handles.push({ id: row.port.handle, type: "target", position: Position.Left, x: -1, y: row.y - 0.5, width: 1, height: 1 });
     if (row.out !== null) handles.push({ id: row.out.name, type: "source", position: Position.Right, x: model.width, y: row.y - 0.5, width: 1, height: 1 });
   }
+  // Collapsed: the others lie where the first does.
+  const y = (model.rows[0]?.y ?? 0) - 0.5;
+  for (const port of model.folded) handles.push({ id: port.handle, type: "target", position: Position.Left, x: -1, y, width: 1, height: 1 });
+  for (const out of model.foldedOut) handles.push({ id: out.name, type: "source", position: Position.Right, x: model.width, y, width: 1, height: 1 });
   return handles;
 }
 

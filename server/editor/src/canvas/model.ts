@@ -52,11 +52,16 @@ export interface CardModel {
   readonly width: number;
   readonly height: number;
   readonly rows: readonly RowModel[];
+  /** Collapsed: the other ports, which lie in the middle of the head. */
+  readonly folded: readonly PortModel[];
+  readonly foldedOut: readonly OutModel[];
   readonly fields: readonly FieldModel[];
   /** What is not the default and not pinned: "warmup 6 · threshold 0.8". */
   readonly rest: string;
-  /** Height of the picture's place; 0 without one. */
+  /** Side of the picture's square; 0 without one. */
   readonly picture: number;
+  /** Height of the place for what is wrong; 0 without it. */
+  readonly message: number;
   /** "5 nodes inside", for a definition. */
   readonly inside: string;
   /** A bypassed node's thread goes from this row's input to its output. */
