@@ -9,6 +9,7 @@ export interface Draft {
   readonly saved: { readonly etag: string; readonly text: string } | null;
   readonly jobs: readonly string[];
   readonly seeds: readonly (readonly [string, "keep" | "next" | "random"])[];
+  readonly usedSeeds?: readonly (readonly [string, readonly number[]])[];
   readonly view: "graph" | "app";
   /** Where the tab stands among the others. */
   readonly place: number;

@@ -206,10 +206,10 @@ function sumUp(open: Open, id: string, before: NodeRun | undefined, now: NodeRun
   for (let cut = id.lastIndexOf("/"); cut > 0; cut = id.lastIndexOf("/", cut - 1)) {
     const use = id.slice(0, cut);
     const outer = open.nodes.get(use);
-    const of = outer?.inner?.of ?? insideCount(open.info.document as Document | undefined, use);
+    const of = insideCount(open.info.document as Document | undefined, use);
     const done = (outer?.inner?.done ?? 0) + (settled(now) && !settled(before) ? 1 : 0);
     const ran = now.state === "done" && !settled(before) ? (now.seconds ?? 0) : 0;
-    const inner = { name: id.slice(cut + 1), done, of: Math.max(of, done) };
+    const inner = { name: id.slice(cut + 1), done, of: of || Math.max(outer?.inner?.of ?? 0, done) };
     const seconds = (outer?.seconds ?? 0) + ran;
     const next: Partial<NodeRun> = { inner: now.state === "running" || !outer?.inner ? inner : { ...outer.inner, done } };
     if (now.state === "failed") change(open, use, { ...next, state: "failed", ...(now.error && { error: now.error }) });
@@ -234,9 +234,19 @@ function whole(open: Open, use: string, last: NodeRun): Partial<NodeRun> {
   return { state: "cached", tier, ...end };
 }
 
+const insides = new WeakMap<object, Map<string, number>>();
+
 /** How many nodes a use has inside, through all definitions; 0 where that is not known. */
 export function insideCount(document: Document | undefined, use: string): number {
   if (!document) return 0;
+  let counts = insides.get(document);
+  if (!counts) insides.set(document, (counts = new Map()));
+  let count = counts.get(use);
+  if (count === undefined) counts.set(use, (count = countInside(document, use)));
+  return count;
+}
+
+function countInside(document: Document, use: string): number {
   let place: string | null = null;
   for (const id of use.split("/")) {
     const type: string | undefined = entriesOf(graphOf(document, place).nodes).find(([key]) => key === id)?.[1].type;

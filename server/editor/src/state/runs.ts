@@ -48,8 +48,17 @@ let flushing: ReturnType<typeof setTimeout> | null = null;
 /** Events of a frame are taken together: a run of a thousand nodes tells thousands. */
 const FRAME = 16;
 
+let ahead = 0;
+
+/** The time at the server in seconds since 1970: its clock may be another than ours. */
+export function serverNow(): number {
+  return Date.now() / 1000 + ahead;
+}
+
 /** Takes an event of a job, or a preview, with the next frame. */
 export function takeEvent(event: JobEvent | Preview): void {
+  // Steps are told as they happen; stored events may be old ones.
+  if ("event" in event && event.event === "node_progress") ahead = event.time - Date.now() / 1000;
   waiting.push(event);
   flushing ??= setTimeout(flushEvents, FRAME);
 }

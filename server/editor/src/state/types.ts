@@ -39,6 +39,8 @@ export interface Tab {
   readonly view: "graph" | "app";
   /** Policies by `node.input`, as written in the document (`use.input` for those of a definition's use). */
   readonly seeds: ReadonlyMap<string, SeedPolicy>;
+  /** Seeds that runs have used, by `node.input`, the newest first. */
+  readonly usedSeeds: ReadonlyMap<string, readonly number[]>;
   /** Jobs started from here, the newest first. */
   readonly jobs: readonly string[];
 }

@@ -85,6 +85,7 @@ export const useWorkspace = create<Workspace>((set, get) => {
         live: false,
         view: options.view ?? "graph",
         seeds: new Map(),
+        usedSeeds: new Map(),
         jobs: [],
         ...options.draft,
       };

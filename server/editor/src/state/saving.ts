@@ -1,0 +1,134 @@
+/** Saving to the server. Nobody's work is written over unseen: who comes second sees both, and chooses. */
+import { api } from "../service/api";
+import { Refused, Unreachable, words } from "../service/refused";
+import { refreshWorkflows } from "./catalogue";
+import { textOf } from "./keeping";
+import { say, useNotices } from "./notices";
+import { parseDocument } from "../document/text";
+import { tabOf, titleOf, useWorkspace } from "./workspace";
+
+/** Saves that wait for the server to come back, by tab. */
+const waiting = new Map<string, string>();
+
+/** How differences are shown: the view that can do it says so here. */
+let compare: ((tab: string) => void) | null = null;
+export function compareConflictsBy(work: (tab: string) => void): void {
+  compare = work;
+}
+
+export type Saved = "saved" | "unnamed" | "conflict" | "later" | "refused";
+
+/** Saves a tab under its name, or another one. A tab without a name is to be given one. */
+export async function save(id?: string, as?: string): Promise<Saved> {
+  const tab = tabOf(id);
+  if (!tab) return "refused";
+  const name = as ?? tab.name;
+  if (name === null || name === "") return "unnamed";
+  const etag = name === tab.name ? (tab.saved?.etag ?? null) : null;
+  const text = textOf(tab);
+  try {
+    const listed = await api.save(name, text, etag);
+    waiting.delete(tab.id);
+    const now = tabOf(tab.id);
+    if (now) {
+      const saved = { etag: listed.etag, text };
+      const title = titleOf(now.history.document, name);
+      useWorkspace.getState().patch(tab.id, { name, saved, title, unsaved: textOf(now) !== text, conflict: null });
+    }
+    useNotices.getState().close(`save-${tab.id}`);
+    say(`saved as ${name}`);
+    void refreshWorkflows().catch(() => {});
+    return "saved";
+  } catch (error) {
+    if (error instanceof Refused && (error.status === 412 || error.status === 428)) return conflict(tab.id, name);
+    if (error instanceof Unreachable) {
+      waiting.set(tab.id, name);
+      const text = "The server does not answer. The draft is kept in this browser, and saved when the server is back.";
+      useNotices.getState().say({ id: `save-${tab.id}`, kind: "warn", head: "Not saved yet.", text });
+      return "later";
+    }
+    useNotices.getState().say({ id: `save-${tab.id}`, kind: "failed", head: "Not saved.", text: words(error) });
+    return "refused";
+  }
+}
+
+/** Someone else saved meanwhile, or there is one of that name: both are kept until the reader has chosen. */
+async function conflict(id: string, name: string): Promise<Saved> {
+  const theirs = await api.workflow(name).catch(() => null);
+  const notice = `save-${id}`;
+  const { say: show, close } = useNotices.getState();
+  if (theirs === null) {
+    show({ id: notice, kind: "failed", head: "Not saved.", text: `What the server has as ${name} cannot be read now.` });
+    return "refused";
+  }
+  const tab = tabOf(id);
+  if (!tab) return "refused";
+  useWorkspace.getState().patch(id, { conflict: theirs });
+  show({
+    id: notice,
+    kind: "warn",
+    head: "Not saved.",
+    text: `${name} was saved by someone else meanwhile. Yours is here as a draft; nothing was written over.`,
+    actions: [
+      ...(compare ? [{ label: "What differs", run: () => compare?.(id) }] : []),
+      {
+        label: "Save mine over it",
+        run: () => {
+          const now = tabOf(id);
+          if (!now?.conflict) return;
+          useWorkspace.getState().patch(id, { name, saved: now.conflict, conflict: null });
+          void save(id);
+        },
+      },
+      {
+        label: "Open theirs",
+        run: () => {
+          const read = parseDocument(theirs.text);
+          if (!("document" in read)) return;
+          useWorkspace.getState().open(read.document, { name, etag: theirs.etag, text: theirs.text });
+          close(notice);
+        },
+      },
+    ],
+  });
+  return "conflict";
+}
+
+/** Saves what could not be saved while the server was away. */
+export async function saveWaiting(): Promise<void> {
+  for (const [tab, name] of [...waiting]) {
+    waiting.delete(tab);
+    if (tabOf(tab)) await save(tab, name);
+  }
+}
+
+/** A saved workflow became another one on the server. */
+export function workflowChanged(name: string, etag: string | null): void {
+  void refreshWorkflows().catch(() => {});
+  for (const tab of useWorkspace.getState().tabs) {
+    if (tab.name !== name || tab.saved === null || etag === null || tab.saved.etag === etag) continue;
+    const { say: show, close } = useNotices.getState();
+    const notice = `newer-${tab.id}`;
+    show({
+      id: notice,
+      kind: "info",
+      head: `${name} was saved elsewhere.`,
+      text: tab.unsaved ? "This tab has changes of its own." : "This tab shows the one before.",
+      actions: [
+        { label: "Open the newer one", run: () => void reload(tab.id, name).then(() => close(notice)) },
+        { label: "Keep this one", run: () => close(notice) },
+      ],
+    });
+  }
+}
+
+/** What the server has comes into the tab; what was there can be brought back by undo only where nothing was unsaved. */
+async function reload(id: string, name: string): Promise<void> {
+  const theirs = await api.workflow(name);
+  const read = parseDocument(theirs.text);
+  const tab = tabOf(id);
+  if (!tab || !("document" in read)) return;
+  const { open, close } = useWorkspace.getState();
+  open(read.document, { name, etag: theirs.etag, text: theirs.text, view: tab.view });
+  if (!tab.unsaved) close(id);
+}

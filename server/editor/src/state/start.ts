@@ -1,0 +1,191 @@
+/** The page begins: it logs in, opens what was open, connects, and follows what happens. */
+import { api } from "../service/api";
+import { type Connection, connectionHere } from "../service/events";
+import { Refused } from "../service/refused";
+import { logIn } from "../service/session";
+import type { JobEvent, ServerEvent } from "../service/types";
+import { parseDocument } from "../document/text";
+import { countWaiting, followJobsBy, sendWaiting } from "./actions";
+import { announce, watchProblems } from "./announce";
+import { refreshAll, refreshNodes } from "./catalogue";
+import { useConnection } from "./connection";
+import { restoreDrafts, watchDrafts } from "./keeping";
+import { watchLive } from "./live";
+import { say, useNotices } from "./notices";
+import { openSaved } from "./opening";
+import { planAgain, watchPlans } from "./planner";
+import { ended } from "./reduce";
+import { dropPreviews, flushEvents, takeEvent, takeJob, useRuns } from "./runs";
+import { saveWaiting, workflowChanged } from "./saving";
+import { useWorkspace } from "./workspace";
+
+const ENDS = new Set(["job_finished", "job_failed", "job_cancelled"]);
+
+/** Begins everything; gives what ends it. */
+export async function start(): Promise<() => void> {
+  const locked = (await logIn().catch(() => "none" as const)) === "wrong";
+  useConnection.setState({ locked });
+  await restoreDrafts();
+  const stops = [watchDrafts(), watchPlans(), watchLive(), watchProblems()];
+  await countWaiting();
+  const connection = connectionHere(api.alive);
+  stops.push(follow(connection));
+  connection.start();
+  const online = () => connection.tryNow();
+  window.addEventListener("online", online);
+  await route();
+  return () => {
+    window.removeEventListener("online", online);
+    for (const stop of stops) stop();
+    connection.end();
+  };
+}
+
+/** `/app/name` is the app view of a saved workflow. */
+export async function route(path: string = location.pathname): Promise<void> {
+  const found = /^\/app\/([^/]+)\/?$/.exec(path);
+  if (!found?.[1]) return;
+  let name = found[1];
+  try {
+    name = decodeURIComponent(name);
+  } catch {
+    // Taken as it stands.
+  }
+  await openSaved(name, "app");
+}
+
+/** Brings what a connection tells into the stores. */
+export function follow(connection: Connection): () => void {
+  followJobsBy((job) => connection.follow(job, useRuns.getState().jobs.get(job)?.next ?? 0));
+  useConnection.setState({ tryNow: () => connection.tryNow() });
+  let missed: number | null = null;
+  return connection.listen({
+    event(event) {
+      if (missed !== null && "state" in event) missed += 1;
+      heard(event, connection);
+    },
+    preview: takeEvent,
+    state(state, retryAt) {
+      const before = useConnection.getState().state;
+      useConnection.setState({ state, retryAt, ...(state !== before && { since: Date.now() }) });
+      if (state === "lost" && before === "connected") say("The server is lost. Editing goes on.");
+      if (state !== "connected") return;
+      if (before === "lost") {
+        missed = 0;
+        // What was missed comes in one go; after a moment it is all there.
+        setTimeout(() => {
+          useConnection.setState({ caughtUp: missed });
+          say(missed === 1 ? "The server is back. 1 event was missed." : `The server is back. ${missed ?? 0} events were missed.`);
+          missed = null;
+        }, 1000);
+      }
+      void connected(connection);
+    },
+  });
+}
+
+/** The server is there, for the first time or again: everything that may have changed is asked for. */
+async function connected(connection: Connection): Promise<void> {
+  try {
+    await refreshAll();
+    useConnection.setState({ locked: false });
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) useConnection.setState({ locked: true });
+  }
+  await sendWaiting();
+  await saveWaiting();
+  await loadJobs(connection).catch(() => {});
+  planAgain();
+}
+
+/** The jobs that there are: those that wait and run are followed, and the last one of each tab is told again. */
+export async function loadJobs(connection: Connection): Promise<void> {
+  const [{ jobs }, queue] = await Promise.all([api.jobs({ limit: 50 }), api.queue()]);
+  useRuns.setState({ queue });
+  const tabOfJob = new Map<string, string>();
+  for (const [tab, list] of useRuns.getState().ofTab) for (const job of list) tabOfJob.set(job, tab);
+  for (const job of [...jobs].reverse()) {
+    const tab = tabOfJob.get(job.id);
+    takeJob(job, tab === undefined ? {} : { tab });
+    if (!ended(job)) connection.follow(job.id, useRuns.getState().jobs.get(job.id)?.next ?? 0);
+  }
+  // Those that we took for running and the list is too short for.
+  for (const [id, info] of useRuns.getState().jobs) {
+    if (ended(info.job) || jobs.some((job) => job.id === id)) continue;
+    await api.job(id).then(takeJob, () => {});
+  }
+  await Promise.allSettled([...useRuns.getState().ofTab].map(([tab, list]) => loadLast(tab, list[0])));
+}
+
+/** The document and the events of a tab's last run, after the page was opened again. */
+async function loadLast(tab: string, id: string | undefined): Promise<void> {
+  if (id === undefined) return;
+  const before = useRuns.getState().jobs.get(id);
+  if (before?.document !== undefined) return;
+  const job = before?.job ?? (await api.job(id));
+  const read = parseDocument(await api.jobWorkflow(id));
+  takeJob(job, { tab, ...("document" in read && { document: read.document }) });
+  if (!ended(job)) return;
+  const { events } = await api.jobEvents(id, useRuns.getState().jobs.get(id)?.next ?? 0);
+  for (const event of events) takeEvent(event);
+}
+
+function heard(event: ServerEvent, connection: Connection): void {
+  switch (event.event) {
+    case "queue":
+      useRuns.setState(({ queue }) => ({ queue: { ...queue, ...(event as typeof queue) } }));
+      positionsSoon();
+      return;
+    case "catalogue":
+      void refreshNodes().then(planAgain, () => {});
+      return;
+    case "workflow": {
+      const { name, etag } = event as { name: string; etag: string | null };
+      workflowChanged(name, etag);
+      return;
+    }
+    default:
+      heardOfJob(event as JobEvent, connection);
+  }
+}
+
+function heardOfJob(event: JobEvent, connection: Connection): void {
+  const known = useRuns.getState().jobs.has(event.job);
+  takeEvent(event);
+  if (!known) void api.job(event.job).then(takeJob, () => {});
+  announce(event);
+  if (!ENDS.has(event.event)) return;
+  flushEvents();
+  connection.forget(event.job);
+  void jobEnded(event.job);
+}
+
+/** Outputs stand in the job and not in its events; and what ran is in the cache now, so the plan is another. */
+async function jobEnded(id: string): Promise<void> {
+  await api.job(id).then(takeJob, () => {});
+  const info = useRuns.getState().jobs.get(id);
+  if (!info?.tab) return;
+  for (const other of useRuns.getState().ofTab.get(info.tab) ?? []) {
+    const run = useRuns.getState().jobs.get(other);
+    if (other !== id && run && ended(run.job)) dropPreviews(other);
+  }
+  if (info.tab === useWorkspace.getState().current) planAgain();
+  if (info.job.state === "failed" && info.job.error) {
+    const { error } = info.job;
+    if (error.code === "worker_died" || error.node === "") {
+      useNotices.getState().say({ id: `job-${id}`, kind: "failed", head: `Run ${info.number} failed.`, text: error.message });
+    }
+  }
+}
+
+let positions: ReturnType<typeof setTimeout> | null = null;
+
+/** Where our jobs stand in the queue, at most twice a second. */
+function positionsSoon(): void {
+  positions ??= setTimeout(() => {
+    positions = null;
+    for (const [id, info] of useRuns.getState().jobs) {
+      if (info.job.state === "queued" && info.tab !== null) void api.job(id).then(takeJob, () => {});
+    }
+  }, 500);
+}
