@@ -6,6 +6,7 @@ import { cardUi, graphOf, inputsOf, isDefinition, isLink, linkParts, modeOf } fr
 import { isList, keysOf, own } from "../document/objects";
 import type { Document, Json, NodeSpec, Place } from "../document/types";
 import { cardSize } from "../layout/sizes";
+import { valueWords } from "../widgets/values";
 import { inputOfHandle } from "./ids";
 import type { CardModel, FieldModel, OutModel, PortModel, RowModel } from "./model";
 
@@ -57,7 +58,7 @@ export function cardModel(context: CardContext, id: string, spec: NodeSpec): Car
     id, type: spec.type, makes: type?.outputs[0]?.type ?? type?.inputs[0]?.type ?? "any", known: type !== undefined,
     definition: isDefinition(document, spec.type), collapsed,
     width: size.width, height: size.height, rows, folded, foldedOut, fields,
-    rest: size.rest === null ? "" : rest.join(" · "),
+    rest: size.rest === null ? "" : rest.map(({ name, value }) => `${name} ${valueWords(value)}`).join(" · "),
     picture: size.picture?.size ?? 0,
     message: size.message === null ? 0 : size.message.lines * 16 + 14,
     inside: inside === 0 ? "" : inside === 1 ? "1 node inside" : `${inside} nodes inside`,
