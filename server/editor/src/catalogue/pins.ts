@@ -1,7 +1,7 @@
 /** What a card shows of a node's inputs, and over which range a number is drawn. */
 import { cardUi, inputsOf, isLink, nodeOf } from "../document/graph";
 import { numberOf } from "../document/numbers";
-import { entriesOf, isList, keysOf, own } from "../document/objects";
+import { entriesOf, isList, keysOf, own, sameJson } from "../document/objects";
 import type { Document, Json, Place } from "../document/types";
 import type { Catalogue } from "./catalogue";
 import type { InputType } from "./types";
@@ -62,4 +62,22 @@ export function gaugeRange(input: InputType): readonly [number, number] | null {
   const normal = numberOf(input.default) ?? 0;
   if (normal > 0 && high > 8 * normal) return [Math.min(low, 0), 4 * normal];
   return [low, high];
+}
+
+/** The values of a node that are not the default and not shown as fields: the quiet line of a card. */
+export function restOf(document: Document, place: Place, id: string, catalogue: Catalogue): { name: string; value: Json }[] {
+  const spec = nodeOf(document, place, id);
+  const type = spec && catalogue.typeOf(document, spec);
+  const shown = new Set(pinnedOn(document, place, id, catalogue));
+  return entriesOf(inputsOf(spec)).flatMap(([name, value]) => {
+    if (shown.has(name) || isLinked(value)) return [];
+    const normal = type?.inputs.find((input) => input.name === name)?.default;
+    return normal !== undefined && sameValue(normal, value) ? [] : [{ name, value }];
+  });
+}
+
+/** Whether two values mean the same to a reader: 7 and 7.0 do. */
+export function sameValue(a: Json, b: Json): boolean {
+  const number = numberOf(a);
+  return sameJson(a, b) || (number !== null && number === numberOf(b));
 }
