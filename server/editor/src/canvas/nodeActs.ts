@@ -1,6 +1,4 @@
 /** Acts on nodes: add, move, copy, leave out, group. Each is one step of undo. */
-import { copyNodes, pasteNodes } from "../document/clipboard";
-import { makeDefinition, unpack } from "../document/definitions";
 import {
   addGroup, addNode, addNote, align, collapse, connect, editGroup, editNote, insertOnWire, move, moveReroute, removeGroup, removeNodes,
   removeNote, removeReroute, setMode, takeOut, type Side,
@@ -10,7 +8,7 @@ import { own } from "../document/objects";
 import { isRefusal, type Attempt, type Document, type Mode } from "../document/types";
 import { tidy } from "../layout/tidy";
 import { useWorkspace } from "../state/workspace";
-import { act, here, tell, together, type Here } from "./acts";
+import { act, here, together, type Here } from "./acts";
 import type { End } from "./canvasStore";
 import { canvasId, inputOfHandle, INPUTS_CARD, ofKind, parted } from "./ids";
 import { around } from "./neighbours";
@@ -32,7 +30,8 @@ export function targets(): string[] {
   return focus !== null && own(now.nodes, focus) !== undefined ? [focus] : [];
 }
 
-function chooseAndFocus(ids: readonly string[]): void {
+/** Chooses nodes and puts the keys on the first. */
+export function chooseAndFocus(ids: readonly string[]): void {
   const first = ids[0];
   useWorkspace.getState().select(ids, first ?? null);
   if (first !== undefined) requestAnimationFrame(() => focusCard(first));
@@ -91,35 +90,6 @@ export function dropMoved(now: Here, points: Points): Attempt {
     }
   }
   return together(dropped.length === 1 ? `move ${dropped[0] ?? ""}` : `move ${points.size} things`, document, steps);
-}
-
-/** Alt and a drag: copies go where the drag ended, what was dragged stays. */
-export function copyTo(points: Points, started: Points, withLinks: boolean): void {
-  const ids = ofKind(points.keys(), "node");
-  const first = ids[0];
-  const to = first === undefined ? undefined : points.get(first), from = first === undefined ? undefined : started.get(first);
-  if (to === undefined || from === undefined) return;
-  const { boxes } = useScene.getState();
-  const box = around(ids.flatMap((id) => boxes.get(id) ?? []));
-  if (box !== null) copyHere(ids, { x: box.x + to.x - from.x, y: box.y + to.y - from.y }, withLinks);
-}
-
-function copyHere(ids: readonly string[], at: Point, withLinks: boolean): void {
-  pasteText((now) => copyNodes(now.document, now.place, ids), at, withLinks, "copy");
-}
-
-function pasteText(textOf: (now: Here) => string, at: Point, withLinks: boolean, word: string): boolean {
-  let ids: readonly string[] = [];
-  const done = act((now) => {
-    const pasted = pasteNodes(now.document, now.place, textOf(now), { ...at, withLinks });
-    if (!isRefusal(pasted)) ids = pasted.ids;
-    return pasted;
-  });
-  if (done && ids.length > 0) {
-    chooseAndFocus(ids);
-    tell(`${word}: ${ids.length === 1 ? ids[0] ?? "" : `${ids.length} nodes`}`);
-  }
-  return done;
 }
 
 /** A dragged card goes into the wire it was dropped on. */
@@ -204,11 +174,26 @@ export function changeNote(id: string, changes: { text?: string; width?: number 
   act(({ document, place }) => (changes.text === "" ? removeNote(document, place, id) : editNote(document, place, id, changes)));
 }
 
+/** Renames a group; a sentence when it cannot be. */
+export function nameGroup(id: string, name: string): string | null {
+  act(({ document, place }) => editGroup(document, place, id, { name: name.trim() }));
+  return null;
+}
+
+export function sizeGroup(id: string, box: { x: number; y: number; width: number; height: number }): void {
+  act(({ document, place }) => editGroup(document, place, id, { x: box.x, y: box.y, width: box.width, height: box.height }));
+}
+
 /** Lays out the chosen (two or more), or all. */
-export function tidyChosen(): boolean {
-  return act((now) => {
-    const ids = ofKind(now.tab.selected, "node");
-    const attempt = move(now.document, now.place, tidy(now.document, now.place, now.catalogue, ids.length > 1 ? ids : undefined));
+export async function tidyChosen(): Promise<void> {
+  const now = here();
+  if (now === null) return;
+  const ids = ofKind(now.tab.selected, "node");
+  const places = await tidy(now.document, now.place, now.catalogue, ids.length > 1 ? ids : undefined);
+  act(({ document, place, tab }) => {
+    // While the layout was made, the reader may have gone on.
+    if (document !== now.document || tab.id !== now.tab.id) return null;
+    const attempt = move(document, place, places);
     return isRefusal(attempt) ? attempt : { ...attempt, label: "tidy" };
   });
 }
@@ -225,47 +210,6 @@ export function nudge(dx: number, dy: number): boolean {
     return box === undefined ? [] : [[id, { x: box.x + dx, y: box.y + dy }] as const];
   }));
   return points.size > 0 && act(({ document, place }) => move(document, place, points), `nudge ${[...points.keys()].join(" ")}`);
-}
-
-/** Makes the chosen one definition. */
-export function defineChosen(): boolean {
-  let use: string | null = null;
-  const done = act(({ document, place, catalogue }) => {
-    const ids = targets();
-    if (ids.length === 0) return { refused: "Choose the nodes that are to be one." };
-    const made = makeDefinition(document, place, ids, "part", catalogue);
-    if (!isRefusal(made) && "id" in made) use = made.id;
-    return made;
-  });
-  if (done && use !== null) chooseAndFocus([use]);
-  return done;
-}
-
-export function unpackChosen(): boolean {
-  return act((now) => {
-    const id = targets()[0];
-    return id === undefined ? null : unpack(now.document, now.place, id);
-  });
-}
-
-/** The chosen nodes as text, for the clipboard. */
-export function copyText(): string | null {
-  const now = here();
-  const ids = targets();
-  return now === null || ids.length === 0 ? null : copyNodes(now.document, now.place, ids);
-}
-
-export function paste(text: string, withLinks: boolean, at: Point = middle()): boolean {
-  return pasteText(() => text, at, withLinks, "pasted");
-}
-
-/** Copies the chosen beside themselves. */
-export function duplicate(withLinks = true): boolean {
-  const ids = targets();
-  const box = around(ids.flatMap((id) => useScene.getState().boxes.get(id) ?? []));
-  if (box === null) return false;
-  copyHere(ids, { x: box.x + 24, y: box.y + 24 }, withLinks);
-  return true;
 }
 
 /** A bend, or a note or group, goes elsewhere by keys. */

@@ -1,7 +1,6 @@
 import { useEffect, useMemo, useState } from "react";
 import { nodeFace } from "../state/board";
 import { usePlan } from "../state/plans";
-import { usePreferences } from "../state/preferences";
 import { useRuns } from "../state/runs";
 import { tabOf } from "../state/workspace";
 import { useCanvas } from "./canvasStore";
@@ -17,7 +16,7 @@ export function usePicture(): { picture: Picture; version: number; theme: string
   const { blocks, threads, groups, tab, members, prefix } = useScene();
   const found = useCanvas((state) => state.found);
   const chosen = useWorkspace((state) => state.tabs.find((one) => one.id === tab)?.selected);
-  const theme = usePreferences((state) => state.theme);
+  const theme = useTheme();
   const version = useStates(tab);
   const picture = useMemo<Picture>(() => ({
     blocks, threads, groups,
@@ -27,6 +26,17 @@ export function usePicture(): { picture: Picture; version: number; theme: string
     found,
   }), [blocks, threads, groups, members, tab, prefix, chosen, found]);
   return { picture, version, theme };
+}
+
+/** The theme that the page stands in. */
+function useTheme(): string {
+  const [theme, setTheme] = useState(() => document.documentElement.dataset["theme"] ?? "");
+  useEffect(() => {
+    const watch = new MutationObserver(() => setTheme(document.documentElement.dataset["theme"] ?? ""));
+    watch.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    return () => watch.disconnect();
+  }, []);
+  return theme;
 }
 
 /** A number that grows, seldom, while plans and runs change. */

@@ -1,11 +1,11 @@
 /** Acts on wires. The two cards at a definition's edges are its signature: wires to them expose inputs and outputs. */
-import { exposeInput, exposeOutput, removeExposed } from "../document/definitions";
+import { removeExposed } from "../document/definitions";
 import { connect, disconnect, moveLink, tag } from "../document/edits";
 import { cardUi, linksOfNode } from "../document/graph";
 import { own } from "../document/objects";
 import type { Attempt } from "../document/types";
 import { whyNot as whyNotType } from "../catalogue/typeexpr";
-import { act, here, tell, together, type Here } from "./acts";
+import { act, tell, together, type Here } from "./acts";
 import type { End } from "./canvasStore";
 import { handleOf, INPUTS_CARD, OUTPUTS_CARD } from "./ids";
 
@@ -18,7 +18,7 @@ export interface InputEnd {
 /** Why the two ends cannot be linked, in a sentence; null when they can. */
 export function whyNot(now: Here, from: End, to: End): string | null {
   if (from.node === to.node) return "A node cannot take what it makes.";
-  if (to.node === OUTPUTS_CARD) return null;
+  if (to.node === OUTPUTS_CARD) return "Outputs are added with + at their card.";
   const source = { node: from.node === INPUTS_CARD ? "inputs" : from.node, output: from.port };
   const target = { node: to.node, input: to.port };
   const { document, place, catalogue } = now;
@@ -32,7 +32,7 @@ function connection(now: Here, from: End, to: End): Attempt {
   const { document, place, catalogue } = now;
   if (to.node === OUTPUTS_CARD) {
     if (place === null) return { refused: "Only a definition has outputs." };
-    return exposeOutput(document, place, from.node, from.port, to.port);
+    return { refused: "Its output is there already: rename or remove it first, or add another with +." };
   }
   const target = { node: to.node, input: to.port, ...(to.index === null ? {} : { index: to.index }) };
   return connect(document, place, { node: from.node === INPUTS_CARD ? "inputs" : from.node, output: from.port }, target, catalogue);
@@ -53,7 +53,7 @@ export function moveWire(from: InputEnd, to: InputEnd): boolean {
 /** Takes a wire away. */
 export function removeWire(end: InputEnd): boolean {
   return act(({ document, place }) => {
-    if (end.node === OUTPUTS_CARD) return place === null ? null : removeExposed(document, place, "outputs", end.input);
+    if (end.node === OUTPUTS_CARD) return place === null ? null : removeExposed(document, place, "output", end.input);
     return disconnect(document, place, trimmed(end));
   });
 }
@@ -83,17 +83,4 @@ export function toggleTags(ids: readonly string[]): boolean {
     const steps = ends.map((end) => (document: Here["document"]) => tag(document, now.place, end.target, handleOf(end.input, end.index), on));
     return together(on ? "show wires as tags" : "show tags as wires", now.document, steps);
   });
-}
-
-/** Gives a definition another input or output that leads to nothing yet is not possible: it is made from an end. */
-export function expose(end: End, name: string): boolean {
-  return act(({ document, place }) => {
-    if (place === null) return { refused: "Only a definition has inputs and outputs of its own." };
-    return end.side === "in" ? exposeInput(document, place, end.node, end.port, name) : exposeOutput(document, place, end.node, end.port, name);
-  });
-}
-
-/** Whether the catalogue and a tab are there. */
-export function ready(): boolean {
-  return here() !== null;
 }
