@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test test-chaos lint docs bench gallery links clean
+EDITOR := server/editor
+# Browser tests take this chromium. On Debian: `apt install chromium`; elsewhere say where it is: make CHROMIUM=/path/to/chrome
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.PHONY: demo test test-chaos lint docs bench gallery links clean editor editor-types editor-unit editor-browser editor-test
 
 demo: $(VENV)/.run
 	$(BIN)/weft run graphs/examples/text_to_image.json --out out
@@ -20,6 +24,28 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The editor: built into server/static, which is committed. Needs Node 20.19 or newer (on Debian: `apt install nodejs npm`).
+editor: $(EDITOR)/node_modules/.installed
+	cd $(EDITOR) && npm run build
+
+editor-types: $(EDITOR)/node_modules/.installed
+	cd $(EDITOR) && npm run types
+
+editor-unit: $(EDITOR)/node_modules/.installed
+	cd $(EDITOR) && npm test
+
+# Against a real server with the bundled model, in a real browser.
+editor-browser: $(EDITOR)/node_modules/.installed $(VENV)/.dev
+	@test -n "$(CHROMIUM)" || { echo "The browser tests need chromium: apt install chromium, or make CHROMIUM=/path/to/chrome" >&2; exit 2; }
+	cd $(EDITOR) && CHROMIUM="$(CHROMIUM)" PYTHON="$(CURDIR)/$(BIN)/python" npm run browser
+
+editor-test: editor-unit editor-browser
+
+$(EDITOR)/node_modules/.installed: $(EDITOR)/package-lock.json
+	@command -v npm > /dev/null || { echo "The editor is built with Node 20.19 or newer and npm: apt install nodejs npm" >&2; exit 2; }
+	cd $(EDITOR) && npm ci --no-audit --no-fund
+	@touch $@
 
 docs: $(VENV)/.run
 	$(BIN)/python -m weft.engine.catalogue.reference docs/nodes.md

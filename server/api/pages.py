@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
@@ -12,21 +11,36 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from weft.server.answering import StrictRoute
+from weft.server.api.bundle import StaticFile, editor_assets, editor_page, read_folder
+from weft.server.guard.headers import PAGE_CSP
 from weft.server.problems import ApiError
 
 router = APIRouter(route_class=StrictRoute, include_in_schema=False)
 
 _FOLDER = Path(__file__).parent / "assets"
-_TYPES = {".css": "text/css", ".js": "text/javascript"}
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @router.get("/")
 async def front(request: Request) -> Response:
-    """That the server runs, and where to go on."""
+    """The editor; where it was not built, that the server runs, and where to go on."""
+    return _editor(request)
+
+
+@router.get("/app/{name}")
+async def app_view(request: Request, name: str) -> Response:
+    """The app view of a saved workflow: the editor's page, which reads the name from the address."""
+    return _editor(request)
+
+
+def _editor(request: Request) -> Response:
+    page = editor_page()
+    if page is not None:
+        return page.answer(request, {"Content-Security-Policy": PAGE_CSP.decode()})
     return _page(
         "Weft",
-        "<p>The server runs. The editor is not part of this version; programs use its interface:</p><ul>"
+        "<p>The server runs. The editor was not built here (<code>make editor</code>). "
+        "Programs use the interface:</p><ul>"
         '<li><a href="/api/v1/docs">what can be asked</a>, for people</li>'
         '<li><a href="/api/v1/openapi.json">the same for programs</a>, in OpenAPI 3.1</li>'
         '<li><a href="/healthz">whether it is well</a>, <a href="/readyz">whether it takes jobs</a>, '
@@ -43,24 +57,15 @@ async def docs(request: Request) -> Response:
 @router.get("/assets/{name}")
 async def asset(request: Request, name: str) -> Response:
     """A file of the pages."""
-    known = _assets().get(name)
+    known = _assets().get(name) or editor_assets().get(name)
     if known is None:
         raise ApiError("not_found", "The pages have no such file.")
-    data, kind, etag = known
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(data, media_type=kind, headers=headers)
+    return known.answer(request)
 
 
 @cache
-def _assets() -> Mapping[str, tuple[bytes, str, str]]:
-    found = {}
-    for path in _FOLDER.iterdir():
-        if path.suffix in _TYPES:
-            data = path.read_bytes()
-            found[path.name] = data, _TYPES[path.suffix], f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    return found
+def _assets() -> Mapping[str, StaticFile]:
+    return read_folder(_FOLDER)
 
 
 def _page(title: str, body: str) -> Response:

@@ -1,10 +1,12 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
+import { stamp } from "./scripts/stamp.mjs";
 
 /** Fixed names, no hashes: the bundle is committed, and a build of the same sources gives the same bytes. */
 export default defineConfig({
-  plugins: [react()],
-  base: "./",
+  plugins: [react(), stamp()],
+  // The page is given at /app/name, too.
+  base: "/",
   build: {
     outDir: "../static",
     emptyOutDir: true,
@@ -18,4 +20,6 @@ export default defineConfig({
       },
     },
   },
+  // `npx vite` beside a server: WEFT_SERVER=http://127.0.0.1:9338 npx vite
+  server: { proxy: { "/api": { target: process.env.WEFT_SERVER ?? "http://127.0.0.1:9338", ws: true, changeOrigin: true }, "/healthz": process.env.WEFT_SERVER ?? "http://127.0.0.1:9338" } },
 });

@@ -20,6 +20,8 @@ _ONCE = frozenset(
 Headers = Sequence[tuple[bytes, bytes]]
 
 CSP = b"default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+PAGE_CSP = CSP + b"; img-src 'self' blob:"
+"""Of the editor's page: pictures that come as bytes (previews of a run, files before they are uploaded) are shown."""
 SECURITY: Headers = (
     (b"content-security-policy", CSP),
     (b"x-content-type-options", b"nosniff"),
@@ -62,8 +64,8 @@ def first(headers: Headers, name: bytes) -> str | None:
 def secured(headers: Iterable[tuple[bytes, bytes]], *, store: bool) -> list[tuple[bytes, bytes]]:
     """An answer's headers with ours.
 
-    A policy of its own (`sandbox` for files of users) stands beside ours, and browsers keep to both. Grants to other
-    origins are dropped, whoever made them.
+    A policy of its own (`sandbox` for files of users) stands beside ours, and browsers keep to both; that of the
+    editor's page stands in place of it. Grants to other origins are dropped, whoever made them.
 
     Args:
         store: whether others may keep the answer when it does not say itself.
@@ -73,7 +75,9 @@ def secured(headers: Iterable[tuple[bytes, bytes]], *, store: bool) -> list[tupl
         for name, value in ((name.lower(), value) for name, value in headers)
         if name not in _OURS and not name.startswith(b"access-control-") and (name, value) != SECURITY[0]
     ]
-    kept += SECURITY
+    # The editor's page may show pictures of its own; no other policy takes the place of ours.
+    page = (SECURITY[0][0], PAGE_CSP) in kept
+    kept += SECURITY[1:] if page else SECURITY
     if not store and not any(name == b"cache-control" for name, _ in kept):
         kept.append((b"cache-control", b"no-store"))
     return kept

@@ -33,7 +33,7 @@ class Rules:
     token: str | None = None
     bodies: tuple[BodyRule, ...] = UPLOADS
     public: frozenset[str] = frozenset({"/", "/favicon.ico", "/healthz", "/readyz"})
-    public_folders: tuple[str, ...] = ("/assets/",)
+    public_folders: tuple[str, ...] = ("/assets/", "/app/")
     body_seconds: float = 30.0
 
     def check(self, *, method: str, path: str, raw_path: bytes, query: bytes, headers: Headers, connected: str) -> int:

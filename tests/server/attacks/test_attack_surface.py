@@ -76,7 +76,7 @@ def test_the_description_is_complete(world: World) -> None:
 def _is_page(path: str) -> bool:
     """Pages for people, which take nothing."""
     return path in ("/", "/favicon.ico", "/api/v1/docs", "/api/v1/openapi.json") or path.startswith(
-        ("/assets/", "/api/v1/docs/")
+        ("/assets/", "/api/v1/docs/", "/app/")
     )
 
 

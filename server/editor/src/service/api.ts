@@ -5,6 +5,7 @@ import type { Json } from "../document/types";
 import { Unreachable } from "./refused";
 import { ask, askJson, ROOT } from "./request";
 import type {
+  Cause,
   Example,
   Imported,
   Job,
@@ -20,6 +21,7 @@ import type {
   System,
   Uploaded,
   Version,
+  Why,
 } from "./types";
 
 const one = encodeURIComponent;
@@ -60,6 +62,16 @@ export const api = {
     askJson<Plan>("/plan", { method: "POST", text: bodyOf(workflow, { targets }), ...(signal && { signal }) }),
   check: (workflow: string, signal?: AbortSignal) =>
     askJson<{ problems: Problem[] }>("/check", { method: "POST", text: bodyOf(workflow, {}), ...(signal && { signal }) }),
+
+  /** Why a node of a workflow would run now. */
+  why: (workflow: string, node: string) =>
+    askJson<Why>("/why", { method: "POST", text: `{"workflow": ${workflow}, "node": ${JSON.stringify(node)}}` }),
+  /** Why each node of a job ran, or did not. */
+  jobWhy: (id: string) =>
+    askJson<{ nodes: { [node: string]: { ran: boolean; text: string; causes: Cause[] } } }>(`/jobs/${one(id)}/why`),
+  /** A workflow as a Python program. */
+  python: async (workflow: string): Promise<string> =>
+    (await askJson<{ python: string }>("/python", { method: "POST", text: bodyOf(workflow, {}) })).python,
 
   /** Queues a job. `key` makes a repeated call with the same body give the same job. */
   run: (body: string, key?: string) =>

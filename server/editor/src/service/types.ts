@@ -84,13 +84,15 @@ export interface JobRequest {
 export interface PlanNode {
   readonly will: "run" | "resume" | "cached" | "skip" | "unknown";
   readonly reason?: string;
-  readonly tier?: "memory" | "disk";
+  readonly tier?: "memory" | "disk" | "unneeded";
   readonly steps?: number;
   readonly of?: number;
   readonly seconds?: number;
   readonly items?: number;
   readonly items_cached?: number;
   readonly steers?: boolean;
+  /** In what it differs from its nearest earlier result, where that is known. */
+  readonly why?: readonly Change[];
 }
 
 export interface Plan {
@@ -122,7 +124,7 @@ export interface Listed {
   readonly title: string;
   readonly modified: number;
   readonly etag: string;
-  readonly problem?: string;
+  readonly problem?: string | null;
 }
 
 export interface Version extends Listed {
@@ -146,13 +148,13 @@ export interface ModelInfo {
 }
 
 export interface System {
-  readonly weft: string;
+  readonly weft: string | null;
   readonly versions: { readonly [name: string]: string | null };
   readonly python: string;
   readonly platform: string;
   readonly workers: readonly Worker[];
-  readonly devices: readonly { readonly name: string; readonly kind: string; readonly [key: string]: Json }[];
-  readonly cache: { readonly results: number; readonly bytes: number; readonly max_bytes: number };
+  readonly devices: readonly { readonly name: string; readonly kind: string; readonly free?: number; readonly total?: number }[];
+  readonly cache: { readonly results: number; readonly bytes: number; readonly max_bytes: number | null };
   readonly disk: { readonly free: number; readonly needed: number };
   readonly clients: number;
 }
@@ -179,6 +181,25 @@ export interface Change {
   readonly source?: string;
   readonly was?: string;
   readonly now?: string;
+  /** In words; events have none. */
+  readonly text?: string;
+}
+
+/** A change, the node that it is at, and the nodes on the way down from there. */
+export interface Cause extends Change {
+  readonly node: string;
+  readonly through: readonly string[];
+}
+
+/** Why a node would run, or had to where it is cached. */
+export interface Why {
+  readonly node: string;
+  readonly state: "cached" | "changed" | "gone" | "new" | "always" | "unknown";
+  /** In words, a line for each cause. */
+  readonly text: string;
+  readonly causes: readonly Cause[];
+  readonly files: readonly string[];
+  readonly compared: string | null;
 }
 
 /** An event of a job. Those that are stored have `state`, which counts them without gaps. */

@@ -88,12 +88,12 @@ export function watchDrafts(): () => void {
     if (document.visibilityState === "hidden") void keepNow();
   };
   const gone = () => void keepNow();
-  document.addEventListener("visibilitychange", hidden);
-  window.addEventListener("pagehide", gone);
+  globalThis.document?.addEventListener("visibilitychange", hidden);
+  globalThis.window?.addEventListener("pagehide", gone);
   return () => {
     stop();
-    document.removeEventListener("visibilitychange", hidden);
-    window.removeEventListener("pagehide", gone);
+    globalThis.document?.removeEventListener("visibilitychange", hidden);
+    globalThis.window?.removeEventListener("pagehide", gone);
     if (timer !== null) clearTimeout(timer);
     timer = null;
     release?.();

@@ -1,0 +1,5 @@
+import type { Plugin } from "vite";
+
+export function sources(): string[];
+export function hashOfSources(): string;
+export function stamp(): Plugin;
