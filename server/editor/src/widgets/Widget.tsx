@@ -197,7 +197,7 @@ function folds(kind: Kind): boolean {
 /** What an empty input says: that it is needed, or what it is without. */
 function openWords(type: InputType): string {
   if (type.required) return "needed";
-  const without = /without (?:it|one)[,:]? ([^.;]{3,40})/.exec(type.help);
+  const without = /without (?:it|one)[,:]? ([^.;]{3,40})/.exec(type.help ?? "");
   return without?.[1] ?? "none";
 }
 

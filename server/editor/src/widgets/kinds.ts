@@ -91,7 +91,7 @@ export function kindOf(input: InputType, nodeType?: string): Kind {
 }
 
 function listOf(item: string, input: InputType, nodeType: string | undefined, rules: (whole: boolean, single: boolean) => NumberRules): Kind {
-  const one: InputType = { name: input.name, type: item, required: true, help: input.help, ...(input.widget && { widget: input.widget }), ...(input.range && { range: input.range }), ...(input.choices && { choices: input.choices }) };
+  const one: InputType = { name: input.name, type: item, required: true, help: input.help ?? "", ...(input.widget && { widget: input.widget }), ...(input.range && { range: input.range }), ...(input.choices && { choices: input.choices }) };
   const inner = item === "int" || item === "float" ? ({ kind: "number", rules: rules(item === "int", false) } as const) : kindOf(one, nodeType);
   const start = Math.max(0, input.range?.[0] ?? 0);
   switch (inner.kind) {

@@ -69,7 +69,7 @@ function teachersOf(document: Document, nodes: Nodes, catalogue: Catalogue): rea
       let more = false;
       for (const item of items) {
         const source = meant(item);
-        const word = typeof source === "string" ? wordOfSource(source, input.help) : null;
+        const word = typeof source === "string" ? wordOfSource(source, input.help ?? "") : null;
         if (word) words.add(word);
         else if (isLink(item) || typeof source === "string") more = true;
       }
