@@ -35,6 +35,8 @@ const nodeTypes: NodeTypes = { card: CardNode, definition: CardNode, edge: EdgeC
 const edgeTypes: EdgeTypes = { thread: ThreadEdge };
 const SNAP: [number, number] = [8, 8];
 const PAN_BUTTONS = [1];
+/** Nothing floats over the canvas; docs/editor.md names what it is built with. */
+const PRO = { hideAttribution: true };
 
 interface CanvasProps {
   /** What the wheel does: zooms at the pointer, or pans (then Ctrl and the wheel zoom). */
@@ -201,8 +203,8 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
         zoomActivationKeyCode={wheel === "pan" ? "Control" : null}
         zoomOnDoubleClick={false}
         elevateNodesOnSelect
+        proOptions={PRO}
         onlyRenderVisibleElements={count >= CULL_FROM}
-        proOptions={{ hideAttribution: true }}
       >
         {!blocks && <Background variant={BackgroundVariant.Dots} gap={24} size={2} />}
         {blocks && <BlockLayer picture={picture} version={version} theme={theme} />}

@@ -1,6 +1,6 @@
 /** Dragging cards: positions live in React Flow until the drop, which is one edit. */
 import type { Node } from "@xyflow/react";
-import { useCallback, useMemo, useRef, useState, type MouseEvent as ReactMouseEvent } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { act, tell } from "./acts";
 import { useCanvas } from "./canvasStore";
 import { copyTo } from "./clipboardActs";
@@ -27,11 +27,11 @@ export function useDrags() {
   const latest = useRef<Points>(NONE);
   const set = useCanvas((state) => state.set);
 
-  const start = useCallback((_: ReactMouseEvent, _node: Node, nodes: Node[]) => {
+  const start = useCallback((_: unknown, _node: Node, nodes: readonly Node[]) => {
     drag.current = { started: new Map(nodes.map((node) => [node.id, node.position])), shake: shake(), shaken: false };
   }, []);
 
-  const move = useCallback((event: ReactMouseEvent, node: Node, nodes: Node[]) => {
+  const move = useCallback((event: MouseEvent | TouchEvent | React.MouseEvent, node: Node, nodes: readonly Node[]) => {
     const now = drag.current;
     if (now === null) return;
     const points = new Map(nodes.map((one) => [one.id, { x: one.position.x, y: one.position.y }]));
@@ -39,7 +39,7 @@ export function useDrags() {
     latest.current = points;
     setDragged(points);
     const { kind } = parted(node.id);
-    if (kind !== "node" || nodes.length !== 1) return;
+    if (kind !== "node" || nodes.length !== 1 || !("clientX" in event)) return;
     if (!now.shaken && now.shake.move(event.clientX, event.timeStamp)) {
       now.shaken = takeOutOf(node.id);
       if (now.shaken) tell(`${node.id} taken out`);
@@ -48,7 +48,7 @@ export function useDrags() {
     if (into !== useCanvas.getState().insertInto) set({ insertInto: into });
   }, [set]);
 
-  const stop = useCallback((event: ReactMouseEvent | MouseEvent, node: Node) => {
+  const stop = useCallback((event: MouseEvent | TouchEvent | React.MouseEvent, node: Node) => {
     const now = drag.current;
     const points = latest.current;
     const into = useCanvas.getState().insertInto;

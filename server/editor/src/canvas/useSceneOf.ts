@@ -1,14 +1,14 @@
 /** The scene of what is shown: cards, threads with their ways, places, and React Flow's nodes and edges of it. */
 import { useEffect, useMemo, useRef, useState } from "react";
 import { edgeSize } from "../layout/sizes";
-import { mayShowPicture } from "../layout/sizes";
 import { threads as layThreads, type Thread, type ThreadEnds } from "../layout/threads";
 import { needsPlaces, tidy } from "../layout/tidy";
 import type { Catalogue } from "../catalogue/catalogue";
 import { cardUi, graphOf, inputOf, isLink, linkParts, literalOf, targetOf } from "../document/graph";
-import { entriesOf } from "../document/objects";
+import { entriesOf, keysOf } from "../document/objects";
 import type { Document, Place } from "../document/types";
 import type { Problem } from "../service/types";
+import { nodeFace } from "../state/board";
 import { usePlan } from "../state/plans";
 import type { Tab } from "../state/types";
 import { placeOf } from "../state/workspace";
@@ -16,6 +16,7 @@ import { valueWords } from "../widgets/values";
 import type { EdgeRow } from "./EdgeCard";
 import { threadId } from "./ids";
 import type { Box } from "./neighbours";
+import { useStates } from "./usePicture";
 import { SceneMaker, type ProblemMarks, type Scene, type SceneThread } from "./scene";
 
 export interface EdgeSide {
@@ -52,10 +53,16 @@ export function useSceneOf(tab: Tab, catalogue: Catalogue): Shown {
   const problems = usePlan((state) => state.ofTab.get(tab.id)?.problems ?? NONE);
   const marks = useMemo(() => marksOf(problems, prefix), [problems, prefix]);
   const maker = useRef(new SceneMaker());
-  const scene = useMemo(
-    () => maker.current.make(document, place, nodes, catalogue, marks, (_, type) => mayShowPicture(type)),
-    [document, place, nodes, catalogue, marks],
+  const version = useStates(tab.id);
+  // A card has a picture's place once there is one; as a text, so that only another set of them makes another scene.
+  const pictured = useMemo(
+    () => keysOf(nodes).filter((id) => nodeFace(tab.id, prefix + id).picture !== undefined).join(" "),
+    [nodes, tab.id, prefix, version],
   );
+  const scene = useMemo(() => {
+    const withPicture = new Set(pictured.split(" "));
+    return maker.current.make(document, place, nodes, catalogue, marks, (id) => withPicture.has(id));
+  }, [document, place, nodes, catalogue, marks, pictured]);
   const laid = usePlaces(document, place, catalogue, `${tab.id} ${place ?? ""}`);
   return useMemo(() => {
     const boxes = new Map<string, Box>();
