@@ -7,6 +7,7 @@ import {
 } from "./graph";
 import { entriesOf, has, isList, isObject, own, sameJson } from "./objects";
 import { changeEnds, erase, inputPath, put, renameKey, write } from "./parts";
+import { sizeFault } from "./sizes";
 import type { Attempt, Document, Json, JsonObject, Made, Mode, NodeSpec, Place, Wiring } from "./types";
 
 export interface NewNode {
@@ -38,6 +39,8 @@ export function addNodeIn(
   const id = options.id !== undefined && idFault(options.id, place) === null && !has(nodes, options.id) ? options.id : freshId(nodes, options.id ?? name);
   const inputs = options.inputs && Object.keys(options.inputs).length > 0 ? { inputs: options.inputs } : {};
   draft.set([...nodesPath(place), id], { type: name, ...inputs });
+  const large = sizeFault(draft.document);
+  if (large !== null) return { refused: large };
   if (options.x !== undefined && options.y !== undefined) {
     write(draft, [...uiPath(place), id], { x: Math.round(options.x), y: Math.round(options.y) });
   }
@@ -247,5 +250,7 @@ export function changeType(document: Document, place: Place, id: string, type: s
     draft.set([...nodesPath(place), id, "type"], type);
     draft.remove([...nodesPath(place), id, "version"]);
   }
+  const large = sizeFault(draft.document);
+  if (large !== null) return { refused: large };
   return draft.edit(`make ${id} ${type}`);
 }

@@ -100,7 +100,8 @@ export function writtenLiteral(value: Json): Json {
   return isList(value) ? value.map(writtenItem) : writtenItem(value);
 }
 
-function writtenItem(value: Json): Json {
+/** An item of a list as an input of a document holds it. */
+export function writtenItem(value: Json): Json {
   if (isObject(value) && keysOf(value).length === 1 && has(value, "value")) return { value };
   return holdsLink(value) ? { value } : value;
 }
