@@ -32,8 +32,8 @@ export function InspectWorkflow({ tab, document }: { tab: Tab; document: Documen
         <TextForm label="Description" lines value={typeof description === "string" ? description : ""} onTake={(text) => parameters.meta(undefined, text)} />
       </div>
       <div className="inspect__inputs">
-        <h3 className="section__title inspect__heading">Parameters: what a caller and the app view can set</h3>
-        {names.length === 0 && <p className="inspect__summary small faint">None yet.</p>}
+        <h3 className="section__title inspect__heading">Parameters</h3>
+        {names.length === 0 && <p className="inspect__summary small faint">None yet. A parameter is what a caller and the app view can set.</p>}
         <ul>
           {entriesOf(document.parameters).map(([name, parameter], index) => (
             <Parameter key={name} name={name} target={parameter.input} at={index} names={names} missing={!isThere(document, parameter.input)} />

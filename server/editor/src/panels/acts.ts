@@ -106,9 +106,11 @@ export function addAfter(place: Place, source: string | null, type: string): str
     if (source === null) return added;
     const now = apply(document, added).document;
     const input = catalogue.bestInput(now, place, { node: source }, added.id);
-    const outputs = input === null ? null : catalogue.bestOutput(now, place, source, { node: added.id, input });
     if (input === null) return added;
-    const linked = connect(now, place, { node: source, output: outputs }, { node: added.id, input }, catalogue);
+    const best = catalogue.bestOutput(now, place, source, { node: added.id, input });
+    // The first output is written without its name, as links are by hand.
+    const output = best === catalogue.output(now, place, { node: source })?.name ? null : best;
+    const linked = connect(now, place, { node: source, output }, { node: added.id, input }, catalogue);
     return isRefusal(linked) ? added : { label: `add ${added.id} after ${source}`, operations: [...added.operations, ...linked.operations] };
   });
   return made;

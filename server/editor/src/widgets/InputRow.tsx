@@ -6,8 +6,8 @@ import { isList, sameJson } from "../document/objects";
 import { Icon } from "../marks";
 import { classes, type How } from "./field";
 import { kindOf } from "./kinds";
-import { rangeWords } from "./numbers";
-import { meant, valueWords } from "./values";
+import { rangeWords, showNumber } from "./numbers";
+import { meant, numberText, valueWords } from "./values";
 import { Widget, type WidgetProps } from "./Widget";
 
 export interface InputRowProps extends Omit<WidgetProps, "size" | "describedBy" | "label"> {
@@ -23,7 +23,8 @@ export function factsOf(type: InputType): string[] {
   const facts: string[] = [];
   const range = rangeWords({ range: type.range ?? null });
   if (range) facts.push(range);
-  if (type.default !== undefined) facts.push(`default ${valueWords(type.default)}`);
+  const number = kind.kind === "number" || kind.kind === "seed" ? numberText(type.default) : null;
+  if (type.default !== undefined) facts.push(`default ${number !== null && "rules" in kind ? showNumber(number, kind.rules) : valueWords(type.default)}`);
   else if (type.required) facts.push("needed");
   if (kind.kind === "number" || kind.kind === "seed") facts.push("↑ ↓  ⇧ ×10  ⌥ ×0.1");
   else if (kind.kind === "text" && kind.lines) facts.push("⏎ take  ⇧⏎ new line");

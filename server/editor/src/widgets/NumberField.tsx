@@ -141,7 +141,7 @@ export function NumberField(props: NumberProps) {
   const was = props.was === undefined || draft !== null ? null : numberText(props.was);
   const gauge = rules.gauge && !typo && draft === null && text !== "" && !props.slider ? gaugeAt(text, rules.gauge) : undefined;
   const field = (
-    <div className="number nodrag" onPointerDown={onPointerDown} onPointerMove={onPointerMove} onPointerUp={onPointerUp} onPointerCancel={onPointerCancel}>
+    <div className="number nodrag" onMouseDown={(event) => drag.current && event.preventDefault()} onPointerDown={onPointerDown} onPointerMove={onPointerMove} onPointerUp={onPointerUp} onPointerCancel={onPointerCancel}>
       <Box props={{ ...props, invalid: props.invalid || typo !== null }} gauge={gauge} boxRef={box} className={classes("field--number", draft !== null && "field--focus nowheel")}>
         {was !== null && was !== text && <span className="field__was push">{showNumber(was, rules)}</span>}
         <input

@@ -62,7 +62,7 @@ export function Popover({ anchor, label, role = "dialog", width, onClose, childr
       className="menu popover"
       role={role}
       aria-label={label}
-      style={at ? { left: at.left, top: at.top, width: at.width, maxHeight: at.height } : { visibility: "hidden" }}
+      style={at ? { left: at.left, top: at.top, width: at.width, maxHeight: at.height } : { opacity: 0, left: 0, top: 0 }}
       onKeyDown={(event) => {
         if (event.key === "Escape") {
           event.preventDefault();
