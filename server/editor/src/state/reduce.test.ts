@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { jobOf } from "../../tests/fake-server";
+import type { Document } from "../document/types";
 import type { JobEvent } from "../service/types";
 import { closed, insideCount, opened, runOf, take } from "./reduce";
 import type { RunInfo } from "./types";
@@ -14,7 +15,7 @@ function after(events: readonly JobEvent[], begin: RunInfo = runOf(jobOf("j"), 1
   for (const item of events) take(open, item);
   return closed(open);
 }
-const document = {
+const document: Document = {
   weft: 1,
   nodes: { draw: { type: "picture" }, save: { type: "save_image" } },
   definitions: {
