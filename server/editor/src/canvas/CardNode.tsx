@@ -19,6 +19,8 @@ export interface CardData extends Record<string, unknown> {
 
 export type CardNodeType = Node<CardData, "card" | "definition">;
 
+const noField = (): null => null;
+
 /** A node on the canvas: joins what the document says, how the run stands and what the pointer does. Only its own changes render it. */
 export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps<CardNodeType>) {
   const { model, tab } = data;
@@ -27,6 +29,8 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
   const connecting = useCanvas((state) => state.connecting);
   const renaming = useCanvas((state) => state.renaming === id);
   const set = useCanvas((state) => state.set);
+  // Fields are not drawn in the smaller steps: their places stay, so that nothing moves.
+  const withFields = useCanvas((state) => state.detail === "full");
   const fitting = useMemo(() => (connecting === null ? null : fitsOf(connecting, model)), [connecting, model]);
   const renderField = useCallback(
     (field: FieldModel) => (
@@ -50,7 +54,7 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
       chosen={selected}
       fitting={fitting}
       renaming={renaming}
-      renderField={renderField}
+      renderField={withFields ? renderField : noField}
       onFocus={() => useWorkspace.getState().setFocus(id)}
       onEnter={() => useWorkspace.getState().enter(id)}
       onRename={(name) => renameNode(id, name)}

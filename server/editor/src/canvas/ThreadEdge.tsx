@@ -41,7 +41,7 @@ export const ThreadEdge = memo(function ThreadEdge(props: EdgeProps<ThreadEdgeTy
   const shown = !data.tagged || data.near || pointed;
   const classes = ["wire", `type-${data.family}`];
   if (data.near || inserting) classes.push("wire--near");
-  if (data.far && !pointed) classes.push("wire--far");
+  if (data.far && !pointed && data.look !== "bad") classes.push("wire--far");
   if (data.look !== "there") classes.push(`wire--${data.look}`);
   return (
     <>
