@@ -16,7 +16,7 @@ import { bendAt, openMenuAt } from "./menuActs";
 import { NoteNode } from "./NoteNode";
 import { PaletteHost } from "./PaletteHost";
 import { RerouteNode } from "./RerouteNode";
-import { frame, useScene } from "./sceneStore";
+import { focusCard, frame, useScene } from "./sceneStore";
 import { ThreadEdge } from "./ThreadEdge";
 import { useDrags } from "./useDrags";
 import type { FlowNode } from "./flowNodes";
@@ -79,6 +79,14 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
   useEffect(() => {
     if (flow !== null) useScene.setState({ flow: flow as unknown as ReactFlowInstance, pane: pane.current });
     return () => useScene.setState({ flow: null, pane: null });
+  }, [flow]);
+
+  // Going in or out of a definition takes the keys' place away: they go to the node that was left, or to the canvas.
+  const start = useRef(tab.focus);
+  useEffect(() => {
+    if (flow === null || (document.activeElement !== null && document.activeElement !== document.body)) return;
+    if (start.current === null) pane.current?.focus({ preventScroll: true });
+    else requestAnimationFrame(() => { if (start.current !== null) focusCard(start.current); });
   }, [flow]);
 
   // The view of a place is kept; the first time, all of it is shown.

@@ -11,7 +11,8 @@ export interface CardProps {
   readonly face: Face;
   readonly problems: readonly ProblemModel[];
   readonly chosen: boolean;
-  readonly onFocus?: () => void;
+  /** Keys are here; `byKeys` when they came by keys and not by a click. */
+  readonly onFocus?: (byKeys: boolean) => void;
   /** While a wire is dragged: the ports that fit, or null when none is dragged. */
   readonly fitting: ReadonlySet<string> | null;
   readonly renaming?: boolean;
@@ -42,7 +43,7 @@ export const Card = memo(function Card(props: CardProps) {
       tabIndex={0}
       aria-label={cardName(model, face)}
       style={{ width: model.width, minHeight: model.height }}
-      onFocus={props.onFocus}
+      onFocus={(event) => props.onFocus?.(event.target === event.currentTarget && event.currentTarget.matches(":focus-visible"))}
     >
       <header className="card__head">
         <Mark type={model.makes} />
@@ -91,7 +92,7 @@ function FoldedCard(props: CardProps & { readonly classes: readonly string[] }):
   const { model, face, fitting } = props;
   const [row] = model.rows;
   return (
-    <article className={props.classes.join(" ")} data-state={face.state} data-card={model.id} tabIndex={0} aria-label={`${cardName(model, face)}, collapsed`} style={{ width: model.width, minHeight: model.height }} onFocus={props.onFocus}>
+    <article className={props.classes.join(" ")} data-state={face.state} data-card={model.id} tabIndex={0} aria-label={`${cardName(model, face)}, collapsed`} style={{ width: model.width, minHeight: model.height }} onFocus={(event) => props.onFocus?.(event.target === event.currentTarget && event.currentTarget.matches(":focus-visible"))}>
       <header className="card__head">
         <Mark type={model.makes} />
         <span className="card__name cut" onDoubleClick={(event) => { event.stopPropagation(); props.onStartRename?.(); }}>{model.id}</span>

@@ -19,6 +19,14 @@ export interface CardData extends Record<string, unknown> {
 
 export type CardNodeType = Node<CardData, "card" | "definition">;
 
+/** Keys are on a card. Reached by keys it is the one that is chosen, unless several are. */
+function takeFocus(id: string, byKeys: boolean): void {
+  const { tabs, current, setFocus, select } = useWorkspace.getState();
+  const chosen = tabs.find((tab) => tab.id === current)?.selected;
+  if (byKeys && chosen !== undefined && chosen.size <= 1) select([id], id);
+  else setFocus(id);
+}
+
 const noField = (): null => null;
 
 /** A node on the canvas: joins what the document says, how the run stands and what the pointer does. Only its own changes render it. */
@@ -55,7 +63,7 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
       fitting={fitting}
       renaming={renaming}
       renderField={withFields ? renderField : noField}
-      onFocus={() => useWorkspace.getState().setFocus(id)}
+      onFocus={(byKeys) => takeFocus(id, byKeys)}
       onEnter={() => useWorkspace.getState().enter(id)}
       onRename={(name) => renameNode(id, name)}
       onRenameEnd={() => set({ renaming: null })}

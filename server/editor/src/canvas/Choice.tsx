@@ -7,20 +7,22 @@ export function Choice() {
   const choice = useCanvas((state) => state.choice);
   const set = useCanvas((state) => state.set);
   const box = useRef<HTMLDivElement>(null);
+  const back = useRef<Element | null>(null);
   useEffect(() => {
+    if (choice === null) return;
+    if (document.activeElement?.closest("[role=menu]") === null) back.current = document.activeElement;
     box.current?.querySelector<HTMLElement>("[role=menuitem]")?.focus();
   }, [choice]);
   if (choice === null) return null;
-  const back = document.activeElement;
   const close = (): void => {
     set({ choice: null });
-    if (back instanceof HTMLElement) back.focus();
+    if (back.current instanceof HTMLElement) back.current.focus();
   };
   const options = choice.options;
   const take = (at: number): void => {
     const option = options[at];
     if (option === undefined) return;
-    set({ choice: null });
+    close();
     option.run();
   };
   return (

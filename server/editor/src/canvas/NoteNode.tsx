@@ -18,12 +18,14 @@ export const NoteNode = memo(function NoteNode({ data, selected }: NodeProps<Not
   useEffect(() => {
     if (editing) field.current?.focus();
   }, [editing]);
+  const box = useRef<HTMLElement>(null);
   const take = (): void => {
     setEditing(false);
     if (field.current !== null && field.current.value !== data.text) data.onText(field.current.value);
   };
   return (
     <aside
+      ref={box}
       className={selected ? "note note--chosen" : "note"}
       style={{ width: data.width }}
       aria-label="note"
@@ -41,8 +43,8 @@ export const NoteNode = memo(function NoteNode({ data, selected }: NodeProps<Not
           onBlur={take}
           onKeyDown={(event) => {
             event.stopPropagation();
-            if (event.key === "Escape") setEditing(false);
-            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) take();
+            if (event.key === "Escape") { setEditing(false); box.current?.focus(); }
+            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { take(); box.current?.focus(); }
           }}
         />
       ) : (

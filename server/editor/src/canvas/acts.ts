@@ -1,12 +1,15 @@
 /** What the canvas does to the document that is shown: each function is one act, one step of undo. */
 import type { Catalogue } from "../catalogue/catalogue";
 import { Draft } from "../document/draft";
+import { move } from "../document/edits";
 import { graphOf } from "../document/graph";
 import { isRefusal, type Attempt, type Document, type JsonObject, type Nodes, type Place } from "../document/types";
+import { needsPlaces } from "../layout/tidy";
 import { useCatalogue } from "../state/catalogue";
 import { useNotices } from "../state/notices";
 import type { Tab } from "../state/types";
 import { placeOf, tabOf, useWorkspace } from "../state/workspace";
+import { useScene } from "./sceneStore";
 
 /** What is shown now. */
 export interface Here {
@@ -44,9 +47,33 @@ export function together(label: string, document: Document, steps: readonly ((do
 export function act(make: (here: Here) => Attempt | null, merge?: string): boolean {
   const now = here();
   if (now === null) return false;
-  const attempt = make(now);
+  const attempt = placed(now, make) ?? make(now);
   if (attempt === null) return false;
   return useWorkspace.getState().edit(attempt, merge === undefined ? {} : { merge });
+}
+
+/**
+ * Cards without a place are laid out when they are shown. An act that writes places writes theirs too, so that what the reader
+ * saw stays as it was. Null where nothing is to be added.
+ */
+function placed(now: Here, make: (here: Here) => Attempt | null): Attempt | null {
+  const missing = needsPlaces(now.document, now.place);
+  if (missing.length === 0) return null;
+  const attempt = make(now);
+  if (attempt === null || isRefusal(attempt) || !attempt.operations.some(({ path }) => path[0] === "ui")) return attempt;
+  const { boxes, tab, place } = useScene.getState();
+  if (tab !== now.tab.id || place !== now.place) return attempt;
+  const points = new Map(missing.flatMap((id) => {
+    const box = boxes.get(id);
+    return box === undefined ? [] : [[id, { x: box.x, y: box.y }] as const];
+  }));
+  return together(attempt.label, now.document, [
+    (document) => move(document, now.place, points),
+    (document) => {
+      const { nodes, ui } = graphOf(document, now.place);
+      return make({ ...now, document, nodes, ui }) ?? { label: attempt.label, operations: [] };
+    },
+  ]);
 }
 
 /** Says a line to the status bar and the screen reader. */

@@ -1,6 +1,6 @@
 /** The picture of one place of a document: cards, threads, groups, notes, bends. Made by plain functions; what did not change stays the same object. */
 import type { Catalogue } from "../catalogue/catalogue";
-import { cardUi, groups, linkText, linksOfNode, notes, order, reroutes } from "../document/graph";
+import { cardUi, graphOf, groups, linkText, linksOfNode, notes, order, reroutes } from "../document/graph";
 import { entriesOf, own } from "../document/objects";
 import type { CardUi, Document, GroupUi, NodeSpec, Nodes, NoteUi, Place, RerouteUi } from "../document/types";
 import { cardModel, type CardContext } from "./cardModel";
@@ -81,6 +81,7 @@ function wires(document: Document, place: Place, nodes: Nodes, catalogue: Catalo
   const threads: SceneThread[] = [];
   const taken = new Set<string>();
   const tagged = new Set<string>();
+  for (const [, output] of entriesOf(place === null ? undefined : graphOf(document, place).definition?.outputs)) taken.add(output.link);
   for (const [id, spec] of entriesOf(nodes)) {
     const tags = new Set(cardUi(document, place, id).tags ?? []);
     for (const wire of linksOfNode(id, spec)) {

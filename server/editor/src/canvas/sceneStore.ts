@@ -14,6 +14,8 @@ export interface SceneState {
   readonly blocks: readonly Block[];
   readonly threads: readonly BlockThread[];
   readonly groups: readonly (Box & { readonly id: string; readonly name: string })[];
+  /** The cards of a definition's inputs and outputs. */
+  readonly edges: readonly Box[];
   /** The group of each node that is in one. */
   readonly members: ReadonlyMap<string, string>;
   readonly order: readonly string[];
@@ -30,6 +32,7 @@ export const useScene = create<SceneState>(() => ({
   blocks: [],
   threads: [],
   groups: [],
+  edges: [],
   members: new Map(),
   order: [],
   flow: null,
@@ -43,9 +46,9 @@ function duration(): number {
 
 /** Shows these nodes, or all: as large as they fit, at most 100 %. */
 export function frame(ids?: Iterable<string>): void {
-  const { boxes, groups, flow, pane } = useScene.getState();
+  const { boxes, groups, edges, flow, pane } = useScene.getState();
   if (flow === null || pane === null) return;
-  const chosen = ids === undefined ? [...boxes.values(), ...groups] : [...ids].flatMap((id) => boxes.get(id) ?? []);
+  const chosen = ids === undefined ? [...boxes.values(), ...groups, ...edges] : [...ids].flatMap((id) => boxes.get(id) ?? []);
   const box = around(chosen);
   if (box === null) return;
   const { width, height } = pane.getBoundingClientRect();

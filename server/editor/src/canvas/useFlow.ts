@@ -142,6 +142,7 @@ export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes:
     useScene.setState({
       tab: tab.id, place: shown.place, prefix, boxes, blocks: drawn, members, order: scene.order,
       threads: blockThreads(shown),
+      edges: [...(shown.inputs === null ? [] : [shown.inputs.box]), ...(shown.outputs === null ? [] : [shown.outputs.box])],
       groups: [...scene.groups].map(([id, { name, x, y, width, height }]) => ({ id, name, x, y, width, height })),
     });
   }, [shown, scene, boxes, prefix, tab.id]);
