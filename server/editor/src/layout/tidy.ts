@@ -4,20 +4,11 @@ import { INPUTS, cardUi, graphOf, linkParts, links } from "../document/graph";
 import { entriesOf, keysOf } from "../document/objects";
 import type { Document, Place } from "../document/types";
 import type { Catalogue } from "../catalogue/catalogue";
+import { type Shape, columned, snap } from "./columns";
 import { edgeSize, mayShowPicture, sizeOf } from "./sizes";
 
-const GRID = 8;
-/** Between columns: room for wires. Each output that goes up or down there has a track more, up to a limit. */
-const COLUMN = 48;
-const ROW = 32;
 const PIECE = 64;
 const WIDE = 1400;
-const MOST_TRACKS = 12;
-
-interface Shape {
-  readonly width: number;
-  readonly height: number;
-}
 
 /**
  * Places for the nodes of a graph, or for those of `ids` alone, which stay where they are as a whole. Fixed for the same
@@ -98,55 +89,6 @@ function piecesOf(ids: readonly string[], wires: readonly (readonly [string, str
   return pieces.sort((a, b) => b.length - a.length);
 }
 
-/** Cards of one column begin at the same x, columns are as far apart as their wires need. */
-function columned(
-  middles: ReadonlyMap<string, Point>,
-  shapes: ReadonlyMap<string, Shape>,
-  wires: readonly (readonly [string, string])[],
-): Map<string, Point> {
-  const columns = [...new Set([...middles.values()].map((point) => point.x))].sort((a, b) => a - b);
-  const columnOf = (id: string): number => columns.indexOf(middles.get(id)?.x ?? 0);
-  const tracks = columns.map(() => new Set<string>());
-  const widths = columns.map(() => 0);
-  for (const [id] of middles) {
-    const column = columnOf(id);
-    widths[column] = Math.max(widths[column] ?? 0, shapes.get(id)?.width ?? 0);
-  }
-  for (const [source, target] of wires) if (middles.has(target)) tracks[Math.max(0, columnOf(target) - 1)]?.add(source);
-  const lefts: number[] = [];
-  let x = 0;
-  for (const [index, width] of widths.entries()) {
-    lefts.push(x);
-    x += width + COLUMN + Math.min(MOST_TRACKS, Math.max(0, (tracks[index]?.size ?? 0) - 2)) * GRID;
-  }
-  const found = new Map<string, Point>();
-  for (const [id, middle] of middles) {
-    found.set(id, { x: snap(lefts[columnOf(id)] ?? 0), y: snap(middle.y - (shapes.get(id)?.height ?? 0) / 2) });
-  }
-  return settled(found, shapes);
-}
-
-/** Snapping may bring cards of a column nearer than they should be: they move down again. */
-function settled(places: Map<string, Point>, shapes: ReadonlyMap<string, Shape>): Map<string, Point> {
-  const byColumn = new Map<number, string[]>();
-  for (const [id, { x }] of places) {
-    const list = byColumn.get(x);
-    if (list) list.push(id);
-    else byColumn.set(x, [id]);
-  }
-  for (const list of byColumn.values()) {
-    list.sort((a, b) => (places.get(a)?.y ?? 0) - (places.get(b)?.y ?? 0));
-    let free = Number.NEGATIVE_INFINITY;
-    for (const id of list) {
-      const at = places.get(id) as Point;
-      const y = Math.max(at.y, snapUp(free));
-      places.set(id, { x: at.x, y });
-      free = y + (shapes.get(id)?.height ?? 0) + ROW - GRID;
-    }
-  }
-  return places;
-}
-
 /** Pieces in rows, as wide as the widest or as a screen. */
 function packed(pieces: readonly ReadonlyMap<string, Point>[], shapes: ReadonlyMap<string, Shape>): Map<string, Point> {
   const boxes = pieces.map((piece) => boundsOf(piece, shapes));
@@ -195,12 +137,4 @@ function cornerOf(document: Document, place: Place, ids: Iterable<string>): Poin
 
 function moved(places: ReadonlyMap<string, Point>, by: Point): Map<string, Point> {
   return new Map([...places].map(([id, { x, y }]) => [id, { x: x + by.x, y: y + by.y }]));
-}
-
-function snap(value: number): number {
-  return Math.round(value / GRID) * GRID + 0;
-}
-
-function snapUp(value: number): number {
-  return Number.isFinite(value) ? Math.ceil(value / GRID) * GRID : value;
 }
