@@ -10,7 +10,7 @@ import { useCatalogue } from "../state/catalogue";
 import { useWorkspace } from "../state/workspace";
 import type { Tab } from "../state/types";
 import { Picker, type Option } from "../widgets/Picker";
-import { parameters } from "./acts";
+import { freeName, parameters } from "./acts";
 import { TextForm } from "./TextForm";
 
 export function InspectWorkflow({ tab, document }: { tab: Tab; document: Document }) {
@@ -82,16 +82,6 @@ export function parameterOptions(document: Document, catalogue: Catalogue): Opti
     }
   }
   return options.sort((a, b) => (b.group ?? "").localeCompare(a.group ?? ""));
-}
-
-/** A name for the parameter of an input: the input's own, else with its node before it. */
-export function freeName(names: readonly string[], target: string): string {
-  const { node, output: input } = linkParts(target);
-  const own = input ?? node;
-  if (!names.includes(own)) return own;
-  const both = `${node}_${own}`;
-  if (!names.includes(both)) return both;
-  for (let number = 2; ; number += 1) if (!names.includes(`${both}_${number}`)) return `${both}_${number}`;
 }
 
 function Parameter({ name, target, at, names, missing }: { name: string; target: string; at: number; names: readonly string[]; missing: boolean }) {

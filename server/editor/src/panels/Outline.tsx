@@ -8,7 +8,7 @@ import { nodeFace } from "../state/board";
 import { useCatalogue } from "../state/catalogue";
 import { shownRun } from "../state/runs";
 import { placeOf, useWorkspace } from "../state/workspace";
-import { deleteNodes, moveNode, tell, toggleCollapsed, toggleMode, ungroup } from "./acts";
+import { definitions, deleteNodes, moveNode, tell, toggleCollapsed, toggleMode, ungroup } from "./acts";
 import { OutlineEditor, type Editing } from "./OutlineEditor";
 import { OutlineItem } from "./OutlineItem";
 import { outlineRows, parseQuery, rowAfterKey, type OutlineRow } from "./outlineRows";
@@ -101,7 +101,10 @@ function Tree() {
       return;
     }
     if (command || event.altKey) {
-      if (command && key === "g" && node && !event.shiftKey) return;
+      if (!command || key !== "g" || !node) return;
+      done();
+      if (event.shiftKey) definitions.unpack(current.place, current.id);
+      else edit(current, "define");
       return;
     }
     const to = rowAfterKey(rows, at, key);

@@ -13,11 +13,11 @@ import { SourcePicker } from "../widgets/LinkField";
 import { problemsOf } from "../widgets/fixes";
 import { sourcesFor } from "../widgets/sources";
 import { Widget } from "../widgets/Widget";
-import { addAfter, changeInput, groupNodes, linkInput, renameGroup, renameNode, tell } from "./acts";
+import { addAfter, changeInput, definitions, groupNodes, linkInput, renameGroup, renameNode, tell } from "./acts";
 import { shownInputs, type OutlineRow } from "./outlineRows";
 
 export interface Editing {
-  readonly act: "edit" | "edit-first" | "link" | "add" | "rename" | "group" | "reset";
+  readonly act: "edit" | "edit-first" | "link" | "add" | "rename" | "group" | "define" | "reset";
   readonly row: OutlineRow;
   readonly anchor: HTMLElement;
 }
@@ -49,19 +49,21 @@ export function OutlineEditor({ editing, document, onNext, onAdded, onClose }: E
   }, [act, row, onClose]);
 
   if (act === "reset") return null;
-  if (act === "rename" || act === "group") {
+  if (act === "rename" || act === "group" || act === "define") {
     const group = row.kind === "group";
-    const start = act === "group" ? "" : group ? (groups(document, row.place).get(row.id)?.name ?? "") : row.id;
+    const start = act !== "rename" ? "" : group ? (groups(document, row.place).get(row.id)?.name ?? "") : row.id;
     return (
       <NameForm
         anchor={anchor}
-        label={act === "group" ? "Name of the group" : `Rename ${group ? "the group" : row.id}`}
+        label={act === "group" ? "Name of the group" : act === "define" ? "Name of the definition" : `Rename ${group ? "the group" : row.id}`}
         start={start}
         onTake={(name) => {
-          if (act === "group") {
+          if (act !== "rename") {
             const { tabs, current } = useWorkspace.getState();
             const selected = tabs.find((tab) => tab.id === current)?.selected;
-            groupNodes(row.place, row.way.length === 0 && selected?.has(row.id) ? [...selected] : [row.id], name);
+            const ids = row.way.length === 0 && selected?.has(row.id) ? [...selected] : [row.id];
+            if (act === "group") groupNodes(row.place, ids, name);
+            else if (!definitions.make(row.place, ids, name)) return false;
           } else if (group) renameGroup(row.place, row.id, name);
           else if (!renameNode(row.place, row.id, name)) return false;
           else onAdded([...row.way, name].join("/"));

@@ -3,7 +3,8 @@ import { Draft } from "../document/draft";
 import { addGroup, addNode, collapse, connect, disconnect, editGroup, pin, removeGroup, removeNodes, removeParameter, rename, renameParameter, resetInput, setInput, setMeta, setMode, setParameter } from "../document/edits";
 import { cardUi, graphOf, inputOf, isLink, linkParts, modeOf, nodeOf, nodesPath, order } from "../document/graph";
 import { apply } from "../document/apply";
-import { has, own } from "../document/objects";
+import { describeDefinition, editExposed, exposeInput, exposeOutput, makeDefinition, removeExposed, renameExposed, unpack } from "../document/definitions";
+import { has, keysOf, own } from "../document/objects";
 import { isRefusal, type Attempt, type Document, type Json, type Mode, type Place } from "../document/types";
 import { useCatalogue } from "../state/catalogue";
 import { useNotices } from "../state/notices";
@@ -177,7 +178,6 @@ export const parameters = {
       draft.set(["parameters", name], value, rest[to] ?? null);
       return draft.edit(`move the parameter ${name}`);
     }),
-  /** Moves by one step. */
   meta: (title?: string, description?: string) => doing((document) => setMeta(document, title, description)),
 };
 
@@ -196,22 +196,32 @@ export function linkAt(document: Document, place: Place, node: string, input: st
 export function setDefault(definition: string, input: string, value: Json | undefined, how: How): boolean {
   const merge = `default ${turn} ${definition}.${input}`;
   if (how.final) turn += 1;
-  return doing((document) => {
-    const draft = new Draft(document);
-    const path = ["definitions", definition, "inputs", input];
-    if (draft.get(path) === undefined) return { refused: `${definition} has no input ${input}.` };
-    if (value === undefined) draft.remove([...path, "default"]);
-    else draft.set([...path, "default"], value);
-    return draft.edit(`default of ${definition}.${input}`);
-  }, merge);
+  return doing((document) => editExposed(document, definition, "input", input, { default: value }), merge);
 }
 
-export function setDescription(definition: string, text: string): boolean {
-  return doing((document) => {
-    const draft = new Draft(document);
-    const path = ["definitions", definition, "description"];
-    if (text === "") draft.remove(path);
-    else draft.set(path, text);
-    return draft.edit(`describe ${definition}`);
-  });
+export const definitions = {
+  describe: (name: string, text: string) => doing((document) => describeDefinition(document, name, text)),
+  /** Makes one of nodes that stand in a place. */
+  make: (place: Place, ids: readonly string[], name: string) => doing((document) => makeDefinition(document, place, ids, name)),
+  unpack: (place: Place, id: string) => doing((document) => unpack(document, place, id)),
+  rename: (definition: string, kind: "input" | "output", name: string, newName: string) => doing((document) => renameExposed(document, definition, kind, name, newName)),
+  remove: (definition: string, kind: "input" | "output", name: string) => doing((document) => removeExposed(document, definition, kind, name)),
+  /** Lets callers set an input of a node inside, or take one of its outputs; the name is made free. */
+  expose: (definition: string, kind: "input" | "output", target: string) =>
+    doing((document) => {
+      const { node, output } = linkParts(target);
+      const taken = keysOf(kind === "input" ? document.definitions?.[definition]?.inputs : document.definitions?.[definition]?.outputs);
+      const name = freeName(taken, target);
+      return kind === "input" ? exposeInput(document, definition, node, output ?? "", name) : exposeOutput(document, definition, { node, output }, name);
+    }),
+};
+
+/** A name for what an input or output of a node is called outside: its own, else with its node before it. */
+export function freeName(names: readonly string[], target: string): string {
+  const { node, output: input } = linkParts(target);
+  const short = input ?? node;
+  if (!names.includes(short)) return short;
+  const both = `${node}_${short}`;
+  if (!names.includes(both)) return both;
+  for (let number = 2; ; number += 1) if (!names.includes(`${both}_${number}`)) return `${both}_${number}`;
 }

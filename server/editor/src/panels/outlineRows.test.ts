@@ -5,7 +5,7 @@ import { parseDocument } from "../document/text";
 import type { Document } from "../document/types";
 import { outlineRows, parseQuery, rowAfterKey, type OutlineOptions } from "./outlineRows";
 import { sharedInputs, sharedValue } from "./InspectSeveral";
-import { freeName } from "./InspectWorkflow";
+import { freeName } from "./acts";
 import { whySentence } from "./why";
 
 const type = (name: string, inputs: [string, string][], output: string): NodeType => ({

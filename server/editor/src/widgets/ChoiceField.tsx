@@ -92,11 +92,9 @@ function List(props: ChoiceProps) {
           {...aria(props)}
           type="button"
           className="field__input field__button"
-          role="combobox"
-          aria-label={props.label}
-          aria-haspopup="listbox"
+          aria-label={`${props.label}, ${shown}`}
+          aria-haspopup="dialog"
           aria-expanded={open}
-          aria-valuetext={shown}
           disabled={props.readOnly}
           onClick={() => setOpen(true)}
           onKeyDown={onKeyDown}

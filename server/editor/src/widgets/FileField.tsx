@@ -98,6 +98,8 @@ export function FileField(props: FileProps) {
   const showPicture = CONTENT.test(text) && broken !== text;
   const faultId = `${props.id}-upload`;
   const big = props.size !== "card";
+  const words = text === "" ? (props.mask ? "paint" : "choose a file") : knownName(text);
+  const more = broken === text && text !== "" ? "it is not on the server" : props.mask ? "or from a file" : "drop or paste";
   return (
     <>
       <div
@@ -126,10 +128,9 @@ export function FileField(props: FileProps) {
           id={props.id}
           type="button"
           className="field__input field__button file__button"
-          aria-label={`${props.label}, ${text === "" ? "needed" : knownName(text)}. Choose, paste or drop a file`}
+          aria-label={`${props.label}, ${words} ${big ? more : ""}`}
           aria-haspopup="dialog"
           aria-expanded={open}
-          aria-invalid={props.invalid || upload.fault !== null || undefined}
           aria-describedby={classes(upload.fault && faultId, props.describedBy) || undefined}
           disabled={props.readOnly}
           title={text || undefined}
@@ -148,14 +149,14 @@ export function FileField(props: FileProps) {
             </span>
           ) : (
             <span className="file__words">
-              <span className={classes("cut", text === "" && "quiet")}>{text === "" ? (props.mask ? "paint" : "choose a file") : knownName(text)}</span>
-              {big && <span className="cut small quiet">{broken === text && text !== "" ? "it is not on the server" : props.mask ? "or from a file" : "drop or paste"}</span>}
+              <span className={classes("cut", text === "" && "quiet")}>{words}</span>{" "}
+              {big && <span className="cut small quiet">{more}</span>}
             </span>
           )}
         </button>
         {props.mask && (
           <button type="button" className="reset" aria-label={`Paint ${props.label}`} title="Paint" disabled={props.readOnly} onClick={() => setPainting(true)}>
-            <Icon name="brush" small />
+            <Icon name="curve" small />
           </button>
         )}
         <button type="button" className="reset" aria-label={`Upload a file for ${props.label}`} title="From this computer" disabled={props.readOnly} onClick={() => chooser.current?.click()}>

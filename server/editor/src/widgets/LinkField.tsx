@@ -27,16 +27,21 @@ export function LinkedField(props: LinkedProps) {
   const box = useRef<HTMLDivElement>(null);
   return (
     <div ref={box} className={classes("field field--link", `field--${size}`, size === "card" && "field--small", fault && "field--link-failed")}>
+      {props.size === "card" && (
+        <span className="field__name cut" aria-hidden="true">
+          {props.label}
+        </span>
+      )}
       {type && <Mark type={type} />}
       <button
         id={props.id}
         type="button"
         className="field__input field__button cut"
-        aria-label={`${props.label}, linked to ${text}${fault ? `: ${fault}` : ""}`}
+        aria-label={`${props.label}, linked to ${text}${fault ? ` ${fault}` : ""}`}
         aria-invalid={fault ? true : undefined}
         aria-describedby={props.describedBy || undefined}
         aria-haspopup={props.onRelink ? "dialog" : undefined}
-        title={fault ?? text}
+        title={fault ? `${text} ${fault}` : text}
         onClick={() => box.current && props.onRelink?.(box.current)}
         onKeyDown={(event) => {
           if (event.key === "Delete" && props.onUnlink) {
@@ -50,7 +55,7 @@ export function LinkedField(props: LinkedProps) {
           } else fieldKey(event, { onChange: () => props.onUnlink?.(), onLink: undefined });
         }}
       >
-        <span className={classes("cut", fault && "failed")}>{fault ?? text}</span>
+        <span className={classes("cut", fault && "failed")}>{fault ? `${text} ${fault}` : text}</span>
       </button>
       {props.aside && <span className="faint tiny">{props.aside}</span>}
       {props.onGo && (
@@ -67,6 +72,11 @@ export function OpenLink(props: Pick<FieldProps, "id" | "label" | "size" | "inva
   const box = useRef<HTMLDivElement>(null);
   return (
     <div ref={box} className={classes("field field--link", `field--${props.size}`, props.size === "card" && "field--small", props.invalid && "field--link-failed")}>
+      {props.size === "card" && (
+        <span className="field__name cut" aria-hidden="true">
+          {props.label}
+        </span>
+      )}
       <button
         id={props.id}
         type="button"

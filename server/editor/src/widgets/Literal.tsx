@@ -2,6 +2,7 @@
 import { useMemo } from "react";
 import type { Document, Place } from "../document/types";
 import { useCatalogue } from "../state/catalogue";
+import { drawSeed } from "../state/seeds";
 import { useWorkspace } from "../state/workspace";
 import { ChoiceField, SwitchField } from "./ChoiceField";
 import { ColourField } from "./ColourField";
@@ -96,9 +97,9 @@ function Model({ field, names, nodeType, input }: LiteralProps & { readonly name
   return <ModelField {...field} options={options} />;
 }
 
-function Seed({ field, node, input, rules }: LiteralProps & { readonly rules: NumberRules }) {
+function Seed({ field, node, input, rules, place }: LiteralProps & { readonly rules: NumberRules }) {
   const key = `${node}.${input}`;
   const policy = useWorkspace((state) => state.tabs.find((tab) => tab.id === state.current)?.seeds.get(key) ?? "keep");
   const set = useWorkspace((state) => state.setSeedPolicy);
-  return <SeedField {...field} rules={rules} policy={policy} onPolicy={(next) => set(key, next)} />;
+  return <SeedField {...field} rules={rules} policy={policy} onPolicy={(next) => set(key, next)} onDraw={(place ?? null) === null ? () => drawSeed(undefined, key) : undefined} />;
 }

@@ -50,6 +50,7 @@ export function ModelField(props: ModelProps) {
   const text = typeof standing === "string" ? standing : "";
   const button = useRef<HTMLButtonElement>(null);
   const [open, setOpen] = useState(false);
+  const shown = text || (props.fallback === "" ? "none" : "choose one");
   const known = props.options.find((option) => option.key === text);
   return (
     <>
@@ -59,11 +60,10 @@ export function ModelField(props: ModelProps) {
           ref={button}
           {...aria(props)}
           type="button"
-          role="combobox"
-          aria-haspopup="listbox"
+          aria-haspopup="dialog"
           aria-expanded={open}
           className="field__input field__button"
-          aria-label={`${props.label}, ${text === "" ? "needed" : text}`}
+          aria-label={`${props.label}, ${shown}`}
           title={known?.aside ? `${text}: ${known.aside}` : text || undefined}
           disabled={props.readOnly}
           onClick={() => setOpen(true)}
@@ -76,7 +76,7 @@ export function ModelField(props: ModelProps) {
             }
           }}
         >
-          <span className={classes("cut", text === "" && "faint")}>{text || (props.fallback === "" ? "none" : "choose one")}</span>
+          <span className={classes("cut", text === "" && "faint")}>{shown}</span>
           <Icon name="down" small />
         </button>
       </Box>

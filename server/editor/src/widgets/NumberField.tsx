@@ -89,7 +89,8 @@ export function NumberField(props: NumberProps) {
       setDraft(standing ?? "");
       drop();
       if (touched) props.onChange(before.current, { final: true });
-      input.current?.blur();
+      // After the next render: before it, leaving the field would take what was typed.
+      requestAnimationFrame(() => input.current?.blur());
     }
   };
 
