@@ -1,0 +1,182 @@
+/** Commands of the canvas, with their keys (DESIGN.md, 7). Keys are written "Ctrl+Shift+G"; Ctrl is Cmd on a Mac. */
+import { dependencies, downstream, links, upstream } from "../document/graph";
+import { own } from "../document/objects";
+import type { Side } from "../document/edits";
+import { runTo } from "../state/actions";
+import { runId, useWorkspace } from "../state/workspace";
+import { here, tell } from "./acts";
+import { useCanvas } from "./canvasStore";
+import { duplicate } from "./clipboardActs";
+import { pasteFromClipboard } from "./clipboardEvents";
+import { defineChosen, unpackChosen } from "./definitionActs";
+import { parted } from "./ids";
+import { linkNode } from "./linkActs";
+import { openMenuAt } from "./menuActs";
+import { inOrder, nearest, nearestTo, type Direction } from "./neighbours";
+import { alignChosen, groupChosen, noteAt, nudge, removeChosen, targets, tidyChosen, toggleCollapse, toggleMode } from "./nodeActs";
+import { pinInputs } from "./pinActs";
+import { focusCard, frame, middle, panBy, reveal, useScene, zoomBy } from "./sceneStore";
+import { toggleTags } from "./wireActs";
+
+export interface CanvasCommand {
+  readonly id: string;
+  readonly label: string;
+  readonly group: string;
+  readonly keys: readonly string[];
+  readonly where: "canvas";
+  readonly when?: () => boolean;
+  readonly run: () => void;
+}
+
+/** Shift+A was pressed: the next arrow aligns. */
+let aligning = false;
+
+function focused(): string | null {
+  const now = here();
+  const id = now?.tab.focus ?? null;
+  return id !== null && now !== null && own(now.nodes, id) !== undefined ? id : null;
+}
+
+/** Puts the keys on a node and makes it the one that is chosen. */
+export function goTo(id: string | null): void {
+  if (id === null) return;
+  useWorkspace.getState().select([id], id);
+  focusCard(id);
+}
+
+function arrow(direction: Direction): void {
+  const sides: Record<Direction, Side> = { left: "left", right: "right", up: "top", down: "bottom" };
+  if (aligning) {
+    aligning = false;
+    alignChosen(sides[direction]);
+    return;
+  }
+  const { boxes } = useScene.getState();
+  const from = focused();
+  const centre = middle();
+  goTo(from === null ? nearestTo(boxes, centre.x, centre.y) : nearest(boxes, from, direction));
+}
+
+/** Along a wire: to what the node takes from first, or to who takes from it first. */
+function along(step: "up" | "down"): void {
+  const now = here();
+  const from = focused();
+  if (now === null || from === null) return;
+  const next = step === "up"
+    ? (dependencies(now.nodes).get(from) ?? []).find((id) => own(now.nodes, id) !== undefined)
+    : [...links(now.nodes)].find((link) => link.source === from)?.target;
+  if (next === undefined) tell(step === "up" ? `${from} takes from nothing` : `nothing takes from ${from}`);
+  else goTo(next);
+}
+
+function chooseStream(step: "up" | "down"): void {
+  const now = here();
+  const ids = targets();
+  if (now === null || ids.length === 0) return;
+  const found = step === "up" ? upstream(now.nodes, ids) : downstream(now.nodes, ids);
+  useWorkspace.getState().select([...now.tab.selected, ...found]);
+  tell(`${found.size} nodes chosen`);
+}
+
+function openPalette(): void {
+  const { pane, boxes, flow } = useScene.getState();
+  const id = focused();
+  const box = id === null ? undefined : boxes.get(id);
+  const rect = pane?.getBoundingClientRect();
+  const graph = box === undefined ? middle() : { x: box.x + box.width + 40, y: box.y };
+  const screen = flow?.flowToScreenPosition(graph) ?? { x: (rect?.left ?? 0) + 80, y: (rect?.top ?? 0) + 80 };
+  useCanvas.getState().set({ palette: { screen, graph, from: null, wire: null } });
+}
+
+function menuOfFocus(): void {
+  const element = document.activeElement?.closest("[data-card]") ?? document.activeElement;
+  const box = element?.getBoundingClientRect();
+  const whole = element?.matches(".canvas--flow") === true;
+  openMenuAt(element, (box?.left ?? 0) + (whole ? 80 : 24), (box?.top ?? 0) + (whole ? 80 : 28));
+}
+
+function rename(): void {
+  const now = here();
+  const chosen = [...(now?.tab.selected ?? [])];
+  const group = chosen.length === 1 ? chosen.find((id) => parted(id).kind === "group") : undefined;
+  const id = group ?? targets()[0] ?? null;
+  if (id !== null) useCanvas.getState().set({ renaming: id });
+}
+
+function runHere(): void {
+  const now = here();
+  if (now !== null) void runTo(targets().map((id) => runId(now.tab, id)), now.tab.id);
+}
+
+function toggleChosen(): void {
+  const now = here();
+  const id = focused();
+  if (now === null || id === null) return;
+  const chosen = new Set(now.tab.selected);
+  if (!chosen.delete(id)) chosen.add(id);
+  useWorkspace.getState().select(chosen);
+}
+
+const command = (id: string, group: string, label: string, keys: string, run: () => unknown): CanvasCommand => ({
+  id: `canvas.${id}`, group, label, keys: keys === "" ? [] : keys.split(" "), where: "canvas", run: () => void run(),
+});
+
+const arrows: [Direction, string, number, number][] = [["left", "ArrowLeft", -1, 0], ["right", "ArrowRight", 1, 0], ["up", "ArrowUp", 0, -1], ["down", "ArrowDown", 0, 1]];
+
+/** All of them; main.tsx registers them. */
+export const commands: readonly CanvasCommand[] = [
+  ...arrows.flatMap(([way, key, dx, dy]) => [
+    command(`go-${way}`, "move", `Nearest node ${way === "up" ? "above" : way === "down" ? "below" : `to the ${way}`}`, key, () => arrow(way)),
+    command(`pan-${way}`, "move", `Pan ${way}`, `Ctrl+${key}`, () => panBy(-dx * 120, -dy * 120)),
+    command(`nudge-${way}`, "change", `Nudge ${way} by 8`, `Alt+Shift+${key}`, () => nudge(dx * 8, dy * 8)),
+    command(`nudge-${way}-fine`, "change", `Nudge ${way} by 1`, `Ctrl+Alt+Shift+${key}`, () => nudge(dx, dy)),
+  ]),
+  command("up-stream", "move", "Along a wire, up the stream", "[", () => along("up")),
+  command("down-stream", "move", "Along a wire, down the stream", "]", () => along("down")),
+  command("frame", "move", "Frame the chosen", "F", () => (targets().length > 0 ? frame(targets()) : frame())),
+  command("frame-all", "move", "Frame all", "Shift+F", () => frame()),
+  command("zoom-in", "move", "Zoom in", "+ =", () => zoomBy(1.25)),
+  command("zoom-out", "move", "Zoom out", "-", () => zoomBy(0.8)),
+  command("zoom-100", "move", "Zoom to 100 %", "Shift+0", () => zoomBy(1 / (useScene.getState().flow?.getZoom() ?? 1))),
+  command("choose", "choose", "Choose this one as well", "Space", toggleChosen),
+  command("choose-all", "choose", "Choose all", "Ctrl+A", () => useWorkspace.getState().select(useScene.getState().order)),
+  command("choose-up", "choose", "Choose all upstream", "Shift+[ {", () => chooseStream("up")),
+  command("choose-down", "choose", "Choose all downstream", "Shift+] }", () => chooseStream("down")),
+  command("choose-none", "choose", "Choose none", "Escape", () => useWorkspace.getState().select([])),
+  command("add", "change", "Add a node", "A", openPalette),
+  command("link", "change", "Link", "L", () => linkNode(focused() ?? targets()[0] ?? "")),
+  command("rename", "change", "Rename", "F2", rename),
+  command("mute", "change", "Mute", "M", () => toggleMode("mute")),
+  command("bypass", "change", "Bypass", "B", () => toggleMode("bypass")),
+  command("collapse", "change", "Collapse", "C", toggleCollapse),
+  command("pin", "change", "Pin inputs to the card", "P", () => pinInputs(focused() ?? targets()[0] ?? "")),
+  command("tag", "change", "Wires or tags", "W", () => toggleTags(targets())),
+  command("delete", "change", "Delete", "Delete", () => removeChosen(false)),
+  command("delete-keep", "change", "Delete, keep the wire", "Backspace", () => removeChosen(true)),
+  command("duplicate", "change", "Duplicate", "Ctrl+D", () => duplicate()),
+  command("paste-links", "change", "Paste with links", "Ctrl+Shift+V", () => pasteFromClipboard(true)),
+  command("group", "change", "Group, or ungroup", "G", groupChosen),
+  command("note", "change", "Note", "N", () => noteAt()),
+  command("tidy", "change", "Tidy", "Q", tidyChosen),
+  command("align", "change", "Align: then an arrow", "Shift+A", () => { aligning = true; tell("align: press an arrow"); }),
+  command("run-here", "run", "Run to here", "R", runHere),
+  command("define", "definitions", "Make a definition", "Ctrl+G", defineChosen),
+  command("unpack", "definitions", "Unpack", "Ctrl+Shift+G", () => unpackChosen()),
+  command("enter", "definitions", "Enter the definition", "Alt+ArrowDown", () => useWorkspace.getState().enter(focused() ?? targets()[0] ?? "")),
+  command("leave", "definitions", "Leave the definition", "Alt+ArrowUp", () => useWorkspace.getState().leave()),
+  command("menu", "canvas", "Menu of what is in focus", "Shift+F10 ContextMenu", menuOfFocus),
+];
+
+/** The next or previous node of the run, when it is not on the page: it is moved into view first. False: the browser does it. */
+export function tabTo(step: 1 | -1): boolean {
+  const { order } = useScene.getState();
+  const next = inOrder(order, focused(), step);
+  if (next === null) return false;
+  const shown = document.querySelector(`[data-card="${CSS.escape(next)}"]`) !== null;
+  if (!shown) {
+    focusCard(next);
+    return true;
+  }
+  reveal(next);
+  return false;
+}

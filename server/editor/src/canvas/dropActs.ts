@@ -1,0 +1,38 @@
+/** What is dropped from outside: files, and types from the panel "Add". */
+import { openFile } from "../state/opening";
+import { useNotices } from "../state/notices";
+import { api } from "../service/api";
+import { act } from "./acts";
+import { addNode } from "../document/edits";
+import { addAt } from "./nodeActs";
+
+export const TYPE_DRAG = "application/x-weft-type";
+
+/** A type becomes a node there; a JSON, or a picture with a workflow, a tab; another picture a `load_image`. */
+export async function acceptDrop(data: DataTransfer, at: { x: number; y: number }): Promise<void> {
+  const type = data.getData(TYPE_DRAG);
+  if (type !== "") {
+    addAt(type, at, null, null);
+    return;
+  }
+  for (const file of [...data.files]) {
+    try {
+      if (!file.type.startsWith("image/") || (await hasWorkflow(file))) {
+        await openFile(file);
+        continue;
+      }
+      const uploaded = await api.upload(file);
+      act(({ document, place }) => addNode(document, place, "load_image", { x: at.x, y: at.y, inputs: { path: uploaded.file } }));
+    } catch (error) {
+      useNotices.getState().say({ kind: "failed", text: error instanceof Error ? error.message : `${file.name} cannot be opened.` });
+    }
+  }
+}
+
+/** Whether a PNG has a text chunk that names Weft; read in its first 256 kB. */
+async function hasWorkflow(file: File): Promise<boolean> {
+  if (file.type !== "image/png") return false;
+  const bytes = new Uint8Array(await file.slice(0, 262_144).arrayBuffer());
+  const text = new TextDecoder("latin1").decode(bytes);
+  return /(?:tEXt|iTXt|zTXt)(?:weft|workflow|prompt)/.test(text);
+}

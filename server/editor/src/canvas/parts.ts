@@ -1,0 +1,2 @@
+/** What the canvas takes from marks/, in one place. */
+export { Icon, Mark, Port } from "../marks";
