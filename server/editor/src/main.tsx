@@ -1,6 +1,7 @@
 /** Puts the parts together. */
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { Canvas, commands as canvasCommands, leaveKeysToRegistry } from "./canvas";
 import { registerCommands } from "./keys/commands";
 import { listenToKeys } from "./keys/dispatch";
 import { registerPanels } from "./keys/panels";
@@ -11,11 +12,13 @@ import { Frame } from "./views/Frame";
 import { followTheme } from "./views/theme";
 import "./styles/tokens.css";
 import "./styles/components.css";
+import "./styles/canvas.css";
 import "./styles/widgets.css";
 import "./styles/views.css";
 
 registerPanels(panels);
-registerCommands([...commands, ...panelCommands()]);
+leaveKeysToRegistry();
+registerCommands([...commands, ...canvasCommands, ...panelCommands()]);
 followTheme();
 listenToKeys();
 void start();
@@ -24,7 +27,7 @@ const root = document.getElementById("app");
 if (root) {
   createRoot(root).render(
     <StrictMode>
-      <Frame canvas={() => <main className="canvas" data-scope="canvas" tabIndex={0} />} />
+      <Frame canvas={Canvas} />
     </StrictMode>,
   );
 }

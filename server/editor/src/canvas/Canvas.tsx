@@ -147,6 +147,8 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
       aria-label={`Workflow ${tab.title}: ${count === 1 ? "1 node" : `${count} nodes`}`}
       tabIndex={0}
       data-detail={detail}
+      data-scope="canvas"
+      data-region="canvas"
       onKeyDown={onKeyDown}
       onPointerDownCapture={(event) => { setFree(event.ctrlKey || event.metaKey); if (event.button === 0) closeFloating(); }}
       onClickCapture={(event) => { if (wires.onAltClick(event)) event.stopPropagation(); }}
