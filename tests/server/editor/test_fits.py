@@ -1,7 +1,7 @@
 """The editor's answer to "does this fit?" is held against the engine's own: this writes what the engine says to a file.
 
-    python -m pytest tests/server/editor/test_fits.py               fails when the file is stale
-    WEFT_WRITE=1 python -m pytest tests/server/editor/test_fits.py   writes it again
+python -m pytest tests/server/editor/test_fits.py               fails when the file is stale
+WEFT_WRITE=1 python -m pytest tests/server/editor/test_fits.py   writes it again
 """
 
 from __future__ import annotations

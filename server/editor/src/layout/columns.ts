@@ -24,6 +24,7 @@ export function columned(middles: ReadonlyMap<string, Point>, shapes: ReadonlyMa
   const columns = at.map((): string[] => []);
   for (const [id, column] of columnOf) columns[column]?.push(id);
   for (const ids of columns) ids.sort((a, b) => (middles.get(a)?.y ?? 0) - (middles.get(b)?.y ?? 0));
+  orderByInputs(columns, columnOf, wires);
   const lefts = leftsOf(columns, columnOf, shapes, wires);
   const tops = topsOf(columns, columnOf, shapes, wires);
   const found = new Map<string, Point>();
@@ -36,6 +37,42 @@ export function columned(middles: ReadonlyMap<string, Point>, shapes: ReadonlyMa
     }
   }
   return found;
+}
+
+/** Cards of a column in the order of the inputs that they go to, where that makes fewer wires cross. */
+function orderByInputs(columns: string[][], columnOf: ReadonlyMap<string, number>, wires: Wires): void {
+  if (wires.length > MOST_COUNTED) return;
+  const inputs = new Map<string, number>();
+  const ends = wires.flatMap(([source, target]) => {
+    if ((columnOf.get(target) ?? 0) - (columnOf.get(source) ?? 0) !== 1) return [];
+    const input = inputs.get(target) ?? 0;
+    inputs.set(target, input + 1);
+    return [{ source, target, input, gap: columnOf.get(target) ?? 0 }];
+  });
+  for (let index = columns.length - 2; index >= 0; index -= 1) {
+    const column = columns[index] as string[];
+    const at = (id: string): number => columns[columnOf.get(id) ?? 0]?.indexOf(id) ?? 0;
+    const key = (id: string): number => {
+      const own = ends.filter((end) => end.source === id).map((end) => at(end.target) + end.input / 100);
+      return own.length > 0 ? own.reduce((sum, one) => sum + one, 0) / own.length : at(id);
+    };
+    const before = crossings(ends, at);
+    const keys = new Map(column.map((id) => [id, key(id)]));
+    columns[index] = column.toSorted((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
+    if (crossings(ends, at) > before) columns[index] = column;
+  }
+}
+
+const MOST_COUNTED = 300;
+
+/** How many wires between neighbouring columns cross, an input below another one counted as lower. */
+function crossings(ends: readonly { source: string; target: string; input: number; gap: number }[], at: (id: string) => number): number {
+  const lines = ends.map((end) => ({ ...end, from: at(end.source), to: at(end.target) + end.input / 100 }));
+  let count = 0;
+  for (const [index, a] of lines.entries()) {
+    for (const b of lines.slice(index + 1)) if (a.gap === b.gap && (a.from - b.from) * (a.to - b.to) < 0) count += 1;
+  }
+  return count;
 }
 
 function heightOf(shapes: ReadonlyMap<string, Shape>, id: string): number {

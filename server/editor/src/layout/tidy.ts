@@ -48,7 +48,7 @@ function shapesOf(document: Document, place: Place, catalogue: Catalogue, only: 
   return shapes;
 }
 
-/** Pairs of source and target among the shapes, each once. */
+/** Pairs of source and target among the shapes, each once, those of a target in the order of its inputs. */
 function wiresOf(document: Document, place: Place, shapes: ReadonlyMap<string, Shape>): (readonly [string, string])[] {
   const { nodes, definition } = graphOf(document, place);
   const found = new Map<string, readonly [string, string]>();

@@ -10,7 +10,7 @@ import {
   moveLink, pin, removeGroup, removeNodes, removeNote, removeParameter, removeReroute, rename, renameParameter, resetInput,
   resizeCard, setInput, setMeta, setMode, setNodeKey, setParameter, tag, takeOut,
 } from "../edits";
-import { graphOf, groups, inputsOf, links, linkText, notes, placesOf, reroutes, targetText } from "../graph";
+import { graphOf, groups, inputsOf, links, notes, placesOf, reroutes, targetText } from "../graph";
 import { History } from "../history";
 import { jsonNumber } from "../numbers";
 import { keysOf } from "../objects";
@@ -234,4 +234,3 @@ export function edited(document: Document, attempt: Attempt): Document {
   return apply(document, attempt).document;
 }
 
-export { linkText };

@@ -18,7 +18,7 @@ import pytest
 from weft.engine.catalogue import installed
 from weft.engine.checking.prepare import prepare
 from weft.engine.planning.plan import make_plan
-from weft.graphs import Workflow, check_form
+from weft.graphs import Workflow, WorkflowError, check_form
 
 EDITOR = Path(__file__).parents[3] / "server" / "editor"
 VITEST = EDITOR / "node_modules" / "vitest" / "vitest.mjs"
@@ -48,7 +48,9 @@ def _keys(text: str) -> Counter[tuple[str, bytes]]:
         return Counter({("problem", problem.partition("] ")[0].split(": ")[-1].encode()): 1 for problem in errors})
     catalogue = prepared.catalogue
     targets = prepared.target_nodes(catalogue)
-    plan = make_plan(prepared.workflow, catalogue, targets, "/out", None, definitions=workflow.definitions, nonce=lambda: b"n")
+    plan = make_plan(
+        prepared.workflow, catalogue, targets, "/out", None, definitions=workflow.definitions, nonce=lambda: b"n"
+    )
     return Counter((step.type.name, step.key) for step in plan.steps)
 
 
@@ -80,3 +82,20 @@ def test_states_of_random_edits_pass_the_form_check(tmp_path: Path) -> None:
         assert [str(one) for one in problems if one.severity == "error"] == []
         # The text is what Weft would write itself, but for keys that say nothing.
         assert json.loads(Workflow.parse(text).to_json())["nodes"].keys() == json.loads(text)["nodes"].keys()
+
+
+def test_broken_documents_are_told_in_the_same_words(tmp_path: Path) -> None:
+    lines = _written(tmp_path, "src/document/check.test.ts", "WEFT_BROKEN")
+    assert len(lines) == 2000
+    wrong = []
+    for line in lines:
+        try:
+            problems = check_form(Workflow.parse(line["text"]))
+        except WorkflowError as error:
+            problems = error.problems
+        keys = ("severity", "code", "node", "input", "message", "suggestion")
+        shown = [{key: getattr(one, key) for key in keys} for one in problems]
+        told = [{key: one.get(key) for key in keys} for one in line["problems"]]
+        if shown != told:
+            wrong.append(f"{line['text']}\n  server {shown}\n  editor {told}")
+    assert not wrong, f"{len(wrong)} of {len(lines)}\n" + "\n".join(wrong[:3])
