@@ -26,6 +26,8 @@ import { useFlow } from "./useFlow";
 import { usePicture } from "./usePicture";
 import { useSceneOf } from "./useSceneOf";
 import { useWires } from "./useWires";
+import { targetOfThread } from "./nodeActs";
+import { removeWire } from "./wireActs";
 import type { Tab } from "../state/types";
 import type { Catalogue } from "../catalogue/catalogue";
 import { acceptDrop } from "./dropActs";
@@ -181,6 +183,8 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
         onPaneContextMenu={onContextMenu}
         onEdgeMouseEnter={(_, edge) => set({ pointedThread: edge.id })}
         onEdgeMouseLeave={() => set({ pointedThread: null })}
+        // Without a handler of clicks React Flow takes threads out of the pointer's reach.
+        onEdgeClick={(event, edge) => { if (event.altKey && !viewOnly) removeWire({ ...targetOfThread(edge.id), index: targetOfThread(edge.id).index ?? null }); }}
         onEdgeDoubleClick={(event, edge) => { event.stopPropagation(); if (flow !== null && !viewOnly) bendAt(edge.id, flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })); }}
         onNodeDoubleClick={(_, node) => { if (node.type === "definition") useWorkspace.getState().enter(node.id); }}
         onConnect={wires.onConnect}

@@ -135,7 +135,7 @@ export const commands: readonly CanvasCommand[] = [
   command("down-stream", "move", "Along a wire, down the stream", "]", () => along("down")),
   command("frame", "move", "Frame the chosen", "F", () => (targets().length > 0 ? frame(targets()) : frame())),
   command("frame-all", "move", "Frame all", "Shift+F", () => frame()),
-  command("zoom-in", "move", "Zoom in", "+ =", () => zoomBy(1.25)),
+  command("zoom-in", "move", "Zoom in", "+", () => zoomBy(1.25)),
   command("zoom-out", "move", "Zoom out", "-", () => zoomBy(0.8)),
   command("zoom-100", "move", "Zoom to 100 %", "Shift+0", () => zoomBy(1 / (useScene.getState().flow?.getZoom() ?? 1))),
   command("choose", "choose", "Choose this one as well", "Space", toggleChosen),
