@@ -1,9 +1,9 @@
 /** Dialogs about files: open, save under a name, earlier versions. */
 import { useEffect, useRef, useState } from "react";
-import { differences } from "../document/difference";
-import { differenceWords } from "../document/difference-words";
 import { parseDocument } from "../document/text";
+import type { Document } from "../document/types";
 import { Icon } from "../marks";
+import { DifferenceList } from "../panels/DifferenceList";
 import { api } from "../service/api";
 import { words } from "../service/refused";
 import type { Version } from "../service/types";
@@ -135,7 +135,7 @@ export function openVersions(): void {
 /** Earlier versions of a saved workflow, each with what differs from what the tab shows. */
 function Versions({ name }: { readonly name: string }) {
   const [list, setList] = useState<readonly Version[] | null>(null);
-  const [chosen, setChosen] = useState<{ version: string; lines: readonly string[] } | null>(null);
+  const [chosen, setChosen] = useState<{ version: string; then: Document | string; now: Document } | null>(null);
   const asked = useRef("");
   useEffect(() => {
     api.versions(name).then(setList, (error: unknown) => {
@@ -148,8 +148,7 @@ function Versions({ name }: { readonly name: string }) {
     const [tab, { text }] = [tabOf(), await api.workflow(name, version)];
     const read = parseDocument(text);
     if (asked.current !== version || !tab) return;
-    const lines = "document" in read ? differences(read.document, tab.history.document).map(differenceWords) : [read.problem];
-    setChosen({ version, lines });
+    setChosen({ version, then: "document" in read ? read.document : read.problem, now: tab.history.document });
   };
   if (list === null) return <p className="quiet">Reading.</p>;
   if (list.length === 0) return <p className="quiet">There is no earlier version: it was saved once.</p>;
@@ -171,14 +170,7 @@ function Versions({ name }: { readonly name: string }) {
         {chosen && (
           <>
             <h3 className="section__title">Changed since version {chosen.version}</h3>
-            <ul>
-              {chosen.lines.map((line) => (
-                <li key={line} className="small">
-                  {line}
-                </li>
-              ))}
-              {chosen.lines.length === 0 && <li className="small quiet">nothing</li>}
-            </ul>
+            {typeof chosen.then === "string" ? <p className="failed small">{chosen.then}</p> : <DifferenceList a={chosen.then} b={chosen.now} names={[`version ${chosen.version}`, "now"]} />}
             <button type="button" className="button button--small" onClick={() => (closeDialog(), void openSaved(name, undefined, chosen.version))}>
               Open it in a tab
             </button>
