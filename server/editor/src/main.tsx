@@ -8,7 +8,7 @@ import { registerPanels } from "./keys/panels";
 import { commands as panelsCommands, panels } from "./panels";
 import { start } from "./state/start";
 import { commands, panelCommands } from "./views/commands";
-import { showConflicts } from "./views/Conflict";
+import { showConflicts } from "./views/conflicts";
 import { Frame } from "./views/Frame";
 import { followTheme } from "./views/theme";
 import "./styles/tokens.css";

@@ -95,10 +95,10 @@ export function Add() {
                   <span className="push faint tiny">{group.types.length}</span>
                 </button>
               ) : (
-                <h3 className="section__title runs__title">
+                <h2 className="section__title runs__title">
                   {group.name}
                   {found && <span className="push faint">{`${found.length} of ${types.length}`}</span>}
-                </h3>
+                </h2>
               )}
               {shown && (
                 <ul>

@@ -47,7 +47,7 @@ export function Files() {
       <div className="panel__body panel__body--scrolls" data-rows>
         {drafts.length > 0 && (
           <section aria-label="Drafts">
-            <h3 className="section__title runs__title">Drafts, in this browser</h3>
+            <h2 className="section__title runs__title">Drafts, in this browser</h2>
             <ul>
               {drafts.map((tab) => (
                 <li key={tab.id}>
@@ -63,10 +63,10 @@ export function Files() {
           </section>
         )}
         <section aria-label="Saved workflows">
-          <h3 className="section__title runs__title">
+          <h2 className="section__title runs__title">
             On the server
             <span className="push faint">{saved.length}</span>
-          </h3>
+          </h2>
           <ul>
             {saved.map((listed) => (
               <FileRow key={listed.name} listed={listed} unsaved={unsaved.has(listed.name)} />
@@ -77,7 +77,7 @@ export function Files() {
         </section>
         {shown.length > 0 && (
           <section aria-label="Pictures with a workflow inside">
-            <h3 className="section__title runs__title">Pictures, with their workflow inside</h3>
+            <h2 className="section__title runs__title">Pictures, with their workflow inside</h2>
             <ul>
               {shown.map((one) => (
                 <li key={one.id}>

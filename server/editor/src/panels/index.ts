@@ -2,11 +2,11 @@
 import type { PanelSpec } from "../keys/panels";
 import { Inspector } from "./Inspector";
 import { lazily } from "./lazily";
-import { Outline } from "./Outline";
 import { Problems, ProblemsAside, useProblemCount } from "./Problems";
 import { useRunCount } from "./runCount";
 
 const Add = lazily(async () => (await import("./Add")).Add);
+const Outline = lazily(async () => (await import("./Outline")).Outline);
 const Files = lazily(async () => (await import("./Files")).Files);
 const Examples = lazily(async () => (await import("./Examples")).Examples);
 const Runs = lazily(async () => (await import("./Runs")).Runs);

@@ -15,7 +15,7 @@ import { chooseFiles, openOpen, openSaveAs, openVersions, saveTab } from "./file
 import { openKeySheet } from "./KeySheet";
 import { openPreferences } from "./Preferences";
 import { focusRegion, nextRegion } from "./regions";
-import { openSweep, openSweepGrid, sweepLabel } from "./Sweep";
+import { openSweep, openSweepGrid, sweepLabel } from "./sweeps";
 import { copyAsPython, copyText, openTextView } from "./TextView";
 import { toggleTheme } from "./theme";
 
