@@ -5,7 +5,7 @@ import { freeName } from "../panels/fileActs";
 import { useCatalogue } from "../state/catalogue";
 import { useNotices } from "../state/notices";
 import { save } from "../state/saving";
-import { tabOf, useWorkspace } from "../state/workspace";
+import { useWorkspace } from "../state/workspace";
 import { closeDialog } from "./Dialog";
 
 export function Conflict({ id }: { readonly id: string }) {
