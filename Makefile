@@ -27,6 +27,7 @@ docs: $(VENV)/.run
 	$(BIN)/python -m tests.floors
 	$(BIN)/python -m tests.command_page
 	$(BIN)/python -m tests.server_page
+	$(BIN)/python -m weft.server.api.openapi docs/openapi.json
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py
