@@ -160,6 +160,7 @@ class Dispatcher:
         changed.clear()
         claim = await self.desk.claim(self.owner, self.clock(), models=list(self.models[slot]))
         if claim is None and not self._closing:
+            self.processes[slot].awaited = False  # its start held up nobody
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), BACKSTOP_SECONDS)
         return claim

@@ -37,6 +37,8 @@ class WorkerProcess:
     Attributes:
         calls: how many calls the process has had.
         seconds: how long its start took.
+        awaited: it was started, and since then it has had no call, and nobody saw that there was none for it: the job
+            that it is given now had to wait for it.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class WorkerProcess:
         self.calls = 0
         self.deaths = 0
         self.seconds = 0.0
+        self.awaited = False
         self._start: Start = start or (lambda: Worker(limits, slot, env))
         self._worker: Transport | None = None
         self._starting = asyncio.Lock()
@@ -83,6 +86,7 @@ class WorkerProcess:
             self._worker = await asyncio.to_thread(self._start)
             await asyncio.to_thread(self._worker.ready)
             self.seconds = loop.time() - before
+            self.awaited = True
             return True
 
     async def call(
@@ -110,6 +114,7 @@ class WorkerProcess:
             self._executor = Isolated(worker, lambda _: None)  # with which the worker begins anew
         executor = self._executor
         self.calls += 1
+        self.awaited = False
         task = Task(next(_numbers), function.node_type, dict(inputs), context)
         with cancel.notifying(executor.stop):
             executor.submit(task, told)
