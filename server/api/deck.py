@@ -44,6 +44,8 @@ FREE_BYTES = 512 << 20
 """So much of the disk has to be free for a job to be accepted."""
 RESERVED_SECONDS = 60.0
 """For so long a file is there that a job or a workflow is about to name."""
+_LARGE = 64 << 10
+"""Bytes of a document that is looked through in a thread."""
 _CHECKED = 500
 """How many documents that were found right are remembered, so that one that comes again is not checked again."""
 
@@ -83,11 +85,11 @@ class Deck:
         Raises:
             ApiError: 422, with all that is wrong with it.
         """
-        text = json.dumps([about["workflow"], about["set"], about["targets"]])
+        text = json.dumps({name: about[name] for name in ("workflow", "set", "targets")})
         name = hashlib.blake2b(text.encode(), digest_size=20).digest()
         known = self.checked.get(name)
         if known is None:
-            known = await self.ask("prepare", about)
+            known = await self._answer("prepare", text)
             wrong = [problem for problem in known["problems"] if problem.get("severity", "error") == "error"]
             if wrong:
                 found = [Problem.model_validate(problem) for problem in known["problems"]]
@@ -105,8 +107,12 @@ class Deck:
         Raises:
             ApiError: 503 where the worker that was to answer ended.
         """
+        return await self._answer(question, json.dumps(about))
+
+    async def _answer(self, question: str, text: str) -> Any:
+        """The same, about JSON text."""
         try:
-            return await self.questions.ask(question, about)
+            return await self.questions.ask(question, text)
         except (Exception, Cancelled) as error:
             log.warning("the question %s has no answer: %s", question, error)
             detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
@@ -214,7 +220,8 @@ class Deck:
             await self.reserve(set().union(*texts))
 
     async def _reserve(self, document: str) -> None:
-        files = named_in_text(document.encode())
+        text = document.encode()
+        files = await asyncio.to_thread(named_in_text, text) if len(text) > _LARGE else named_in_text(text)
         gone = await self.reserve(files) if files else set()
         if gone and (problems := list(_inputs_with(json.loads(document), gone))):
             raise ApiError.of_workflow(WorkflowError(problems))

@@ -117,7 +117,11 @@ class WorkerProcess:
         self.awaited = False
         task = Task(next(_numbers), function.node_type, dict(inputs), context)
         with cancel.notifying(executor.stop):
-            executor.submit(task, told)
+            if self._beside or sum(map(len, inputs.values())) > _LARGE:
+                # It waits until the worker has taken it, which another call may keep from doing so.
+                await asyncio.to_thread(executor.submit, task, told)
+            else:
+                executor.submit(task, told)
             if cancel.cancelled:  # perhaps before there was anything to stop
                 executor.stop()
             done = await answer
@@ -134,6 +138,8 @@ class WorkerProcess:
 
 
 _numbers = itertools.count(1)
+_LARGE = 64 << 10
+"""Bytes that a connection may not take at once."""
 
 
 class _Listener:
@@ -158,14 +164,17 @@ class Questions:
         self._process = WorkerProcess(limits, -1, start, beside=True, env=home.environment())
         self._home = json.dumps(home.to_dict())
 
-    async def ask(self, question: str, about: Any = None) -> Any:
+    async def ask(self, question: str, about: str = "null") -> Any:
         """The answer, as JSON data.
+
+        Args:
+            about: JSON text.
 
         Raises:
             BaseException: the worker ended, or a pack raised.
         """
         await self._process.ready()
-        inputs = {"question": question, "home": self._home, "about": json.dumps(about)}
+        inputs = {"question": question, "home": self._home, "about": about}
         return json.loads(await self._process.call(ask, inputs, CancelToken(), lambda *_: None))
 
     async def close(self) -> None:
