@@ -39,8 +39,8 @@ def read_json(source: bytes | str, limits: Limits = LIMITS) -> Any:
     """Parse UTF-8 JSON (a byte order mark is skipped).
 
     Raises:
-        WorkflowError: `too_large` for too many bytes or values or too deep a nesting; `bad_document`, with line and column,
-            for anything that is not strict JSON.
+        WorkflowError: `too_large` for too many bytes or values or too deep a nesting; `bad_document`, with line and
+            column, for anything that is not strict JSON.
     """
     data = _encoded(source, limits)
     if len(data) > limits.max_bytes:

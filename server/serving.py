@@ -273,9 +273,9 @@ class Serving:
         def named() -> set[str]:
             return asyncio.run_coroutine_threadsafe(deck.named_files(), loop).result()
 
-        await asyncio.to_thread(collect, deck.blobs, named, deck.thumbnails)
+        await asyncio.to_thread(collect, deck.blobs, named, deck.thumbnails, clock=deck.patient)
         if deck.keeper.near is not None:  # copies, which come again when they are needed
-            await asyncio.to_thread(collect, deck.keeper.near, named)
+            await asyncio.to_thread(collect, deck.keeper.near, named, clock=deck.patient)
 
     async def _sweep(self, deck: Deck) -> None:
         await deck.desk.sweep(time.time())

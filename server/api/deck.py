@@ -22,7 +22,7 @@ from weft.graphs.problems import Problem, WorkflowError
 from weft.server.api.refusing import answered
 from weft.server.documents.saved import SavedWorkflows
 from weft.server.files.blobs import DAY, BlobStore
-from weft.server.files.collect import collect_these
+from weft.server.files.collect import Patient, collect_these
 from weft.server.files.errors import NoSpace as NoRoom
 from weft.server.files.naming import named_in_text
 from weft.server.files.thumbnails import Thumbnails
@@ -60,6 +60,7 @@ class Deck:
         kept: answers that stay the same while the server runs, each with its etag.
         checked: what `prepare` said of documents without errors, the least recently used first.
         draining: it ends soon and takes no jobs.
+        patient: the time by which files are old.
         scrub: takes paths and secrets out of answers.
     """
 
@@ -77,6 +78,7 @@ class Deck:
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
     checked: OrderedDict[bytes, dict[str, Any]] = field(default_factory=OrderedDict)
     draining: bool = False
+    patient: Patient = field(default_factory=Patient)
     scrub: Scrubber = field(default_factory=Scrubber)
 
     async def prepared(self, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,7 +244,7 @@ class Deck:
 
         def remove() -> None:
             with self.keeper.waiting():
-                collect_these(self.blobs, files, lambda: self._named(loop), self.thumbnails)
+                collect_these(self.blobs, files, lambda: self._named(loop), self.thumbnails, self.patient)
 
         if files:
             await asyncio.to_thread(remove)
