@@ -6,12 +6,16 @@ import contextlib
 import os
 import random
 import signal
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.server.faults.calling import ENDED, Caller, assert_one_end, counted, until
+import httpx
+
+from tests.server.faults.calling import ENDED, Caller, assert_one_end, children, counted, until
 from tests.server.running import RunningServer, document
 
 
@@ -45,6 +49,17 @@ class Story:
             else:
                 workflow = counted(number, self.log, seconds=self.random.choice([0.0, 0.01, 0.05]))
             self.ids[self.caller.submit(workflow)] = "failed" if kind == 3 else "done"
+
+    def kill_all(self) -> None:
+        """The same for all its processes, in any order."""
+        assert self.server.process is not None
+        guards = children(self.server.process.pid)
+        processes = [*guards, *(worker for guard in guards for worker in children(guard)), self.server.process.pid]
+        self.random.shuffle(processes)
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.kill_server()
 
     def kill_server(self) -> None:
         """A power cut, and the power comes back."""
@@ -91,3 +106,58 @@ class Story:
         calls = Counter(self.log.read_text().split())
         again = sum(count - 1 for count in calls.values())
         return {"jobs": len(jobs), "ready_seconds": [round(item, 2) for item in self.ready], "computed_again": again}
+
+
+def post_at_once(server: RunningServer, log: Path, jobs: int, kills: int, seed: int) -> dict[str, Any]:
+    """Post jobs all at once, each with an Idempotency-Key, kill the server in the middle, and post those again that have
+    no answer. Each is there once then, and those that were accepted before are what they were."""
+    draw = random.Random(seed)
+    bodies = {f"key {number}": {"workflow": counted(number, log)} for number in range(jobs)}
+    accepted: dict[str, str] = {}
+    begun = threading.Semaphore(0)
+
+    def post(key: str) -> None:
+        try:
+            answer = httpx.post(
+                f"{server.url}api/v1/jobs", json=bodies[key], headers={"Idempotency-Key": key}, timeout=60.0
+            )
+        except httpx.TransportError:
+            return
+        finally:
+            begun.release()
+        assert answer.status_code == 202, answer.text
+        id = answer.json()["id"]
+        assert accepted.setdefault(key, id) == id, "the same key is the same job, after a kill too"
+
+    unanswered = []
+    for number in range(kills + 1):
+        again = draw.sample(sorted(accepted), len(accepted) // 4)
+        todo = [key for key in bodies if key not in accepted] + again
+        draw.shuffle(todo)
+        with ThreadPoolExecutor(len(todo)) as threads:
+            waiting = [threads.submit(post, key) for key in todo]
+            if number < kills:
+                for _ in range(draw.randrange(1, max(2, len(todo) // 3))):
+                    begun.acquire(timeout=60.0)  # so many have an answer by now
+                server.kill()
+            for one in waiting:
+                one.result()
+        while begun.acquire(blocking=False):
+            pass
+        unanswered.append(len(bodies) - len(accepted))
+        if number < kills:
+            server.start()
+    caller = Caller(server)
+    assert accepted.keys() == bodies.keys()
+    assert len(set(accepted.values())) == jobs
+    listed: list[str] = []
+    cursor: dict[str, str] = {}
+    while cursor or not listed:
+        page = caller.http.get("/api/v1/jobs", params={"limit": 200, **cursor}).json()
+        listed += [job["id"] for job in page["jobs"]]
+        cursor = {"cursor": page["next"]} if page["next"] else {}
+    assert sorted(listed) == sorted(accepted.values()), "no job but these"
+    for job in caller.all_ended(accepted.values()):
+        assert (job["state"], job["attempts"]) == ("done", 0)
+        assert_one_end(caller.events(job["id"]))
+    return {"unanswered": unanswered}
