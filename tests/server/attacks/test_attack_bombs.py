@@ -118,6 +118,14 @@ def test_values_are_counted_before_memory_is_taken_for_them(world: World, case: 
             assert_refusal(answer, (path, case))
 
 
+def test_a_problem_does_not_quote_the_whole_document(world: World) -> None:
+    wrong = {"weft": 1, "nodes": {"a": {"type": "bad_says", "inputs": {"text": [7, "x" * 6_000_000]}}}}
+    for path in POST:
+        answer = world.post(path, {"workflow": wrong})
+        assert answer.json["problems"][0]["input"] == "text"
+        assert len(answer.data) < 8192, path
+
+
 def test_fields_that_nobody_knows_are_not_all_told(world: World) -> None:
     answer = world.call("POST", POST[0], JSON, json.dumps(dict.fromkeys(map(str, range(1001)))).encode())
     assert (answer.status, answer.json["code"]) == (413, "too_large")

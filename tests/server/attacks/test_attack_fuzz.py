@@ -229,8 +229,8 @@ def test_no_request_of_thousands_makes_a_real_server_fail_or_grow(world: World, 
 
         def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer | None:
             number = next(numbers)
-            if number % 50 == 0:  # beside the small ones, as large as they may be, or nearly
-                data = LARGE[number // 50 % len(LARGE)]
+            if number % 250 == 0:  # beside the small ones, as large as they may be, or nearly
+                data = LARGE[number // 250 % len(LARGE)]
                 large = httpx.post(f"{server.url}api/v1/check", content=data, headers=JSON, timeout=60)
                 assert large.status_code in {200, 413}
             return over(host, int(port), method, path, headers, body)
