@@ -30,9 +30,7 @@ class Patient:
         wall, steady: clocks, in seconds; the second one is never set.
     """
 
-    def __init__(
-        self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._wall, self._steady = wall, steady
         self._ahead = wall() - steady()
         self._jumped: float | None = None

@@ -150,6 +150,8 @@ class Dispatcher:
                     await self._give_back(claim, None)
                 elif claim is not None:
                     await self._carry_out(slot, claim)
+                elif not self._closing:
+                    await self.processes[slot].ready()  # it may have ended while it had nothing to do
             except (Exception, Cancelled):
                 log.exception("worker %d: what it was to do could not be done", slot)
                 await asyncio.sleep(1.0)  # a full disk, say

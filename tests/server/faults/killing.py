@@ -109,8 +109,8 @@ class Story:
 
 
 def post_at_once(server: RunningServer, log: Path, jobs: int, kills: int, seed: int) -> dict[str, Any]:
-    """Post jobs all at once, each with an Idempotency-Key, kill the server in the middle, and post those again that have
-    no answer. Each is there once then, and those that were accepted before are what they were."""
+    """Post jobs all at once, each with an Idempotency-Key, kill the server in the middle, and post those again that
+    have no answer. Each is there once then, and those that were accepted before are what they were."""
     draw = random.Random(seed)
     bodies = {f"key {number}": {"workflow": counted(number, log)} for number in range(jobs)}
     accepted: dict[str, str] = {}

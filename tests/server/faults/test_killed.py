@@ -35,7 +35,7 @@ def test_jobs_survive_kills_of_workers_and_the_server(tmp_path: Path) -> None:
 
 def test_posts_that_a_kill_cuts_off_are_one_job_each(tmp_path: Path) -> None:
     with running(tmp_path, "--nodes", FAULTY) as server:
-        found = post_at_once(server, tmp_path / "calls", jobs=24, kills=1, seed=4)
+        found = post_at_once(server, tmp_path / "calls", jobs=16, kills=1, seed=4)
         assert found["unanswered"][0] > 0, "the kill came too late to cut anything off"
 
 

@@ -102,7 +102,7 @@ def test_each_of_two_workers_takes_the_jobs_of_its_model(tmp_path: Path) -> None
         return caller.submit(
             document(
                 m=("fault_load", {"model": model, "log": str(log)}),
-                a=("fault_use", {"model": {"link": "m"}, "number": number, "seconds": 0.02}),
+                a=("fault_use", {"model": {"link": "m"}, "number": number, "seconds": 0.01}),
             )
         )
 

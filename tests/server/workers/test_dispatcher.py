@@ -296,3 +296,21 @@ def test_a_job_that_comes_when_the_worker_is_there_waited_for_nobody(tmp_path: P
             assert "worker_started" not in [event["event"] for event in await on.events(id)]
 
     asyncio.run(go())
+
+
+def test_a_worker_that_ends_while_it_has_nothing_to_do_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.server.workers.dispatcher.BACKSTOP_SECONDS", 0.01)
+
+    async def go() -> None:
+        async with stage(tmp_path) as on:
+            process(on).alive = False
+            async with asyncio.timeout(30):
+                while not process(on).alive or process(on).awaited:
+                    await asyncio.sleep(0.001)
+            id = await on.submit()
+            await on.ended(id)
+            assert "worker_started" not in [event["event"] for event in await on.events(id)]
+
+    asyncio.run(go())
