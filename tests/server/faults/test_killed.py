@@ -60,4 +60,5 @@ def test_two_hundred_jobs_survive_twenty_kills(tmp_path: Path, kills: str) -> No
                 story.kill_worker()
         found = story.check(worker_kills=20 if kills != "server" else 0)
     print(json.dumps({"kills": kills, **found}))
+    assert max(story.own, default=0.0) <= 3.0, story.own
     assert found["computed_again"] <= 20 * 2
