@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from weft.engine.declaring.context import CancelToken, Context
@@ -60,6 +61,7 @@ class WorkerProcess:
         self._start: Start = start or (lambda: Worker(limits, slot, env))
         self._worker: Transport | None = None
         self._starting = asyncio.Lock()
+        self._sender: ThreadPoolExecutor | None = None
 
     @property
     def alive(self) -> bool:
@@ -118,8 +120,10 @@ class WorkerProcess:
         task = Task(next(_numbers), function.node_type, dict(inputs), context)
         with cancel.notifying(executor.stop):
             if self._beside or sum(map(len, inputs.values())) > _LARGE:
-                # It waits until the worker has taken it, which another call may keep from doing so.
-                await asyncio.to_thread(executor.submit, task, told)
+                # It waits until the worker has taken it, which another call may keep from doing so: in a thread of its
+                # own, so that many that wait hold up nobody else.
+                self._sender = self._sender or ThreadPoolExecutor(1, "weft-send")
+                await loop.run_in_executor(self._sender, executor.submit, task, told)
             else:
                 executor.submit(task, told)
             if cancel.cancelled:  # perhaps before there was anything to stop
@@ -135,6 +139,9 @@ class WorkerProcess:
         worker, self._worker = self._worker, None
         if worker is not None:
             await asyncio.to_thread(worker.close)
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.shutdown(wait=False)
 
 
 _numbers = itertools.count(1)
