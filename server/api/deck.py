@@ -17,7 +17,7 @@ from typing import Any
 
 from starlette.requests import Request as HttpRequest
 
-from weft.engine.errors import Cancelled
+from weft.engine.errors import Cancelled, Elsewhere
 from weft.graphs.problems import Problem, WorkflowError
 from weft.server.api.refusing import answered
 from weft.server.documents.saved import SavedWorkflows
@@ -112,13 +112,16 @@ class Deck:
         return await self._answer(question, json.dumps(about))
 
     async def _answer(self, question: str, text: str) -> Any:
-        """The same, about JSON text."""
-        try:
-            return await self.questions.ask(question, text)
-        except (Exception, Cancelled) as error:
-            log.warning("the question %s has no answer: %s", question, error)
-            detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
-            raise ApiError("worker_died", detail, title="No answer", status=503, retry_after=1) from None
+        """The same, about JSON text. Where the worker ended it is asked once more: another question may have done it."""
+        for again in (True, False):
+            try:
+                return await self.questions.ask(question, text)
+            except (Exception, Cancelled) as error:
+                log.warning("the question %s has no answer: %s", question, error)
+                if not again or not isinstance(error, Elsewhere) or error.exception != "WorkerDied":
+                    break
+        detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
+        raise ApiError("worker_died", detail, title="No answer", status=503, retry_after=1)
 
     async def submit(self, request: Request) -> tuple[Job, bool]:
         """Queue a job: it is on disk when this returns. Also whether it is new.
