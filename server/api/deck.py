@@ -112,7 +112,7 @@ class Deck:
         return await self._answer(question, json.dumps(about))
 
     async def _answer(self, question: str, text: str) -> Any:
-        """The same, about JSON text. Where the worker ended it is asked once more: another question may have done it."""
+        """The same, about JSON text. Where the worker died it is asked once more: another question may have done it."""
         for again in (True, False):
             try:
                 return await self.questions.ask(question, text)
