@@ -5,6 +5,7 @@ import { Canvas, commands as canvasCommands, leaveKeysToRegistry } from "./canva
 import { registerCommands } from "./keys/commands";
 import { listenToKeys } from "./keys/dispatch";
 import { registerPanels } from "./keys/panels";
+import { bringAll } from "./marks/later";
 import { panels } from "./panels";
 import { start } from "./state/start";
 import { commands, panelCommands } from "./views/commands";
@@ -21,7 +22,7 @@ leaveKeysToRegistry();
 registerCommands([...commands, ...canvasCommands, ...panelCommands()]);
 followTheme();
 listenToKeys();
-void start();
+void start().then(bringAll);
 
 const root = document.getElementById("app");
 if (root) {

@@ -11,10 +11,8 @@ import { closeFloating, useCanvas } from "./canvasStore";
 import { CULL_FROM, detailAt, isBlocks, nameSize } from "./detail";
 import { EdgeCard } from "./EdgeCard";
 import { GroupNode } from "./GroupNode";
-import { ContextMenu } from "./ContextMenu";
-import { bendAt, openMenuAt } from "./menuActs";
+import { bendAt, openMenuAt } from "./openMenu";
 import { NoteNode } from "./NoteNode";
-import { PaletteHost } from "./PaletteHost";
 import { RerouteNode } from "./RerouteNode";
 import { focusCard, frame, useScene } from "./sceneStore";
 import { ThreadEdge } from "./ThreadEdge";
@@ -32,6 +30,10 @@ import type { Tab } from "../state/types";
 import type { Catalogue } from "../catalogue/catalogue";
 import { acceptDrop } from "./dropActs";
 import { Breadcrumb } from "./Breadcrumb";
+import { later } from "../marks/later";
+
+const ContextMenu = later(async () => (await import("./ContextMenu")).ContextMenu);
+const PaletteHost = later(async () => (await import("./PaletteHost")).PaletteHost);
 
 const nodeTypes: NodeTypes = { card: CardNode, definition: CardNode, edge: EdgeCard, group: GroupNode, note: NoteNode, reroute: RerouteNode };
 const edgeTypes: EdgeTypes = { thread: ThreadEdge };

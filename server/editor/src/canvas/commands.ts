@@ -1,4 +1,5 @@
 /** Commands of the canvas, with their keys (DESIGN.md, 7). Keys are written "Ctrl+Shift+G"; Ctrl is Cmd on a Mac. */
+import { laterActs } from "../marks/later";
 import { dependencies, downstream, links, upstream } from "../document/graph";
 import { own } from "../document/objects";
 import type { Side } from "../document/edits";
@@ -8,10 +9,9 @@ import { here, tell } from "./acts";
 import { useCanvas } from "./canvasStore";
 import { duplicate } from "./clipboardActs";
 import { pasteFromClipboard } from "./clipboardEvents";
-import { defineChosen, unpackChosen } from "./definitionActs";
 import { parted } from "./ids";
 import { linkNode } from "./linkActs";
-import { openMenuAt } from "./menuActs";
+import { openMenuAt } from "./openMenu";
 import { inOrder, nearest, nearestTo, type Direction } from "./neighbours";
 import { alignChosen, groupChosen, noteAt, nudge, removeChosen, targets, tidyChosen, toggleCollapse, toggleMode } from "./nodeActs";
 import { pinInputs } from "./pinActs";
@@ -27,6 +27,8 @@ export interface CanvasCommand {
   readonly when?: () => boolean;
   readonly run: () => void;
 }
+
+const defining = laterActs(() => import("./defineActs"));
 
 /** Shift+A was pressed: the next arrow aligns. */
 let aligning = false;
@@ -160,8 +162,8 @@ export const commands: readonly CanvasCommand[] = [
   command("tidy", "change", "Tidy", "Q", tidyChosen),
   command("align", "change", "Align: then an arrow", "Shift+A", () => { aligning = true; tell("align: press an arrow"); }),
   command("run-here", "run", "Run to here", "R", runHere),
-  command("define", "definitions", "Make a definition", "Ctrl+G", defineChosen),
-  command("unpack", "definitions", "Unpack", "Ctrl+Shift+G", () => unpackChosen()),
+  command("define", "definitions", "Make a definition", "Ctrl+G", () => defining(({ defineChosen }) => void defineChosen())),
+  command("unpack", "definitions", "Unpack", "Ctrl+Shift+G", () => defining(({ unpackChosen }) => void unpackChosen())),
   command("enter", "definitions", "Enter the definition", "Alt+ArrowDown", () => useWorkspace.getState().enter(focused() ?? targets()[0] ?? "")),
   command("leave", "definitions", "Leave the definition", "Alt+ArrowUp", () => useWorkspace.getState().leave()),
   command("menu", "canvas", "Menu of what is in focus", "Shift+F10 ContextMenu", menuOfFocus),

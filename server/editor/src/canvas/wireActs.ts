@@ -1,5 +1,5 @@
 /** Acts on wires. The two cards at a definition's edges are its signature: wires to them expose inputs and outputs. */
-import { removeExposed } from "../document/definitions";
+import { removeExposed } from "../document/exposed";
 import { connect, disconnect, moveLink, tag } from "../document/edits";
 import { cardUi, linksOfNode } from "../document/graph";
 import { own } from "../document/objects";

@@ -5,10 +5,9 @@ import { useCatalogue } from "../state/catalogue";
 import { drawSeed } from "../state/seeds";
 import { useWorkspace } from "../state/workspace";
 import { ChoiceField, SwitchField } from "./ChoiceField";
-import { ColourField } from "./ColourField";
+import { later } from "../marks/later";
 import type { FieldProps } from "./field";
-import { FileField } from "./FileField";
-import { JsonField } from "./JsonField";
+import { Meanwhile } from "./Meanwhile";
 import type { Kind } from "./kinds";
 import { ListField } from "./ListField";
 import { ModelField, modelOptions } from "./ModelField";
@@ -16,9 +15,15 @@ import { NumberField } from "./NumberField";
 import type { NumberRules } from "./numbers";
 import { SeedField } from "./SeedField";
 import { pictureFor, taughtAt } from "./sources";
-import { TableField } from "./TableField";
 import { TextField } from "./TextField";
-import { UnionField, type Sort } from "./UnionField";
+import type { Sort } from "./UnionField";
+
+const rare = () => import("./rareFields");
+const ColourField = later(async () => (await rare()).ColourField, Meanwhile);
+const FileField = later(async () => (await rare()).FileField, Meanwhile);
+const JsonField = later(async () => (await rare()).JsonField, Meanwhile);
+const TableField = later(async () => (await rare()).TableField, Meanwhile);
+const UnionField = later(async () => (await rare()).UnionField, Meanwhile);
 
 interface LiteralProps {
   readonly kind: Kind;
