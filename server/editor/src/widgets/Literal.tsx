@@ -5,11 +5,9 @@ import { useCatalogue } from "../state/catalogue";
 import { drawSeed } from "../state/seeds";
 import { useWorkspace } from "../state/workspace";
 import { ChoiceField, SwitchField } from "./ChoiceField";
-import { later } from "../marks/later";
 import type { FieldProps } from "./field";
-import { Meanwhile } from "./Meanwhile";
 import type { Kind } from "./kinds";
-import { ListField } from "./ListField";
+import { ColourField, FileField, JsonField, ListField, TableField, UnionField } from "./laterFields";
 import { ModelField, modelOptions } from "./ModelField";
 import { NumberField } from "./NumberField";
 import type { NumberRules } from "./numbers";
@@ -17,13 +15,6 @@ import { SeedField } from "./SeedField";
 import { pictureFor, taughtAt } from "./sources";
 import { TextField } from "./TextField";
 import type { Sort } from "./UnionField";
-
-const rare = () => import("./rareFields");
-const ColourField = later(async () => (await rare()).ColourField, Meanwhile);
-const FileField = later(async () => (await rare()).FileField, Meanwhile);
-const JsonField = later(async () => (await rare()).JsonField, Meanwhile);
-const TableField = later(async () => (await rare()).TableField, Meanwhile);
-const UnionField = later(async () => (await rare()).UnionField, Meanwhile);
 
 interface LiteralProps {
   readonly kind: Kind;

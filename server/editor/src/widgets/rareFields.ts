@@ -4,3 +4,4 @@ export { FileField } from "./FileField";
 export { JsonField } from "./JsonField";
 export { TableField } from "./TableField";
 export { UnionField } from "./UnionField";
+export { ListField } from "./ListField";
