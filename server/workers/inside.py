@@ -26,6 +26,8 @@ EVENTS = "weft.events"
 PREVIEW = "weft.preview"
 MOST_VALUE = 64 * 1024
 """Characters of a text that is told as a value; a longer one is saved by a node that writes files."""
+MOST_GIVEN = 4096
+"""Characters of JSON that a problem quotes of a workflow; of more the beginning is shown."""
 
 
 @node("weft.server.job", cache="never")
@@ -104,10 +106,13 @@ def ask(question: str, home: str, about: str, ctx: Context) -> str:
 
 
 def _few(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Problems as they are told: those of a document of 8 MiB would take many times that."""
+    """Problems as they are told: those of a document of 8 MiB would take many times that, and one may quote it all."""
     from weft.graphs.limits import LIMITS
-    from weft.graphs.problems import Problem
+    from weft.graphs.problems import Problem, shown
 
+    for problem in problems:
+        if len(json.dumps(problem.get("given"))) > MOST_GIVEN:
+            problem["given"] = shown(problem["given"])
     if (rest := len(problems) - LIMITS.max_problems) <= 0:
         return problems
     first = sorted(problems, key=lambda problem: problem.get("severity", "error") != "error")[:-rest]
@@ -143,6 +148,12 @@ def _schema(home: Home, catalogue: Catalogue, about: Any) -> Any:
     from weft.engine.catalogue.schema import workflow_schema
 
     return workflow_schema(catalogue)
+
+
+def _types(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    from weft.engine.catalogue.type_table import type_table
+
+    return type_table(catalogue)
 
 
 def _prepare(home: Home, catalogue: Catalogue, about: Any) -> Any:
@@ -239,6 +250,7 @@ def _model_list(home: Home, catalogue: Catalogue, about: Any) -> Any:
 _ANSWERS: Mapping[str, Callable[[Home, Any, Any], Any]] = {
     "nodes": _nodes,
     "schema": _schema,
+    "types": _types,
     "cache": _cache_sizes,
     "devices": _devices,
     "models": _model_list,
