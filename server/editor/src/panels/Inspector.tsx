@@ -7,6 +7,7 @@ import { InspectDefinition } from "./InspectDefinition";
 import { InspectNode } from "./InspectNode";
 import { InspectSeveral } from "./InspectSeveral";
 import { InspectWorkflow } from "./InspectWorkflow";
+import "../styles/side.css";
 
 export function Inspector() {
   const tab = useWorkspace((state) => state.tabs.find((one) => one.id === state.current));
