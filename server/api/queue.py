@@ -108,6 +108,12 @@ async def nodes(request: Request) -> Response:
     return await _kept(request, "nodes")
 
 
+@router.get("/types", responses=answers("TypeTable"))
+async def types(request: Request) -> Response:
+    """Which types of outputs fit which types of inputs."""
+    return await _kept(request, "types")
+
+
 @router.get("/schema")
 async def schema(request: Request) -> Response:
     """The JSON Schema of a document."""

@@ -145,6 +145,12 @@ def _schema(home: Home, catalogue: Catalogue, about: Any) -> Any:
     return workflow_schema(catalogue)
 
 
+def _types(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    from weft.engine.catalogue.type_table import type_table
+
+    return type_table(catalogue)
+
+
 def _prepare(home: Home, catalogue: Catalogue, about: Any) -> Any:
     """A workflow as a job will run it: with everything set; all its problems, and which models it needs."""
     from weft.engine import check
@@ -239,6 +245,7 @@ def _model_list(home: Home, catalogue: Catalogue, about: Any) -> Any:
 _ANSWERS: Mapping[str, Callable[[Home, Any, Any], Any]] = {
     "nodes": _nodes,
     "schema": _schema,
+    "types": _types,
     "cache": _cache_sizes,
     "devices": _devices,
     "models": _model_list,
