@@ -5,7 +5,8 @@ import { documentText, emptyDocument, parseDocument } from "../document/text";
 import { addNode } from "../document/edits";
 import type { Document } from "../document/types";
 import { drafts, dropDraft } from "../service/drafts";
-import { keepNow, restoreDrafts, watchDrafts } from "./keeping";
+import { keepNow, openDraft, otherDrafts, restoreDrafts, watchDrafts } from "./keeping";
+import { draftWords } from "./newer";
 import { useNotices } from "./notices";
 import { freeName, save, saveWaiting, workflowChanged } from "./saving";
 import { tabOf, useWorkspace } from "./workspace";
@@ -61,6 +62,30 @@ describe("saving", () => {
     await keepNow();
     expect(tabOf()?.unsaved).toBe(false);
     stop();
+  });
+
+  test("a tab that is closed unsaved leaves a draft, which is not opened by itself", async () => {
+    const stop = watchDrafts();
+    useWorkspace.getState().open(emptyDocument(), { title: "sketch" });
+    add();
+    const id = tabOf()?.id ?? "";
+    await keepNow();
+    useWorkspace.getState().close(id);
+    await vi.waitFor(async () => expect(await drafts()).toMatchObject([{ id, closed: true }]));
+    await restoreDrafts();
+    expect(useWorkspace.getState().tabs).toEqual([]);
+    const [draft] = await otherDrafts();
+    expect(draft && openDraft(draft)).toBe(true);
+    expect(Object.keys(tabOf()?.history.document.nodes ?? {})).toEqual(["blur"]);
+    await keepNow();
+    expect((await drafts()).map(({ id, closed }) => [id, closed])).toEqual([[id, undefined]]);
+    stop();
+  });
+
+  test("says how old a draft is beside its file", () => {
+    const file = { name: "dome", modified: 1000, etag: '"2"' };
+    expect(draftWords(file, 1_180_000, '"2"')).toBe("This draft of dome is 3 minutes newer than the file.");
+    expect(draftWords(file, 400_000, '"1"')).toBe("This draft of dome is 10 minutes older than the file. The file was saved elsewhere meanwhile.");
   });
 
   test("a name that is taken is said so; mine can become a copy, or a version over it", async () => {
