@@ -500,6 +500,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Types
+         * @description Which types of outputs fit which types of inputs.
+         */
+        get: operations["types_api_v1_types_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/why": {
         parameters: {
             query?: never;
@@ -1417,6 +1437,21 @@ export interface components {
              * @description As a person writes it: "int", "list[Mask]", "Image | Latents", "T".
              */
             type: string;
+            /**
+             * Usual
+             * @description From where to where it mostly is, within the range.
+             */
+            usual?: [
+                number,
+                number
+            ];
+            /**
+             * Variables
+             * @description The names in it that stand for one type at a whole node, each with what it may stand for; none for any.
+             */
+            variables?: {
+                [key: string]: string[];
+            };
             widget?: components["schemas"]["Widget"];
         };
         /**
@@ -1433,6 +1468,13 @@ export interface components {
             name: string;
             /** Type */
             type: string;
+            /**
+             * Variables
+             * @description The names in it that stand for one type at a whole node, each with what it may stand for; none for any.
+             */
+            variables?: {
+                [key: string]: string[];
+            };
         };
         /** NodeProgress */
         NodeProgress: {
@@ -2060,6 +2102,29 @@ export interface components {
             weft: string | null;
             /** Workers */
             workers: components["schemas"]["Worker"][];
+        };
+        /**
+         * TypeFacts
+         * @description What a name of a type means.
+         */
+        TypeFacts: {
+            /**
+             * Fits
+             * @description The types of inputs that take it, itself among them.
+             */
+            fits: string[];
+            /**
+             * Literal
+             * @description A document can hold one; else it comes over a link.
+             */
+            literal: boolean;
+        };
+        /**
+         * TypeTable
+         * @description The types that ports have, by the names that stand in their texts.
+         */
+        TypeTable: {
+            [key: string]: components["schemas"]["TypeFacts"];
         };
         /**
          * Version
@@ -3357,6 +3422,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description The request is refused. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description The server cannot do it, or not now. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    types_api_v1_types_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TypeTable"];
                 };
             };
             /** @description The request is refused. */
