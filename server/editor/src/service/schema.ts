@@ -1844,6 +1844,12 @@ export interface components {
              * @enum {string}
              */
             will: "run" | "resume" | "cached" | "skip" | "unknown";
+            /**
+             * Writes
+             * @description It writes files, and so runs in each job, even where it writes what it wrote before.
+             * @default false
+             */
+            writes: boolean;
         };
         /**
          * PreviewFrame
