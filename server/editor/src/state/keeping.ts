@@ -6,7 +6,7 @@ import { giveToTab } from "./runs";
 import { newId } from "./ids";
 import { useNotices } from "./notices";
 import type { Tab } from "./types";
-import { useWorkspace } from "./workspace";
+import { titleOf, useWorkspace } from "./workspace";
 
 /** Edits of so many milliseconds are kept together. */
 const PAUSE = 100;
@@ -61,13 +61,13 @@ export async function restoreDrafts(): Promise<number> {
 function reopen(draft: Draft): boolean {
   const read = parseDocument(draft.text);
   if (!("document" in read)) return false; // it stays in the data base, and is no reason to lose it
-  const { id, name, saved, jobs, view } = draft;
+  const { id, name, given, saved, jobs, view } = draft;
   const unsaved = saved === null || saved.text !== draft.text;
   const usedSeeds = new Map(draft.usedSeeds ?? []);
   useWorkspace.getState().open(read.document, {
     name,
     view,
-    draft: { id, saved, unsaved, jobs, seeds: new Map(draft.seeds), usedSeeds },
+    draft: { id, saved, unsaved, jobs, seeds: new Map(draft.seeds), usedSeeds, ...(given !== undefined && { given, title: titleOf(read.document, name, given) }) },
   });
   for (const job of [...jobs].reverse()) giveToTab(job, id);
   return true;
@@ -123,6 +123,7 @@ async function write(): Promise<void> {
       await saveDraft({
         id: tab.id,
         name: tab.name,
+        ...(tab.given !== undefined && { given: tab.given }),
         text,
         saved: tab.saved,
         jobs: tab.jobs,
