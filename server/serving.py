@@ -25,6 +25,7 @@ from weft.server.files.local import LocalFiles
 from weft.server.files.thumbnails import Thumbnails
 from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
+from weft.server.heads import BoundedHeads
 from weft.server.keeping import Keeper
 from weft.server.live.hub import Hub
 from weft.server.metrics import Metrics
@@ -209,6 +210,7 @@ class Serving:
             log_config=None,
             access_log=False,
             lifespan="off",
+            http=BoundedHeads,
             ws="websockets-sansio",
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,
@@ -219,7 +221,6 @@ class Serving:
             date_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=2,
-            h11_max_incomplete_event_size=64 * 1024,
         )
         server = self._uvicorn = _Server(config)
         loop = asyncio.get_running_loop()
