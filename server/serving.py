@@ -27,6 +27,7 @@ from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
 from weft.server.heads import BoundedHeads
 from weft.server.keeping import Keeper
+from weft.server.live.frames import FramesProtocol
 from weft.server.live.hub import Hub
 from weft.server.metrics import Metrics
 from weft.server.scrub import Scrubber
@@ -211,7 +212,7 @@ class Serving:
             access_log=False,
             lifespan="off",
             http=BoundedHeads,
-            ws="websockets-sansio",
+            ws=FramesProtocol,
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,
             ws_ping_interval=20.0,

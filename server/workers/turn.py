@@ -29,6 +29,8 @@ log = logging.getLogger("weft.server")
 
 PASSING = frozenset({"node_progress"})
 """Events that are not kept: the next one of their kind says more."""
+_COUNTED = frozenset({"node_finished", "node_cached", "node_failed", "node_retried", "node_resumed"})
+"""Events that metrics are made of."""
 _DIED = "WorkerDied"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -201,10 +203,11 @@ class Turn:
 
     async def _number(self, texts: Sequence[str]) -> None:
         """Give state events their numbers; tell everything else that the run told."""
+        any_suspect = self._means.suspects("\n".join(texts))
         for text in texts:
             event = json.loads(text)
             kind = event["event"]
-            suspect = self._means.suspects(text)
+            suspect = any_suspect and self._means.suspects(text)
             self._next_seq = max(self._next_seq, event["seq"] + 1)
             if kind in PASSING:
                 told = json.dumps(self._means.scrub(event), ensure_ascii=False) if suspect else text
@@ -214,12 +217,15 @@ class Turn:
                 self._of = event["nodes"]
             self._done += kind == "node_finished"
             self._cached += kind == "node_cached"
+            if kind in _COUNTED:
+                self._means.note_event(event, self._types.get(event["node"] or "", ""))
+            if kind != "output" and not suspect and "error" not in event:
+                self._unsaved.append(f'{text[:-1]},"state":{self._state}}}')  # it is JSON of an object already
+                self._state += 1
+                continue
             if kind == "output":
                 event = await self._published(event)
-            if suspect:
-                event = self._means.scrub(event)
-            self._means.note_event(event, self._types.get(event["node"] or "", ""))
-            self._add(event)
+            self._add(self._means.scrub(event) if suspect else event)
 
     def _add(self, event: dict[str, Any]) -> None:
         """Number a state event."""
