@@ -8,8 +8,9 @@ HEAD_BYTES = 64 * 1024
 
 
 class BoundedHeads(HttpToolsProtocol):
-    """uvicorn's protocol that refuses a request whose head, trailer or line is longer than `HEAD_BYTES`, before all of
-    it is in memory. What a body may have is the guard's matter (`server.guard`)."""
+    """uvicorn's protocol that answers 400 to a request whose head, trailer or line is longer than `HEAD_BYTES`, before
+    all of it is in memory, and to one whose target is no path. What a body may have is the guard's matter
+    (`server.guard`)."""
 
     _unread = 0
     """Bytes since the last that was passed on."""
@@ -22,8 +23,10 @@ class BoundedHeads(HttpToolsProtocol):
             self.send_400_response(f"A head may have {HEAD_BYTES} bytes.")
 
     def on_headers_complete(self) -> None:
-        """See `HttpToolsProtocol`."""
+        """See `HttpToolsProtocol`. A target with a host of its own would speak for another one than `Host` does."""
         self._unread = 0
+        if not self.url.startswith(b"/"):
+            raise ValueError("the target is no path")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -35,6 +35,11 @@ class Shortcut:
             if isinstance(route, APIRoute) and route.path == PATH and "POST" in route.methods
         )
 
+    @property
+    def routes(self) -> list[Any]:
+        """Those of the application."""
+        return list(self._app.routes)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
