@@ -132,9 +132,7 @@ class Deck:
         def cancelled(job: Job, state: int) -> str:
             return self._event("job_cancelled", job.id, state, told)
 
-        submitting = asyncio.ensure_future(
-            self.desk.submit([request], time.time(), queued=queued, cancelled=cancelled)
-        )
+        submitting = asyncio.ensure_future(self.desk.submit([request], time.time(), queued=queued, cancelled=cancelled))
         # A worker that waits asks for a job now, right behind this one, and so in the same transaction.
         self.dispatcher.wake()
         try:

@@ -212,7 +212,7 @@ class Dispatcher:
             if len(turns) == 1:
                 await self._follow(turns[0], alone)
             elif turns:
-                together = Together(process, folder, len(turns), free)
+                together = Together(process, folder, [turn.claim.job.id for turn in turns], free)
                 await all_of([self._follow(turn, together.carry) for turn in turns], together)
         finally:
             for turn in turns:

@@ -83,7 +83,9 @@ def jobs(order: str, ctx: Context) -> str:
             mark([])
             if place:
                 before.restore()
-            ended[str(place)] = _carried_out(replace(home, out=one["out"]), one, _naming(ctx.relay, one), mark, ctx.token)
+            ended[str(place)] = _carried_out(
+                replace(home, out=one["out"]), one, _naming(ctx.relay, one), mark, ctx.token
+            )
             if place + 1 < len(said["jobs"]) and time.monotonic() - told > ENDED_SECONDS:
                 ctx.relay(ENDED, {"ended": ended})
                 ended, told = {}, time.monotonic()

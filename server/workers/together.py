@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +43,21 @@ class Carry(Protocol):
         """
 
 
+@dataclass(eq=False, slots=True)
+class _Entry:
+    """A job that is to be done with others, and what its `carry` waits for."""
+
+    order: Mapping[str, Any]
+    token: CancelToken
+    report: OnReport
+    answer: asyncio.Future[str]
+
+    def lose(self, error: BaseException) -> None:
+        """Tell it that it has no end, unless it has one."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
 class Together:
     """One call of a worker for several jobs, each of which is followed as if it had the worker for itself.
 
@@ -49,35 +65,31 @@ class Together:
 
     Args:
         folder: where the worker writes files.
-        count: of jobs.
+        ids: of the jobs, in their order.
         free: called when the worker has nothing more to do, before what came of the last job is in the store.
     """
 
-    def __init__(self, process: WorkerProcess, folder: Path, count: int, free: Callable[[], object]) -> None:
+    def __init__(self, process: WorkerProcess, folder: Path, ids: Sequence[str], free: Callable[[], object]) -> None:
         self._process = process
         self._folder = folder
+        self._ids = ids
         self._free = free
-        self._awaited = count
+        self._awaited = len(ids)
         self._all_here = asyncio.Event()
-        self._orders: list[Mapping[str, Any]] = []
-        self._answers: list[asyncio.Future[str]] = []
-        self._tokens: list[CancelToken] = []
-        self._reports: dict[str, OnReport] = {}
+        self._entries: dict[str, _Entry] = {}
+        self._round: list[_Entry] = []
+        """Those that are part of the call, by their place in it."""
         self._board: Board | None = None
         self._call = CancelToken()
         self._progress = self._began = 0.0
 
     async def carry(self, order: Mapping[str, Any], token: CancelToken, report: OnReport) -> str:
         """See `Carry`."""
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        place = len(self._answers)
-        self._orders.append(order)
-        self._answers.append(answer)
-        self._tokens.append(token)
-        self._reports[order["job"]] = report
+        entry = _Entry(order, token, report, asyncio.get_running_loop().create_future())
+        self._entries[order["job"]] = entry
         self.leave()
-        with token.notifying(functools.partial(self._withdraw, place)):
-            return await answer
+        with token.notifying(functools.partial(self._withdraw, entry)):
+            return await entry.answer
 
     def leave(self) -> None:
         """One job fewer is waited for before the call begins."""
@@ -87,37 +99,38 @@ class Together:
 
     async def run(self) -> None:
         """Make the call. Returns when each job knows what came of it."""
-        await self._all_here.wait()
-        if not self._orders:
-            return
         try:
-            with Board.new(self._folder / "board", len(self._orders)) as board:
+            await self._all_here.wait()
+            self._round = [self._entries[id] for id in self._ids if id in self._entries]
+            if not self._round:
+                return
+            with Board.new(self._folder / "board", len(self._round)) as board:
                 self._board = board
-                for place, token in enumerate(self._tokens):
-                    if token.cancelled:
-                        self._withdraw(place)
+                for entry in self._round:
+                    if entry.token.cancelled:
+                        self._withdraw(entry)
                 await self._carry_out(board)
         except (Exception, Cancelled) as error:
-            self._lose(0, error)
+            for entry in self._round[:1]:
+                entry.lose(error)
         finally:
             self._board = None
-            for place in range(len(self._answers)):
-                self._lose(place, NotBegun("it was not begun"))
+            for entry in self._entries.values():
+                entry.lose(NotBegun("it was not begun"))
 
     async def _carry_out(self, board: Board) -> None:
-        first = self._orders[0]
+        orders = [entry.order for entry in self._round]
         names = ("job", "document", "targets", "first_seq")
         order = {
-            "home": first["home"],
-            "marker": first["marker"],
+            "home": orders[0]["home"],
+            "marker": orders[0]["marker"],
             "board": str(self._folder / "board"),
-            "jobs": [{**{name: one[name] for name in names}, "out": one["home"]["out"]} for one in self._orders],
+            "jobs": [{**{name: one[name] for name in names}, "out": one["home"]["out"]} for one in orders],
         }
-        loop = asyncio.get_running_loop()
-        self._progress = self._began = loop.time()
+        self._progress = self._began = asyncio.get_running_loop().time()
         watch = asyncio.create_task(self._watch(board))
         try:
-            self._process.calls += len(self._orders) - 1
+            self._process.calls += len(orders) - 1
             answer = await self._process.call(jobs, {"order": json.dumps(order)}, self._call, self._take)
         except (Exception, Cancelled) as error:
             self._blame(board, error)
@@ -131,37 +144,32 @@ class Together:
     def _take(self, kind: str, data: Mapping[str, Any], body: bytes) -> None:
         """What the worker reports, in the event loop's thread."""
         if kind != ENDED:
-            data = dict(data)
-            if (report := self._reports.get(data["job"])) is not None:
-                report(kind, data, body)
+            if (entry := self._entries.get(data["job"])) is not None and not entry.answer.done():
+                entry.report(kind, data, body)
             return
         self._progress = asyncio.get_running_loop().time()
         for place, summary in data["ended"].items():
-            answer, token = self._answers[int(place)], self._tokens[int(place)]
-            if self._call.cancelled and not token.cancelled and json.loads(summary)["state"] == "cancelled":
-                self._lose(int(place), NotBegun("it was interrupted in place of another job"))
-            elif not answer.done():
-                answer.set_result(summary)
-
-    def _lose(self, place: int, error: BaseException) -> None:
-        """Tell a job that it has no end, unless it has one."""
-        if not self._answers[place].done():
-            self._answers[place].set_exception(error)
+            entry = self._round[int(place)]
+            if self._call.cancelled and not entry.token.cancelled and json.loads(summary)["state"] == "cancelled":
+                entry.lose(NotBegun("it was interrupted in place of another job"))
+            elif not entry.answer.done():
+                entry.answer.set_result(summary)
 
     def _blame(self, board: Board, error: BaseException) -> None:
         """The worker did not come back: that is about the job that ran. Those before it have ended, but perhaps not
         told of it; those behind it were not begun."""
-        place = max(board.begun(), default=0)
-        if not (isinstance(error, Cancelled) and not self._tokens[place].cancelled):
-            self._lose(place, error)
+        entry = self._round[max(board.begun(), default=0)]
+        if entry.token.cancelled or not isinstance(error, Cancelled):
+            entry.lose(error)
 
-    def _withdraw(self, place: int) -> None:
+    def _withdraw(self, entry: _Entry) -> None:
         """Have a job not begin; where it runs, end it."""
         board = self._board
-        if self._answers[place].done() or board is None:
+        if board is None or entry.answer.done():
             return
+        place = self._round.index(entry)
         if board.withdraw(place):
-            self._lose(place, NotBegun("it was withdrawn"))
+            entry.lose(NotBegun("it was withdrawn"))
         elif place == max(board.begun()):
             self._call.cancel()
 
@@ -170,9 +178,9 @@ class Together:
         loop = asyncio.get_running_loop()
         while (due := min(self._progress + PATIENCE_SECONDS, self._began + MOST_SECONDS)) > (now := loop.time()):
             await asyncio.sleep(due - now)
-        for place, answer in enumerate(self._answers):
-            if not answer.done() and board.withdraw(place):
-                self._lose(place, NotBegun("the one before it takes long"))
+        for place, entry in enumerate(self._round):
+            if not entry.answer.done() and board.withdraw(place):
+                entry.lose(NotBegun("the one before it takes long"))
 
 
 async def all_of(followed: Sequence[Coroutine[Any, Any, None]], together: Together) -> None:
