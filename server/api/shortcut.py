@@ -1,7 +1,7 @@
-"""The way of the requests that come most often: right ones go to their function at once, and all others through FastAPI.
+"""The way of the requests that come most often: right ones go to their function at once, others through FastAPI.
 
-FastAPI looks for the route, solves what the function depends on and checks the body in rounds that take half of the time
-of a `POST /api/v1/jobs`. What is refused is refused by FastAPI alone, in one place.
+FastAPI looks for the route, solves what the function depends on and checks the body in rounds that take half of the
+time of a `POST /api/v1/jobs`. What is refused is refused by FastAPI alone, in one place.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Shortcut:
             route
             for router in (app, jobs.router)
             for route in router.routes
-            if isinstance(route, APIRoute) and route.path == PATH and "POST" in route.methods
+            if isinstance(route, APIRoute) and route.path == PATH and "POST" in (route.methods or ())
         )
 
     @property

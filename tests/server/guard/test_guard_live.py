@@ -95,18 +95,17 @@ def test_bytes_on_a_socket(live: Live, line: str, headers: str, status: int) -> 
     ids=["line", "header", "headers", "trailer", "chunk"],
 )
 def test_what_never_ends_is_not_gathered(live: Live, endless: str) -> None:
-    """It comes in small pieces, and the connection ends before all of them."""
+    """The connection ends, though the request has not: else this would wait."""
     text = endless.replace("{host}", live.host).replace("{{}}", "{}").replace("\n", "\r\n").encode()
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
-        with pytest.raises(OSError):
-            for start in range(0, len(text), 16_384):
-                connection.sendall(text[start : start + 16_384])
-                connection.settimeout(0.05)
-                with contextlib.suppress(TimeoutError):
-                    while answer := connection.recv(65536):
-                        assert answer.startswith(b"HTTP/1.1 4"), answer
-                    raise OSError("the server has closed it")
-                connection.settimeout(20)
+    answer = b""
+    with (
+        socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection,
+        contextlib.suppress(ConnectionError),
+    ):
+        connection.sendall(text)
+        while part := connection.recv(65536):
+            answer += part
+    assert not answer or answer.startswith(b"HTTP/1.1 4"), answer
 
 
 def test_who_sends_too_much_still_hears_why(live: Live) -> None:
