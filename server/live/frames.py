@@ -64,9 +64,9 @@ def head(opcode: int, size: int) -> bytes:
     """The head of an unmasked frame that is whole (RFC 6455, section 5.2)."""
     if size < 126:
         return bytes((0x80 | opcode, size))
-    return (
-        struct.pack("!BBH", 0x80 | opcode, 126, size) if size < 65536 else struct.pack("!BBQ", 0x80 | opcode, 127, size)
-    )
+    if size < 65536:
+        return struct.pack("!BBH", 0x80 | opcode, 126, size)
+    return struct.pack("!BBQ", 0x80 | opcode, 127, size)
 
 
 def parts(frames: Sequence[str | bytes]) -> Iterator[Sequence[str | bytes]]:

@@ -94,8 +94,8 @@ class Changes(SqlBase):
         seq: int = 1 if last is None else last["seq"] + 1
         id = next_id(now, None if last is None else last["id"])
         sql.execute(
-            "INSERT INTO jobs (seq, id, state, rank, place, document, targets, title, tags, slot, model, created, events)"
-            " VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO jobs"
+            " (seq, id, state, rank, place, document, targets, title, tags, slot, model, created, events) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 seq,
                 id,

@@ -60,8 +60,8 @@ def jobs(order: str, ctx: Context) -> str:
     """Run several jobs, one after the other. What one of them leaves of the process is put back before the next.
 
     Args:
-        order: JSON of `{"home", "marker", "board", "jobs": [{"job", "document", "targets", "first_seq", "out"}]}`. Those
-            that are withdrawn on the board, and those after a cancel, are not begun.
+        order: JSON of `{"home", "marker", "board", "jobs": [{"job", "document", "targets", "first_seq", "out"}]}`.
+            Those that are withdrawn on the board, and those after a cancel, are not begun.
 
     Returns:
         JSON of a summary as `job` has it by place, of those that were begun and not told of before.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.workers.fakes import DOCUMENT, Process, Stage, Work, stage, waits
+from tests.server.workers.fakes import DOCUMENT, Process, Stage, Work, waits
 from weft.engine.errors import Elsewhere
 from weft.server.store.records import Job, Request
 from weft.server.workers import together
@@ -75,14 +75,18 @@ class CrewProcess(Process):
                     if cancel.cancelled or not board.begin(place):
                         continue
                     self.stage.began.append(one["job"])
-                    work = Work({**one, "home": {**order["home"], "out": one["out"]}, "marker": order["marker"]}, cancel,
-                                lambda kind, data, body, job=one["job"]: report(kind, {**data, "job": job}, body))  # fmt: skip
+                    order_of_one = {**one, "home": {**order["home"], "out": one["out"]}, "marker": order["marker"]}
+                    work = Work(order_of_one, cancel, _naming(report, one["job"]))
                     if (summary := await self.stage.each(work, place)) is not None:
                         report(ENDED, {"ended": {str(place): summary}}, b"")
         except Elsewhere:
             self.alive = False
             raise
         return "{}"
+
+
+def _naming(report: Any, job: str) -> Callable[..., object]:
+    return lambda kind, data, body: report(kind, {**data, "job": job}, body)
 
 
 async def ends(work: Work, place: int) -> str:
