@@ -95,7 +95,8 @@ class Changes(SqlBase):
         id = next_id(now, None if last is None else last["id"])
         sql.execute(
             "INSERT INTO jobs"
-            " (seq, id, state, rank, place, document, targets, title, tags, slot, model, created, events) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (seq, id, state, rank, place, document, targets, title, tags, slot, model, created, events)"
+            " VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 seq,
                 id,

@@ -13,8 +13,8 @@ _SET = b"\x01"
 
 class Board:
     """Two marks for each of some jobs, by their place: `begun`, which the worker sets, and `withdrawn`, which the
-    server sets. Each side sets its own before it looks at the other's. So of a job that is withdrawn either the server sees
-    that it has not begun, or the worker sees that it is withdrawn, or both: never does it run unseen.
+    server sets. Each side sets its own before it looks at the other's. So of a job that is withdrawn either the server
+    sees that it has not begun, or the worker sees that it is withdrawn, or both: never does it run unseen.
 
     Args:
         file: made by `new`.
