@@ -63,15 +63,6 @@ def serve_command(
         _run(resolved.settings)
 
 
-def _loop_factory() -> Any:
-    """What makes the event loop: uvloop's where the platform has it, which takes half the time for each message."""
-    try:
-        import uvloop
-    except ImportError:
-        return None  # asyncio's own
-    return uvloop.new_event_loop
-
-
 def _run(settings: Any) -> None:
     import asyncio
 
@@ -94,8 +85,7 @@ def _run(settings: Any) -> None:
             webbrowser.open(shown)
 
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(Serving(settings, token=token, announce=announce).run())
+        asyncio.run(Serving(settings, token=token, announce=announce).run())
     except FolderInUse as error:
         say(f"error: {error}", "red")
         leave(WRONG)
