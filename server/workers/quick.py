@@ -11,7 +11,7 @@ from weft.server.store.protocol import Also
 TOGETHER_SECONDS = 0.05
 """What jobs that are done together are expected to take in all: a job that comes meanwhile waits for so long."""
 MOST_TOGETHER = 16
-_LATEST = 8
+_LATEST = 3
 """So many of the last jobs of a kind are remembered, and the slowest of them counts."""
 _LEAST = 2
 """Of fewer jobs nothing is concluded: the first one of a kind loads and imports."""
