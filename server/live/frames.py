@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
@@ -16,7 +17,7 @@ EXTENSION = "weft.frames"
 PART_BYTES = 64 * 1024
 """What is written before the client is waited for."""
 _LARGE = 4096
-"""From so many bytes on a payload is not copied, but shared by all clients that it goes to."""
+"""From so many characters on a frame is made once for all clients that it goes to."""
 
 Send = Callable[[Sequence[str | bytes]], Awaitable[None]]
 
@@ -39,25 +40,22 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         await self.writable.wait()
         if self.disconnected or self.close_sent or self.conn.state is not OPEN:
             raise ClientDisconnected()
-        for piece in pieces(frames):
-            self.transport.write(piece)
+        self.transport.write(written(frames))
 
 
-def pieces(frames: Sequence[str | bytes]) -> Iterator[bytes]:
+def written(frames: Sequence[str | bytes]) -> bytes:
     """What is to be written for some frames."""
-    small = bytearray()
-    for frame in frames:
-        text = isinstance(frame, str)
-        data = frame.encode() if isinstance(frame, str) else frame
-        small += head(Opcode.TEXT if text else Opcode.BINARY, len(data))
-        if len(data) < _LARGE:
-            small += data
-        else:
-            yield bytes(small)
-            yield data
-            small = bytearray()
-    if small:
-        yield bytes(small)
+    found = [_shared(frame) if len(frame) >= _LARGE else _whole(frame) for frame in frames]
+    return found[0] if len(found) == 1 else b"".join(found)
+
+
+def _whole(frame: str | bytes) -> bytes:
+    data = frame.encode() if isinstance(frame, str) else frame
+    return head(Opcode.TEXT if isinstance(frame, str) else Opcode.BINARY, len(data)) + data
+
+
+_shared = functools.lru_cache(8)(_whole)
+"""The same for one that goes to many clients: they share it."""
 
 
 def head(opcode: int, size: int) -> bytes:

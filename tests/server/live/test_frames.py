@@ -12,7 +12,7 @@ from websockets.frames import Opcode
 from websockets.protocol import CLOSED, OPEN
 from websockets.uri import parse_uri
 
-from weft.server.live.frames import PART_BYTES, FramesProtocol, parts, pieces
+from weft.server.live.frames import PART_BYTES, FramesProtocol, parts, written
 
 FRAMES: list[str | bytes] = [
     "", "a", "é" * 62, "é" * 63, "x" * 125, "x" * 126, b"y" * 4095, b"y" * 4096, "x" * 65535, b"y" * 65536, "end",
@@ -21,7 +21,7 @@ FRAMES: list[str | bytes] = [
 
 def test_a_client_reads_what_was_sent() -> None:
     client = ClientProtocol(parse_uri("ws://a/"), state=OPEN, max_size=None)
-    client.receive_data(b"".join(pieces(FRAMES)))
+    client.receive_data(written(FRAMES))
     read = [event for event in client.events_received() if event.opcode in (Opcode.TEXT, Opcode.BINARY)]  # type: ignore[union-attr]
     assert [bytes(event.data) for event in read] == [  # type: ignore[union-attr]
         frame.encode() if isinstance(frame, str) else frame for frame in FRAMES
@@ -29,9 +29,15 @@ def test_a_client_reads_what_was_sent() -> None:
     assert [event.opcode == Opcode.TEXT for event in read] == [isinstance(frame, str) for frame in FRAMES]  # type: ignore[union-attr]
 
 
-def test_a_large_payload_is_not_copied_for_each_client() -> None:
+def test_a_large_frame_is_made_once_for_all_clients() -> None:
     data = bytes(32_768)
-    assert any(piece is data for piece in pieces([data]))
+    assert written([data]) is written([data])
+    assert written([data, b"a"]) == written([data]) + written([b"a"])
+
+
+def test_text_and_bytes_of_the_same_letters_are_other_frames() -> None:
+    assert written(["x" * 5000])[:1] == b"\x81"
+    assert written([b"x" * 5000])[:1] == b"\x82"
 
 
 def test_parts_are_all_of_it_and_bounded() -> None:
