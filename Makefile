@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 demo: $(VENV)/.run
 	$(BIN)/weft run graphs/examples/text_to_image.json --out out
 
+# A process for each core, the files of tests dealt out among them; each with one thread, since tiny models are slower with more.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 # Faults of the server at length: kills at random moments, many clients, restarts in a row. Takes some minutes.
 test-chaos: $(VENV)/.dev
@@ -26,6 +27,7 @@ docs: $(VENV)/.run
 	$(BIN)/python -m tests.floors
 	$(BIN)/python -m tests.command_page
 	$(BIN)/python -m tests.server_page
+	$(BIN)/python -m weft.server.api.openapi docs/openapi.json
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py

@@ -17,7 +17,7 @@ from weft.engine.checking.prepare import prepare
 from weft.engine.checking.source import Source, read_source
 from weft.engine.declaring.context import OUT
 from weft.engine.events import Tier
-from weft.engine.planning.parts import without
+from weft.engine.planning.parts import Change, without
 from weft.engine.planning.plan import Plan, make_plan
 from weft.engine.planning.steps import DONE, IDLE, UNFOLDED, Step
 from weft.engine.planning.unfold import Bounds, unfold_region
@@ -27,6 +27,7 @@ from weft.engine.running.intermediates import Intermediates
 from weft.engine.running.lanes import Lanes, LaneSizes
 from weft.engine.running.reporter import Reporter
 from weft.engine.running.waiting import Waiting
+from weft.engine.running.why import Reasons
 from weft.graphs.document import Link
 from weft.graphs.problems import Problem, WorkflowError
 
@@ -49,6 +50,8 @@ class NodeForecast:
         seconds: how long nodes of its type took lately, times its items; None when that is not known.
         items, items_cached: of a node that runs per item, how many items there are and how many of them are cached.
         steers: it only decides what else runs, and counts as neither run nor cached.
+        why: of what runs or is resumed, what differs from when it ran last; nothing where it never ran as far as is
+            known, or its result is gone. `why` follows changes up to where they come from.
     """
 
     will: Will
@@ -60,11 +63,13 @@ class NodeForecast:
     items: int | None = None
     items_cached: int | None = None
     steers: bool = False
+    why: tuple[Change, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON data, without what does not apply."""
+        """As JSON data, without what does not apply; each change in words too, as `text`."""
         items = {name: getattr(self, name) for name in self.__slots__}
-        return {name: item for name, item in items.items() if item is not None and item is not False and item != ""}
+        items["why"] = [{**change.to_dict(), "text": str(change)} for change in self.why]
+        return {name: item for name, item in items.items() if item not in (None, "", []) and item is not False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,7 @@ class _Rehearsal:
     def __init__(self, plan: Plan, cache: Cache) -> None:
         self._plan = plan
         self._cache = cache
+        self._reasons = None if cache.history is None else Reasons(cache.history)
         self._intermediates = Intermediates(plan)
         self._inputs = Inputs(plan, self._intermediates.results, _never)
         self._waiting = _Asked(plan, self._intermediates, cache)
@@ -303,7 +309,8 @@ class _Rehearsal:
         if original is not step and node.will in ("run", "resume", "cached"):
             return NodeForecast("cached", f"it is equal to {original.shown}", tier="memory", steers=node.steers)
         if node.will == "run" and not node.steers:
-            return self._resumed(original, self._timed(original, 1, node.reason))
+            timed = self._resumed(original, self._timed(original, 1, node.reason))
+            return timed if self._reasons is None else replace(timed, why=tuple(self._reasons.changes(original)))
         return node
 
     def _resumed(self, step: Step, node: NodeForecast) -> NodeForecast:
@@ -377,11 +384,8 @@ class _Rehearsal:
         return NodeForecast("run", reason, seconds=total, items=items, items_cached=cached)
 
 
-class _NotThere:
-    """An item of a list that another node makes."""
-
-
-_NOT_THERE = _NotThere()
+_NOT_THERE: Any = object()
+"""An item of a list that another node makes."""
 _SKIPPED = "what uses it is cached, or asks for something else"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,14 @@ VISITED = 64
 """Nodes whose changes are followed upwards."""
 
 State = Literal["cached", "changed", "gone", "new", "always", "unknown"]
+_WORDS: Mapping[State, str] = {
+    "cached": "is cached, so it does not run.",
+    "changed": "has to run:",
+    "gone": "has to run: its result was evicted or cleared.",
+    "new": "has to run: as far as is known it never ran before.",
+    "always": "runs each time:",
+    "unknown": "may have to run: nothing is kept between runs.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,10 @@ class Cause:
     def to_dict(self) -> dict[str, Any]:
         """As JSON data."""
         return {"node": self.node, **self.change.to_dict(), "through": list(self.through)}
+
+    def __str__(self) -> str:
+        way = f" (through {', '.join(self.through)})" if self.through else ""
+        return f"{self.node}: {self.change}{way}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,20 @@ class Why:
     causes: list[Cause] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     compared: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer in words: a line, and one for each cause."""
+        first = _WORDS[self.state]
+        if self.files:
+            first = "has to run: its result stands for files that are gone or changed: " + ", ".join(self.files)
+        lines = [f"{self.node} {first}"]
+        if self.state == "cached" and self.causes:
+            lines.append("When it ran, this was other than before:")
+        lines += [f"  {cause}" for cause in self.causes]
+        if self.compared not in (None, self.node):
+            lines.append(f"This compares it with a result of the node {self.compared}.")
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data."""

@@ -5,6 +5,7 @@ from weft.graphs.document import Definition, Link, NodeSpec, Parameter, Workflow
 from weft.graphs.form import check_form
 from weft.graphs.limits import LIMITS, Limits
 from weft.graphs.problems import Problem, WorkflowError, near
+from weft.graphs.pythontext import python_source
 from weft.graphs.showing import Bundle, shown_by
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "check_form",
     "current_graph",
     "near",
+    "python_source",
 ]
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,7 @@ class Serving:
             own_nodes_only=settings.safe_mode,
         )
         keeper = Keeper(blobs, None if near is blobs else near)
-        rules = self._worker_rules or WorkerRules()
+        rules = self._worker_rules or replace(WorkerRules(), worker_bytes=settings.worker_mib << 20 or None)
         means = Means(desk, keeper, hub, home, rules, metrics=Metrics())
         dispatcher = Dispatcher(
             means,

@@ -35,7 +35,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "graphs": (
         ("notebook",),
-        ("examples", "draw", "metadata"),
+        ("examples", "draw", "metadata", "pythontext"),
         ("drawing",),
         ("builder", "form", "schema"),
         ("definitions",),

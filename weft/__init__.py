@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         check_form,
         current_graph,
         near,
+        python_source,
     )
 
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "near",
     "node",
     "nodes",
+    "python_source",
     "run",
     "server",
     "value",
@@ -150,6 +152,7 @@ _OF_GRAPHS = frozenset(
         "check_form",
         "current_graph",
         "near",
+        "python_source",
     }
 )
 

@@ -57,6 +57,11 @@ class Change:
             if (item := getattr(self, name)) is not None
         }
 
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Change:
+        """What `to_dict` gave, as events and stored ones have it."""
+        return cls(data["what"], *(data.get(name) for name in ("input", "source", "was", "now")))
+
     def __str__(self) -> str:
         match self.what:
             case "input":

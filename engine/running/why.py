@@ -17,18 +17,20 @@ class Reasons:
 
     def of(self, step: Step) -> list[dict[str, str]] | None:
         """The changes since the node ran last, as JSON data, a few at most; None where nothing is known."""
+        return [change.to_dict() for change in self.changes(step)] or None
+
+    def changes(self, step: Step) -> list[Change]:
+        """The same as they are; none where nothing is known."""
         if not step.parts:
-            return None
+            return []
         known = self._before.get(step.type.name)
         if known is None:
             known = self._before[step.type.name] = self._look(step.type.name)
         records = known.get(step.shown)
         if not records or any(record.key == step.key for record in records):
-            return None  # it never ran, or its result is gone
+            return []  # it never ran, or its result is gone
         after, before = read_parts(step.parts), read_parts(records[-1].parts)
-        if after is None or before is None:
-            return None
-        return [change.to_dict() for change in changes(before, after, step)[:CHANGES]] or None
+        return [] if after is None or before is None else changes(before, after, step)[:CHANGES]
 
     def _look(self, type: str) -> dict[str, list[Record]]:
         self._history.refresh(type)

@@ -338,7 +338,7 @@ def _one_part(pair: tuple[str, str]) -> str:
 def ip_adapter(
     net: ImageAdapter,
     image: Image,
-    scale: Annotated[float, Range(-10.0, 10.0)] = 0.6,
+    scale: Annotated[float, Range(-10.0, 10.0, usual=(0.0, 1.5))] = 0.6,
     mask: Mask | None = None,
     start: Annotated[float, Range(0.0, 1.0)] = 0.0,
     end: Annotated[float, Range(0.0, 1.0)] = 1.0,

@@ -11,7 +11,7 @@ from weft.server.access import Access
 from weft.server.answering import answer_problems
 from weft.server.api import documents, files, jobs, pages, queue, system
 from weft.server.api.deck import Deck
-from weft.server.api.description import REFUSALS, with_refusals
+from weft.server.api.description import REFUSALS, completed
 from weft.server.api.shortcut import Shortcut
 from weft.server.guard.guard import Guard
 from weft.server.guard.login import session_routes
@@ -30,21 +30,9 @@ def build(deck: Deck, rules: Rules, scrub: Scrubber, *, debug: bool = False) -> 
         scrub: takes paths and secrets out of answers.
         debug: answers to what nobody expected say where in the code it was.
     """
-    app = _Application(
-        title="Weft",
-        version=VERSION,
-        description="Workflows that make images with diffusion models: queued, run, followed.",
-        openapi_url="/api/v1/openapi.json",
-        docs_url=None,  # FastAPI's pages come from other machines
-        redoc_url=None,
-        responses=REFUSALS,
-        redirect_slashes=False,  # what is not there is refused as everything is
-    )
+    app = interface(rules.token)
     app.state.deck = deck
     answer_problems(app, scrub, debug=debug)
-    rooms = (jobs, queue, documents, files, system, pages)
-    for router in (*(room.router for room in rooms), session_routes(rules.token)):
-        app.include_router(router)
 
     @app.websocket("/api/v1/ws")
     async def events(socket: WebSocket) -> None:
@@ -58,16 +46,33 @@ def build(deck: Deck, rules: Rules, scrub: Scrubber, *, debug: bool = False) -> 
     return Access(guarded, deck.metrics)
 
 
+def interface(token: str | None = None) -> FastAPI:
+    """Every endpoint, without a server behind it.
+
+    Args:
+        token: what callers need.
+    """
+    app = _Application(
+        title="Weft",
+        version=VERSION,
+        description="Workflows that make images with diffusion models: queued, run, followed.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # FastAPI's pages come from other machines
+        redoc_url=None,
+        responses=REFUSALS,
+        redirect_slashes=False,  # what is not there is refused as everything is
+    )
+    rooms = (jobs, queue, documents, files, system, pages)
+    for router in (*(room.router for room in rooms), session_routes(token)):
+        app.include_router(router)
+    return app
+
+
 class _Application(FastAPI):
     """One whose description says how it refuses."""
 
     def openapi(self) -> dict[str, Any]:
         """The interface in OpenAPI's form."""
         if self.openapi_schema is None:
-            self.openapi_schema = with_refusals(super().openapi())
+            self.openapi_schema = completed(super().openapi())
         return self.openapi_schema
-
-
-def document(app: FastAPI) -> dict[str, Any]:
-    """The interface in OpenAPI's form."""
-    return app.openapi()

@@ -12,9 +12,10 @@ from fastapi.responses import JSONResponse
 
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import deck_of
+from weft.server.api.description import answers
 from weft.server.api.jobs import queue
 from weft.server.api.refusing import answered, quoted
-from weft.server.api.shapes import Example, Imported, Job, Listed, RunRequest, Version
+from weft.server.api.shapes import Document, Example, Imported, Job, Listed, RunRequest, Version
 from weft.server.documents import saved
 from weft.server.documents.etags import etag_of, matches
 from weft.server.documents.examples import all_examples, example
@@ -33,7 +34,7 @@ _ANY_BODY = {
         "content": {
             kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/*", "application/octet-stream")
         }
-        | {JSON: {"schema": {"type": "object"}}},
+        | {JSON: {"schema": {"$ref": "#/components/schemas/Document"}}},
     }
 }
 
@@ -57,7 +58,7 @@ async def examples() -> Response:
     return JSONResponse([{name: getattr(item, name) for name in names} for item in found])
 
 
-@router.get("/examples/{name}")
+@router.get("/examples/{name}", responses=answers("Document"))
 async def one_example(request: Request, name: str) -> Response:
     """The document of an example."""
     with answered():
@@ -75,7 +76,7 @@ async def workflows(request: Request) -> Response:
     return JSONResponse([_listed(item) for item in found])
 
 
-@router.get("/workflows/{name}")
+@router.get("/workflows/{name}", responses=answers("Document"))
 async def workflow(
     request: Request,
     name: str,
@@ -97,7 +98,7 @@ async def versions(request: Request, name: str) -> Response:
 
 
 @router.put("/workflows/{name}", response_model=Listed, responses={201: {"model": Listed}})
-async def save(request: Request, name: str, document: Annotated[dict[str, Any], Body()]) -> Response:
+async def save(request: Request, name: str, document: Annotated[Document, Body()]) -> Response:
     """Save a workflow. `If-Match` names the one that was read; it is needed where there is one."""
     deck, headers = deck_of(request), request.headers
     await deck.reserve(named_in(document))

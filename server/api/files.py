@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import deck_of
-from weft.server.api.description import IMAGE_BODY
+from weft.server.api.description import IMAGE_BODY, answers
 from weft.server.api.refusing import answered
 from weft.server.api.shapes import output_data
 from weft.server.files.upload import Upload, describe
@@ -24,19 +24,20 @@ SHOWN = frozenset({"image/png", "image/jpeg", "image/webp"})
 MOST_LISTED = 200
 
 
-@router.post("/files", status_code=201, openapi_extra=IMAGE_BODY)
-async def upload(request: Request, response: Response) -> dict[str, Any]:
+@router.post("/files", status_code=201, openapi_extra=IMAGE_BODY, responses=answers("StoredFile", status=201))
+async def upload(request: Request) -> Response:
     """Keep an image; the body is its bytes. Documents name it by the id that is returned."""
     with answered(), Upload(deck_of(request).blobs) as taken:
         async for piece in request.stream():
             if piece:
                 await asyncio.to_thread(taken.write, piece)
         info = await asyncio.to_thread(taken.finish)
-    response.headers["Location"] = f"/api/v1/files/{info.file}"
-    return info.to_dict()
+    return JSONResponse(info.to_dict(), 201, {"Location": f"/api/v1/files/{info.file}"})
 
 
-@router.get("/files/{file}")
+@router.get(
+    "/files/{file}", response_class=Response, responses=answers("", kinds=("image/*", "application/octet-stream"))
+)
 async def file(request: Request, file: str, size: int | None = None) -> Response:
     """A file, or a WebP of it whose longer side is `size` pixels, rounded up to 64, 128, 256, 512 or 1024."""
     deck = deck_of(request)
@@ -64,10 +65,8 @@ async def file(request: Request, file: str, size: int | None = None) -> Response
     return StreamingResponse(pieces(), media_type=info.mime, headers=headers)
 
 
-@router.get("/outputs")
-async def outputs(
-    request: Request, limit: int = 50, cursor: str | None = None, tag: str | None = None
-) -> dict[str, Any]:
+@router.get("/outputs", responses=answers("OutputPage"))
+async def outputs(request: Request, limit: int = 50, cursor: str | None = None, tag: str | None = None) -> Response:
     """What jobs made, newest first; a page ends with a job's last output."""
     if not 1 <= limit <= MOST_LISTED:
         raise ApiError("invalid_request", f"limit is 1 to {MOST_LISTED}.")
@@ -85,4 +84,4 @@ async def outputs(
             if len(jobs) < 50:
                 cursor = None
                 break
-    return {"outputs": found, "next": cursor}
+    return JSONResponse({"outputs": found, "next": cursor})

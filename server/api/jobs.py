@@ -14,6 +14,8 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import Deck, deck_of, missing
+from weft.server.api.description import answers
+from weft.server.api.reasons import reasons
 from weft.server.api.shapes import Job, JobRequest, MoveRequest, RunRequest, job_data
 from weft.server.live.listener import Listener
 from weft.server.problems import ApiError
@@ -78,20 +80,20 @@ def _key(request: Request) -> str | None:
     return key
 
 
-@router.get("/jobs")
+@router.get("/jobs", responses=answers("JobPage"))
 async def jobs(
     request: Request,
     state: records.State | None = None,
     tag: str | None = None,
     limit: int = 50,
     cursor: str | None = None,
-) -> dict[str, Any]:
+) -> Response:
     """Jobs, newest first."""
     if not 1 <= limit <= MOST_LISTED:
         raise ApiError("invalid_request", f"limit is 1 to {MOST_LISTED}.")
     found = await deck_of(request).desk.list(state=state, tag=tag, limit=limit + 1, before=cursor)
     more = found[limit - 1].id if len(found) > limit else None
-    return {"jobs": [job_data(job) for job in found[:limit]], "next": more}
+    return JSONResponse({"jobs": [job_data(job) for job in found[:limit]], "next": more})
 
 
 @router.get("/jobs/{id}", response_model=Job)
@@ -101,11 +103,21 @@ async def job(request: Request, id: str) -> Response:
         return JSONResponse(job_data(await deck_of(request).desk.get(id)))
 
 
-@router.get("/jobs/{id}/workflow")
+@router.get("/jobs/{id}/workflow", responses=answers("Document"))
 async def workflow(request: Request, id: str) -> Response:
     """The document that it runs."""
     with missing(id):
         return Response(await deck_of(request).desk.document(id), media_type="application/json")
+
+
+@router.get("/jobs/{id}/why", responses=answers("JobReasons"))
+async def why(request: Request, id: str) -> Response:
+    """Why its nodes ran: what was other than when they ran last."""
+    deck = deck_of(request)
+    with missing(id):
+        await deck.desk.get(id)
+        texts = await _states(deck, id, 0)
+    return JSONResponse({"nodes": reasons(map(json.loads, texts))})
 
 
 @router.post("/jobs/{id}/cancel", response_model=Job)
@@ -158,7 +170,7 @@ async def delete(request: Request, id: str) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/jobs/{id}/events")
+@router.get("/jobs/{id}/events", responses=answers("EventPage"))
 async def events(request: Request, id: str, since: int = 0) -> Response:
     """State events from a number on; as a stream that ends with the job for who accepts `text/event-stream`."""
     deck = deck_of(request)
@@ -168,10 +180,15 @@ async def events(request: Request, id: str, since: int = 0) -> Response:
         await deck.desk.get(id)
         if "text/event-stream" in request.headers.get("accept", ""):
             return StreamingResponse(_stream(deck, id, since), media_type="text/event-stream")
-        texts: list[str] = []
-        while more := await deck.desk.events(id, since + len(texts)):
-            texts += more
+        texts = await _states(deck, id, since)
     return Response('{"events": [' + ", ".join(texts) + "]}", media_type="application/json")
+
+
+async def _states(deck: Deck, id: str, since: int) -> list[str]:
+    texts: list[str] = []
+    while more := await deck.desk.events(id, since + len(texts)):
+        texts += more
+    return texts
 
 
 async def _stream(deck: Deck, id: str, since: int) -> AsyncIterator[str]:

@@ -95,7 +95,7 @@ def _described(openapi: Mapping[str, Any]) -> Iterator[str]:
         for field, about in schema.get("properties", {}).items():
             words = _words(about)
             yield f"<tr><td><code>{escape(field)}</code></td><td>{words}</td>"
-            yield f"<td>{escape(about.get('description', ''))}</td></tr>"
+            yield f"<td>{escape(_description(about))}</td></tr>"
         yield "</table>"
 
 
@@ -113,8 +113,14 @@ def _endpoint(method: str, path: str, about: Mapping[str, Any]) -> Iterator[str]
     yield "</ul></section>"
 
 
-def _words(schema: Mapping[str, Any]) -> str:
+def _description(schema: Mapping[str, Any] | bool) -> str:
+    return "" if isinstance(schema, bool) else str(schema.get("description", ""))
+
+
+def _words(schema: Mapping[str, Any] | bool) -> str:
     """A schema in a few words."""
+    if isinstance(schema, bool):
+        return "anything"
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#{name}">{name}</a>'
@@ -123,7 +129,10 @@ def _words(schema: Mapping[str, Any]) -> str:
             return " or ".join(filter(None, map(_words, schema[key])))
     if "enum" in schema:
         return " or ".join(escape(str(item)) for item in schema["enum"])
-    kind = str(schema.get("type", ""))
+    if "const" in schema:
+        return escape(str(schema["const"]))
+    kinds = schema.get("type", "")
+    kind = kinds if isinstance(kinds, str) else " or ".join(kinds)
     if kind == "array":
         return f"array of {_words(schema.get('items', {})) or 'anything'}"
     bounds = [f"{word} {schema[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in schema]

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
+from weft.graphs.problems import Problem
 from weft.server.store import records
 
 LINE = r"^[^\x00-\x1f\x7f]*$"
 """Text without control characters: it stands in lists, logs and terminals. A database may refuse a null in it, too."""
 Text = Annotated[str, Field(max_length=200, pattern=LINE)]
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=LINE)]
+DOCUMENT = "weft"
+"""The format by which OpenAPI's description finds the places of documents."""
+Document = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "format": DOCUMENT})]
+Absent = SkipJsonSchema[None]
+"""In the place of None where a field is absent and never null."""
 
 
 class _Strict(BaseModel):
@@ -35,16 +42,24 @@ class RunRequest(_Strict):
 class JobRequest(RunRequest):
     """A job: one run of one document."""
 
-    workflow: dict[str, Any] | None = Field(None, description="The document.")
+    workflow: Document | None = Field(None, description="The document.")
     saved: Text | None = Field(None, description="The name of a saved workflow, in place of `workflow`.")
 
 
 class CheckRequest(_Strict):
     """A workflow with settings."""
 
-    workflow: dict[str, Any]
+    workflow: Document
     set: dict[str, Any] | list[str] = Field(default_factory=dict)
     targets: list[Text] = Field(default_factory=list, max_length=1000)
+
+
+class WhyRequest(_Strict):
+    """A node of a workflow with settings."""
+
+    workflow: Document
+    set: dict[str, Any] | list[str] = Field(default_factory=dict)
+    node: Annotated[str, Field(max_length=1000)] = Field(description="Its id; inside a definition `use/node`.")
 
 
 class MoveRequest(_Strict):
@@ -68,12 +83,24 @@ class Output(BaseModel):
     node: str
     kind: Literal["image", "file", "value"]
     name: str = ""
-    file: str | None = None
-    mime: str | None = None
-    bytes: int | None = None
-    width: int | None = None
-    height: int | None = None
-    value: Any = None
+    file: str | Absent = Field(None, description="Its content id: sha256: and 64 hex digits.")
+    mime: str | Absent = None
+    bytes: int | Absent = None
+    width: int | Absent = Field(None, description="Of an image, in pixels.")
+    height: int | Absent = None
+    value: Any = Field(None, description="What a value is.")
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    node: str = Field(description="The node that failed; several, with commas, that ran when a worker died; or none.")
+    type: str = Field(description="Its type.")
+    exception: str
+    message: str
+    traceback: str
+    code: str = Field("", description="Where it was no node's own failure, such as worker_died; else absent.")
+    problems: list[Problem] | Absent = Field(None, description="Where the workflow turned out to have errors.")
 
 
 class Job(BaseModel):
@@ -95,7 +122,7 @@ class Job(BaseModel):
     ran: int | None
     cached: int
     outputs: list[Output]
-    error: dict[str, Any] | None
+    error: JobError | None
 
 
 class Example(BaseModel):
@@ -126,7 +153,7 @@ class Version(Listed):
 class Imported(BaseModel):
     """A workflow, and what was not understood or has to be done by hand, a sentence each."""
 
-    workflow: dict[str, Any]
+    workflow: Document
     notes: list[str]
 
 

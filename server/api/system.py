@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import platform
 import shutil
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from weft.server.answering import StrictRoute
 from weft.server.api.deck import deck_of
+from weft.server.api.description import answers
 from weft.server.store.protocol import StoreError
 
 router = APIRouter(route_class=StrictRoute, tags=["system"])
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@router.get("/healthz")
-async def healthz() -> dict[str, str]:
+@router.get("/healthz", responses=answers("Health"))
+async def healthz() -> Response:
     """Whether the process answers."""
-    return {"status": "ok"}
+    return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=answers("Readiness") | answers("Readiness", status=503))
 async def readyz(request: Request) -> Response:
     """Whether jobs are accepted and can run."""
     deck = deck_of(request)
@@ -53,11 +53,11 @@ async def metrics(request: Request) -> Response:
     return Response(await asyncio.to_thread(deck.metrics.text), media_type=PROMETHEUS)
 
 
-@router.get("/api/v1/system")
-async def system(request: Request) -> dict[str, Any]:
+@router.get("/api/v1/system", responses=answers("System"))
+async def system(request: Request) -> Response:
     """Versions, workers with the models they hold, and how much room there is."""
     deck = deck_of(request)
-    return {
+    answer = {
         "weft": _version("weft"),
         "versions": {name: _version(name) for name in ("torch", "diffusers", "transformers", "peft")},
         "python": platform.python_version(),
@@ -68,13 +68,13 @@ async def system(request: Request) -> dict[str, Any]:
         "disk": {"free": shutil.disk_usage(deck.folder).free, "needed": deck.free_bytes},
         "clients": len(deck.hub),
     }
+    return JSONResponse(answer)
 
 
-@router.get("/api/v1/models")
-async def models(request: Request) -> list[dict[str, Any]]:
+@router.get("/api/v1/models", responses=answers("ModelEntry", listed=True))
+async def models(request: Request) -> Response:
     """The models that loaders find by name."""
-    found: list[dict[str, Any]] = await deck_of(request).ask("models")
-    return found
+    return JSONResponse(await deck_of(request).ask("models"))
 
 
 def _version(name: str) -> str | None:

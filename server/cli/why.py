@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,9 +20,6 @@ from weft.server.cli.report import (
     reporting,
     say_drawn,
 )
-
-if TYPE_CHECKING:
-    from weft.engine import Why
 
 
 def why_command(
@@ -49,28 +46,4 @@ def why_command(
         if as_json:
             print_json(found.to_dict())
             return
-        for line in lines(found):
-            typer.echo(line)
-
-
-def lines(found: Why) -> list[str]:
-    """The answer in words."""
-    first = {
-        "cached": "is cached, so it does not run.",
-        "changed": "has to run:",
-        "gone": "has to run: its result was evicted or cleared.",
-        "new": "has to run: as far as is known it never ran before.",
-        "always": "runs each time:",
-        "unknown": "may have to run: nothing is kept between runs.",
-    }[found.state]
-    if found.files:
-        first = "has to run: its result stands for files that are gone or changed: " + ", ".join(found.files)
-    told = [f"{found.node} {first}"]
-    if found.state == "cached" and found.causes:
-        told.append("When it ran, this was other than before:")
-    for cause in found.causes:
-        way = f" (through {', '.join(cause.through)})" if cause.through else ""
-        told.append(f"  {cause.node}: {cause.change}{way}")
-    if found.compared not in (None, found.node):
-        told.append(f"This compares it with a result of the node {found.compared}.")
-    return told
+        typer.echo(found.text)

@@ -155,7 +155,7 @@ def ask(question: str, home: str, about: str, ctx: Context) -> str:
     _use(place)
     catalogue = _catalogue(place.nodes, place.own_nodes_only)
     answer = _ANSWERS[question](place, catalogue, json.loads(about))
-    if question in ("prepare", "plan"):
+    if question in ("prepare", "plan", "why", "python"):
         answer["problems"] = _few(answer["problems"])
     return json.dumps(answer)
 
@@ -202,6 +202,12 @@ def _schema(home: Home, catalogue: Catalogue, about: Any) -> Any:
     return workflow_schema(catalogue)
 
 
+def _types(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    from weft.engine.catalogue.type_table import type_table
+
+    return type_table(catalogue)
+
+
 def _prepare(home: Home, catalogue: Catalogue, about: Any) -> Any:
     """A workflow as a job will run it: with everything set; all its problems, and which models it needs."""
     from weft.engine import check
@@ -221,26 +227,49 @@ def _prepare(home: Home, catalogue: Catalogue, about: Any) -> Any:
 
 
 def _plan(home: Home, catalogue: Catalogue, about: Any) -> Any:
-    from weft.engine import NodeError, WorkflowError, forecast
+    from weft.engine import NodeError, WorkflowError
+    from weft.graphs.problems import Problem
+    from weft.server.workers.foretelling import plan_of
 
     workflow, problems = _read(about, catalogue)
     if workflow is None:
         return {"problems": problems, "nodes": {}, "seconds": None}
     try:
-        said = forecast(
-            workflow,
-            about.get("targets") or None,
-            cache=_cache(home.cache),
-            catalogue=catalogue,
-            roots=None if home.roots is None else list(home.roots),
-            out=home.out,
-        )
+        said = plan_of(workflow, about.get("targets") or None, home, catalogue, _cache(home.cache))
     except WorkflowError as error:
         return {"problems": [item.model_dump(mode="json") for item in error.problems], "nodes": {}, "seconds": None}
     except NodeError as error:
-        problem = {"severity": "error", "code": "bad_value", "node": error.node, "message": error.message}
-        return {"problems": [problem], "nodes": {}, "seconds": None}
-    return {"problems": [], **said.to_dict()}
+        problem = Problem(code="bad_value", node=error.node, message=error.message)
+        return {"problems": [problem.model_dump(mode="json")], "nodes": {}, "seconds": None}
+    return {"problems": [], **said}
+
+
+def _why(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    from weft.engine import WorkflowError
+    from weft.server.workers.foretelling import why_of
+
+    workflow, problems = _read(about, catalogue)
+    if workflow is None:
+        return {"problems": problems}
+    try:
+        return {"problems": [], "why": why_of(workflow, about["node"], home, catalogue, _cache(home.cache))}
+    except WorkflowError as error:
+        return {"problems": [item.model_dump(mode="json") for item in error.problems]}
+
+
+def _python(home: Home, catalogue: Catalogue, about: Any) -> Any:
+    """A document as Python."""
+    from weft.engine import WorkflowError
+    from weft.engine.catalogue.calls import python_calls
+    from weft.graphs.pythontext import python_source
+
+    workflow, problems = _read(about, catalogue)
+    if workflow is None:
+        return {"problems": problems}
+    try:
+        return {"problems": [], "python": python_source(workflow, python_calls(catalogue))}
+    except WorkflowError as error:
+        return {"problems": [item.model_dump(mode="json") for item in error.problems]}
 
 
 def _devices(home: Home, catalogue: Catalogue, about: Any) -> Any:
@@ -273,11 +302,14 @@ def _model_list(home: Home, catalogue: Catalogue, about: Any) -> Any:
 _ANSWERS: Mapping[str, Callable[[Home, Any, Any], Any]] = {
     "nodes": _nodes,
     "schema": _schema,
+    "types": _types,
     "cache": _cache_sizes,
     "devices": _devices,
     "models": _model_list,
     "prepare": _prepare,
     "plan": _plan,
+    "why": _why,
+    "python": _python,
 }
 
 
