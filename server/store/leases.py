@@ -18,6 +18,7 @@ _CANDIDATES = 16
 """How many jobs are looked at where another server may take one of them first."""
 _MOST_MORE = 15
 """How many jobs may be claimed with another one."""
+_MOMENT = 1e-6
 _MOST_TEXT = 16 * 1024
 """Characters of a document whose job may be claimed with others."""
 
@@ -50,14 +51,15 @@ class Leases(Lookups):
             "SELECT seq, model, document FROM jobs WHERE state = 'queued' ORDER BY rank, place, seq LIMIT ?",
             (_MOST_MORE,),
         ).fetchall()
-        for row in rows:
+        for place, row in enumerate(rows, 1):
             text = sql.execute(
                 "SELECT CASE WHEN length(text) <= ? THEN text END AS text FROM documents WHERE hash = ?",
                 (_MOST_TEXT, row["document"]),
             ).fetchone()["text"]
             if row["model"] != model or text is None or not also(text):
                 return
-            claim = self._take(sql, row["seq"], owner, now, text)
+            # A moment later each, so that their times tell their order.
+            claim = self._take(sql, row["seq"], owner, now + place * _MOMENT, text)
             if claim is None:  # another server was quicker
                 return
             yield claim

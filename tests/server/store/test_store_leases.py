@@ -216,6 +216,8 @@ def test_jobs_that_may_be_done_together_are_claimed_together(store: JobStore, su
     assert [one.job.title for one in (claim, *claim.more)] == ["b", "d", "a"], "in the order of the queue"
     assert asked == ["b", "d", "a", "c"], "and nobody passes the one that may not"
     assert [one.job.state for one in claim.more] == ["running"] * 2
+    times = [one.job.started or 0.0 for one in (claim, *claim.more)]
+    assert times == sorted(set(times)), "who sorts by them finds the order"
     for one in (claim, *claim.more):
         assert one.document == json.dumps({"weft": one.job.title})
         assert store.end(one.job.id, one.epoch, Ending("done"), NOW).state == "done"
