@@ -149,6 +149,7 @@ class Dispatcher:
         """A worker's life."""
         with contextlib.suppress(Exception):
             await self.processes[slot].ready()  # so that the first job need not wait for it
+<<<<<<< HEAD
         try:
             while not self._closing or self._ahead[slot] is not None:
                 try:
@@ -164,12 +165,27 @@ class Dispatcher:
         finally:
             if (claiming := self._ahead[slot]) is not None:
                 claiming.cancel()  # what it claims returns to the queue
+=======
+        while not self._closing:
+            try:
+                claim = await self._next(slot)
+                if claim is not None and self._closing:
+                    await self._give_back(claim, None)
+                elif claim is not None:
+                    await self._carry_out(slot, claim)
+                elif not self._closing:
+                    await self.processes[slot].ready()  # it may have ended while it had nothing to do
+            except (Exception, Cancelled):
+                log.exception("worker %d: what it was to do could not be done", slot)
+                await asyncio.sleep(1.0)  # a full disk, say
+>>>>>>> main
 
     async def _next(self, slot: int) -> Claim | None:
         """The next job, perhaps with others that it is done with; or None after a while without any."""
         claiming, self._ahead[slot] = self._ahead[slot] or self._claim(slot), None
         claim = await claiming
         if claim is None and not self._closing:
+            self.processes[slot].awaited = False  # its start held up nobody
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BACKSTOP_SECONDS):  # a task more would come too late to share a commit
                     await self._changed[slot].wait()
