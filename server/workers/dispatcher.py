@@ -149,7 +149,6 @@ class Dispatcher:
         """A worker's life."""
         with contextlib.suppress(Exception):
             await self.processes[slot].ready()  # so that the first job need not wait for it
-<<<<<<< HEAD
         try:
             while not self._closing or self._ahead[slot] is not None:
                 try:
@@ -159,26 +158,14 @@ class Dispatcher:
                         await self._return(*claims)
                     elif claims:
                         await self._carry_out(slot, claims)
+                    else:
+                        await self.processes[slot].ready()  # it may have ended while it had nothing to do
                 except (Exception, Cancelled):
                     log.exception("worker %d: what it was to do could not be done", slot)
                     await asyncio.sleep(1.0)  # a full disk, say
         finally:
             if (claiming := self._ahead[slot]) is not None:
                 claiming.cancel()  # what it claims returns to the queue
-=======
-        while not self._closing:
-            try:
-                claim = await self._next(slot)
-                if claim is not None and self._closing:
-                    await self._give_back(claim, None)
-                elif claim is not None:
-                    await self._carry_out(slot, claim)
-                elif not self._closing:
-                    await self.processes[slot].ready()  # it may have ended while it had nothing to do
-            except (Exception, Cancelled):
-                log.exception("worker %d: what it was to do could not be done", slot)
-                await asyncio.sleep(1.0)  # a full disk, say
->>>>>>> main
 
     async def _next(self, slot: int) -> Claim | None:
         """The next job, perhaps with others that it is done with; or None after a while without any."""
