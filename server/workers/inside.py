@@ -263,8 +263,8 @@ def _why(home: Home, catalogue: Catalogue, about: Any) -> Any:
 
 
 def _python(home: Home, catalogue: Catalogue, about: Any) -> Any:
-    """A document as Python."""
-    from weft.engine import WorkflowError
+    """A document as Python, with what a check says of it."""
+    from weft.engine import WorkflowError, check
     from weft.engine.catalogue.calls import python_calls
     from weft.graphs.pythontext import python_source
 
@@ -272,7 +272,8 @@ def _python(home: Home, catalogue: Catalogue, about: Any) -> Any:
     if workflow is None:
         return {"problems": problems}
     try:
-        return {"problems": [], "python": python_source(workflow, python_calls(catalogue))}
+        source = python_source(workflow, python_calls(catalogue))
+        return {"problems": [item.model_dump(mode="json") for item in check(workflow, catalogue)], "python": source}
     except WorkflowError as error:
         return {"problems": [item.model_dump(mode="json") for item in error.problems]}
 
