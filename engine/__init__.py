@@ -9,7 +9,8 @@ from weft.engine.declaring.context import CancelToken, Context
 from weft.engine.declaring.definition import definition
 from weft.engine.declaring.node import Node, node
 from weft.engine.declaring.node_type import NodeType, NodeView
-from weft.engine.declaring.ports import Choices, Help, Lazy, Output, Port, Range, Widget
+from weft.engine.declaring.ports import Choices, Help, Lazy, Output, Port, Widget
+from weft.engine.declaring.ranges import Range
 from weft.engine.declaring.skip import Skip
 from weft.engine.errors import Cancelled, InputPathError, NodeError, NoSuchFileError
 from weft.engine.running.result import RunFailed

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,11 @@ from weft.server.files.local import LocalFiles
 from weft.server.files.thumbnails import Thumbnails
 from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
+from weft.server.heads import BoundedHeads
 from weft.server.keeping import Keeper
+from weft.server.live.frames import FramesProtocol
 from weft.server.live.hub import Hub
+from weft.server.live.shared import SharedHub
 from weft.server.metrics import Metrics
 from weft.server.scrub import Scrubber
 from weft.server.settings import Settings
@@ -128,7 +132,8 @@ class Serving:
         folder = settings.data
         blobs, near = self._open_files()
         desk = Desk(store)
-        hub = Hub()
+        shared = None if isinstance(store, SqliteStore) else SharedHub(store.heard, desk)
+        hub = Hub() if shared is None else shared
 
         async def queue_state() -> dict[str, Any]:
             counts = await desk.counts()
@@ -146,7 +151,7 @@ class Serving:
             own_nodes_only=settings.safe_mode,
         )
         keeper = Keeper(blobs, None if near is blobs else near)
-        rules = self._worker_rules or WorkerRules()
+        rules = self._worker_rules or replace(WorkerRules(), worker_bytes=settings.worker_mib << 20 or None)
         means = Means(desk, keeper, hub, home, rules, metrics=Metrics())
         dispatcher = Dispatcher(
             means,
@@ -170,11 +175,15 @@ class Serving:
             means.metrics or Metrics(),
             free_bytes=settings.min_free_mib << 20,
         )
+        listening = None if shared is None else asyncio.create_task(shared.listen())
         try:
             await dispatcher.start()
             yield deck
         finally:
             await self._drain(deck)  # where an error ended it; else nothing runs any more
+            if listening is not None:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
             await questions.close()
             await asyncio.to_thread(thumbnails.close)
             await desk.close()
@@ -209,7 +218,8 @@ class Serving:
             log_config=None,
             access_log=False,
             lifespan="off",
-            ws="websockets-sansio",
+            http=BoundedHeads,
+            ws=FramesProtocol,
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,
             ws_ping_interval=20.0,
@@ -219,7 +229,6 @@ class Serving:
             date_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=2,
-            h11_max_incomplete_event_size=64 * 1024,
         )
         server = self._uvicorn = _Server(config)
         loop = asyncio.get_running_loop()
@@ -267,9 +276,9 @@ class Serving:
         def named() -> set[str]:
             return asyncio.run_coroutine_threadsafe(deck.named_files(), loop).result()
 
-        await asyncio.to_thread(collect, deck.blobs, named, deck.thumbnails)
+        await asyncio.to_thread(collect, deck.blobs, named, deck.thumbnails, clock=deck.patient)
         if deck.keeper.near is not None:  # copies, which come again when they are needed
-            await asyncio.to_thread(collect, deck.keeper.near, named)
+            await asyncio.to_thread(collect, deck.keeper.near, named, clock=deck.patient)
 
     async def _sweep(self, deck: Deck) -> None:
         await deck.desk.sweep(time.time())

@@ -51,6 +51,9 @@ class Settings(BaseModel):
         None, description="Where files are kept besides the data folder, as an fsspec URL such as s3://bucket/weft."
     )
     workers: int = Field(1, ge=1, le=64, description="Worker processes; each runs one job at a time.")
+    worker_mib: int = Field(
+        0, ge=0, description="MiB of memory above which a worker is replaced after a job; 0 for no bound."
+    )
     max_queued: int = Field(10_000, ge=1, le=10_000_000, description="Jobs that may wait.")
     min_free_mib: int = Field(512, ge=0, description="MiB of free disk below which no job is accepted.")
     drain_seconds: float = Field(30.0, ge=0, le=3600, description="How long jobs may go on when the server stops.")

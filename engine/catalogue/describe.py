@@ -8,6 +8,7 @@ from typing import Any
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import OutputPort, Port
 from weft.engine.declaring.types import describe as type_text
+from weft.engine.declaring.types import variables
 from weft.engine.plain import canonical
 
 
@@ -40,8 +41,12 @@ def describe_input(port: Port) -> dict[str, Any]:
         found["many"] = True
     if port.lazy:
         found["lazy"] = True
+    if port.generic:
+        found["variables"] = variables(port.type)
     if port.range is not None:
         found["range"] = [port.range.low, port.range.high]
+        if port.range.usual is not None:
+            found["usual"] = list(port.range.usual)
     if port.choices:
         found["choices"] = list(port.choices)
     if port.widget is not None:
@@ -53,7 +58,9 @@ def describe_input(port: Port) -> dict[str, Any]:
 
 def describe_output(port: OutputPort) -> dict[str, Any]:
     """One output."""
-    found = {"name": port.name, "type": type_text(port.type)}
+    found: dict[str, Any] = {"name": port.name, "type": type_text(port.type)}
+    if port.generic:
+        found["variables"] = variables(port.type)
     return found | {"help": port.help} if port.help else found
 
 

@@ -17,33 +17,11 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from weft.engine.declaring.axes_of import AxesOf
+from weft.engine.declaring.ranges import Range
 from weft.engine.declaring.types import NoneType, describe, has_typevar, is_list, is_union, item_type, without_none
 from weft.graphs.problems import Code, near, shown
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The numbers an input takes, ends included; None leaves a side open."""
-
-    low: float | None = None
-    high: float | None = None
-
-    def __post_init__(self) -> None:
-        # `Range(0.0)` and `Range(0)` are equal, so typing hands out either for both: they have to look the same too.
-        for name in ("low", "high"):
-            bound = getattr(self, name)
-            if isinstance(bound, float) and bound.is_integer():
-                object.__setattr__(self, name, int(bound))
-
-    def __contains__(self, number: float) -> bool:
-        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return f"at least {self.low}" if self.low is not None else f"at most {self.high}"
-        return f"{self.low} to {self.high}"
 
 
 @dataclass(frozen=True, slots=True, init=False)

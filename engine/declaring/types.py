@@ -67,7 +67,7 @@ def accepts(port: Any, source: Any) -> bool:
     if is_union(port):
         return any(accepts(arm, source) for arm in get_args(port))
     if isinstance(port, TypeVar):
-        options = port.__constraints__ or ((port.__bound__,) if port.__bound__ is not None else ())
+        options = options_of(port)
         return not options or any(accepts(option, source) for option in options)
     if isinstance(source, TypeVar):
         return accepts(port, source.__bound__) if source.__bound__ is not None else True
@@ -123,6 +123,17 @@ def substitute(tp: Any, bindings: Bindings) -> Any:
     if is_union(tp) and has_typevar(tp):
         return Union[tuple(substitute(arm, bindings) for arm in get_args(tp))]  # noqa: UP007
     return tp
+
+
+def options_of(variable: TypeVar) -> tuple[Any, ...]:
+    """The types that a TypeVar may stand for; none for any."""
+    return variable.__constraints__ or ((variable.__bound__,) if variable.__bound__ is not None else ())
+
+
+def variables(tp: Any) -> dict[str, list[str]]:
+    """The TypeVars in a type by name, each with what it may stand for, as text; nothing for any."""
+    parts = (tp, *get_args(tp))
+    return {part.__name__: list(map(describe, options_of(part))) for part in parts if isinstance(part, TypeVar)}
 
 
 def has_typevar(tp: Any) -> bool:

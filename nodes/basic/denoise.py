@@ -125,7 +125,7 @@ def denoise(
     start: Latents | None = None,
     strength: Annotated[float, Range(0.0, 1.0)] = 1.0,
     mask: Mask | None = None,
-    steps: Annotated[int, Range(1, 1000)] = 30,
+    steps: Annotated[int, Range(1, 1000, usual=(10, 100))] = 30,
     scheduler: SchedulerName = "default",
     eta: Annotated[float, Range(0.0, 1.0)] = 0.0,
     seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,

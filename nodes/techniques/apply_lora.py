@@ -16,7 +16,7 @@ from weft.nodes.values import Model, Patch
 if TYPE_CHECKING:
     from weft.nodes.models.parts import Parts
 
-Strength = Annotated[float, Range(-10.0, 10.0)]
+Strength = Annotated[float, Range(-10.0, 10.0, usual=(-2.0, 2.0))]
 Share = Annotated[float, Range(0.0, 10.0)]
 
 

@@ -251,7 +251,7 @@ def attend_and_excite(
     subjects: list[str],
     max_iter: Annotated[int, Range(0, 1000)] = 25,
     thresholds: dict[str, float] = THRESHOLDS,
-    scale: Annotated[float, Range(0.0, 1000.0)] = 20.0,
+    scale: Annotated[float, Range(0.0, 1000.0, usual=(0.0, 50.0))] = 20.0,
     refinements: Annotated[int, Range(0, 100)] = 20,
     resolution: Annotated[int, Range(0, 1024)] = 0,
 ) -> Guidance:

@@ -72,7 +72,7 @@ class ClassifierFree(Guidance):
 def cfg(
     prompt: Conditioning,
     negative: Conditioning | None = None,
-    scale: Annotated[float, Range(0.0, 100.0)] = 7.5,
+    scale: Annotated[float, Range(0.0, 100.0, usual=(1.0, 12.0))] = 7.5,
     rescale: Annotated[float, Range(0.0, 1.0)] = 0.0,
 ) -> Guidance:
     """Classifier-free guidance: follow the prompt, away from the negative prompt.

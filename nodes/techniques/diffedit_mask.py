@@ -31,13 +31,13 @@ def diffedit_mask(
     latents: Latents | None = None,
     negative_source: Conditioning | None = None,
     negative_target: Conditioning | None = None,
-    scale: Annotated[float, Range(0.0, 100.0)] = 7.5,
+    scale: Annotated[float, Range(0.0, 100.0, usual=(1.0, 12.0))] = 7.5,
     controls: list[Control] = [],  # noqa: B006 - the signature is the schema; it is never changed
     maps: Annotated[int, Range(1, 64)] = 10,
     strength: Annotated[float, Range(0.0, 1.0)] = 0.5,
     ratio: Annotated[float, Range(0.1, 100.0)] = 3.0,
     threshold: Annotated[float, Range(0.0, 1.0)] = 0.5,
-    steps: Annotated[int, Range(1, 999)] = 50,
+    steps: Annotated[int, Range(1, 999, usual=(10, 100))] = 50,
     seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
     ctx: Context | None = None,
 ) -> Mask:

@@ -112,8 +112,8 @@ def instruct_pix2pix(
     image: Image,
     prompt: Conditioning,
     negative: Conditioning | None = None,
-    scale: Annotated[float, Range(0.0, 100.0)] = 7.5,
-    image_scale: Annotated[float, Range(0.0, 100.0)] = 1.5,
+    scale: Annotated[float, Range(0.0, 100.0, usual=(1.0, 12.0))] = 7.5,
+    image_scale: Annotated[float, Range(0.0, 100.0, usual=(1.0, 3.0))] = 1.5,
     ctx: Context | None = None,
 ) -> Guidance:
     """Edit an image as an instruction says (InstructPix2Pix, arXiv 2211.09800), with a model of 8 channels.

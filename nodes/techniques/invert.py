@@ -100,7 +100,7 @@ def invert(
     image: Image | None = None,
     latents: Latents | None = None,
     controls: list[Control] = [],  # noqa: B006 - the signature is the schema; it is never changed
-    steps: Annotated[int, Range(1, 999)] = 50,
+    steps: Annotated[int, Range(1, 999, usual=(10, 100))] = 50,
     strength: Annotated[float, Range(0.0, 1.0)] = 1.0,
     regularize: Annotated[int, Range(0, 100)] = 0,
     autocorrelation: Annotated[float, Range(0.0, 1000.0)] = 20.0,

@@ -115,7 +115,7 @@ def _check(view: NodeView) -> Iterable[Problem]:
 
 @node("pag", category="guidance", check=_check)
 def pag(
-    scale: Annotated[float, Range(0.0, 100.0)] = 3.0,
+    scale: Annotated[float, Range(0.0, 100.0, usual=(0.0, 10.0))] = 3.0,
     adaptive: Annotated[float, Range(0.0, 1.0)] = 0.0,
     layers: list[str] = ["mid"],  # noqa: B006 - the signature is the schema; it is never changed
 ) -> Guidance:

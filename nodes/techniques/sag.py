@@ -131,7 +131,7 @@ def blur(latents: Tensor) -> Tensor:
 
 
 @node("sag", category="guidance")
-def sag(scale: Annotated[float, Range(0.0, 10.0)] = 0.75) -> Guidance:
+def sag(scale: Annotated[float, Range(0.0, 10.0, usual=(0.0, 2.0))] = 0.75) -> Guidance:
     """Finer detail, with or without a prompt (self-attention guidance, SAG, arXiv 2210.00939).
 
     What the model itself looks at is blurred and evaluated once more, and the prediction is moved away from that. It

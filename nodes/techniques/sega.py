@@ -206,8 +206,8 @@ def _check(view: NodeView) -> Iterable[Problem]:
 def sega(
     concept: Conditioning,
     direction: Literal["towards", "away"] = "towards",
-    scale: Annotated[float, Range(0.0, 1000.0)] = 5.0,
-    warmup: Annotated[int, Range(0, 10_000)] = 10,
+    scale: Annotated[float, Range(0.0, 1000.0, usual=(0.0, 20.0))] = 5.0,
+    warmup: Annotated[int, Range(0, 10_000, usual=(0, 50))] = 10,
     cooldown: Annotated[int | None, Range(0, 10_000)] = None,
     threshold: Annotated[float, Range(0.0, 1.0)] = 0.9,
     weight: Annotated[float, Range(0.0, 100.0)] = 1.0,

@@ -157,7 +157,7 @@ def _check_control(view: NodeView) -> Iterator[Problem]:
 def t2i_adapter(
     net: Adapter,
     hint: Image,
-    scale: Annotated[float, Range(0.0, 10.0)] = 1.0,
+    scale: Annotated[float, Range(0.0, 10.0, usual=(0.0, 2.0))] = 1.0,
     start: Annotated[float, Range(0.0, 1.0)] = 0.0,
     end: Annotated[float, Range(0.0, 1.0)] = 1.0,
 ) -> Control:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from weft.engine.declaring.node_type import CachePolicy, Resource
 from weft.engine.forecaster import Will
@@ -129,6 +129,7 @@ class PlannedNode(BaseModel):
     items: int | Absent = Field(None, description="Of a node that runs per item.")
     items_cached: int | Absent = None
     steers: bool = Field(False, description="It only decides what else runs.")
+    writes: bool = Field(False, description="It writes files, and so runs in each job, even where it writes what it wrote before.")
     why: list[NodeChange] | Absent = Field(None, description="Of what runs: what is other than when it ran last.")
 
 
@@ -142,9 +143,10 @@ class Plan(BaseModel):
 
 
 class PythonText(BaseModel):
-    """A workflow as Python, which has it as `workflow` when it has run."""
+    """A workflow as Python, which has it as `workflow` when it has run, and what a check says of it."""
 
     python: str
+    problems: list[Problem]
 
 
 class Widget(BaseModel):
@@ -154,6 +156,9 @@ class Widget(BaseModel):
 
     kind: str = Field(description='Such as "textarea", "seed", "file", "folder", "model", "colour".')
     names: list[str] | Absent = Field(None, description="What stands to choose, or what is no path.")
+
+
+_VARIABLES = "The names in it that stand for one type at a whole node, each with what it may stand for; none for any."
 
 
 class NodeInput(BaseModel):
@@ -166,9 +171,11 @@ class NodeInput(BaseModel):
     optional: bool = Field(False, description="null may be given.")
     many: bool = Field(False, description="It takes a list of literals and links.")
     lazy: bool = Field(False, description="Computed only when the node asks for it.")
+    variables: dict[str, list[str]] | Absent = Field(None, description=_VARIABLES)
     range: tuple[float | None, float | None] | Absent = Field(
         None, description="The least and the greatest, ends included; null leaves a side open."
     )
+    usual: tuple[float, float] | Absent = Field(None, description="From where to where it mostly is, within the range.")
     choices: list[str | int | float | bool] | Absent = Field(None, description="The literals that it takes.")
     widget: Widget | Absent = None
     help: str = ""
@@ -179,7 +186,19 @@ class NodeOutput(BaseModel):
 
     name: str
     type: str
+    variables: dict[str, list[str]] | Absent = Field(None, description=_VARIABLES)
     help: str = ""
+
+
+class TypeFacts(BaseModel):
+    """What a name of a type means."""
+
+    fits: list[str] = Field(description="The types of inputs that take it, itself among them.")
+    literal: bool = Field(description="A document can hold one; else it comes over a link.")
+
+
+class TypeTable(RootModel[dict[str, TypeFacts]]):
+    """The types that ports have, by the names that stand in their texts."""
 
 
 class NodeType(BaseModel):
@@ -262,7 +281,20 @@ class Readiness(BaseModel):
 
 
 ANSWERS: tuple[type[BaseModel], ...] = (
-    JobPage, OutputPage, StoredFile, Queue, Problems, Plan, Why, JobReasons, PythonText, NodeType, ModelEntry, System,
-    Health, Readiness,
-)  # fmt: skip
+    JobPage,
+    OutputPage,
+    StoredFile,
+    Queue,
+    Problems,
+    Plan,
+    Why,
+    JobReasons,
+    PythonText,
+    NodeType,
+    TypeTable,
+    ModelEntry,
+    System,
+    Health,
+    Readiness,
+)
 """Those that endpoints name; what these consist of comes with them."""

@@ -21,7 +21,7 @@ from weft.server.client.errors import (
     ServerError,
     TokenNeededError,
 )
-from weft.server.client.records import Job, JobProgress, Output, Plan, UploadedFile
+from weft.server.client.records import Job, JobProgress, Output, Plan, SavedWorkflow, UploadedFile
 from weft.server.client.synchronous import Client
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Output",
     "Plan",
     "RefusedError",
+    "SavedWorkflow",
     "ServerError",
     "TokenNeededError",
     "UploadedFile",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from weft.graphs.builder import Graph
 from weft.graphs.document import Workflow
 from weft.graphs.problems import Problem
 from weft.server.client.addresses import Address, part
@@ -20,16 +18,13 @@ from weft.server.client.errors import JobCancelledError, JobFailedError
 from weft.server.client.fetching import fetch
 from weft.server.client.following import Following
 from weft.server.client.records import Job, Output, Plan, State, UploadedFile, problems_of
-from weft.server.client.sending import bytes_of, document_of, with_uploads
+from weft.server.client.saved import SavedWorkflows
+from weft.server.client.sending import Settings, Source, bytes_of, document_of, keyed, settings_of, with_uploads
 
-Source = str | os.PathLike[str] | Mapping[str, Any] | Workflow | Graph
-"""A workflow: the path of a document or of a picture that weft saved, a document as JSON data, or one made in code."""
-Settings = Mapping[str, Any] | Sequence[str]
-"""Values by parameter or `node.input`, or texts `NAME=VALUE`, which the server reads as what the input takes."""
 _PAGE = 100
 
 
-class AsyncClient:
+class AsyncClient(SavedWorkflows):
     """A client of one server, for one event loop.
 
     A call whose connection breaks is tried again, as is one that a busy server refuses; a job is queued once however
@@ -104,14 +99,14 @@ class AsyncClient:
             document = await with_uploads(document, folder, await self.nodes(), self.upload)
         body = {
             "workflow": document,
-            "set": _settings(set),
+            "set": settings_of(set),
             "targets": list(targets),
             "priority": priority,
             "title": title,
             "tags": list(tags),
             "slot": slot,
         }
-        return Job.from_json(await self._calls.json("POST", "jobs", body=body, headers=_keyed(key)))
+        return Job.from_json(await self._calls.json("POST", "jobs", body=body, headers=keyed(key)))
 
     async def run(
         self,
@@ -201,7 +196,7 @@ class AsyncClient:
 
     async def retry(self, job: Job | str, *, key: str | None = None) -> Job:
         """Queue a new job of the same document. `key`: as of `submit`."""
-        return Job.from_json(await self._calls.json("POST", f"jobs/{part(_id(job))}/retry", headers=_keyed(key)))
+        return Job.from_json(await self._calls.json("POST", f"jobs/{part(_id(job))}/retry", headers=keyed(key)))
 
     async def move(self, job: Job | str, *, priority: int | None = None, before: Job | str | None = None) -> Job:
         """Put a waiting job elsewhere in the queue: give it a priority, or put it before another one.
@@ -300,16 +295,6 @@ def _id(job: Job | str) -> str:
     return job.id if isinstance(job, Job) else job
 
 
-def _settings(said: Settings | None) -> dict[str, Any] | list[str]:
-    if said is None or isinstance(said, Mapping):
-        return dict(said or {})
-    return [said] if isinstance(said, str) else list(said)
-
-
 async def _asked(workflow: Source, said: Settings | None, targets: Sequence[str]) -> dict[str, Any]:
     document, _ = await asyncio.to_thread(document_of, workflow)
-    return {"workflow": document, "set": _settings(said), "targets": list(targets)}
-
-
-def _keyed(key: str | None) -> dict[str, str]:
-    return {"Idempotency-Key": secrets.token_hex(16) if key is None else key}
+    return {"workflow": document, "set": settings_of(said), "targets": list(targets)}

@@ -64,7 +64,8 @@ class NotFoundError(RefusedError):
 
 
 class ConflictError(RefusedError):
-    """It does not fit what is there: a job that has ended, a key that was used for something else (409)."""
+    """It does not fit what is there: a job that has ended, a key that was used for something else (409), a saved
+    workflow that somebody else saved meanwhile (412, 428)."""
 
 
 class BusyError(RefusedError):
@@ -97,6 +98,8 @@ _BY_STATUS: dict[int, type[RefusedError]] = {
     401: TokenNeededError,
     404: NotFoundError,
     409: ConflictError,
+    412: ConflictError,
+    428: ConflictError,
     429: BusyError,
     503: BusyError,
 }

@@ -69,7 +69,7 @@ def _placed(draft: Path, folder: Path, name: str) -> Path:
     stem, suffix = os.path.splitext(name)
     number = 1
     while True:
-        path = folder / (name if number == 1 else f"{stem}-{number}{suffix}")
+        path = folder / (name if number == 1 else f"{stem}_{number}{suffix}")
         try:
             os.link(draft, path)  # unlike a rename it takes nobody's place
             return path

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
+from weft.graphs.document import Workflow
 from weft.graphs.problems import Problem
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -126,6 +127,27 @@ class UploadedFile(_Told):
     bytes: int
     width: int | None = None
     height: int | None = None
+
+
+@dataclass(frozen=True)
+class SavedWorkflow(_Told):
+    """A workflow that the server keeps under a name.
+
+    Attributes:
+        etag: tells this one from those that are saved later; whoever replaces it says it.
+        modified: seconds since 1970; None where it was not told.
+        problem: why it cannot be read, where somebody edited it by hand.
+        version: of an earlier one, its number.
+        workflow: the document, where it was asked for.
+    """
+
+    name: str
+    title: str = ""
+    etag: str = ""
+    modified: float | None = None
+    problem: str | None = None
+    version: str | None = None
+    workflow: Workflow | None = None
 
 
 def problems_of(told: Any) -> list[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,25 @@ from weft.graphs.builder import Graph
 from weft.graphs.document import Workflow
 from weft.server.client.records import UploadedFile
 
+Source = str | os.PathLike[str] | Mapping[str, Any] | Workflow | Graph
+"""A workflow: the path of a document or of a picture that weft saved, a document as JSON data, or one made in code."""
+Settings = Mapping[str, Any] | Sequence[str]
+"""Values by parameter or `node.input`, or texts `NAME=VALUE`, which the server reads as what the input takes."""
 
-def document_of(workflow: str | os.PathLike[str] | Mapping[str, Any] | Workflow | Graph) -> tuple[dict[str, Any], Path]:
+
+def settings_of(said: Settings | None) -> dict[str, Any] | list[str]:
+    """What is to be set, as JSON data."""
+    if said is None or isinstance(said, Mapping):
+        return dict(said or {})
+    return [said] if isinstance(said, str) else list(said)
+
+
+def keyed(key: str | None) -> dict[str, str]:
+    """The header by which a call that is made twice does one thing; a key of its own where there is None."""
+    return {"Idempotency-Key": secrets.token_hex(16) if key is None else key}
+
+
+def document_of(workflow: Source) -> tuple[dict[str, Any], Path]:
     """A workflow as JSON data, and the folder in which its relative paths begin.
 
     JSON data are sent as they are: the server says what is wrong with them.

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import pytest
 
 from tests.engine.toys import Shape, Square
-from weft.engine.declaring.ports import Choices, Help, Lazy, Port, Range, Widget, input_port, normal, validate
+from weft.engine.catalogue.describe import describe_input
+from weft.engine.declaring.ports import Choices, Help, Lazy, Port, Widget, input_port, normal, validate
+from weft.engine.declaring.ranges import Range
 from weft.engine.declaring.types import accepts, bind, describe, substitute
 
 T = TypeVar("T")
@@ -154,3 +156,17 @@ def test_a_typevar_stands_for_one_type() -> None:
 )
 def test_type_in_words(tp: Any, text: str) -> None:
     assert describe(tp) == text
+
+
+def test_usual_values_lie_within_the_range() -> None:
+    port = input_port("scale", Annotated[float, Range(0.0, 100.0, usual=(1.0, 12.0))], 7.5)
+    assert port.range == Range(0, 100, usual=(1, 12))
+    assert describe_input(port)["usual"] == [1, 12]
+    assert "usual" not in describe_input(input_port("scale", Annotated[float, Range(0.0, 100.0)], 7.5))
+    assert validate(port, 50.0) == []
+    assert [flaw.code for flaw in validate(port, 101.0)] == ["out_of_range"]
+    assert str(port.range) == "0 to 100"
+    for usual in ((1.0, 200.0), (5.0, 5.0), (-1.0, 2.0)):
+        with pytest.raises(ValueError, match="no part of 0 to 100"):
+            Range(0.0, 100.0, usual=usual)
+    assert Range(0, None, usual=(1, 2)).usual == (1, 2)

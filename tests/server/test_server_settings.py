@@ -46,6 +46,7 @@ PRECEDENCE: dict[str, tuple[Any, str, str, Any]] = {
     "workers": (4, "5", "6", 1),
     "max_queued": (7, "8", "9", 10_000),
     "min_free_mib": (0, "1", "2", 512),
+    "worker_mib": (1, "2", "3", 0),
     "drain_seconds": (1.5, "2.5", "3", 30.0),
     "open": (True, "1", "true", False),
     "safe_mode": (True, "yes", "true", False),

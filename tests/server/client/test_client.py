@@ -287,8 +287,8 @@ def test_what_a_job_wrote_is_fetched_and_replaces_nothing(client: Client, tmp_pa
     assert client.download(output, f"{folder}/") == folder / "note.txt"
     assert client.download(output, folder) == folder / "note.txt", "the same file is there already"
     other = client.run(document(note=("served_note", {"text": "second", "name": "note"}))).outputs[0]
-    assert client.download(other, folder) == folder / "note-2.txt"
-    assert [path.read_text() for path in sorted(folder.iterdir())] == ["second", "first"]
+    assert client.download(other, folder) == folder / "note_2.txt"
+    assert [path.read_text() for path in sorted(folder.iterdir())] == ["first", "second"]
     value = client.run(sums(first=700)).outputs[0]
     with pytest.raises(ValueError, match="no file"):
         client.download(value, folder)

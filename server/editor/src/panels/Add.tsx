@@ -12,6 +12,7 @@ import { placeOf, useWorkspace } from "../state/workspace";
 import { counted } from "../state/words";
 import { Empty } from "./Empty";
 import { moveInList } from "./listKeys";
+import "../styles/panels.css";
 
 const LATELY = 5;
 

@@ -10,6 +10,7 @@ import { Empty } from "./Empty";
 import { copyWorkflow, deleteWorkflow, freeName, renameWorkflow } from "./fileActs";
 import { readGallery, useGallery } from "./galleryData";
 import { moveInList } from "./listKeys";
+import "../styles/panels.css";
 
 const PICTURES = 12;
 

@@ -15,6 +15,7 @@ import { useJobDocument, useJobDocuments } from "./jobDocuments";
 import { moveInList } from "./listKeys";
 import { takeSeedOf } from "./takeSeed";
 import { WhatDiffers } from "./WhatDiffers";
+import "../styles/panels.css";
 
 const COLUMNS = 4;
 

@@ -9,6 +9,7 @@ import { Compare } from "./Compare";
 import { comparedLabels, pictureDifferences } from "./compareData";
 import { useJobDocument } from "./jobDocuments";
 import { resultPair } from "./resultData";
+import "../styles/panels.css";
 
 const NO_JOBS: readonly string[] = [];
 

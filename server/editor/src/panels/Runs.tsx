@@ -13,6 +13,7 @@ import { Empty } from "./Empty";
 import { RunRow } from "./RunRow";
 import { sortedRuns } from "./runWords";
 import { sweepName } from "./sweepValues";
+import "../styles/panels.css";
 
 const PAGE = 30;
 

@@ -1,6 +1,6 @@
 /** A run on a line: lanes, what it waited for longest, what is expected, and what is now. */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { MiniMap } from "../canvas";
+import { MiniMap } from "../canvas/MiniMap";
 import { serverNow, useRuns } from "../state/runs";
 import { type Span, timelineOf } from "../state/timeline";
 import type { RunInfo } from "../state/types";
@@ -12,6 +12,7 @@ import { goToPath } from "./problemActs";
 import { loadRun, useShown } from "./shownRun";
 import { cacheWords, ruler, tickWords, timelineView } from "./timelineView";
 import { WhyRan } from "./WhyRan";
+import "../styles/panels.css";
 
 const LEFT = 84;
 const RIGHT = 24;

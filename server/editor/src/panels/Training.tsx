@@ -3,6 +3,7 @@ import { type Point, type Training as Report, useReports } from "../state/report
 import { numberOf } from "../state/numbers";
 import { useRuns } from "../state/runs";
 import { Empty } from "./Empty";
+import "../styles/panels.css";
 
 const WIDTH = 640;
 const HEIGHT = 120;

@@ -1,14 +1,12 @@
-/** Panels whose code comes when they are first opened, so that the page is there sooner. */
-import { type ComponentType, lazy, Suspense } from "react";
+/** Panels whose code comes when the page is idle, or when they are opened. */
+import type { ComponentType } from "react";
+import { later } from "../marks/later";
 
-/** A component that is loaded when it is first shown. */
+/** Stands there until the panel's code has come. */
+function Wait() {
+  return <p className="panel__wait quiet small">Opening.</p>;
+}
+
 export function lazily(load: () => Promise<ComponentType>): ComponentType {
-  const Loaded = lazy(async () => ({ default: await load() }));
-  return function Lazily() {
-    return (
-      <Suspense fallback={<p className="panel__wait quiet small">Opening.</p>}>
-        <Loaded />
-      </Suspense>
-    );
-  };
+  return later(load, Wait);
 }

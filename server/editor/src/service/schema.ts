@@ -64,6 +64,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/examples/{name}/image": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Example Picture
+         * @description A small picture of what an example makes.
+         */
+        get: operations["example_picture_api_v1_examples__name__image_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/files": {
         parameters: {
             query?: never;
@@ -368,6 +388,8 @@ export interface paths {
         /**
          * Python
          * @description A workflow as Python: the calls that make the same document. `targets` say nothing here.
+         *
+         *     A workflow that would not start can be written, too: `problems` has what a check says of it.
          */
         post: operations["python_api_v1_python_post"];
         delete?: never;
@@ -492,6 +514,26 @@ export interface paths {
          * @description Versions, workers with the models they hold, and how much room there is.
          */
         get: operations["system_api_v1_system_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Types
+         * @description Which types of outputs fit which types of inputs.
+         */
+        get: operations["types_api_v1_types_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1417,6 +1459,21 @@ export interface components {
              * @description As a person writes it: "int", "list[Mask]", "Image | Latents", "T".
              */
             type: string;
+            /**
+             * Usual
+             * @description From where to where it mostly is, within the range.
+             */
+            usual?: [
+                number,
+                number
+            ];
+            /**
+             * Variables
+             * @description The names in it that stand for one type at a whole node, each with what it may stand for; none for any.
+             */
+            variables?: {
+                [key: string]: string[];
+            };
             widget?: components["schemas"]["Widget"];
         };
         /**
@@ -1433,6 +1490,13 @@ export interface components {
             name: string;
             /** Type */
             type: string;
+            /**
+             * Variables
+             * @description The names in it that stand for one type at a whole node, each with what it may stand for; none for any.
+             */
+            variables?: {
+                [key: string]: string[];
+            };
         };
         /** NodeProgress */
         NodeProgress: {
@@ -1802,6 +1866,12 @@ export interface components {
              * @enum {string}
              */
             will: "run" | "resume" | "cached" | "skip" | "unknown";
+            /**
+             * Writes
+             * @description It writes files, and so runs in each job, even where it writes what it wrote before.
+             * @default false
+             */
+            writes: boolean;
         };
         /**
          * PreviewFrame
@@ -1897,9 +1967,11 @@ export interface components {
         };
         /**
          * PythonText
-         * @description A workflow as Python, which has it as `workflow` when it has run.
+         * @description A workflow as Python, which has it as `workflow` when it has run, and what a check says of it.
          */
         PythonText: {
+            /** Problems */
+            problems: components["schemas"]["Problem"][];
             /** Python */
             python: string;
         };
@@ -2060,6 +2132,29 @@ export interface components {
             weft: string | null;
             /** Workers */
             workers: components["schemas"]["Worker"][];
+        };
+        /**
+         * TypeFacts
+         * @description What a name of a type means.
+         */
+        TypeFacts: {
+            /**
+             * Fits
+             * @description The types of inputs that take it, itself among them.
+             */
+            fits: string[];
+            /**
+             * Literal
+             * @description A document can hold one; else it comes over a link.
+             */
+            literal: boolean;
+        };
+        /**
+         * TypeTable
+         * @description The types that ports have, by the names that stand in their texts.
+         */
+        TypeTable: {
+            [key: string]: components["schemas"]["TypeFacts"];
         };
         /**
          * Version
@@ -2348,6 +2443,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Document"];
+                };
+            };
+            /** @description The request is refused. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description The server cannot do it, or not now. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    example_picture_api_v1_examples__name__image_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
                 };
             };
             /** @description The request is refused. */
@@ -3357,6 +3492,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description The request is refused. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description The server cannot do it, or not now. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    types_api_v1_types_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TypeTable"];
                 };
             };
             /** @description The request is refused. */

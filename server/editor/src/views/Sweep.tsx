@@ -15,6 +15,7 @@ import { readValues, sweepName } from "../panels/sweepValues";
 import { serverNow } from "../state/runs";
 import { closeDialog, openDialog } from "./Dialog";
 import { openSweepGrid } from "./sweeps";
+import "../styles/panels.css";
 
 interface Chosen {
   readonly key: string;
