@@ -87,6 +87,8 @@ export function useWires() {
   }, [set]);
 
   const onConnectEnd: OnConnectEnd = useCallback((event, state) => {
+    // The end of a wire that was there: what becomes of it is said below.
+    if (moving.current !== null) return;
     const { connecting, refusal } = useCanvas.getState();
     set({ connecting: null, refusal: null });
     if (connecting === null || state.isValid === true) return;

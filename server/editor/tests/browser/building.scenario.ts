@@ -42,29 +42,32 @@ scenario("builds text to image from an empty page by keyboard alone and runs it 
     await expect.poll(() => editor.card(type).evaluate((element) => element === document.activeElement)).toBe(true);
     for (const from of links[type] ?? []) await linkByKeys(editor, from);
   }
-  // The field of the model's name: Enter goes to the first field in the inspector.
+  const isFocused = (of: ReturnType<Editor["card"]>): Promise<boolean> => of.evaluate((element) => element === document.activeElement);
   const fill = async (node: string, input: string, text: string): Promise<void> => {
-    await editor.press("Control+k");
-    await page.getByRole("combobox", { name: "Command" }).waitFor();
-    await editor.press("Escape");
-    await editor.card(node).focus();
+    for (let tries = 0; tries < 30 && !(await isFocused(editor.card(node))); tries += 1) await editor.press("Shift+Tab");
+    // Enter goes to the first field in the inspector.
     await editor.press("Enter");
     const field = editor.inspector.getByLabel(new RegExp(`^${input}\\b`)).first();
-    for (let tries = 0; tries < 12 && !(await field.evaluate((element) => element === document.activeElement)); tries += 1) await editor.press("Tab");
-    await editor.press("Enter");
-    if (await page.getByRole("dialog", { name: input }).isVisible()) {
+    await expect.poll(() => editor.inspector.evaluate((element) => element.contains(document.activeElement))).toBe(true);
+    for (let tries = 0; tries < 30 && !(await isFocused(field)); tries += 1) await editor.press("Tab");
+    if ((await field.getAttribute("aria-haspopup")) === "dialog") {
+      await editor.press("Enter");
+      await page.getByRole("dialog", { name: input }).waitFor();
       await editor.type(text);
       await editor.press("Enter");
+      await page.getByRole("dialog", { name: input }).waitFor({ state: "detached" });
     } else {
       await editor.press("Control+a");
       await editor.type(text);
       await editor.press("Enter");
     }
+    await editor.press("Escape");
+    await expect.poll(() => isFocused(editor.card(node))).toBe(true);
   };
-  await fill("load_model", "source", "shapes");
-  await fill("encode_prompt", "text", "a green square");
-  await fill("denoise", "steps", "3");
   await fill("save_image", "name", "square");
+  await fill("denoise", "steps", "3");
+  await fill("encode_prompt", "text", "a green square");
+  await fill("load_model", "source", "shapes");
   expect(await editor.run()).toMatch(/^done, /);
   await editor.card("save_image").getByRole("img").waitFor();
   const { nodes } = await editor.document();
