@@ -16,8 +16,8 @@ export function placeOfElement(target: EventTarget | null): Place {
       const scope = at.getAttribute("data-scope");
       if (scope) scopes.push(...scope.split(" "));
     }
-    // Nothing has the focus: keys go to the canvas, as they did before something closed.
-    if (target === document.body) scopes.push("canvas");
+    // Nothing has the focus: keys go to the canvas, or to the app view where that is shown.
+    if (target === document.body) scopes.push(document.querySelector(".app--view") ? "app" : "canvas");
   }
   return { scopes, typing };
 }

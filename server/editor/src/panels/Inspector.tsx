@@ -7,6 +7,7 @@ import { InspectDefinition } from "./InspectDefinition";
 import { InspectNode } from "./InspectNode";
 import { InspectSeveral } from "./InspectSeveral";
 import { InspectWorkflow } from "./InspectWorkflow";
+import "../styles/side.css";
 
 /** Escape in a field: what the field does with it comes first; then the keys go back to the card, unless they are somewhere else. */
 function backToCard(node: string | null): void {
