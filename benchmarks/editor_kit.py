@@ -117,8 +117,11 @@ class Page:
     @contextlib.asynccontextmanager
     async def measured(self, found: dict[str, Any]) -> AsyncIterator[None]:
         """Frames and long tasks while the block runs, put into `found`."""
+        await self.ask("Performance.enable", timeDomain="threadTicks")
         await self.run("bench.frames.length = 0, bench.long.length = 0, bench.on = true")
+        before = await self._busy()
         yield
+        busy = await self._busy() - before
         frames = sorted(await self.run("(bench.on = false, bench.frames)"))
         if frames:
             found |= {
@@ -126,7 +129,13 @@ class Page:
                 "p50_ms": round(frames[len(frames) // 2], 1),
                 "p95_ms": round(frames[int(len(frames) * 0.95)], 1),
                 "max_ms": round(frames[-1], 1),
+                "cpu_ms_per_frame": round(busy * 1e3 / len(frames), 1),
             }
+
+    async def _busy(self) -> float:
+        """CPU seconds of the page's own thread so far; what else the machine does is not in them."""
+        said = await self.ask("Performance.getMetrics")
+        return float(next(one["value"] for one in said["metrics"] if one["name"] == "TaskDuration"))
 
     async def memory(self) -> dict[str, float]:
         """What is there after the garbage was collected."""
