@@ -15,29 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "graphs" / "examples" / "sega_textual_inversion_controlnet.json"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-WATCH = """(() => {
-  const bench = (window.bench = { frames: [], long: [], ready: null, urls: 0, made: 0, on: false });
-  new PerformanceObserver((list) => { for (const one of list.getEntries()) bench.long.push(one.duration); }).observe({ type: "longtask", buffered: true });
-  const make = URL.createObjectURL, drop = URL.revokeObjectURL;
-  URL.createObjectURL = (thing) => { bench.urls += 1; bench.made += 1; return make.call(URL, thing); };
-  URL.revokeObjectURL = (url) => { bench.urls -= 1; drop.call(URL, url); };
-  let last = 0, drawn = false;
-  const frame = (now) => {
-    if (bench.on && last) bench.frames.push(now - last);
-    if (bench.ready === null) {
-      if (drawn && now - last < 100) bench.ready = performance.now();
-      drawn = drawn || document.querySelector("canvas.blocks, .react-flow__node .card") !== null;
-    }
-    last = now;
-    requestAnimationFrame(frame);
-  };
-  requestAnimationFrame(frame);
-})();"""
-"""Frames, long tasks, object addresses, and when the graph was first there with the page free to go on."""
+WATCH = Path(__file__).with_name("editor_page.js")
 
 
 def chromium() -> str | None:
@@ -56,12 +39,13 @@ class Page:
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async for text in self._socket:
-            said = json.loads(text)
-            if (future := self._waiting.pop(said.get("id", 0), None)) and not future.done():
-                future.set_result(said)
-            elif said.get("method") == "Runtime.exceptionThrown":
-                self.errors.append(json.dumps(said["params"]["exceptionDetails"])[:500])
+        with contextlib.suppress(ConnectionClosed):
+            async for text in self._socket:
+                said = json.loads(text)
+                if (future := self._waiting.pop(said.get("id", 0), None)) and not future.done():
+                    future.set_result(said)
+                elif said.get("method") == "Runtime.exceptionThrown":
+                    self.errors.append(json.dumps(said["params"]["exceptionDetails"])[:500])
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """One call of the protocol."""
@@ -163,7 +147,9 @@ class Browser:
             raise RuntimeError("there is no chromium on this machine; on Debian: apt install chromium")
         words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--no-first-run"]
         words += ["--disable-background-networking", "--window-size=1440,900", f"--user-data-dir={self._folder}"]
-        self.process = subprocess.Popen([path, *words, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [path, *words, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         port = self._folder / "DevToolsActivePort"
         for _ in range(300):
             if port.is_file() and (text := port.read_text().split()):
@@ -189,7 +175,7 @@ class Browser:
                 await page.ask(f"{domain}.enable")
             size = {"width": 1440, "height": 900, "deviceScaleFactor": 1, "mobile": False}
             await page.ask("Emulation.setDeviceMetricsOverride", **size)
-            await page.ask("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+            await page.ask("Page.addScriptToEvaluateOnNewDocument", source=WATCH.read_text("utf-8"))
             yield page
             with contextlib.suppress(Exception):
                 await page.ask("Page.close")
@@ -205,11 +191,18 @@ def workflow(count: int, *, places: bool = True) -> dict[str, Any]:
     for copy in itertools.count():
         if len(nodes) >= count:
             break
-        members = list(example)[: count - len(nodes)]
+        if count - len(nodes) < len(example):
+            # What is left is no whole copy: cards that need nothing.
+            for at in range(count - len(nodes)):
+                nodes[f"model_{copy}_{at}"] = {"type": "load_model", "inputs": {"source": "shapes"}}
+                ui[f"model_{copy}_{at}"] = {"x": -640, "y": at * 120}
+            break
+        members = list(example)
         left, top = copy % across * 1800, copy // across * 1300
         for at, id in enumerate(members):
-            inputs = json.loads(json.dumps(example[id].get("inputs", {})), object_hook=lambda o: _renamed(o, copy, members))
-            nodes[f"{id}_{copy}"] = {"type": example[id]["type"], "inputs": {k: v for k, v in inputs.items() if v != {}}}
+            inputs = {name: _renamed(value, copy, members) for name, value in example[id].get("inputs", {}).items()}
+            kept = {name: value for name, value in inputs.items() if value != {}}
+            nodes[f"{id}_{copy}"] = {"type": example[id]["type"], "inputs": kept}
             ui[f"{id}_{copy}"] = {"x": left + at // 4 * 320, "y": top + at % 4 * 300}
         groups[f"g{copy}"] = {
             "name": f"Part {copy}", "x": left - 40, "y": top - 60, "width": 1640, "height": 1240,
@@ -221,8 +214,11 @@ def workflow(count: int, *, places: bool = True) -> dict[str, Any]:
     return found
 
 
-def _renamed(item: dict[str, Any], copy: int, members: list[str]) -> dict[str, Any]:
-    if set(item) != {"link"}:
-        return item
-    node, dot, output = str(item["link"]).partition(".")
+def _renamed(value: Any, copy: int, members: list[str]) -> Any:
+    """A value whose links go to this copy; `{}` for a link to what the copy lacks."""
+    if isinstance(value, list):
+        return [one for item in value if (one := _renamed(item, copy, members)) != {}]
+    if not isinstance(value, dict) or set(value) != {"link"}:
+        return value
+    node, dot, output = str(value["link"]).partition(".")
     return {"link": f"{node}_{copy}{dot}{output}"} if node in members else {}
