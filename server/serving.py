@@ -210,6 +210,7 @@ class Serving:
             log_config=None,
             access_log=False,
             lifespan="off",
+            http="h11",  # httptools, where somebody has it, takes addresses of proxies, whose host nobody looks at
             ws="websockets-sansio",
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,

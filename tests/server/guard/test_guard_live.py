@@ -29,7 +29,8 @@ class Live:
         self.host = f"127.0.0.1:{self.port}"
         app, self.reached = application()
         guard = Guard(app, Rules(Hosts.of("127.0.0.1", self.port)), Scrubber())
-        self._server = uvicorn.Server(uvicorn.Config(guard, log_config=None, lifespan="off", loop="asyncio"))
+        config = uvicorn.Config(guard, log_config=None, lifespan="off", loop="asyncio", http="h11")
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve([listening])))
         self._thread.start()
 

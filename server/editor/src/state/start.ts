@@ -18,7 +18,6 @@ import { ended } from "./reduce";
 import { dropPreviews, flushEvents, forgetJob, serverNow, takeEvent, takeJob, useRuns } from "./runs";
 import { saveWaiting, workflowChanged } from "./saving";
 import { counted } from "./words";
-import { useWorkspace } from "./workspace";
 
 const ENDS = new Set(["job_finished", "job_failed", "job_cancelled"]);
 
@@ -194,12 +193,14 @@ function heardOfJob(event: JobEvent, connection: Connection): void {
   if (!known) void api.job(event.job).then(takeJob, () => {});
   announce(event);
   if (!ENDS.has(event.event)) return;
+  // What ran is in the cache now: what is known of any tab's next run is out of date, and no moment longer shown.
+  planAgain();
   flushEvents();
   connection.forget(event.job);
   void jobEnded(event.job);
 }
 
-/** Outputs stand in the job and not in its events; and what ran is in the cache now, so the plan is another. */
+/** Outputs stand in the job and not in its events. */
 async function jobEnded(id: string): Promise<void> {
   await api.job(id).then(takeJob, () => {});
   const info = useRuns.getState().jobs.get(id);
@@ -208,7 +209,6 @@ async function jobEnded(id: string): Promise<void> {
     const run = useRuns.getState().jobs.get(other);
     if (other !== id && run && ended(run.job)) dropPreviews(other);
   }
-  if (info.tab === useWorkspace.getState().current) planAgain();
   if (info.job.state === "failed" && info.job.error) {
     const { error } = info.job;
     if (error.code === "worker_died" || error.node === "") {
