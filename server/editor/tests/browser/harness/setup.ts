@@ -1,0 +1,51 @@
+/** Before all scenarios: the server that they share, warm, and the browser. */
+import { chromium } from "playwright-core";
+import type { TestProject } from "vitest/node";
+import { WeftServer } from "./server";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    readonly server: string;
+    readonly browser: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // While scenarios are written: a server that runs already, its worker warm.
+  const given = process.env["WEFT_URL"];
+  const server = given === undefined ? await WeftServer.start() : null;
+  // The worker imports torch and loads the bundled model once, here and not in the first scenario that runs.
+  if (server) await warm(server);
+  const browser = await chromium.launchServer({
+    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--force-color-profile=srgb"],
+  });
+  project.provide("server", server?.url ?? given ?? "");
+  project.provide("browser", browser.wsEndpoint());
+  return async () => {
+    await browser.close();
+    await server?.stop();
+  };
+}
+
+/** Runs one step of the bundled model. */
+export async function warm(server: WeftServer): Promise<void> {
+  const workflow = {
+    weft: 1,
+    nodes: {
+      model: { type: "load_model", inputs: { source: "shapes" } },
+      prompt: { type: "encode_prompt", inputs: { model: { link: "model" }, text: "warm" } },
+      cfg: { type: "cfg", inputs: { prompt: { link: "prompt" } } },
+      denoise: { type: "denoise", inputs: { model: { link: "model" }, guidance: [{ link: "cfg" }], steps: 1 } },
+      image: { type: "decode", inputs: { model: { link: "model" }, latents: { link: "denoise.latents" } } },
+      save: { type: "save_image", inputs: { image: { link: "image" }, name: "warm" } },
+    },
+  };
+  const { id } = await server.ask<{ id: string }>("jobs", { workflow });
+  for (;;) {
+    const { state, error } = await server.ask<{ state: string; error: unknown }>(`jobs/${id}`);
+    if (state === "done") return;
+    if (state === "failed" || state === "cancelled") throw new Error(`The bundled model does not run: ${JSON.stringify(error)}\n${server.log}`);
+    await new Promise((next) => setTimeout(next, 100));
+  }
+}
