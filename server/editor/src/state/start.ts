@@ -76,12 +76,24 @@ export function follow(connection: Connection): () => void {
       const before = useConnection.getState().state;
       useConnection.setState({ state, retryAt, ...(state !== before && { since: Date.now() }) });
       if (state === "lost" && before === "connected") say("The server is lost. Editing goes on.");
-      if (state === "lost") missed?.stop();
+      if (state === "lost") {
+        missed?.stop();
+        void lookAtLock();
+      }
       if (state !== "connected") return;
       if (before === "lost") missed = new Missed();
       void connected(connection);
     },
   });
+}
+
+/** A server that wants a token refuses the socket as if it were not there: another question tells which it is. */
+async function lookAtLock(): Promise<void> {
+  try {
+    await api.queue();
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) useConnection.setState({ locked: true });
+  }
 }
 
 /** So long after the last event of the past, there are no more. */
