@@ -69,7 +69,7 @@ scenario("adds a node after another, links it, moves it and deletes it in the ou
   await editor.page.getByRole("dialog", { name: /^Link save\.image/ }).waitFor();
   await editor.type("resize");
   await editor.press("Enter");
-  await expect.poll(async () => (await editor.document()).nodes["save"]?.inputs?.["image"]).toEqual(link("resize.image"));
+  await expect.poll(async () => (await editor.document()).nodes["save"]?.inputs?.["image"]).toEqual(link("resize"));
   await editor.outline.focus();
   await goTo(editor, /^resize/);
   await editor.press("Backspace");

@@ -5,7 +5,7 @@ scenario("marks problems on node, field and list before a run, and ends them by 
   const document = textToImage();
   const { cfg, denoise } = document.nodes;
   if (cfg?.inputs) cfg.inputs["scale"] = 1e9;
-  if (denoise?.inputs) Object.assign(denoise.inputs, { scheduler: "ddin", stepz: 4 });
+  if (denoise?.inputs) Object.assign(denoise.inputs, { scheduler: "ddin", stepz: 4, etta: 0.5 });
   const posts = editor.countRequests(/^POST \/api\/v1\/jobs$/);
   await editor.open(document);
   const count = editor.page.getByRole("button", { name: /^\d+ problems$/ });
@@ -31,8 +31,12 @@ scenario("marks problems on node, field and list before a run, and ends them by 
   await editor.inspector.getByRole("button", { name: "100", exact: true }).click();
   await expect.poll(async () => (await editor.document()).nodes["cfg"]?.inputs?.["scale"]).toBeLessThan(1e9);
   await editor.choose("denoise");
-  await editor.inspector.getByRole("button", { name: "Rename to steps" }).or(editor.inspector.getByRole("button", { name: "Remove", exact: true })).first().click();
-  await expect.poll(async () => Object.keys((await editor.document()).nodes["denoise"]?.inputs ?? {})).not.toContain("stepz");
+  await editor.inspector.getByRole("button", { name: "Rename to eta" }).click();
+  await expect.poll(async () => (await editor.document()).nodes["denoise"]?.inputs?.["eta"]).toBe(0.5);
+  // There are steps already: nothing is written over them.
+  expect(await editor.inspector.getByRole("button", { name: "Rename to steps" }).count()).toBe(0);
+  await editor.inspector.getByRole("button", { name: "Remove", exact: true }).click();
+  await expect.poll(async () => Object.keys((await editor.document()).nodes["denoise"]?.inputs ?? {}).sort()).toEqual(["eta", "guidance", "model", "scheduler", "seed", "steps"]);
   await editor.page.getByRole("button", { name: /problem/ }).first().waitFor({ state: "detached" });
   expect(posts.count).toBe(0);
 });
