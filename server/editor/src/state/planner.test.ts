@@ -119,7 +119,12 @@ describe("plans", () => {
     const tab = open();
     server.gone = true;
     await vi.advanceTimersByTimeAsync(151);
-    expect(planOf(tab).asked).toBe("failed");
+    expect(planOf(tab)).toMatchObject({ asked: "failed", problems: [] });
+    // What is wrong with the form is said all the same.
+    useWorkspace.getState().edit(setInput(document(), null, "b", "w", { link: "nobody" }));
+    await vi.advanceTimersByTimeAsync(151);
+    expect(planOf(tab).problems.map(({ code, node }) => [code, node])).toEqual([["unknown_link", "b"]]);
+    useWorkspace.getState().undo();
     server.gone = false;
     planAgain();
     await vi.advanceTimersByTimeAsync(151);

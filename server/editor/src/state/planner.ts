@@ -1,4 +1,5 @@
 /** Asks what a run would do: 150 ms after an edit, at most one question under way, the latest document wins. */
+import { formProblems } from "../document/check";
 import { links } from "../document/graph";
 import { jsonText } from "../document/json";
 import { entriesOf, keysOf, own } from "../document/objects";
@@ -79,7 +80,9 @@ export async function planNow(id: string): Promise<void> {
   } catch (error) {
     // A refusal will be the same next time; silence is asked again when the server is back.
     const about = error instanceof Unreachable ? null : document;
-    if (tabOf(id)) set(id, { asked: "failed", about });
+    if (!tabOf(id)) return;
+    // What is wrong with the form is known without a server.
+    set(id, { asked: "failed", about, ...(about === null && { problems: formProblems(document) }) });
   }
 }
 
