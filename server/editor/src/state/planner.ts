@@ -1,5 +1,4 @@
 /** Asks what a run would do: 150 ms after an edit, at most one question under way, the latest document wins. */
-import { formProblems } from "../document/check";
 import { links } from "../document/graph";
 import { jsonText } from "../document/json";
 import { entriesOf, keysOf, own } from "../document/objects";
@@ -13,6 +12,14 @@ import { shownRun } from "./runs";
 import { tabOf, useWorkspace } from "./workspace";
 
 const PAUSE = 150;
+
+/** The form check, for when no server answers. */
+let formProblems: ((document: Document) => readonly Problem[]) | null = null;
+
+/** Fetches what is said without a server, while there is one: it is no part of the first load. */
+export async function readyForSilence(): Promise<void> {
+  formProblems ??= (await import("../document/check")).formProblems;
+}
 
 let timer: ReturnType<typeof setTimeout> | null = null;
 let under: Promise<void> | null = null;
@@ -82,7 +89,7 @@ export async function planNow(id: string): Promise<void> {
     const about = error instanceof Unreachable ? null : document;
     if (!tabOf(id)) return;
     // What is wrong with the form is known without a server.
-    set(id, { asked: "failed", about, ...(about === null && { problems: formProblems(document) }) });
+    set(id, { asked: "failed", about, ...(about === null && formProblems && { problems: formProblems(document) }) });
   }
 }
 
