@@ -22,11 +22,18 @@ export function placeOfElement(target: EventTarget | null): Place {
   return { scopes, typing };
 }
 
+/** Enter and Space on a button are the button's own, wherever it stands. */
+function isPressed(event: KeyboardEvent): boolean {
+  if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof Element)) return false;
+  return event.target.closest("button, a[href], summary, [role=switch], [role=radio], [role=checkbox]") !== null;
+}
+
 /** Listens until it is called. What a part has taken for itself (`preventDefault`) is its own. */
 export function listenToKeys(window: Window = globalThis.window): () => void {
   const listener = (event: KeyboardEvent) => {
     if (event.defaultPrevented || event.isComposing) return;
     if (event.target instanceof Element && event.target.closest("[role=dialog]") && event.key !== "F1") return;
+    if ((event.key === "Enter" || event.key === " ") && isPressed(event)) return;
     const command = commandFor(event, placeOfElement(event.target));
     if (!command) return;
     event.preventDefault();

@@ -11,6 +11,7 @@ import { refreshAll, refreshNodes } from "./catalogue";
 import { useConnection } from "./connection";
 import { restoreDrafts, watchDrafts } from "./keeping";
 import { watchLive } from "./live";
+import { tellNewerDrafts } from "./newer";
 import { say, useNotices } from "./notices";
 import { openSaved } from "./opening";
 import { planAgain, watchPlans } from "./planner";
@@ -122,6 +123,7 @@ async function connected(connection: Connection): Promise<void> {
   }
   await sendWaiting();
   await saveWaiting();
+  tellNewerDrafts();
   await loadJobs(connection).catch(() => {});
   planAgain();
 }

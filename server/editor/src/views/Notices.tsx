@@ -94,8 +94,9 @@ function Lost() {
 export function LiveRegion() {
   const { text, count } = useNotices((state) => state.line);
   return (
-    <div className="sr-only" role="status" aria-live="polite" aria-label="What happens" key={count % 2}>
-      {text}
+    <div className="sr-only" role="status" aria-live="polite" aria-label="What happens">
+      {/* The region stays, or it would be a new one that is not listened to yet; its child is another each time. */}
+      <span key={count}>{text}</span>
     </div>
   );
 }
