@@ -77,6 +77,7 @@ export function follow(connection: Connection): () => void {
       const before = useConnection.getState().state;
       useConnection.setState({ state, retryAt, ...(state !== before && { since: Date.now() }) });
       if (state === "lost" && before === "connected") say("The server is lost. Editing goes on.");
+      if (state === "lost" && before === "connecting") void askWhetherLocked();
       if (state === "lost") missed?.stop();
       if (state !== "connected") return;
       if (before === "lost") missed = new Missed();
@@ -111,6 +112,12 @@ class Missed {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
   }
+}
+
+/** A socket that is refused does not say why: a request does. */
+async function askWhetherLocked(): Promise<void> {
+  const error = await api.queue().catch((reason: unknown) => reason);
+  if (error instanceof Refused && error.status === 401) useConnection.setState({ locked: true });
 }
 
 /** The server is there, for the first time or again: everything that may have changed is asked for. */
