@@ -120,7 +120,7 @@ function PanelTabs({ side, now }: { readonly side: Side; readonly now: string })
           role="tab"
           id={`panel-tab-${panel.id}`}
           aria-selected={panel.id === now}
-          aria-controls={`panel-${side}`}
+          {...(usePreferences.getState().open[side] !== null && { "aria-controls": `panel-${side}` })}
           tabIndex={panel.id === now ? 0 : -1}
           onClick={() => showPanel(side, panel.id)}
           onKeyDown={(event) => {
