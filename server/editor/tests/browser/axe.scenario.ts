@@ -75,10 +75,12 @@ scenario("reduced motion: nothing moves by itself", async (editor) => {
 
 scenario("at 200 % and with forced colours everything is still there", async (editor) => {
   await editor.page.emulateMedia({ forcedColors: "active" });
-  await editor.open(textToImage({ seed: 3, steps: 1 }), "zoomed.json");
+  await editor.drop([{ name: "zoomed.json", mime: "application/json", bytes: JSON.stringify(textToImage({ seed: 3, steps: 1 })) }]);
+  await editor.page.getByRole("group", { name: "Workflow zoomed: 6 nodes" }).waitFor();
+  await editor.command("Zoom to 100 %");
   expect(await editor.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
   await editor.runButton.waitFor();
-  const border = await editor.card("denoise").evaluate((card) => getComputedStyle(card).borderTopWidth);
+  const border = await editor.cards().first().evaluate((card) => getComputedStyle(card).borderTopWidth);
   expect(parseFloat(border)).toBeGreaterThan(0);
   await editor.command("Keys");
   await editor.page.getByRole("dialog").waitFor();
