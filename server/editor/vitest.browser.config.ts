@@ -13,6 +13,7 @@ export default defineConfig({
     testTimeout: 40_000,
     expect: { poll: { timeout: 8000 } },
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 6000, interval: 60 } },
     // Each scenario is printed with its time.
     reporters: ["verbose"],
     slowTestThreshold: 0,

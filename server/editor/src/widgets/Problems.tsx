@@ -25,8 +25,9 @@ export function FieldProblems({ id, problems, input, value, quiet, set, onFix }:
         <p key={at} className={classes("field__problem", problem.severity === "warning" && "field__problem--warn")}>
           <span>{problem.message}</span>
           {!quiet &&
+            // The focus stays where it is until the click: what it opens or closes would move the button away from under the pointer.
             fixesOf(problem, input, value, set).map((fix, index) => (
-              <button key={index} type="button" className="button button--small" onClick={() => onFix(fix)}>
+              <button key={index} type="button" className="button button--small" onMouseDown={(event) => event.preventDefault()} onClick={() => onFix(fix)}>
                 {fix.label}
               </button>
             ))}
