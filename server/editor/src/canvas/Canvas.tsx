@@ -23,6 +23,7 @@ import type { FlowNode } from "./flowNodes";
 import type { ThreadEdgeType } from "./ThreadEdge";
 import { useCanvasKeys } from "./useCanvasKeys";
 import { useFlow } from "./useFlow";
+import { useLongPress } from "./useLongPress";
 import { usePicture } from "./usePicture";
 import { useSceneOf } from "./useSceneOf";
 import { useWires } from "./useWires";
@@ -37,7 +38,7 @@ const nodeTypes: NodeTypes = { card: CardNode, definition: CardNode, edge: EdgeC
 const edgeTypes: EdgeTypes = { thread: ThreadEdge };
 const SNAP: [number, number] = [8, 8];
 const PAN_BUTTONS = [1];
-/** Nothing floats over the canvas; docs/editor.md names what it is built with. */
+/** Nothing floats over the canvas: the status bar names what it is built with (docs/editor.md). */
 const PRO = { hideAttribution: true };
 
 interface CanvasProps {
@@ -76,6 +77,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
   const boxBase = useRef<ReadonlySet<string> | null>(null);
   
   const onKeyDown = useCanvasKeys();
+  const press = useLongPress(viewOnly);
   const blocks = isBlocks(detail);
 
   useEffect(() => {
@@ -159,6 +161,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
         set({ palette: { screen, graph: flow.screenToFlowPosition(screen, { snapToGrid: true }), from: null, wire: null } });
       } }}
       onMouseMove={hover}
+      {...press}
       onDragOver={(event: DragEvent) => event.preventDefault()}
       onDrop={(event: DragEvent) => { event.preventDefault(); if (flow !== null && !viewOnly) void acceptDrop(event.dataTransfer, flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })); }}
     >
@@ -223,10 +226,21 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
         {!blocks && <Background variant={BackgroundVariant.Dots} gap={24} size={2} />}
         {blocks && <BlockLayer picture={picture} version={version} theme={theme} />}
       </ReactFlow>
+      {count === 0 && shown.scene.notes.size === 0 && shown.place === null && <Beginning viewOnly={viewOnly} />}
       {blocks && <BlockLabels labels={labels} />}
       {!viewOnly && <PaletteHost />}
       {!viewOnly && <Choice />}
       {!viewOnly && <ContextMenu />}
     </div>
+  );
+}
+
+/** What an empty canvas says; it takes no clicks. */
+function Beginning({ viewOnly }: { readonly viewOnly: boolean }) {
+  return (
+    <p className="canvas__empty">
+      <strong>This workflow is empty.</strong>
+      {!viewOnly && <span className="quiet"><kbd>A</kbd> or a double-click adds a node. A workflow or a picture can be dropped here.</span>}
+    </p>
   );
 }

@@ -48,7 +48,7 @@ export const ThreadEdge = memo(function ThreadEdge(props: EdgeProps<ThreadEdgeTy
       {shown && (stands ? data.halos : [dragged]).map((way, at) => <path key={at} className="wire-halo" d={way} />)}
       {shown && <path className={classes.join(" ")} d={dragged} />}
       {shown && <BaseEdge path={dragged} interactionWidth={16} style={{ stroke: "none" }} />}
-      {(pointed || data.look === "bad" || inserting) && shown && (
+      {(pointed || (data.look === "bad" && data.near) || inserting) && shown && (
         <EdgeLabelRenderer>
           <span
             className={data.reason === null ? "wire-name" : "wire-name wire-name--bad"}
