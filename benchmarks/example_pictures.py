@@ -3,7 +3,7 @@
     make pictures       # or python benchmarks/example_pictures.py [--only sega,pag]
 
 Runs each example as it stands and writes the picture that it makes, within 256 x 256 pixels, to
-graphs/examples/pictures. An example that makes none here, since it needs something that does not come with Weft, is named.
+graphs/examples/pictures. An example that makes none here, since it needs what does not come with Weft, is named.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def path(name: str) -> Path:
 
 
 def picture(name: str) -> Path | None:
-    """The file of a small picture of what an example makes, a WebP of at most 256 x 256 pixels; None where there is none.
+    """The file of a small picture of what an example makes, WebP of at most 256 x 256 pixels; None: it has none.
 
     Raises WorkflowError as `path` does.
     """

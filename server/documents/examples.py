@@ -39,7 +39,7 @@ def example(name: str) -> bytes:
 
 
 def example_image(name: str) -> bytes:
-    """A small picture of what an example makes, as WebP. Raises NoSuchWorkflow: there is no such example, or no picture."""
+    """A small picture of what an example makes, as WebP. Raises NoSuchWorkflow: no such example, or no picture."""
     _known(name)
     file = examples.picture(name)
     if file is None:

@@ -5,16 +5,12 @@ import { useCatalogue } from "../state/catalogue";
 import { useWorkspace } from "../state/workspace";
 import { BlockLabels, BlockLayer } from "./BlockLayer";
 import { CardNode } from "./CardNode";
-import { Choice } from "./Choice";
 import { ConnectionLine } from "./ConnectionLine";
 import { closeFloating, useCanvas } from "./canvasStore";
 import { CULL_FROM, detailAt, isBlocks, nameSize } from "./detail";
-import { EdgeCard } from "./EdgeCard";
 import { GroupNode } from "./GroupNode";
-import { ContextMenu } from "./ContextMenu";
-import { bendAt, openMenuAt } from "./menuActs";
+import { bendAt, openMenuAt } from "./openMenu";
 import { NoteNode } from "./NoteNode";
-import { PaletteHost } from "./PaletteHost";
 import { RerouteNode } from "./RerouteNode";
 import { focusCard, frame, useScene } from "./sceneStore";
 import { ThreadEdge } from "./ThreadEdge";
@@ -33,7 +29,13 @@ import type { Tab } from "../state/types";
 import type { Catalogue } from "../catalogue/catalogue";
 import { acceptDrop } from "./dropActs";
 import { Breadcrumb } from "./Breadcrumb";
+import { later } from "../marks/later";
 
+const ContextMenu = later(async () => (await import("./ContextMenu")).ContextMenu);
+const PaletteHost = later(async () => (await import("./PaletteHost")).PaletteHost);
+
+const Choice = later(async () => (await import("./Choice")).Choice);
+const EdgeCard = later(async () => (await import("./EdgeCard")).EdgeCard);
 const nodeTypes: NodeTypes = { card: CardNode, definition: CardNode, edge: EdgeCard, group: GroupNode, note: NoteNode, reroute: RerouteNode };
 const edgeTypes: EdgeTypes = { thread: ThreadEdge };
 const SNAP: [number, number] = [8, 8];
@@ -154,7 +156,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
       data-scope="canvas"
       data-region="canvas"
       onKeyDown={onKeyDown}
-      onPointerDownCapture={(event) => { setFree(event.ctrlKey || event.metaKey); if (event.button === 0) closeFloating(); }}
+      onPointerDownCapture={(event) => { setFree(event.ctrlKey || event.metaKey); if (event.button === 0 && !(event.target instanceof Element && event.target.closest(".menu"))) closeFloating(); }}
       onClickCapture={(event) => { if (wires.onAltClick(event)) event.stopPropagation(); }}
       onDoubleClick={(event) => { if (!viewOnly && event.target instanceof Element && event.target.classList.contains("react-flow__pane") && flow !== null) {
         const screen = { x: event.clientX, y: event.clientY };

@@ -1,7 +1,7 @@
 /** A finger that stays opens the menu of what is under it, as the right button does. Some browsers do so by themselves, others never. */
 import { useCallback, useEffect, useMemo, useRef, type PointerEvent } from "react";
 import { useCanvas } from "./canvasStore";
-import { openMenuAt } from "./menuActs";
+import { openMenuAt } from "./openMenu";
 
 const STAYS = 550;
 const MOVES = 10;

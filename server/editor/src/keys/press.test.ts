@@ -41,6 +41,18 @@ describe("keys", () => {
     }
     expect(pressText(press("Shift", { shiftKey: true }))).toBeNull();
   });
+  it("takes AltGr for the character that it writes", () => {
+    const altGr = (key: string, windows: boolean) => ({ ...press(key, { ctrlKey: windows, altKey: windows, code: "Digit8" }), getModifierState: () => true });
+    for (const windows of [true, false]) {
+      expect(matches("[", altGr("[", windows), false)).toBe(true);
+      expect(matches("Ctrl+Alt+[", altGr("[", windows), false)).toBe(false);
+      expect(pressText(altGr("@", windows), false)).toBe("@");
+    }
+    // A key that writes nothing is pressed with Ctrl and Alt, whatever the browser calls it.
+    expect(matches("Ctrl+Alt+Shift+ArrowUp", { ...press("ArrowUp", { ctrlKey: true, altKey: true, shiftKey: true }), getModifierState: () => true }, false)).toBe(true);
+    // Option on a Mac is Alt.
+    expect(matches("Alt+N", { ...press("~", { altKey: true, code: "KeyN" }), getModifierState: () => true }, true)).toBe(true);
+  });
   it("knows single keys", () => {
     expect(["A", "Shift+S", "Space", "?"].every(isSingle)).toBe(true);
     expect(["Ctrl+A", "F8", "Enter", "Alt+N"].some(isSingle)).toBe(false);

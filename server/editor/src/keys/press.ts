@@ -7,6 +7,7 @@ export interface Press {
   readonly metaKey: boolean;
   readonly altKey: boolean;
   readonly shiftKey: boolean;
+  getModifierState?(key: "AltGraph"): boolean;
 }
 
 /** Keys that another character stands on with Shift: there the place on the keyboard counts as well. */
@@ -39,23 +40,38 @@ interface Wanted {
 /** `Ctrl+K` as its parts. The last part is the key, so that `Ctrl++` is Ctrl and plus. */
 export function parsePress(text: string): Wanted {
   const cut = text.length < 2 ? -1 : text.lastIndexOf("+", text.length - 2);
-  const modifiers = cut < 0 ? [] : text.slice(0, cut).split("+");
+  const others = cut < 0 ? [] : text.slice(0, cut).split("+");
   const name = cut < 0 ? text : text.slice(cut + 1);
   return {
     key: NAMES.get(name) ?? name,
-    ctrl: modifiers.includes("Ctrl"),
-    alt: modifiers.includes("Alt"),
-    shift: modifiers.includes("Shift"),
+    ctrl: others.includes("Ctrl"),
+    alt: others.includes("Alt"),
+    shift: others.includes("Shift"),
   };
 }
 
 const isMac = () => typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform);
 
+/**
+ * Whether AltGr wrote the character: Windows tells it as Ctrl and Alt, so that `AltGr+Q`, an @ in German, would be Ctrl+Alt. On a
+ * Mac some browsers call Option AltGraph, and there it is Alt.
+ */
+function written(press: Press, mac: boolean): boolean {
+  return !mac && press.key.length === 1 && press.getModifierState?.("AltGraph") === true;
+}
+
+/** Ctrl (Cmd on a Mac) and Alt as they are meant. */
+function modifiers(press: Press, mac: boolean): { ctrl: boolean; alt: boolean; other: boolean } {
+  const altGr = written(press, mac);
+  const ctrl = mac ? press.metaKey : press.ctrlKey;
+  return { ctrl: ctrl && !altGr, alt: press.altKey && !altGr, other: mac ? press.ctrlKey : press.metaKey };
+}
+
 /** Whether what was pressed is what `text` says. `Ctrl` is Cmd on a Mac. */
 export function matches(text: string, press: Press, mac = isMac()): boolean {
   const wanted = parsePress(text);
-  const ctrl = mac ? press.metaKey : press.ctrlKey;
-  if (wanted.ctrl !== ctrl || wanted.alt !== press.altKey || (mac ? press.ctrlKey : press.metaKey)) return false;
+  const { ctrl, alt, other } = modifiers(press, mac);
+  if (wanted.ctrl !== ctrl || wanted.alt !== alt || other) return false;
   const key = press.key === " " ? "Space" : press.key;
   const letter = wanted.key.length === 1 && wanted.key.toLowerCase() !== wanted.key.toUpperCase();
   if (letter) {
@@ -101,6 +117,7 @@ export function pressText(press: Press, mac = isMac()): string | null {
   if (["Control", "Shift", "Alt", "Meta", "Dead", "AltGraph"].includes(press.key)) return null;
   const key = press.key === " " ? "Space" : press.key.length === 1 ? press.key.toUpperCase() : press.key;
   const letter = key.length > 1 || key.toLowerCase() !== key;
-  const parts = [(mac ? press.metaKey : press.ctrlKey) && "Ctrl", press.altKey && "Alt", press.shiftKey && letter && "Shift", key];
+  const { ctrl, alt } = modifiers(press, mac);
+  const parts = [ctrl && "Ctrl", alt && "Alt", press.shiftKey && letter && "Shift", key];
   return parts.filter(Boolean).join("+");
 }

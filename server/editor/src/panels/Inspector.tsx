@@ -7,6 +7,19 @@ import { InspectDefinition } from "./InspectDefinition";
 import { InspectNode } from "./InspectNode";
 import { InspectSeveral } from "./InspectSeveral";
 import { InspectWorkflow } from "./InspectWorkflow";
+import "../styles/side.css";
+
+/** Escape in a field: what the field does with it comes first; then the keys go back to the card, unless they are somewhere else. */
+function backToCard(node: string | null): void {
+  const before = window.document.activeElement;
+  const floating = window.document.querySelector("[role=dialog]") !== null;
+  if (node === null || floating) return;
+  setTimeout(() => {
+    const now = window.document.activeElement;
+    if (now !== before && now !== window.document.body) return;
+    window.document.querySelector<HTMLElement>(`[data-card="${CSS.escape(node)}"]`)?.focus({ preventScroll: true });
+  }, 50);
+}
 
 export function Inspector() {
   const tab = useWorkspace((state) => state.tabs.find((one) => one.id === state.current));
@@ -27,7 +40,7 @@ export function Inspector() {
   }
   const [first] = ids;
   return (
-    <div className="inspector" data-region="inspector">
+    <div className="inspector" data-region="inspector" onKeyDownCapture={(event) => event.key === "Escape" && backToCard(tab.focus)}>
       {ids.length > 1 ? (
         <InspectSeveral document={document} place={place} ids={ids} />
       ) : first !== undefined ? (

@@ -4,6 +4,7 @@
 export interface Draft {
   readonly id: string;
   readonly name: string | null;
+  readonly given?: string;
   readonly text: string;
   /** What the server had when the tab was opened or saved. */
   readonly saved: { readonly etag: string; readonly text: string } | null;
@@ -18,6 +19,8 @@ export interface Draft {
   readonly changed: number;
   /** Which page has it open, so that two pages do not write one draft. */
   readonly owner: string;
+  /** Its tab was closed with changes that no server has: it can be opened again, and is not by itself. */
+  readonly closed?: boolean;
 }
 
 const BASE = "weft-editor";

@@ -1,5 +1,4 @@
 /** What happens on the server, live: one websocket that comes back by itself and asks for what it missed. */
-import { decode } from "@msgpack/msgpack";
 import type { JobEvent, Preview, ServerEvent } from "./types";
 
 export type ConnectionState = "connecting" | "connected" | "lost";
@@ -35,6 +34,8 @@ const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
 /** With no frame for so long, the server is asked whether it is there: a socket may be dead without knowing. */
 const QUIET = 20_000;
+/** A socket that did not open in this time will not: behind a proxy it may hang for as long as the page lives. */
+const OPENING = 10_000;
 
 export class Connection {
   state: ConnectionState = "connecting";
@@ -69,19 +70,13 @@ export class Connection {
   end(): void {
     this.ended = true;
     this.cancelRetry?.();
-    this.cancelWatch?.();
-    const socket = this.socket;
-    this.socket = null;
-    if (socket) {
-      socket.onclose = null;
-      socket.close();
-    }
+    this.giveUp();
   }
 
-  /** Tries at once, where it would wait. */
+  /** Tries at once, where it would wait; an attempt that is under way and may hang is given up for a new one. */
   tryNow(): void {
-    if (this.state === "connected" || this.socket || this.ended) return;
-    this.cancelRetry?.();
+    if (this.state === "connected" || this.ended) return;
+    this.giveUp();
     this.connect();
   }
 
@@ -99,8 +94,25 @@ export class Connection {
     this.asked.delete(job);
   }
 
+  /** Nothing that comes of the present socket counts from now on. */
+  private giveUp(): void {
+    this.cancelWatch?.();
+    this.cancelWatch = null;
+    const socket = this.socket;
+    this.socket = null;
+    if (!socket) return;
+    socket.onopen = null;
+    socket.onclose = null;
+    socket.onmessage = null;
+    socket.close();
+  }
+
   private connect(): void {
+    this.cancelRetry?.();
+    this.cancelRetry = null;
     this.retryAt = null;
+    // What waits for the moment of the next attempt sees that it has come.
+    if (this.state === "lost") this.become("lost");
     let socket: Socket;
     try {
       socket = this.around.open(this.address);
@@ -109,6 +121,12 @@ export class Connection {
       return;
     }
     this.socket = socket;
+    this.cancelWatch?.();
+    this.cancelWatch = this.around.later(() => {
+      if (this.socket !== socket) return;
+      this.giveUp();
+      this.lost();
+    }, OPENING);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.failures = 0;
@@ -120,7 +138,7 @@ export class Connection {
     socket.onmessage = ({ data }) => {
       this.watch();
       if (typeof data === "string") this.take(data);
-      else if (data instanceof ArrayBuffer) this.takePreview(data);
+      else if (data instanceof ArrayBuffer) void this.takePreview(data);
     };
     socket.onclose = () => {
       if (this.socket !== socket) return;
@@ -150,18 +168,18 @@ export class Connection {
   private watch(): void {
     this.cancelWatch?.();
     const socket = this.socket;
-    this.cancelWatch = this.around.later(async () => {
+    const cancel = this.around.later(async () => {
       const alive = await this.around.alive();
-      if (this.socket !== socket || socket === null) return;
+      // A frame that came meanwhile says more than the answer.
+      if (this.socket !== socket || socket === null || this.cancelWatch !== cancel) return;
       if (alive) {
         this.watch();
         return;
       }
-      socket.onclose = null;
-      socket.close();
-      this.socket = null;
+      this.giveUp();
       this.lost();
     }, QUIET);
+    this.cancelWatch = cancel;
   }
 
   private subscribe(jobs: readonly string[]): void {
@@ -201,9 +219,11 @@ export class Connection {
     return true;
   }
 
-  private takePreview(data: ArrayBuffer): void {
+  /** What reads previews comes with the first of them. */
+  private async takePreview(data: ArrayBuffer): Promise<void> {
     let preview: Preview & { v: number };
     try {
+      const { decode } = await import("./msgpack");
       preview = decode(new Uint8Array(data)) as Preview & { v: number };
     } catch {
       return;

@@ -6,7 +6,7 @@ import { giveToTab } from "./runs";
 import { newId } from "./ids";
 import { useNotices } from "./notices";
 import type { Tab } from "./types";
-import { useWorkspace } from "./workspace";
+import { titleOf, useWorkspace } from "./workspace";
 
 /** Edits of so many milliseconds are kept together. */
 const PAUSE = 100;
@@ -15,6 +15,11 @@ const OWNER = "weft.page";
 let owner = "";
 let release: (() => void) | null = null;
 const kept = new Map<string, Tab>();
+/** So many drafts of closed tabs are kept. */
+const MOST_CLOSED = 30;
+
+/** When the drafts that this page found were changed last, by their tabs: for what is newer, they or the files. */
+export const restored = new Map<string, number>();
 let timer: ReturnType<typeof setTimeout> | null = null;
 let writing: Promise<void> | null = null;
 
@@ -45,29 +50,46 @@ export async function restoreDrafts(): Promise<number> {
   const alive = await own();
   let found: Draft[] = [];
   try {
-    found = (await drafts()).filter((draft) => draft.owner === owner || !alive.has(draft.owner));
+    found = (await drafts()).filter((draft) => !draft.closed && (draft.owner === owner || !alive.has(draft.owner)));
   } catch (error) {
     useNotices.getState().say({ id: "drafts", kind: "warn", head: "No drafts.", text: words(error) });
   }
   let current: string | null = null;
   for (const draft of found) {
     if (!reopen(draft)) continue;
+    restored.set(draft.id, draft.changed);
     if (draft.current) current = draft.id;
   }
   useWorkspace.setState((state) => ({ ready: true, current: current ?? state.current }));
   return found.length;
 }
 
+/** Drafts that are not open here: of tabs that were closed unsaved, and of other windows; the newest first. */
+export async function otherDrafts(): Promise<Draft[]> {
+  const open = new Set(useWorkspace.getState().tabs.map(({ id }) => id));
+  const found = (await drafts()).filter((draft) => !open.has(draft.id));
+  return found.sort((a, b) => b.changed - a.changed);
+}
+
+/** Opens a draft again; one that another window has open comes as a copy, since two windows may not write one draft. */
+export function openDraft(draft: Draft): boolean {
+  if (useWorkspace.getState().tabs.some(({ id }) => id === draft.id)) {
+    useWorkspace.getState().choose(draft.id);
+    return true;
+  }
+  return reopen(draft.closed ? draft : { ...draft, id: newId(), jobs: [] });
+}
+
 function reopen(draft: Draft): boolean {
   const read = parseDocument(draft.text);
   if (!("document" in read)) return false; // it stays in the data base, and is no reason to lose it
-  const { id, name, saved, jobs, view } = draft;
+  const { id, name, given, saved, jobs, view } = draft;
   const unsaved = saved === null || saved.text !== draft.text;
   const usedSeeds = new Map(draft.usedSeeds ?? []);
   useWorkspace.getState().open(read.document, {
     name,
     view,
-    draft: { id, saved, unsaved, jobs, seeds: new Map(draft.seeds), usedSeeds },
+    draft: { id, saved, unsaved, jobs, seeds: new Map(draft.seeds), usedSeeds, ...(given !== undefined && { given, title: titleOf(read.document, name, given) }) },
   });
   for (const job of [...jobs].reverse()) giveToTab(job, id);
   return true;
@@ -80,7 +102,8 @@ export function watchDrafts(): () => void {
     for (const tab of before.tabs) {
       if (now.tabs.some(({ id }) => id === tab.id)) continue;
       kept.delete(tab.id);
-      void dropDraft(tab.id).catch(() => {});
+      restored.delete(tab.id);
+      void retire(tab).catch(() => {});
     }
     timer ??= setTimeout(() => void keepNow(), PAUSE);
   });
@@ -111,6 +134,19 @@ export async function keepNow(): Promise<void> {
   await writing;
 }
 
+/** A tab was closed: what no server has of it is kept for a while, the rest goes. */
+async function retire(tab: Tab): Promise<void> {
+  if (!tab.unsaved || Object.keys(tab.history.document.nodes).length === 0) return dropDraft(tab.id);
+  await saveDraft({ ...draftOf(tab, 0, false), closed: true });
+  const old = (await drafts()).filter((draft) => draft.closed).sort((a, b) => b.changed - a.changed);
+  for (const { id } of old.slice(MOST_CLOSED)) await dropDraft(id);
+}
+
+function draftOf(tab: Tab, place: number, current: boolean): Draft {
+  const { id, name, given, saved, jobs, seeds, usedSeeds, view } = tab;
+  return { id, name, ...(given !== undefined && { given }), text: textOf(tab), saved, jobs, seeds: [...seeds], usedSeeds: [...usedSeeds], view, place, current, changed: Date.now(), owner };
+}
+
 async function write(): Promise<void> {
   const { tabs, current } = useWorkspace.getState();
   for (const [place, tab] of tabs.entries()) {
@@ -120,22 +156,9 @@ async function write(): Promise<void> {
     const unsaved = tab.saved === null || tab.saved.text !== text;
     if (unsaved !== tab.unsaved) useWorkspace.getState().patch(tab.id, { unsaved });
     try {
-      await saveDraft({
-        id: tab.id,
-        name: tab.name,
-        text,
-        saved: tab.saved,
-        jobs: tab.jobs,
-        seeds: [...tab.seeds],
-        usedSeeds: [...tab.usedSeeds],
-        view: tab.view,
-        place,
-        current: current === tab.id,
-        changed: Date.now(),
-        owner,
-      });
+      await saveDraft(draftOf(tab, place, current === tab.id));
       if (useWorkspace.getState().tabs.some(({ id }) => id === tab.id)) kept.set(tab.id, { ...tab, unsaved });
-      else await dropDraft(tab.id); // it was closed meanwhile
+      else await retire(tab); // it was closed meanwhile
       places.set(tab.id, place);
       useNotices.getState().close("drafts");
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Document } from "../document/types";
 import { emptyDocument, parseDocument } from "../document/text";
 import { api } from "../service/api";
 import { words } from "../service/refused";
+import { offerClosedDraft } from "./newer";
 import { say, useNotices } from "./notices";
 import { type OpenOptions, useWorkspace } from "./workspace";
 
@@ -32,7 +33,9 @@ export async function openSaved(name: string, view?: "graph" | "app", version?: 
   return attempt(name, async () => {
     const { text, etag } = await api.workflow(name, version);
     const options = version === undefined ? { name, etag, text } : { title: `${name}, version ${version}` };
-    return openText(text, { ...options, ...(view && { view }) }, name);
+    const id = openText(text, { ...options, ...(view && { view }) }, name);
+    if (id && version === undefined) void offerClosedDraft(name);
+    return id;
   });
 }
 

@@ -5,9 +5,10 @@ import { documentText, emptyDocument, parseDocument } from "../document/text";
 import { addNode } from "../document/edits";
 import type { Document } from "../document/types";
 import { drafts, dropDraft } from "../service/drafts";
-import { keepNow, restoreDrafts, watchDrafts } from "./keeping";
+import { keepNow, openDraft, otherDrafts, restoreDrafts, watchDrafts } from "./keeping";
+import { draftWords } from "./newer";
 import { useNotices } from "./notices";
-import { save, saveWaiting, workflowChanged } from "./saving";
+import { freeName, save, saveWaiting, workflowChanged } from "./saving";
 import { tabOf, useWorkspace } from "./workspace";
 
 let server: FakeServer;
@@ -61,6 +62,55 @@ describe("saving", () => {
     await keepNow();
     expect(tabOf()?.unsaved).toBe(false);
     stop();
+  });
+
+  test("a tab that is closed unsaved leaves a draft, which is not opened by itself", async () => {
+    const stop = watchDrafts();
+    useWorkspace.getState().open(emptyDocument(), { title: "sketch" });
+    add();
+    const id = tabOf()?.id ?? "";
+    await keepNow();
+    useWorkspace.getState().close(id);
+    await vi.waitFor(async () => expect(await drafts()).toMatchObject([{ id, closed: true }]));
+    await restoreDrafts();
+    expect(useWorkspace.getState().tabs).toEqual([]);
+    const [draft] = await otherDrafts();
+    expect(draft && openDraft(draft)).toBe(true);
+    expect(Object.keys(tabOf()?.history.document.nodes ?? {})).toEqual(["blur"]);
+    await keepNow();
+    expect((await drafts()).map(({ id, closed }) => [id, closed])).toEqual([[id, undefined]]);
+    stop();
+  });
+
+  test("says how old a draft is beside its file", () => {
+    const file = { name: "dome", modified: 1000, etag: '"2"' };
+    expect(draftWords(file, 1_180_000, '"2"')).toBe("This draft of dome is 3 minutes newer than the file.");
+    expect(draftWords(file, 400_000, '"1"')).toBe("This draft of dome is 10 minutes older than the file. The file was saved elsewhere meanwhile.");
+  });
+
+  test("a name that is taken is said so; mine can become a copy, or a version over it", async () => {
+    const there = folder();
+    there.put(documentText(theirs));
+    useWorkspace.getState().open(emptyDocument());
+    const mine = tabOf()?.id ?? "";
+    expect(await save(undefined, "dome")).toBe("conflict");
+    const [notice] = useNotices.getState().list;
+    expect(notice?.text).toContain("is there already");
+    expect(notice?.text).not.toContain("someone else");
+    server.answers.set("GET /workflows", () => Response.json([{ name: "dome" }, { name: "dome copy" }]));
+    server.answers.set("PUT /workflows/dome%20copy%202", ({ headers }) => Response.json({ etag: '"9"', name: "dome copy 2", made: headers["if-none-match"] }));
+    server.answers.set("PUT /workflows/dome copy 2", ({ headers }) => Response.json({ etag: '"9"', name: "dome copy 2", made: headers["if-none-match"] }));
+    notice?.actions?.find(({ label }) => label === "Keep mine as a copy")?.run();
+    await vi.waitFor(() => expect(tabOf(mine)).toMatchObject({ name: "dome copy 2", saved: { etag: '"9"' }, conflict: null }));
+    expect(there.text()).toBe(documentText(theirs));
+    expect(await save(mine, "dome", '"1"')).toBe("saved");
+    expect(tabOf(mine)).toMatchObject({ name: "dome", saved: { etag: '"2"' } });
+  });
+
+  test("a free name is near to the one that is taken", () => {
+    expect(freeName("dome", ["dome"])).toBe("dome copy");
+    expect(freeName("dome", ["Dome Copy", "dome copy 2"])).toBe("dome copy 3");
+    expect(new TextEncoder().encode(freeName("é".repeat(50), [])).length).toBeLessThanOrEqual(100);
   });
 
   test("who comes second writes over nothing, sees both, and chooses", async () => {

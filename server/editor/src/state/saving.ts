@@ -1,7 +1,7 @@
 /** Saving to the server. Nobody's work is written over unseen: who comes second sees both, and chooses. */
 import { api } from "../service/api";
 import { Refused, Unreachable, words } from "../service/refused";
-import { refreshWorkflows } from "./catalogue";
+import { refreshWorkflows, useCatalogue } from "./catalogue";
 import { textOf } from "./keeping";
 import { say, useNotices } from "./notices";
 import { parseDocument } from "../document/text";
@@ -18,13 +18,18 @@ export function compareConflictsBy(work: (tab: string) => void): void {
 
 export type Saved = "saved" | "unnamed" | "conflict" | "later" | "refused";
 
-/** Saves a tab under its name, or another one. A tab without a name is to be given one. */
-export async function save(id?: string, as?: string): Promise<Saved> {
+/**
+ * Saves a tab under its name, or another one. A tab without a name is to be given one.
+ *
+ * `over` is the etag of what the reader agreed to write over under the other name; without it nothing is written over.
+ */
+export async function save(id?: string, as?: string, over?: string): Promise<Saved> {
   const tab = tabOf(id);
   if (!tab) return "refused";
   const name = as ?? tab.name;
   if (name === null || name === "") return "unnamed";
-  const etag = name === tab.name ? (tab.saved?.etag ?? null) : null;
+  const known = name === tab.name ? tab.saved?.etag : undefined;
+  const etag = over ?? known ?? null;
   const text = textOf(tab);
   try {
     const listed = await api.save(name, text, etag);
@@ -32,7 +37,7 @@ export async function save(id?: string, as?: string): Promise<Saved> {
     const now = tabOf(tab.id);
     if (now) {
       const saved = { etag: listed.etag, text };
-      const title = titleOf(now.history.document, name);
+      const title = titleOf(now.history.document, name, now.given);
       useWorkspace.getState().patch(tab.id, { name, saved, title, unsaved: textOf(now) !== text, conflict: null });
     }
     useNotices.getState().close(`save-${tab.id}`);
@@ -40,7 +45,9 @@ export async function save(id?: string, as?: string): Promise<Saved> {
     void refreshWorkflows().catch(() => {});
     return "saved";
   } catch (error) {
-    if (error instanceof Refused && (error.status === 412 || error.status === 428)) return conflict(tab.id, name);
+    if (error instanceof Refused && (error.status === 412 || error.status === 428)) {
+      return conflict(tab.id, name, etag === null);
+    }
     if (error instanceof Unreachable) {
       waiting.set(tab.id, name);
       const text = "The server does not answer. The draft is kept in this browser, and saved when the server is back.";
@@ -52,8 +59,8 @@ export async function save(id?: string, as?: string): Promise<Saved> {
   }
 }
 
-/** Someone else saved meanwhile, or there is one of that name: both are kept until the reader has chosen. */
-async function conflict(id: string, name: string): Promise<Saved> {
+/** Someone else saved meanwhile, or (`taken`) there is one of that name: both are kept until the reader has chosen. */
+async function conflict(id: string, name: string, taken: boolean): Promise<Saved> {
   const theirs = await api.workflow(name).catch(() => null);
   const notice = `save-${id}`;
   const { say: show, close } = useNotices.getState();
@@ -68,11 +75,13 @@ async function conflict(id: string, name: string): Promise<Saved> {
     id: notice,
     kind: "warn",
     head: "Not saved.",
-    text: `${name} was saved by someone else meanwhile. Yours is here as a draft; nothing was written over.`,
+    text: taken
+      ? `${name} is there already. Yours is here as a draft; nothing was written over.`
+      : `${name} was saved by someone else meanwhile. Yours is here as a draft; nothing was written over.`,
     actions: [
       ...(compare ? [{ label: "What differs", run: () => compare?.(id) }] : []),
       {
-        label: "Save mine over it",
+        label: taken ? "Save over it (the version now stays as an earlier one)" : "Save mine over it",
         run: () => {
           const now = tabOf(id);
           if (!now?.conflict) return;
@@ -80,8 +89,9 @@ async function conflict(id: string, name: string): Promise<Saved> {
           void save(id);
         },
       },
+      { label: "Keep mine as a copy", run: () => void saveCopy(id, name) },
       {
-        label: "Open theirs",
+        label: taken ? "Open the one there" : "Open theirs",
         run: () => {
           const read = parseDocument(theirs.text);
           if (!("document" in read)) return;
@@ -92,6 +102,30 @@ async function conflict(id: string, name: string): Promise<Saved> {
     ],
   });
   return "conflict";
+}
+
+/** A name near to one that no saved workflow has: "dome copy", "dome copy 2". */
+export function freeName(name: string, taken: Iterable<string>): string {
+  const names = new Set([...taken].map((one) => one.toLowerCase()));
+  const base = `${cut(name, 88)} copy`;
+  for (let number = 1; ; number += 1) {
+    const free = number === 1 ? base : `${base} ${number}`;
+    if (!names.has(free.toLowerCase())) return free;
+  }
+}
+
+/** So much of a text as has so many bytes, by whole characters. */
+function cut(text: string, most: number): string {
+  let kept = text;
+  while (new TextEncoder().encode(kept).length > most) kept = [...kept].slice(0, -1).join("");
+  return kept.trim();
+}
+
+/** Saves a tab under a name of its own, beside the one that it does not write over. */
+async function saveCopy(id: string, name: string): Promise<void> {
+  await refreshWorkflows().catch(() => {});
+  const { workflows } = useCatalogue.getState();
+  await save(id, freeName(name, [name, ...workflows.map((listed) => listed.name)]));
 }
 
 /** Saves what could not be saved while the server was away. */

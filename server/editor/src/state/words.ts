@@ -40,3 +40,12 @@ export function bytes(count: number): string {
 function trimmed(value: number): string {
   return value.toFixed(1).replace(/\.0$/, "");
 }
+
+/** A span of time in one unit: "3 minutes", "2 days". */
+export function ageWords(seconds: number): string {
+  const span = Math.max(0, seconds);
+  if (span < 90) return counted(Math.max(1, Math.round(span)), "second");
+  if (span < 90 * 60) return counted(Math.round(span / 60), "minute");
+  if (span < 36 * 3600) return counted(Math.round(span / 3600), "hour");
+  return counted(Math.round(span / 86_400), "day");
+}

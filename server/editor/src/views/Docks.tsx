@@ -69,10 +69,18 @@ function Edge({ side }: { readonly side: Side }) {
       onPointerUp={() => {
         from.current = null;
       }}
+      onPointerCancel={() => {
+        from.current = null;
+      }}
+      onLostPointerCapture={() => {
+        from.current = null;
+      }}
       onDoubleClick={() => resizePanel(side, null)}
       onKeyDown={(event) => {
-        const by = { ArrowLeft: -8, ArrowRight: 8, ArrowUp: -8, ArrowDown: 8 }[event.key];
-        if (by === undefined) return;
+        // Along the edge's own way only: the other arrows are not for it.
+        const [less, more] = side === "bottom" ? ["ArrowUp", "ArrowDown"] : ["ArrowLeft", "ArrowRight"];
+        const by = event.key === less ? -8 : event.key === more ? 8 : 0;
+        if (by === 0) return;
         event.preventDefault();
         resizePanel(side, size + grow * by, window.innerHeight);
       }}

@@ -81,7 +81,7 @@ function Lost() {
     <div className="notice notice--info" role="status">
       <Icon name="check" />
       <span>
-        <b className="medium">It answers again.</b> {counted(caughtUp, "event")} caught up.
+        <b className="medium">It answers again.</b> {caughtUp === 0 ? "Nothing was missed." : `${counted(caughtUp, "event")} caught up.`}
       </span>
       <button type="button" className="push button button--small button--plain button--icon" aria-label="Close this notice" onClick={() => setSeen(since)}>
         <Icon name="close" small />
@@ -94,8 +94,9 @@ function Lost() {
 export function LiveRegion() {
   const { text, count } = useNotices((state) => state.line);
   return (
-    <div className="sr-only" role="status" aria-live="polite" aria-label="What happens" key={count % 2}>
-      {text}
+    <div className="sr-only" role="status" aria-live="polite" aria-label="What happens">
+      {/* The region stays, or it would be a new one that is not listened to yet; its child is another each time. */}
+      <span key={count}>{text}</span>
     </div>
   );
 }

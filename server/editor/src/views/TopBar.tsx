@@ -1,13 +1,11 @@
 /** The top bar: open workflows, graph or app, seed, live, run. */
-import { useRef } from "react";
-import { runCommand } from "../keys/commands";
+import { commandOf, runCommand } from "../keys/commands";
 import { Icon } from "../marks";
-import { openEmpty } from "../state/opening";
 import { useWorkspace } from "../state/workspace";
-import { MenuButton, type MenuItem, openMenu } from "./Menu";
+import { MenuButton, type MenuItem } from "./Menu";
 import { RunButton } from "./RunButton";
 import { LiveSwitch, SeedField } from "./SeedField";
-import { closeTab } from "./closing";
+import { Tabs } from "./Tabs";
 import { commandItems } from "./items";
 
 export function Brand() {
@@ -19,7 +17,8 @@ export function Brand() {
   );
 }
 
-const BRAND = ["file.new", "file.open", "file.save", "file.saveAs", "file.versions", "file.share", "view.text", "view.phone", "help.commands", "help.keys", "view.preferences"];
+/** The commands of the menu at the mark. */
+export const BRAND = ["file.new", "file.open", "-", "file.save", "file.saveAs", "file.download", "file.versions", "-", "file.share", "file.python", "view.text", "-", "help.commands", "help.keys", "view.preferences"];
 
 export function brandItems(): MenuItem[] {
   return commandItems(BRAND);
@@ -39,13 +38,33 @@ export function TopBar() {
           <>
             <ViewSwitch view={current.view} />
             <span className="divider" />
-            <SeedField tab={current} />
-            <LiveSwitch tab={current} />
+            {current.view === "app" ? (
+              <>
+                <BarCommand id="file.share" icon="goto" label="Copy link" why="Save it first: the link goes to what is saved." />
+                <BarCommand id="file.python" icon="copy" label="Copy as Python" />
+              </>
+            ) : (
+              <>
+                <SeedField tab={current} />
+                <LiveSwitch tab={current} />
+              </>
+            )}
           </>
         )}
-        <RunButton tab={current} />
+        {current?.view !== "app" && <RunButton tab={current} />}
       </div>
     </header>
+  );
+}
+
+/** A command as a button with its words. */
+function BarCommand({ id, icon, label, why }: { readonly id: string; readonly icon: string; readonly label: string; readonly why?: string }) {
+  const off = commandOf(id)?.when?.() === false;
+  return (
+    <button type="button" className="button button--plain bar-command" disabled={off} title={off ? why : undefined} onClick={() => runCommand(id)}>
+      <Icon name={icon} />
+      {label}
+    </button>
   );
 }
 
@@ -74,74 +93,6 @@ export function ViewSwitch({ view }: { readonly view: "graph" | "app" }) {
     <div className="segments" role="radiogroup" aria-label="View">
       {segment("graph", "Graph")}
       {segment("app", "App")}
-    </div>
-  );
-}
-
-function Tabs() {
-  const tabs = useWorkspace((state) => state.tabs);
-  const current = useWorkspace((state) => state.current);
-  const dragged = useRef<string | null>(null);
-  const { choose, moveTab } = useWorkspace.getState();
-  const step = (by: number) => {
-    const at = tabs.findIndex((tab) => tab.id === current);
-    const next = tabs[(at + by + tabs.length) % tabs.length];
-    if (!next) return;
-    choose(next.id);
-    requestAnimationFrame(() => document.getElementById(`tab-${next.id}`)?.focus());
-  };
-  return (
-    <div className="tabs">
-      <div className="tabs__list" role="tablist" aria-label="Open workflows">
-        {tabs.map((tab) => (
-          <div
-            key={tab.id}
-            id={`tab-${tab.id}`}
-            className="tab"
-            role="tab"
-            aria-selected={tab.id === current}
-            aria-label={`${tab.title}${tab.unsaved ? ", unsaved" : ""}`}
-            tabIndex={tab.id === current ? 0 : -1}
-            draggable
-            onDragStart={() => {
-              dragged.current = tab.id;
-            }}
-            onDragOver={(event) => dragged.current && event.preventDefault()}
-            onDrop={(event) => {
-              if (!dragged.current) return;
-              event.preventDefault();
-              moveTab(dragged.current, tab.id);
-              dragged.current = null;
-            }}
-            onClick={() => choose(tab.id)}
-            onAuxClick={(event) => event.button === 1 && closeTab(tab.id)}
-            onContextMenu={(event) => {
-              event.preventDefault();
-              choose(tab.id);
-              openMenu(tab.title, commandItems(["file.save", "file.saveAs", "file.copy", "file.versions", "tab.close"]), { x: event.clientX, y: event.clientY });
-            }}
-            onKeyDown={(event) => {
-              if (event.key === "ArrowRight") step(1);
-              else if (event.key === "ArrowLeft") step(-1);
-              else if (event.key === "Delete") closeTab(tab.id);
-              else if (event.key === "F2") runCommand("file.saveAs");
-              else if (event.key === "Enter" || event.key === " ") choose(tab.id);
-              else return;
-              event.preventDefault();
-            }}
-          >
-            <span className="cut">{tab.title}</span>
-            {tab.unsaved && <span className="unsaved" title="unsaved; the draft is kept in this browser" />}
-            {/* Delete closes it by keyboard: a button inside a tab would be no tab's child for a screen reader. */}
-            <span className="tab__close" aria-hidden="true" title="Close" onClick={(event) => (event.stopPropagation(), closeTab(tab.id))}>
-              <Icon name="close" small />
-            </span>
-          </div>
-        ))}
-      </div>
-      <button type="button" className="tab tab--new" aria-label="New workflow" title="New workflow" onClick={() => openEmpty()}>
-        <Icon name="plus" />
-      </button>
     </div>
   );
 }

@@ -1,27 +1,12 @@
 /** Dialogs about files: open, save under a name, earlier versions. */
-import { useEffect, useRef, useState } from "react";
-import { differences } from "../document/difference";
-import { differenceWords } from "../document/difference-words";
-import { parseDocument } from "../document/text";
-import { Icon } from "../marks";
-import { api } from "../service/api";
-import { words } from "../service/refused";
-import type { Version } from "../service/types";
-import { refreshWorkflows, useCatalogue } from "../state/catalogue";
-import { useNotices } from "../state/notices";
-import { openFile, openSaved } from "../state/opening";
+import { refreshWorkflows } from "../state/catalogue";
+import { openFile } from "../state/opening";
 import { save } from "../state/saving";
 import { tabOf } from "../state/workspace";
-import { closeDialog, openDialog } from "./Dialog";
-
-/** Why a text cannot be the name of a saved workflow; null when it can (the server's own rule). */
-export function nameFault(name: string): string | null {
-  if (name.trim() === "") return "A name is needed.";
-  if (name.startsWith(".")) return "A name does not begin with a dot.";
-  if (!/^[A-Za-z0-9 ._-]+$/.test(name)) return "A name has letters, digits, spaces, -, _ and dots.";
-  if (name.length > 100) return "A name has at most 100 characters.";
-  return null;
-}
+import { openDialog } from "./Dialog";
+import { Open } from "./OpenDialog";
+import { SaveAs } from "./SaveAs";
+import { Versions } from "./Versions";
 
 /** Saves the tab that is shown; one without a name asks for it. */
 export async function saveTab(): Promise<void> {
@@ -29,50 +14,10 @@ export async function saveTab(): Promise<void> {
 }
 
 export function openSaveAs(): void {
-  if (tabOf()) openDialog({ title: "Save as", body: () => <SaveAs /> });
-}
-
-function SaveAs() {
-  const tab = tabOf();
-  const [name, setName] = useState(() => tab?.name ?? (tab?.title ?? "").replace(/[^A-Za-z0-9 ._-]/g, "").trim().slice(0, 100));
-  const [tried, setTried] = useState(false);
-  const taken = useCatalogue((state) => state.workflows.some((listed) => listed.name === name));
-  const fault = nameFault(name);
-  return (
-    <form
-      className="dialog__form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        setTried(true);
-        if (fault) return;
-        closeDialog();
-        void save(undefined, name);
-      }}
-    >
-      <label htmlFor="save-name">Name</label>
-      <input
-        id="save-name"
-        autoFocus
-        className={`field${tried && fault ? " field--failed" : ""}`}
-        value={name}
-        aria-describedby="save-help"
-        aria-invalid={tried && fault !== null}
-        onChange={(event) => setName(event.currentTarget.value)}
-        onFocus={(event) => event.currentTarget.select()}
-      />
-      <p id="save-help" className={`small ${tried && fault ? "failed" : "quiet"}`}>
-        {tried && fault ? fault : taken ? `${name} is there already. What it is now stays as an earlier version.` : "A plain JSON file in the server's data folder."}
-      </p>
-      <div className="dialog__acts">
-        <button type="button" className="button" onClick={closeDialog}>
-          Not now
-        </button>
-        <button type="submit" className="button button--work">
-          Save
-        </button>
-      </div>
-    </form>
-  );
+  if (!tabOf()) return;
+  // Which names are taken may have changed since.
+  void refreshWorkflows().catch(() => {});
+  openDialog({ title: "Save as", body: () => <SaveAs /> });
 }
 
 /** Chooses files of this computer; each comes into a tab. */
@@ -89,102 +34,10 @@ export function chooseFiles(): void {
 
 export function openOpen(): void {
   void refreshWorkflows().catch(() => {});
-  openDialog({ title: "Open a workflow", body: () => <Open /> });
-}
-
-function Open() {
-  const workflows = useCatalogue((state) => state.workflows);
-  const [query, setQuery] = useState("");
-  const list = workflows.filter(({ name, title }) => `${name} ${title}`.toLowerCase().includes(query.trim().toLowerCase()));
-  const open = (name: string) => {
-    closeDialog();
-    void openSaved(name);
-  };
-  return (
-    <>
-      <form className="search" onSubmit={(event) => (event.preventDefault(), list[0] && open(list[0].name))}>
-        <Icon name="search" />
-        <input autoFocus aria-label="Find a saved workflow" placeholder="Find by name or title" value={query} onChange={(event) => setQuery(event.currentTarget.value)} />
-      </form>
-      <ul className="dialog__list">
-        {list.map((listed) => (
-          <li key={listed.name}>
-            <button type="button" className="item item--button" onClick={() => open(listed.name)}>
-              <Icon name="file" />
-              <span className="cut">{listed.name}</span>
-              {listed.problem ? <span className="push small failed">cannot be read</span> : <span className="push faint small">{new Date(listed.modified * 1000).toLocaleString()}</span>}
-            </button>
-          </li>
-        ))}
-        {list.length === 0 && <li className="item quiet">{workflows.length === 0 ? "No workflow is saved on the server yet." : "None has these words."}</li>}
-      </ul>
-      <div className="dialog__acts">
-        <button type="button" className="button" onClick={() => (closeDialog(), chooseFiles())}>
-          From this computer
-        </button>
-      </div>
-    </>
-  );
+  openDialog({ title: "Open a workflow", body: () => <Open fromHere={chooseFiles} /> });
 }
 
 export function openVersions(): void {
   const tab = tabOf();
-  if (tab?.name) openDialog({ title: `Versions of ${tab.name}`, wide: true, body: () => <Versions name={tab.name ?? ""} /> });
-}
-
-/** Earlier versions of a saved workflow, each with what differs from what the tab shows. */
-function Versions({ name }: { readonly name: string }) {
-  const [list, setList] = useState<readonly Version[] | null>(null);
-  const [chosen, setChosen] = useState<{ version: string; lines: readonly string[] } | null>(null);
-  const asked = useRef("");
-  useEffect(() => {
-    api.versions(name).then(setList, (error: unknown) => {
-      setList([]);
-      useNotices.getState().say({ id: "versions", kind: "failed", head: "The versions cannot be read.", text: words(error) });
-    });
-  }, [name]);
-  const look = async (version: string) => {
-    asked.current = version;
-    const [tab, { text }] = [tabOf(), await api.workflow(name, version)];
-    const read = parseDocument(text);
-    if (asked.current !== version || !tab) return;
-    const lines = "document" in read ? differences(read.document, tab.history.document).map(differenceWords) : [read.problem];
-    setChosen({ version, lines });
-  };
-  if (list === null) return <p className="quiet">Reading.</p>;
-  if (list.length === 0) return <p className="quiet">There is no earlier version: it was saved once.</p>;
-  return (
-    <div className="versions">
-      <ul className="dialog__list">
-        {list.map((version) => (
-          <li key={version.version}>
-            <button type="button" className={`item item--button${chosen?.version === version.version ? " item--chosen" : ""}`} onClick={() => void look(version.version)}>
-              <Icon name="clock" />
-              <span>version {version.version}</span>
-              <span className="push faint small">{new Date(version.modified * 1000).toLocaleString()}</span>
-            </button>
-          </li>
-        ))}
-      </ul>
-      <div className="versions__lines">
-        {chosen === null && <p className="quiet">Choose a version: what has changed since stands here.</p>}
-        {chosen && (
-          <>
-            <h3 className="section__title">Changed since version {chosen.version}</h3>
-            <ul>
-              {chosen.lines.map((line) => (
-                <li key={line} className="small">
-                  {line}
-                </li>
-              ))}
-              {chosen.lines.length === 0 && <li className="small quiet">nothing</li>}
-            </ul>
-            <button type="button" className="button button--small" onClick={() => (closeDialog(), void openSaved(name, undefined, chosen.version))}>
-              Open it in a tab
-            </button>
-          </>
-        )}
-      </div>
-    </div>
-  );
+  if (tab?.name) openDialog({ title: `Versions of ${tab.name}`, wide: true, body: () => <Versions name={tab.name ?? ""} tab={tab.id} /> });
 }
