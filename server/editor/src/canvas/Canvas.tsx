@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type
 import { useCatalogue } from "../state/catalogue";
 import { useWorkspace } from "../state/workspace";
 import { BlockLabels, BlockLayer } from "./BlockLayer";
+import { parted } from "./ids";
 import { CardNode } from "./CardNode";
 import { ConnectionLine } from "./ConnectionLine";
 import { closeFloating, useCanvas } from "./canvasStore";
@@ -183,6 +184,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
         onSelectionStart={(event) => { boxBase.current = event.shiftKey ? (useWorkspace.getState().tabs.find((one) => one.id === tab.id)?.selected ?? null) : null; }}
         onSelectionEnd={() => { boxBase.current = null; }}
         onPaneClick={() => useWorkspace.getState().select([])}
+        onNodeClick={chooseOnly}
         onNodeContextMenu={onContextMenu}
         onEdgeContextMenu={onContextMenu}
         onPaneContextMenu={onContextMenu}
@@ -235,6 +237,14 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
       {!viewOnly && <ContextMenu />}
     </div>
   );
+}
+
+/** A click on one of several chosen, without Shift, chooses it alone; a drag moves them all. */
+function chooseOnly(event: ReactMouseEvent, node: FlowNode): void {
+  if (event.shiftKey || event.altKey || (event.target instanceof Element && event.target.closest("button, input, textarea, select, a") !== null)) return;
+  const { tabs, current, select } = useWorkspace.getState();
+  const chosen = tabs.find((tab) => tab.id === current)?.selected;
+  if (chosen !== undefined && chosen.size > 1 && chosen.has(node.id)) select([node.id], parted(node.id).kind === "node" ? node.id : null);
 }
 
 /** What an empty canvas says; it takes no clicks. */
