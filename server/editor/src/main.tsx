@@ -8,6 +8,7 @@ import { registerPanels } from "./keys/panels";
 import { bringAll } from "./marks/later";
 import { panels } from "./panels";
 import { start } from "./state/start";
+import { showConflicts } from "./views/conflicts";
 import { Frame } from "./views/Frame";
 import { followTheme } from "./views/theme";
 import "./styles/tokens.css";
@@ -18,6 +19,7 @@ import "./styles/views.css";
 
 registerPanels(panels);
 followTheme();
+showConflicts();
 listenToKeys();
 
 const element = document.getElementById("app");

@@ -3,7 +3,6 @@ import "@xyflow/react/dist/base.css";
 import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type MouseEvent as ReactMouseEvent } from "react";
 import { useCatalogue } from "../state/catalogue";
 import { useWorkspace } from "../state/workspace";
-import { BlockLabels, BlockLayer } from "./BlockLayer";
 import { parted } from "./ids";
 import { CardNode } from "./CardNode";
 import { ConnectionLine } from "./ConnectionLine";
@@ -36,6 +35,8 @@ const ContextMenu = later(async () => (await import("./ContextMenu")).ContextMen
 const PaletteHost = later(async () => (await import("./PaletteHost")).PaletteHost);
 
 const Choice = later(async () => (await import("./Choice")).Choice);
+const BlockLayer = later(async () => (await import("./BlockLayer")).BlockLayer);
+const BlockLabels = later(async () => (await import("./BlockLayer")).BlockLabels);
 const EdgeCard = later(async () => (await import("./EdgeCard")).EdgeCard);
 const nodeTypes: NodeTypes = { card: CardNode, definition: CardNode, edge: EdgeCard, group: GroupNode, note: NoteNode, reroute: RerouteNode };
 const edgeTypes: EdgeTypes = { thread: ThreadEdge };

@@ -1,9 +1,11 @@
 import { type Node, type NodeProps } from "@xyflow/react";
 import { memo, useCallback, useMemo } from "react";
 import type { Place } from "../document/types";
+import { laterActs } from "../marks/later";
 import { Widget } from "../widgets/Widget";
 import { wasOf } from "../widgets/was";
 import { useNodeFace } from "../state/board";
+import { usePin } from "../state/pinned";
 import { useWorkspace } from "../state/workspace";
 import { Card } from "./Card";
 import { useCanvas } from "./canvasStore";
@@ -30,6 +32,7 @@ function takeFocus(id: string, byKeys: boolean): void {
   else setFocus(id);
 }
 
+const pins = laterActs(() => import("../state/pinActs"));
 const noField = (): null => null;
 
 /** A node on the canvas: joins what the document says, how the run stands and what the pointer does. Only its own changes render it. */
@@ -37,6 +40,7 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
   const { model, tab } = data;
   const face = useNodeFace(tab, data.path);
   const problems = useCardProblems(tab, data.path);
+  const pinned = usePin(tab, data.path) !== undefined;
   const connecting = useCanvas((state) => state.connecting);
   const renaming = useCanvas((state) => state.renaming === id);
   const set = useCanvas((state) => state.set);
@@ -77,6 +81,8 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
       onTag={showSource}
       onWidth={(width) => widenCard(id, width)}
       onLink={(name) => openLink(tab, data.path, id, name)}
+      pinned={pinned}
+      onPin={() => pins(({ togglePin }) => void togglePin(tab, data.path))}
     />
   );
 });

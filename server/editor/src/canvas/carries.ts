@@ -1,12 +1,12 @@
 /** What a thread carries, for its label: the kind of data, with what the last run told of it. */
 import { typeText } from "../catalogue/typeexpr";
-import { INPUTS } from "../document/graph";
+import { graphOf, INPUTS } from "../document/graph";
+import { own } from "../document/objects";
 import type { NodeRun } from "../state/types";
 import { shownRun } from "../state/runs";
 import type { Output } from "../service/types";
 import { INPUTS_CARD } from "./ids";
-import type { SceneThread } from "./scene";
-import type { Shown } from "./useSceneOf";
+import type { Drawn } from "./useSceneOf";
 
 /** What is known of a run for labels. */
 export interface Told {
@@ -22,21 +22,22 @@ export function carried(type: string, from: string, takers: readonly string[], t
   return `${type}${size}${items === undefined || items < 2 ? "" : `, ${items} items`}`;
 }
 
-/** Says it for the outputs of what is shown; the run is looked up once. */
-export function carriesOf({ tab, document, place, prefix, catalogue, threads }: Shown): (source: string, output: string) => string {
-  const run = shownRun(tab.id);
-  const told: Told | undefined = run === undefined ? undefined : { nodes: run.nodes, outputs: run.job.outputs };
-  const byOutput = new Map<string, SceneThread[]>();
-  for (const thread of threads) {
-    const key = `${thread.source}.${thread.output}`;
-    byOutput.set(key, [...(byOutput.get(key) ?? []), thread]);
-  }
-  return (source, output) => {
-    const list = byOutput.get(`${source}.${output}`) ?? [];
-    const made = catalogue.madeType(document, place, { node: source === INPUTS_CARD ? INPUTS : source, output });
-    const type = made === undefined ? (list[0]?.type ?? "any") : typeText(made);
-    // Only what saves a picture as it is tells how large it is.
-    const savers = list.filter((thread) => document.nodes[thread.target]?.type === "save_image" && place === null);
-    return carried(type, prefix + source, savers.map((thread) => prefix + thread.target), told);
-  };
+let shown: { readonly tab: string; readonly drawn: Drawn } | null = null;
+
+/** What is drawn now: labels are made when a thread is pointed at, so that no event of a run touches threads. */
+export function showCarried(tab: string, drawn: Drawn): void {
+  shown = { tab, drawn };
+}
+
+/** Says it for an output of what is shown. */
+export function carriedBy(source: string, output: string): string {
+  if (shown === null) return "";
+  const { document, place, prefix, catalogue, threads } = shown.drawn;
+  const run = shownRun(shown.tab);
+  const list = threads.filter((thread) => thread.source === source && thread.output === output);
+  const made = catalogue.madeType(document, place, { node: source === INPUTS_CARD ? INPUTS : source, output });
+  const type = made === undefined ? (list[0]?.type ?? "any") : typeText(made);
+  // Only what saves a picture as it is tells how large it is.
+  const savers = list.filter((thread) => own(graphOf(document, place).nodes, thread.target)?.type === "save_image");
+  return carried(type, prefix + source, savers.map((thread) => prefix + thread.target), run && { nodes: run.nodes, outputs: run.job.outputs });
 }

@@ -1,6 +1,7 @@
 /** React Flow's edges from the scene. Threads of one output follow each other, so that their halos are drawn first. */
 import type { Thread } from "../layout/threads";
 import { familyOf } from "./families";
+import { sameItems } from "./flowNodes";
 import type { SceneThread } from "./scene";
 import type { ThreadData, ThreadEdgeType } from "./ThreadEdge";
 
@@ -13,13 +14,12 @@ export interface EdgeLooks {
   readonly reasons: ReadonlyMap<string, string>;
   /** Things that exist on the canvas: a thread to something else is not drawn. */
   readonly known: (id: string) => boolean;
-  /** "Image 128 × 128", where a run told it. */
-  readonly carries: (source: string, output: string) => string;
 }
 
 /** Keeps edges from one render to the next. */
 export class EdgeKeeper {
   private kept = new Map<string, { key: string; edge: ThreadEdgeType }>();
+  private list: ThreadEdgeType[] = [];
 
   edges(threads: readonly SceneThread[], looks: EdgeLooks): ThreadEdgeType[] {
     const outputs = new Map<string, SceneThread[]>();
@@ -41,20 +41,20 @@ export class EdgeKeeper {
         const reason = looks.reasons.get(thread.id) ?? null;
         const look = reason !== null ? "bad" : looks.lookOf(thread.source);
         const halos = at === 0 ? ways : [];
-        const carries = looks.carries(thread.source, thread.output);
-        const key = JSON.stringify([way?.path, near, any, look, reason, halos, thread.type, thread.tagged, thread.source, thread.output, carries]);
+        const key = JSON.stringify([way?.path, near, any, look, reason, halos, thread.type, thread.tagged, thread.source, thread.output]);
         const last = this.kept.get(thread.id);
-        const edge = last?.key === key ? last.edge : edgeOf(thread, way, { near, far: any && !near, look, reason, halos, carries });
+        const edge = last?.key === key ? last.edge : edgeOf(thread, way, { near, far: any && !near, look, reason, halos });
         next.set(thread.id, { key, edge });
         edges.push(edge);
       }
     }
     this.kept = next;
-    return edges;
+    if (!sameItems(this.list, edges)) this.list = edges;
+    return this.list;
   }
 }
 
-function edgeOf(thread: SceneThread, way: Thread | undefined, look: Pick<ThreadData, "near" | "far" | "look" | "reason" | "halos" | "carries">): ThreadEdgeType {
+function edgeOf(thread: SceneThread, way: Thread | undefined, look: Pick<ThreadData, "near" | "far" | "look" | "reason" | "halos">): ThreadEdgeType {
   const first = way?.corners[0], last = way?.corners.at(-1);
   return {
     id: thread.id, type: "thread", source: thread.source, target: thread.target, sourceHandle: thread.output, targetHandle: thread.handle,

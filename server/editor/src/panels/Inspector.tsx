@@ -2,11 +2,12 @@
 import { useMemo } from "react";
 import { graphOf } from "../document/graph";
 import { has } from "../document/objects";
-import { placeOf, useWorkspace } from "../state/workspace";
+import { placeOf, runId, useWorkspace } from "../state/workspace";
 import { InspectDefinition } from "./InspectDefinition";
 import { InspectNode } from "./InspectNode";
 import { InspectSeveral } from "./InspectSeveral";
 import { InspectWorkflow } from "./InspectWorkflow";
+import { Result } from "./Result";
 import "../styles/side.css";
 
 /** Escape in a field: what the field does with it comes first; then the keys go back to the card, unless they are somewhere else. */
@@ -41,6 +42,7 @@ export function Inspector() {
   const [first] = ids;
   return (
     <div className="inspector" data-region="inspector" onKeyDownCapture={(event) => event.key === "Escape" && backToCard(tab.focus)}>
+      <div className="inspector__body">
       {ids.length > 1 ? (
         <InspectSeveral document={document} place={place} ids={ids} />
       ) : first !== undefined ? (
@@ -50,6 +52,8 @@ export function Inspector() {
       ) : (
         <InspectWorkflow key={tab.id} tab={tab} document={document} />
       )}
+      </div>
+      <Result key={`${tab.id} result`} tab={tab} node={ids.length === 1 && first !== undefined ? runId(tab, first) : null} />
     </div>
   );
 }

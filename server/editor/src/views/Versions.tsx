@@ -1,11 +1,10 @@
 /** Earlier versions of a saved workflow, each with what differs from what the tab shows. */
 import { useEffect, useRef, useState } from "react";
-import { differences } from "../document/difference";
-import { differenceWords } from "../document/difference-words";
 import { replaceDocument } from "../document/replace";
 import { parseDocument } from "../document/text";
 import type { Document } from "../document/types";
 import { Icon } from "../marks";
+import { DifferenceList } from "../panels/DifferenceList";
 import { api } from "../service/api";
 import { words } from "../service/refused";
 import type { Version } from "../service/types";
@@ -16,8 +15,10 @@ import { closeDialog } from "./Dialog";
 
 interface Looked {
   readonly version: string;
-  /** What differs, or why it cannot be told. */
+  /** Why what differs cannot be told. */
   readonly lines: readonly string[];
+  /** What the tab has. */
+  readonly now?: Document | undefined;
   readonly document: Document | null;
   readonly failed?: boolean;
 }
@@ -77,8 +78,8 @@ export function Versions({ name, tab }: { readonly name: string; readonly tab: s
                   {line}
                 </li>
               ))}
-              {looked.lines.length === 0 && <li className="small quiet">nothing</li>}
             </ul>
+            {looked.document && looked.now && <DifferenceList a={looked.document} b={looked.now} names={[`version ${looked.version}`, "now"]} />}
             {looked.document && (
               <div className="row versions__acts">
                 <button type="button" className="button button--small button--work" onClick={() => restore(looked)}>
@@ -102,7 +103,7 @@ async function lookAt(name: string, version: string, tab: string): Promise<Looke
     const now = tabOf(tab)?.history.document;
     const read = parseDocument(text);
     if (!("document" in read)) return { version, lines: [read.problem], document: null, failed: true };
-    return { version, lines: now ? differences(read.document, now).map(differenceWords) : [], document: read.document };
+    return { version, lines: [], document: read.document, now };
   } catch (error) {
     return { version, lines: [words(error)], document: null, failed: true };
   }
