@@ -76,6 +76,8 @@ function Desk({ canvas: Canvas, statusEnd, narrow, ready }: FrameProps & { reado
     if (narrow && shown && left !== null && right !== null) showPanel(last === "left" ? "right" : "left", null);
   }, [narrow, shown, left, right]);
   const app = tab?.view === "app";
+  // The first steps are a main part of their own.
+  const Work = tab ? "main" : "div";
   return (
     <div className={`app${app ? " app--view" : ""}`}>
       <TopBar />
@@ -86,10 +88,10 @@ function Desk({ canvas: Canvas, statusEnd, narrow, ready }: FrameProps & { reado
         <>
           <Rail />
           <LeftDock />
-          <div className="work">
+          <Work className="work">
             {tab ? <Canvas key={tab.id} /> : ready && <FirstRun />}
             {tab && <BottomDock />}
-          </div>
+          </Work>
           {tab && <RightDock />}
         </>
       )}
