@@ -91,6 +91,8 @@ export const api = {
   queue: () => askJson<Queue>("/queue"),
   pause: (paused: boolean) => askJson<Queue>(paused ? "/queue/pause" : "/queue/resume", { method: "POST" }),
 
+  /** Which names in the types of ports go together. */
+  types: () => askJson<{ [name: string]: { fits: string[] } }>("/types"),
   examples: () => askJson<Example[]>("/examples"),
   /** The text of an example, as it is written. */
   example: async (name: string): Promise<string> => (await ask(`/examples/${one(name)}`)).text(),

@@ -1,6 +1,7 @@
 /** What the server has: node types, models, examples, saved workflows, and how it is. */
 import { create } from "zustand";
 import { Catalogue } from "../catalogue/catalogue";
+import { learnKinds } from "../catalogue/typeexpr";
 import { api } from "../service/api";
 import type { Example, Listed, ModelInfo, System } from "../service/types";
 
@@ -23,8 +24,10 @@ export const useCatalogue = create<Served>(() => ({
 /** Asks for the node types again; nothing changes where they are the same. */
 export async function refreshNodes(): Promise<void> {
   const before = useCatalogue.getState().catalogue;
-  const found = await api.nodes(before?.etag);
-  if (found) useCatalogue.setState({ catalogue: new Catalogue(found.value, found.etag) });
+  // Without the table what is built in stays: an int fits a float.
+  const [found] = await Promise.all([api.nodes(before?.etag), api.types().then(learnKinds).catch(() => undefined)]);
+  if (!found) return;
+  useCatalogue.setState({ catalogue: new Catalogue(found.value, found.etag) });
 }
 
 export async function refreshModels(): Promise<void> {

@@ -124,12 +124,6 @@ class Missed {
   }
 }
 
-/** A socket that is refused does not say why: a request does. */
-async function askWhetherLocked(): Promise<void> {
-  const error = await api.queue().catch((reason: unknown) => reason);
-  if (error instanceof Refused && error.status === 401) useConnection.setState({ locked: true });
-}
-
 /** The server is there, for the first time or again: everything that may have changed is asked for. */
 async function connected(connection: Connection): Promise<void> {
   try {

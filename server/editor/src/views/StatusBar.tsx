@@ -93,6 +93,7 @@ export function StatusBar({ end }: { readonly end?: ReactNode }) {
           {plan.counts.of > 0 && `, ${plan.counts.of} in the run`}
         </span>
       )}
+      {tab?.view === "graph" && <span className="faint status__with" title="The graph is drawn with React Flow">React Flow</span>}
       {end}
     </footer>
   );
