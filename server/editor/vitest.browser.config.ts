@@ -11,9 +11,8 @@ export default defineConfig({
     isolate: false,
     pool: "forks",
     testTimeout: 40_000,
-    expect: { poll: { timeout: 8000 } },
+    expect: { poll: { timeout: 8000, interval: 60 } },
     hookTimeout: 60_000,
-    expect: { poll: { timeout: 6000, interval: 60 } },
     // Each scenario is printed with its time.
     reporters: ["verbose"],
     slowTestThreshold: 0,
