@@ -5,9 +5,10 @@ import { Canvas, commands as canvasCommands, leaveKeysToRegistry } from "./canva
 import { registerCommands } from "./keys/commands";
 import { listenToKeys } from "./keys/dispatch";
 import { registerPanels } from "./keys/panels";
-import { panels } from "./panels";
+import { commands as panelsCommands, panels } from "./panels";
 import { start } from "./state/start";
 import { commands, panelCommands } from "./views/commands";
+import { showConflicts } from "./views/Conflict";
 import { Frame } from "./views/Frame";
 import { followTheme } from "./views/theme";
 import "./styles/tokens.css";
@@ -15,11 +16,13 @@ import "./styles/components.css";
 import "./styles/canvas.css";
 import "./styles/widgets.css";
 import "./styles/views.css";
+import "./styles/panels.css";
 
 registerPanels(panels);
 leaveKeysToRegistry();
-registerCommands([...commands, ...canvasCommands, ...panelCommands()]);
+registerCommands([...commands, ...canvasCommands, ...panelsCommands, ...panelCommands()]);
 followTheme();
+showConflicts();
 listenToKeys();
 void start();
 

@@ -23,6 +23,9 @@ export interface CardProps {
   readonly onStartRename?: () => void;
   readonly onTag?: (node: string) => void;
   readonly onLink?: (name: "Log" | "Retry" | "Replace" | "Open") => void;
+  /** Whether the picture is pinned, to be compared with the next run's. */
+  readonly pinned?: boolean;
+  readonly onPin?: () => void;
 }
 
 /** A node. Everything it shows comes in; the sizes are those of layout/. */
@@ -73,6 +76,11 @@ export const Card = memo(function Card(props: CardProps) {
           <div className="card__picture picture" style={{ height: model.picture }}>
             <img src={face.picture.source} alt={`${model.id}: ${face.picture.corner}`} draggable={false} />
             {face.picture.corner !== "" && <span className="steps">{face.picture.corner}</span>}
+            {props.onPin !== undefined && (
+              <button type="button" tabIndex={-1} className="card__pin nodrag" aria-pressed={props.pinned === true} aria-label={`${props.pinned === true ? "Unpin" : "Pin"} the picture of ${model.id}`} title={props.pinned === true ? "Unpin" : "Pin: the next run is compared with it"} onClick={props.onPin}>
+                <Icon name="pin" small />
+              </button>
+            )}
           </div>
         )}
       </div>

@@ -2,6 +2,7 @@ import { type Node, type NodeProps } from "@xyflow/react";
 import { memo, useCallback, useMemo } from "react";
 import { Widget } from "../widgets/Widget";
 import { useNodeFace } from "../state/board";
+import { togglePin, usePin } from "../state/pinned";
 import { useWorkspace } from "../state/workspace";
 import { Card } from "./Card";
 import { useCanvas } from "./canvasStore";
@@ -34,6 +35,7 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
   const { model, tab } = data;
   const face = useNodeFace(tab, data.path);
   const problems = useCardProblems(tab, data.path);
+  const pinned = usePin(tab, data.path) !== undefined;
   const connecting = useCanvas((state) => state.connecting);
   const renaming = useCanvas((state) => state.renaming === id);
   const set = useCanvas((state) => state.set);
@@ -70,6 +72,8 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
       onStartRename={() => set({ renaming: id })}
       onTag={showSource}
       onLink={(name) => openLink(tab, data.path, id, name)}
+      pinned={pinned}
+      onPin={() => void togglePin(tab, data.path)}
     />
   );
 });

@@ -2,11 +2,12 @@
 import { useMemo } from "react";
 import { graphOf } from "../document/graph";
 import { has } from "../document/objects";
-import { placeOf, useWorkspace } from "../state/workspace";
+import { placeOf, runId, useWorkspace } from "../state/workspace";
 import { InspectDefinition } from "./InspectDefinition";
 import { InspectNode } from "./InspectNode";
 import { InspectSeveral } from "./InspectSeveral";
 import { InspectWorkflow } from "./InspectWorkflow";
+import { Result } from "./Result";
 
 export function Inspector() {
   const tab = useWorkspace((state) => state.tabs.find((one) => one.id === state.current));
@@ -28,6 +29,7 @@ export function Inspector() {
   const [first] = ids;
   return (
     <div className="inspector" data-region="inspector">
+      <div className="inspector__body">
       {ids.length > 1 ? (
         <InspectSeveral document={document} place={place} ids={ids} />
       ) : first !== undefined ? (
@@ -37,6 +39,8 @@ export function Inspector() {
       ) : (
         <InspectWorkflow key={tab.id} tab={tab} document={document} />
       )}
+      </div>
+      <Result key={`${tab.id} result`} tab={tab} node={ids.length === 1 && first !== undefined ? runId(tab, first) : null} />
     </div>
   );
 }

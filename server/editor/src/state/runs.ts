@@ -2,6 +2,7 @@
 import { create } from "zustand";
 import type { Job, JobEvent, Preview, Queue } from "../service/types";
 import { numberOf } from "./numbers";
+import { takeReport } from "./reports";
 import { closed, ended, jobFromEvent, type Open, opened, runOf, take } from "./reduce";
 import type { NodeRun, RunInfo } from "./types";
 
@@ -59,6 +60,7 @@ export function serverNow(): number {
 export function takeEvent(event: JobEvent | Preview): void {
   // Steps are told as they happen; stored events may be old ones.
   if ("event" in event && event.event === "node_progress") ahead = event.time - Date.now() / 1000;
+  if ("event" in event && event.event === "node_report") takeReport(event as JobEvent);
   waiting.push(event);
   flushing ??= setTimeout(flushEvents, FRAME);
 }

@@ -1,11 +1,10 @@
 /** Earlier versions of a saved workflow, each with what differs from what the tab shows. */
 import { useEffect, useRef, useState } from "react";
-import { differences } from "../document/difference";
-import { differenceWords } from "../document/difference-words";
 import { replaceDocument } from "../document/replace";
 import { parseDocument } from "../document/text";
 import type { Document } from "../document/types";
 import { Icon } from "../marks";
+import { DifferenceList } from "../panels/DifferenceList";
 import { api } from "../service/api";
 import { words } from "../service/refused";
 import type { Version } from "../service/types";
@@ -16,10 +15,9 @@ import { closeDialog } from "./Dialog";
 
 interface Looked {
   readonly version: string;
-  /** What differs, or why it cannot be told. */
-  readonly lines: readonly string[];
-  readonly document: Document | null;
-  readonly failed?: boolean;
+  /** What it was, or why that cannot be told. */
+  readonly document: Document | string;
+  readonly now: Document;
 }
 
 export function Versions({ name, tab }: { readonly name: string; readonly tab: string }) {
@@ -39,11 +37,11 @@ export function Versions({ name, tab }: { readonly name: string; readonly tab: s
   const look = async (version: string) => {
     asked.current = version;
     const found = await lookAt(name, version, tab);
-    if (asked.current === version) setLooked(found);
+    if (asked.current === version && found) setLooked(found);
   };
   const restore = (now: Looked) => {
     const open = tabOf(tab);
-    if (!open || !now.document) return;
+    if (!open || typeof now.document === "string") return;
     closeDialog();
     // Into the tab itself: it has the etag of what is saved, so that saving makes it the newest; undo takes it back.
     useWorkspace.getState().choose(tab);
@@ -70,16 +68,13 @@ export function Versions({ name, tab }: { readonly name: string; readonly tab: s
         {looked === null && <p className="quiet">Choose a version: what has changed since stands here.</p>}
         {looked && (
           <>
-            <h3 className="section__title">{looked.failed ? `Version ${looked.version}` : `Changed since version ${looked.version}`}</h3>
-            <ul>
-              {looked.lines.map((line, index) => (
-                <li key={index} className={`small${looked.failed ? " failed" : ""}`}>
-                  {line}
-                </li>
-              ))}
-              {looked.lines.length === 0 && <li className="small quiet">nothing</li>}
-            </ul>
-            {looked.document && (
+            <h3 className="section__title">Changed since version {looked.version}</h3>
+            {typeof looked.document === "string" ? (
+              <p className="failed small">{looked.document}</p>
+            ) : (
+              <DifferenceList a={looked.document} b={looked.now} names={[`version ${looked.version}`, "now"]} />
+            )}
+            {typeof looked.document !== "string" && (
               <div className="row versions__acts">
                 <button type="button" className="button button--small button--work" onClick={() => restore(looked)}>
                   Restore
@@ -96,14 +91,14 @@ export function Versions({ name, tab }: { readonly name: string; readonly tab: s
   );
 }
 
-async function lookAt(name: string, version: string, tab: string): Promise<Looked> {
+async function lookAt(name: string, version: string, tab: string): Promise<Looked | null> {
+  const now = tabOf(tab)?.history.document;
+  if (!now) return null;
   try {
     const { text } = await api.workflow(name, version);
-    const now = tabOf(tab)?.history.document;
     const read = parseDocument(text);
-    if (!("document" in read)) return { version, lines: [read.problem], document: null, failed: true };
-    return { version, lines: now ? differences(read.document, now).map(differenceWords) : [], document: read.document };
+    return { version, document: "document" in read ? read.document : read.problem, now };
   } catch (error) {
-    return { version, lines: [words(error)], document: null, failed: true };
+    return { version, document: words(error), now };
   }
 }

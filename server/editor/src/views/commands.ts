@@ -15,6 +15,7 @@ import { chooseFiles, openOpen, openSaveAs, openVersions, saveTab } from "./file
 import { openKeySheet } from "./KeySheet";
 import { openPreferences } from "./Preferences";
 import { focusRegion, nextRegion } from "./regions";
+import { openSweep, openSweepGrid, sweepLabel } from "./Sweep";
 import { copyAsPython, copyText, openTextView } from "./TextView";
 import { toggleTheme } from "./theme";
 
@@ -84,6 +85,20 @@ const runs: readonly Command[] = [
   { id: "run.run", label: "Run", group: "Run", keys: ["Ctrl+Enter"], where: ANY, icon: "play", inFields: true, when: here, run: () => void run() },
   { id: "run.first", label: "Run first", group: "Run", keys: ["Ctrl+Shift+Enter"], where: ANY, icon: "forward", inFields: true, when: here, run: () => void run(undefined, { first: true }) },
   { id: "run.here", label: "Run to what is chosen", group: "Run", keys: ["R"], where: ["canvas", "outline"], icon: "goto", when: () => (tabOf()?.selected.size ?? 0) > 0, run: () => void runTo([...(tabOf()?.selected ?? [])]) },
+  {
+    id: "run.sweep",
+    get label() {
+      return sweepLabel();
+    },
+    group: "Run",
+    keys: [],
+    where: ANY,
+    icon: "examples",
+    words: "sweep grid seeds values several",
+    when: here,
+    run: openSweep,
+  },
+  { id: "run.sweepGrid", label: "Sweeps as a grid", group: "Run", keys: [], where: ANY, icon: "examples", run: openSweepGrid },
   { id: "run.cancel", label: "Cancel", group: "Run", keys: ["Ctrl+."], where: ANY, icon: "stop", inFields: true, when: here, run: () => void cancel() },
   { id: "run.live", label: "Live: run after each edit", group: "Run", keys: ["V"], where: "canvas", icon: "live", when: here, run: () => setLive(undefined, !tabOf()?.live) },
   { id: "run.seed", label: "Draw a seed", group: "Run", keys: ["S"], where: ["canvas", "app"], icon: "dice", when: here, run: () => void drawSeed() },
