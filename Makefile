@@ -8,7 +8,7 @@ EDITOR := server/editor
 # Browser tests take this chromium. On Debian: `apt install chromium`; elsewhere say where it is: make CHROMIUM=/path/to/chrome
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: demo test test-chaos lint docs bench gallery links clean editor editor-types editor-unit editor-browser editor-test
+.PHONY: demo test test-chaos lint docs bench gallery pictures links clean editor editor-types editor-unit editor-browser editor-test
 
 demo: $(VENV)/.run
 	$(BIN)/weft run graphs/examples/text_to_image.json --out out
@@ -54,6 +54,9 @@ docs: $(VENV)/.run
 	$(BIN)/python -m tests.command_page
 	$(BIN)/python -m tests.server_page
 	$(BIN)/python -m weft.server.api.openapi docs/openapi.json
+
+pictures: $(VENV)/.run
+	$(BIN)/python benchmarks/example_pictures.py
 
 gallery: $(VENV)/.run
 	$(BIN)/python benchmarks/gallery.py

@@ -19,6 +19,7 @@ INT_MIN, INT_MAX = -(2**63), 2**64 - 1
 """Integers are those of 64 bits: what other languages and the cache's key format can hold."""
 
 _STRING_BYTES = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_START = 64 * 1024
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NOT_BRACKETS = bytes(set(range(256)) - set(_STEP))
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
@@ -38,13 +39,17 @@ def read_json(source: bytes | str, limits: Limits = LIMITS) -> Any:
     """Parse UTF-8 JSON (a byte order mark is skipped).
 
     Raises:
-        WorkflowError: `too_large` for too many bytes or too deep a nesting; `bad_document`, with line and column,
-            for anything that is not strict JSON.
+        WorkflowError: `too_large` for too many bytes or values or too deep a nesting; `bad_document`, with line and
+            column, for anything that is not strict JSON.
     """
     data = _encoded(source, limits)
     if len(data) > limits.max_bytes:
         _too_many_bytes(len(data), limits)
-    if _is_deep(data, limits.max_depth):
+    deep = _is_deep(data[:_START], limits.max_depth)
+    if not deep and limits.max_values is not None and _has_more_values(data, limits.max_values):
+        message = f"The document has more than {limits.max_values:,} values; no more are read."
+        refuse(message, "too_large", expected=limits.max_values)
+    if deep or _is_deep(data, limits.max_depth):
         refuse(
             f"The document nests brackets more than {limits.max_depth} deep.", "too_large", expected=limits.max_depth
         )
@@ -79,6 +84,17 @@ def _encoded(source: bytes | str, limits: Limits) -> bytes:
 def _too_many_bytes(size: int, limits: Limits) -> NoReturn:
     message = f"The document has {size:,} bytes; at most {limits.max_bytes:,} are read."
     refuse(message, "too_large", given=size, expected=limits.max_bytes)
+
+
+def _has_more_values(data: bytes, most: int) -> bool:
+    """Whether a text has more values than so many, each of which opens a bracket or follows a comma; for any text."""
+    if len(data) <= most:
+        return False
+    # Strings are looked for one by one below: were there more of them, that alone would take long.
+    if data.count(b'"') - data.count(b'\\"') > 4 * most:
+        return True
+    bare = _STRING_BYTES.sub(b"", data)
+    return max(sum(map(bare.count, (b",", b"[", b"{"))), bare.count(b"]") + bare.count(b"}")) > most
 
 
 def _is_deep(data: bytes, depth: int) -> bool:

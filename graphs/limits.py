@@ -15,6 +15,8 @@ class Limits:
         max_inside: definitions inside each other; nodes together with those inside of definitions are at most
             `max_nodes`.
         max_depth: nested brackets in a document, the outermost counts 1.
+        max_values: objects, lists and what is in them, all together; None for no such bound. Each takes far more memory
+            than its few bytes of text.
         max_problems: problems that are gathered before a check gives up; a broken document of 8 MiB has millions.
         max_pixels: width times height of a PNG that is opened for its text.
         max_text_bytes: all text in a PNG together, after decompression.
@@ -25,6 +27,7 @@ class Limits:
     max_nodes: int = 10_000
     max_inside: int = 16
     max_depth: int = 64
+    max_values: int | None = None
     max_problems: int = 1000
     max_pixels: int = 128 * 1024 * 1024
     max_text_bytes: int = 16 * 1024 * 1024

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -24,6 +26,9 @@ from weft.server.scrub import Scrubber
 
 _log = logging.getLogger(__name__)
 _MAX_PROBLEMS = 100
+_MOST_FIELDS = 1000
+_LARGE = 64 << 10
+"""Bytes of a body that is read in a thread."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CODES: Mapping[str, Code] = {
     "missing": "missing_input",
@@ -90,9 +95,12 @@ def answer_problems(app: FastAPI, scrub: Scrubber, *, debug: bool = False) -> No
 
 
 class StrictRequest(Request):
-    """A request whose body is read as a document is: no NaN, no repeated keys, a bound on depth."""
+    """A request whose body is read as a document is: no NaN, no repeated keys, bounds on depth and on values.
 
-    limits: Limits = LIMITS
+    Others are answered while a large one is read.
+    """
+
+    limits: Limits = replace(LIMITS, max_values=150_000)
 
     async def json(self) -> Any:
         """The body as JSON data.
@@ -102,15 +110,21 @@ class StrictRequest(Request):
         """
         if not hasattr(self, "_json"):
             body = await self.body()
-            try:
-                self._json = read_json(body, self.limits)
-            except WorkflowError as error:
-                raise ApiError.of_json(error) from None
-            if _SURROGATE.search(body) and not _is_text(self._json):
-                raise ApiError(
-                    "bad_json", "Half of a surrogate pair (\\ud800 to \\udfff) stands alone; it is not text."
-                )
+            large = len(body) > _LARGE
+            self._json = await asyncio.to_thread(self._read, body) if large else self._read(body)
         return self._json
+
+    def _read(self, body: bytes) -> Any:
+        try:
+            data = read_json(body, self.limits)
+        except WorkflowError as error:
+            raise ApiError.of_json(error) from None
+        if _SURROGATE.search(body) and not _is_text(data):
+            raise ApiError("bad_json", "Half of a surrogate pair (\\ud800 to \\udfff) stands alone; it is not text.")
+        if isinstance(data, dict) and len(data) > _MOST_FIELDS:
+            # Each that is not known would be told, which takes longer than to read them all.
+            raise ApiError("too_large", f"The body has {len(data):,} fields; at most {_MOST_FIELDS:,} are read.")
+        return data
 
 
 class StrictRoute(APIRoute):

@@ -28,6 +28,7 @@ from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
 from weft.server.keeping import Keeper
 from weft.server.live.hub import Hub
+from weft.server.live.shared import SharedHub
 from weft.server.metrics import Metrics
 from weft.server.scrub import Scrubber
 from weft.server.settings import Settings
@@ -129,7 +130,8 @@ class Serving:
         folder = settings.data
         blobs, near = self._open_files()
         desk = Desk(store)
-        hub = Hub()
+        shared = None if isinstance(store, SqliteStore) else SharedHub(store.heard, desk)
+        hub = Hub() if shared is None else shared
 
         async def queue_state() -> dict[str, Any]:
             counts = await desk.counts()
@@ -171,11 +173,15 @@ class Serving:
             means.metrics or Metrics(),
             free_bytes=settings.min_free_mib << 20,
         )
+        listening = None if shared is None else asyncio.create_task(shared.listen())
         try:
             await dispatcher.start()
             yield deck
         finally:
             await self._drain(deck)  # where an error ended it; else nothing runs any more
+            if listening is not None:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
             await questions.close()
             await asyncio.to_thread(thumbnails.close)
             await desk.close()
@@ -268,9 +274,9 @@ class Serving:
         def named() -> set[str]:
             return asyncio.run_coroutine_threadsafe(deck.named_files(), loop).result()
 
-        await asyncio.to_thread(collect, deck.blobs, named, deck.thumbnails)
+        await asyncio.to_thread(collect, deck.blobs, named, deck.thumbnails, clock=deck.patient)
         if deck.keeper.near is not None:  # copies, which come again when they are needed
-            await asyncio.to_thread(collect, deck.keeper.near, named)
+            await asyncio.to_thread(collect, deck.keeper.near, named, clock=deck.patient)
 
     async def _sweep(self, deck: Deck) -> None:
         await deck.desk.sweep(time.time())

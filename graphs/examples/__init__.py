@@ -33,6 +33,15 @@ def path(name: str) -> Path:
         return file  # packages are installed unpacked, so the file stays where it is
 
 
+def picture(name: str) -> Path | None:
+    """The file of a small picture of what an example makes, WebP of at most 256 x 256 pixels; None: it has none.
+
+    Raises WorkflowError as `path` does.
+    """
+    file = path(name).parent / "pictures" / f"{name}.webp"
+    return file if file.is_file() else None
+
+
 def load(name: str) -> Workflow:
     """An example as a workflow. Raises WorkflowError as `path` does."""
     return Workflow.load(path(name))

@@ -17,12 +17,12 @@ from typing import Any
 
 from starlette.requests import Request as HttpRequest
 
-from weft.engine.errors import Cancelled
+from weft.engine.errors import Cancelled, Elsewhere
 from weft.graphs.problems import Problem, WorkflowError
 from weft.server.api.refusing import answered
 from weft.server.documents.saved import SavedWorkflows
 from weft.server.files.blobs import DAY, BlobStore
-from weft.server.files.collect import collect_these
+from weft.server.files.collect import Patient, collect_these
 from weft.server.files.errors import NoSpace as NoRoom
 from weft.server.files.naming import named_in_text
 from weft.server.files.thumbnails import Thumbnails
@@ -44,6 +44,8 @@ FREE_BYTES = 512 << 20
 """So much of the disk has to be free for a job to be accepted."""
 RESERVED_SECONDS = 60.0
 """For so long a file is there that a job or a workflow is about to name."""
+_LARGE = 64 << 10
+"""Bytes of a document that is looked through in a thread."""
 _CHECKED = 500
 """How many documents that were found right are remembered, so that one that comes again is not checked again."""
 
@@ -58,6 +60,7 @@ class Deck:
         kept: answers that stay the same while the server runs, each with its etag.
         checked: what `prepare` said of documents without errors, the least recently used first.
         draining: it ends soon and takes no jobs.
+        patient: the time by which files are old.
         scrub: takes paths and secrets out of answers.
     """
 
@@ -75,6 +78,7 @@ class Deck:
     kept: dict[str, tuple[str, str]] = field(default_factory=dict)
     checked: OrderedDict[bytes, dict[str, Any]] = field(default_factory=OrderedDict)
     draining: bool = False
+    patient: Patient = field(default_factory=Patient)
     scrub: Scrubber = field(default_factory=Scrubber)
 
     async def prepared(self, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,11 +87,11 @@ class Deck:
         Raises:
             ApiError: 422, with all that is wrong with it.
         """
-        text = json.dumps([about["workflow"], about["set"], about["targets"]])
+        text = json.dumps({name: about[name] for name in ("workflow", "set", "targets")})
         name = hashlib.blake2b(text.encode(), digest_size=20).digest()
         known = self.checked.get(name)
         if known is None:
-            known = await self.ask("prepare", about)
+            known = await self._answer("prepare", text)
             wrong = [problem for problem in known["problems"] if problem.get("severity", "error") == "error"]
             if wrong:
                 found = [Problem.model_validate(problem) for problem in known["problems"]]
@@ -105,12 +109,19 @@ class Deck:
         Raises:
             ApiError: 503 where the worker that was to answer ended.
         """
-        try:
-            return await self.questions.ask(question, about)
-        except (Exception, Cancelled) as error:
-            log.warning("the question %s has no answer: %s", question, error)
-            detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
-            raise ApiError("worker_died", detail, title="No answer", status=503, retry_after=1) from None
+        return await self._answer(question, json.dumps(about))
+
+    async def _answer(self, question: str, text: str) -> Any:
+        """The same, about JSON text. Where the worker died it is asked once more: another question may have done it."""
+        for again in (True, False):
+            try:
+                return await self.questions.ask(question, text)
+            except (Exception, Cancelled) as error:
+                log.warning("the question %s has no answer: %s", question, error)
+                if not again or not isinstance(error, Elsewhere) or error.exception != "WorkerDied":
+                    break
+        detail = "The process that looks at workflows ended while it did so: a check of a node may have ended it."
+        raise ApiError("worker_died", detail, title="No answer", status=503, retry_after=1)
 
     async def submit(self, request: Request) -> tuple[Job, bool]:
         """Queue a job: it is on disk when this returns. Also whether it is new.
@@ -214,7 +225,8 @@ class Deck:
             await self.reserve(set().union(*texts))
 
     async def _reserve(self, document: str) -> None:
-        files = named_in_text(document.encode())
+        text = document.encode()
+        files = await asyncio.to_thread(named_in_text, text) if len(text) > _LARGE else named_in_text(text)
         gone = await self.reserve(files) if files else set()
         if gone and (problems := list(_inputs_with(json.loads(document), gone))):
             raise ApiError.of_workflow(WorkflowError(problems))
@@ -235,7 +247,7 @@ class Deck:
 
         def remove() -> None:
             with self.keeper.waiting():
-                collect_these(self.blobs, files, lambda: self._named(loop), self.thumbnails)
+                collect_these(self.blobs, files, lambda: self._named(loop), self.thumbnails, self.patient)
 
         if files:
             await asyncio.to_thread(remove)

@@ -18,7 +18,7 @@ from weft.server.api.refusing import answered, quoted
 from weft.server.api.shapes import Document, Example, Imported, Job, Listed, RunRequest, Version
 from weft.server.documents import saved
 from weft.server.documents.etags import etag_of, matches
-from weft.server.documents.examples import all_examples, example
+from weft.server.documents.examples import all_examples, example, example_image
 from weft.server.documents.importing import ImportedDocument, import_document
 from weft.server.documents.names import checked
 from weft.server.documents.reading import read_document
@@ -64,6 +64,21 @@ async def one_example(request: Request, name: str) -> Response:
     with answered():
         data = await asyncio.to_thread(example, name)
     return _document(request, data, etag_of(data), {})
+
+
+@router.get(
+    "/examples/{name}/image",
+    response_class=Response,
+    responses={200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def example_picture(request: Request, name: str) -> Response:
+    """A small picture of what an example makes."""
+    with answered():
+        data = await asyncio.to_thread(example_image, name)
+    headers = {"ETag": quoted(etag_of(data)), **_REVALIDATE}
+    if matches(request.headers.get("if-none-match", "").replace("W/", ""), etag_of(data)):
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type="image/webp", headers=headers)
 
 
 # -- saved workflows

@@ -20,7 +20,7 @@ from weft.server.api.shapes import Job, JobRequest, MoveRequest, RunRequest, job
 from weft.server.live.listener import Listener
 from weft.server.problems import ApiError
 from weft.server.store import records
-from weft.server.store.protocol import Conflict
+from weft.server.store.protocol import Conflict, Missing
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["jobs"])
 MOST_LISTED = 200
@@ -201,8 +201,7 @@ async def _stream(deck: Deck, id: str, since: int) -> AsyncIterator[str]:
                 async with asyncio.timeout(15.0):
                     texts = await listener.take()
             except TimeoutError:
-                job = await deck.desk.get(id)
-                if job.state in records.ENDED:
+                if await _is_over(deck, id):
                     return
                 yield ": still here\n\n"
                 continue
@@ -215,3 +214,11 @@ async def _stream(deck: Deck, id: str, since: int) -> AsyncIterator[str]:
                         return
     finally:
         deck.hub.leave(listener)
+
+
+async def _is_over(deck: Deck, id: str) -> bool:
+    """Whether nothing more comes of a job: it has ended, or somebody deleted it since."""
+    try:
+        return (await deck.desk.get(id)).state in records.ENDED
+    except Missing:
+        return True

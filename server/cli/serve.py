@@ -65,7 +65,9 @@ def serve_command(
 
 def _run(settings: Any) -> None:
     import asyncio
+    import gc
 
+    gc.disable()  # what is imported stays: to look through it again and again is a tenth of the start
     from weft.server.logs import start_logs
     from weft.server.scrub import Scrubber
     from weft.server.serving import Serving
@@ -73,6 +75,8 @@ def _run(settings: Any) -> None:
     from weft.server.store.protocol import StoreError
     from weft.server.tokens import read_token
 
+    gc.freeze()
+    gc.enable()
     token = None if settings.token is None else read_token(settings.token)
     start_logs(Scrubber.of_machine({}, settings.secrets(token)), level=settings.log_level, form=settings.log_form)
 

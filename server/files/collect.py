@@ -14,11 +14,38 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from weft.server.files.blobs import BlobStore
+from weft.server.files.blobs import DAY, BlobStore
 from weft.server.files.thumbnails import Thumbnails
 
 MOMENT = 60.0
 """Seconds for which a new file is spared in any case: what a job made is named in the moment after."""
+
+
+class Patient:
+    """The time on the wall for whoever removes what is old: where its clock is set forward, nothing grows old by that.
+
+    What is spared is so for a day at most. After a day with the new time it is taken for right.
+
+    Args:
+        wall, steady: clocks, in seconds; the second one is never set.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._wall, self._steady = wall, steady
+        self._ahead = wall() - steady()
+        self._jumped: float | None = None
+
+    def __call__(self) -> float:
+        """The time in seconds since 1970, or an earlier one."""
+        steady = self._steady()
+        ahead = self._wall() - steady
+        if ahead <= self._ahead + MOMENT:
+            self._jumped = None
+        elif self._jumped is None:
+            self._jumped = steady
+        if self._jumped is None or steady - self._jumped > DAY:
+            self._ahead, self._jumped = ahead, None
+        return steady + min(ahead, self._ahead)
 
 
 @dataclass(frozen=True, slots=True)

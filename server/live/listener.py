@@ -71,6 +71,12 @@ class Listener:
         """Whether it wants to be told of a job."""
         return self._jobs is None or job in self._jobs
 
+    def known(self) -> dict[str, int | None]:
+        """The jobs that it named or was told of, each with the number of the state event that comes next for it; None
+        where none was told of a job that it wants from now on."""
+        named: dict[str, int | None] = dict.fromkeys(self._jobs or ())
+        return {**named, **self._next}
+
     def put_states(self, job: str, first: int, texts: Sequence[str]) -> None:
         """Take state events that were stored just now."""
         if self._waiting > MOST_STATES:  # it is left as soon as it is seen to, and nothing more is kept for it

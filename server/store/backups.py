@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import logging
 import os
@@ -30,7 +31,7 @@ def write(file: Path, folder: Path, now: float, *, prefix: str = REGULAR) -> Pat
         Unavailable: the copy is not sound, so the database is not. Older copies all stay.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    copy = folder / f"{prefix}{time.strftime(_STAMP, time.gmtime(now))}{_SUFFIX}"
+    copy = folder / f"{prefix}{_next_stamp(folder, now)}{_SUFFIX}"
     part = copy.with_name(f"{copy.name}.part")
     try:
         make_private(part)
@@ -85,6 +86,17 @@ def restore(file: Path, folder: Path) -> Path | None:
         place(part, file)
         return backup
     return None
+
+
+def _next_stamp(folder: Path, now: float) -> str:
+    """The time for a name. Where the clock was set back it is the second after the latest name: the newest copy is the
+    one to be restored, and must not be taken for an old one that may go."""
+    stamp = time.strftime(_STAMP, time.gmtime(now))
+    for latest in map(_stamp, newest_first(folder)[:1]):
+        if latest > stamp:
+            with contextlib.suppress(ValueError, OverflowError):
+                return time.strftime(_STAMP, time.gmtime(calendar.timegm(time.strptime(latest, _STAMP)) + 1))
+    return stamp
 
 
 def _stamp(file: Path) -> str:

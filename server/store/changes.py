@@ -200,7 +200,7 @@ class Changes(SqlBase):
             sql.execute("INSERT INTO facts (name, value) VALUES (?, 'yes') ON CONFLICT DO NOTHING", (PAUSED,))
         else:
             sql.execute("DELETE FROM facts WHERE name = ?", (PAUSED,))
-            self._wake(sql)
+        self._wake(sql)
 
     @writes
     def sweep(self, sql: Sql, now: float) -> int:

@@ -13,13 +13,15 @@ from psycopg.rows import dict_row
 from weft.server.store.base import Dialect, Sql
 from weft.server.store.protocol import Closed, NewerDatabase, NoSpace, StoreError, Unavailable
 from weft.server.store.readers import Readers
-from weft.server.store.records import Claim
+from weft.server.store.records import Claim, Heard
 from weft.server.store.schema import MIGRATIONS
 from weft.server.store.sql_store import SqlStore
 
 T = TypeVar("T")
 
 _CHANNEL = "weft_queue"
+_EVENTS = "weft_events"
+"""Takes which state events of which job were stored, as `id first end`; nothing where a job was taken."""
 _LOCK = 0x57656674
 """Of the changes that only one server makes at a time."""
 _TRIES = 5
@@ -64,6 +66,7 @@ class PostgresStore(SqlStore):
         self._owners: set[str] = set()
         """Servers whose lock the connection that writes has."""
         self._listener: _Connection | None = None
+        self._follower: _Connection | None = None
         self._readers = Readers(self._connect, _is_sound)
         self._connection = self._connect()
         try:
@@ -152,7 +155,12 @@ class PostgresStore(SqlStore):
     ) -> Claim | None:
         def leased(sql: Sql) -> Claim | None:
             self._live(sql, owner)
-            return super(PostgresStore, self).claim(owner, now, models=models, look_ahead=look_ahead, patience=patience)
+            claim = super(PostgresStore, self).claim(
+                owner, now, models=models, look_ahead=look_ahead, patience=patience
+            )
+            if claim is not None:
+                sql.execute(f"NOTIFY {_EVENTS}")
+            return claim
 
         return self._write(leased)
 
@@ -173,6 +181,14 @@ class PostgresStore(SqlStore):
         gone = "SELECT pg_try_advisory_xact_lock(hashtextextended(?, 0)) AS gone"
         return [owner for owner in owners if sql.execute(gone, (owner,)).fetchone()["gone"]]
 
+    def _append(self, sql: Sql, seq: int, first: int, events: Sequence[str]) -> None:
+        super()._append(sql, seq, first, events)
+        if events:
+            sql.execute(
+                "SELECT pg_notify(?, id || ?) FROM jobs WHERE seq = ?",
+                (_EVENTS, f" {first} {first + len(events)}", seq),
+            )
+
     def _check_space(self) -> None:
         """The disk is the database's."""
 
@@ -186,13 +202,35 @@ class PostgresStore(SqlStore):
                 return True  # what happened before nobody has said
             return any(True for _ in self._listener.connection.notifies(timeout=timeout, stop_after=1))
 
+    def heard(self, timeout: float) -> Heard:
+        """Wait until some server, this one too, stored state events or changed the queue, and say which. What happened
+        since the last call counts. For one thread, and not the one that writes.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        with _typed():
+            if self._follower is None or not _is_sound(self._follower):
+                self._follower = self._connect()
+                for channel in (_EVENTS, _CHANNEL):
+                    self._follower.execute(f"LISTEN {channel}")
+                return Heard(anew=True)
+            heard = Heard()
+            for notice in self._follower.connection.notifies(timeout=timeout, stop_after=1):
+                heard.queue = True
+                if notice.channel == _EVENTS and notice.payload:
+                    id, first, end = notice.payload.split()
+                    heard.events.append((id, int(first), int(end)))
+            return heard
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
             self._readers.close()
             self._connection.close()
-            if self._listener is not None:
-                self._listener.close()
+            for listening in (self._listener, self._follower):
+                if listening is not None:
+                    listening.close()
 
 
 class _Connection:

@@ -122,3 +122,19 @@ class Ending:
     cached: int = 0
     of: int = 0
     events: tuple[str, ...] = field(default=())
+
+
+@dataclass(slots=True)
+class Heard:
+    """What happened in a store that several servers share.
+
+    Attributes:
+        anew: nobody listened for a while, or never did: anything may have happened.
+        queue: the queue may be another one.
+        events: state events that were stored, in the order of their transactions: the job's id, the number of the first
+            one, and the number after the last one.
+    """
+
+    anew: bool = False
+    queue: bool = False
+    events: list[tuple[str, int, int]] = field(default_factory=list)

@@ -150,6 +150,8 @@ class Dispatcher:
                     await self._give_back(claim, None)
                 elif claim is not None:
                     await self._carry_out(slot, claim)
+                elif not self._closing:
+                    await self.processes[slot].ready()  # it may have ended while it had nothing to do
             except (Exception, Cancelled):
                 log.exception("worker %d: what it was to do could not be done", slot)
                 await asyncio.sleep(1.0)  # a full disk, say
@@ -160,6 +162,7 @@ class Dispatcher:
         changed.clear()
         claim = await self.desk.claim(self.owner, self.clock(), models=list(self.models[slot]))
         if claim is None and not self._closing:
+            self.processes[slot].awaited = False  # its start held up nobody
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), BACKSTOP_SECONDS)
         return claim

@@ -26,6 +26,8 @@ EVENTS = "weft.events"
 PREVIEW = "weft.preview"
 MOST_VALUE = 64 * 1024
 """Characters of a text that is told as a value; a longer one is saved by a node that writes files."""
+MOST_GIVEN = 4096
+"""Characters of JSON that a problem quotes of a workflow; of more the beginning is shown."""
 
 
 @node("weft.server.job", cache="never")
@@ -104,10 +106,13 @@ def ask(question: str, home: str, about: str, ctx: Context) -> str:
 
 
 def _few(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Problems as they are told: those of a document of 8 MiB would take many times that."""
+    """Problems as they are told: those of a document of 8 MiB would take many times that, and one may quote it all."""
     from weft.graphs.limits import LIMITS
-    from weft.graphs.problems import Problem
+    from weft.graphs.problems import Problem, shown
 
+    for problem in problems:
+        if len(json.dumps(problem.get("given"))) > MOST_GIVEN:
+            problem["given"] = shown(problem["given"])
     if (rest := len(problems) - LIMITS.max_problems) <= 0:
         return problems
     first = sorted(problems, key=lambda problem: problem.get("severity", "error") != "error")[:-rest]

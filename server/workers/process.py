@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from weft.engine.declaring.context import CancelToken, Context
@@ -37,6 +38,8 @@ class WorkerProcess:
     Attributes:
         calls: how many calls the process has had.
         seconds: how long its start took.
+        awaited: it was started, and since then it has had no call, and nobody saw that there was none for it: the job
+            that it is given now had to wait for it.
     """
 
     def __init__(
@@ -54,9 +57,11 @@ class WorkerProcess:
         self.calls = 0
         self.deaths = 0
         self.seconds = 0.0
+        self.awaited = False
         self._start: Start = start or (lambda: Worker(limits, slot, env))
         self._worker: Transport | None = None
         self._starting = asyncio.Lock()
+        self._sender: ThreadPoolExecutor | None = None
 
     @property
     def alive(self) -> bool:
@@ -83,6 +88,7 @@ class WorkerProcess:
             self._worker = await asyncio.to_thread(self._start)
             await asyncio.to_thread(self._worker.ready)
             self.seconds = loop.time() - before
+            self.awaited = True
             return True
 
     async def call(
@@ -110,9 +116,16 @@ class WorkerProcess:
             self._executor = Isolated(worker, lambda _: None)  # with which the worker begins anew
         executor = self._executor
         self.calls += 1
+        self.awaited = False
         task = Task(next(_numbers), function.node_type, dict(inputs), context)
         with cancel.notifying(executor.stop):
-            executor.submit(task, told)
+            if self._beside or sum(map(len, inputs.values())) > _LARGE:
+                # It waits until the worker has taken it, which another call may keep from doing so: in a thread of its
+                # own, so that many that wait hold up nobody else.
+                self._sender = self._sender or ThreadPoolExecutor(1, "weft-send")
+                await loop.run_in_executor(self._sender, executor.submit, task, told)
+            else:
+                executor.submit(task, told)
             if cancel.cancelled:  # perhaps before there was anything to stop
                 executor.stop()
             done = await answer
@@ -126,9 +139,14 @@ class WorkerProcess:
         worker, self._worker = self._worker, None
         if worker is not None:
             await asyncio.to_thread(worker.close)
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.shutdown(wait=False)
 
 
 _numbers = itertools.count(1)
+_LARGE = 64 << 10
+"""Bytes that a connection may not take at once."""
 
 
 class _Listener:
@@ -153,14 +171,17 @@ class Questions:
         self._process = WorkerProcess(limits, -1, start, beside=True, env=home.environment())
         self._home = json.dumps(home.to_dict())
 
-    async def ask(self, question: str, about: Any = None) -> Any:
+    async def ask(self, question: str, about: str = "null") -> Any:
         """The answer, as JSON data.
+
+        Args:
+            about: JSON text.
 
         Raises:
             BaseException: the worker ended, or a pack raised.
         """
         await self._process.ready()
-        inputs = {"question": question, "home": self._home, "about": json.dumps(about)}
+        inputs = {"question": question, "home": self._home, "about": about}
         return json.loads(await self._process.call(ask, inputs, CancelToken(), lambda *_: None))
 
     async def close(self) -> None:

@@ -95,7 +95,9 @@ class Turn:
         """
         if self.claim.epoch > 1:
             self._next_seq = await next_seq(self._desk, self.claim)
-        if await self.process.ready():
+        await self.process.ready()
+        if self.process.awaited:
+            self.process.awaited = False
             await self._say({"event": "worker_started", "worker": self.process.slot, "seconds": self.process.seconds})
         if self._token.cancelled:
             await self._lost(Cancelled("the job was cancelled before it began"), [])

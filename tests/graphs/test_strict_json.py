@@ -115,3 +115,21 @@ def test_problems_are_counted_out() -> None:
     with pytest.raises(WorkflowError) as caught:
         Workflow.parse('{"weft": 1, "nodes": {' + nodes + "}}")
     assert len(caught.value.problems) == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("[1, 2, 3]", 3), ('{"a": [], "b": {"c": 1}}', 4), ('["a,b,[[{,", "\\",,,"]', 2), ("[[], [], []]", 6), ("1", 0)],
+)
+def test_values_are_bounded(text: str, values: int) -> None:
+    padded = text + " " * 100  # a text shorter than the bound cannot have more
+    assert read_json(padded, Limits(max_values=values)) == json.loads(text)
+    if values:
+        with pytest.raises(WorkflowError, match=f"more than {values - 1} values"):
+            read_json(padded, Limits(max_values=values - 1))
+
+
+@pytest.mark.parametrize("text", ["]" * 50, '""' * 50, "{" * 50, "," * 50, '"' * 50])
+def test_values_are_counted_in_what_is_no_json(text: str) -> None:
+    with pytest.raises(WorkflowError, match="more than 5 values"):
+        read_json(text, Limits(max_values=5))

@@ -1,14 +1,13 @@
 /** Puts the parts together. */
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { Canvas, commands as canvasCommands, leaveKeysToRegistry } from "./canvas";
+import { Canvas } from "./canvas";
 import { registerCommands } from "./keys/commands";
 import { listenToKeys } from "./keys/dispatch";
 import { registerPanels } from "./keys/panels";
-import { commands as panelsCommands, panels } from "./panels";
+import { bringAll } from "./marks/later";
+import { panels } from "./panels";
 import { start } from "./state/start";
-import { commands, panelCommands } from "./views/commands";
-import { showConflicts } from "./views/Conflict";
 import { Frame } from "./views/Frame";
 import { followTheme } from "./views/theme";
 import "./styles/tokens.css";
@@ -19,18 +18,25 @@ import "./styles/views.css";
 import "./styles/panels.css";
 
 registerPanels(panels);
-leaveKeysToRegistry();
-registerCommands([...commands, ...canvasCommands, ...panelsCommands, ...panelCommands()]);
 followTheme();
-showConflicts();
 listenToKeys();
-void start();
 
-const root = document.getElementById("app");
-if (root) {
-  createRoot(root).render(
+const element = document.getElementById("app");
+const root = element === null ? null : createRoot(element);
+
+function draw(): void {
+  root?.render(
     <StrictMode>
       <Frame canvas={Canvas} />
     </StrictMode>,
   );
 }
+
+draw();
+// Commands are what buttons and keys do: they are asked for with the first picture, which does not wait for them.
+void import("./commands").then(({ commands, showConflicts }) => {
+  showConflicts();
+  registerCommands(commands());
+  draw();
+});
+void start().then(bringAll);

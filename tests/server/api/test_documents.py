@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.server.api.conftest import Server, document
 from weft.graphs import examples
@@ -30,6 +32,20 @@ def test_examples_are_listed_and_read(server: Server) -> None:
     assert server("GET", "/examples/text_to_image", headers=etag, status=304).content == b""
     problem = server("GET", "/examples/text_to_imag", status=404).json()
     assert "text_to_image" in problem["detail"]
+
+
+def test_examples_have_pictures(server: Server) -> None:
+    shown = [item for item in server("GET", "/examples").json() if item["image"]]
+    assert len(shown) >= 40
+    for item in shown:
+        answer = server("GET", item["image"].removeprefix("/api/v1"))
+        assert answer.headers["content-type"] == "image/webp"
+        with Image.open(io.BytesIO(answer.content)) as image:
+            assert max(image.size) <= 256
+        assert len(answer.content) < 40_000
+    etag = {"If-None-Match": answer.headers["etag"]}
+    assert server("GET", shown[-1]["image"].removeprefix("/api/v1"), headers=etag, status=304).content == b""
+    assert "text_to_image" in server("GET", "/examples/text_to_imag/image", status=404).json()["detail"]
 
 
 def test_the_life_of_a_saved_workflow(server: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import threading
 import zlib
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from tests.server.attacks.world import JSON, World, ask, assert_refusal, watched
 from tests.server.files.pictures import animated, png, text_bomb
+from weft.graphs.jsontext import read_json
 from weft.server.guard.bodies import DOCUMENT_BYTES, MIB, UPLOAD_BYTES
 from weft.server.guard.guard import Guard
 
@@ -96,6 +98,56 @@ def test_json_is_read_strictly_and_within_bounds(world: World, case: str) -> Non
                 assert_refusal(answer, (str(endpoint), case))
                 assert answer.status in (400, 404, 413, 422, 428), answer.text
                 assert len(answer.data) < 8192, "the answer is no echo"
+
+
+MANY = {
+    "numbers": b"[" + b"1," * 200_000 + b"1]",
+    "lists": b"[" + b"[]," * 200_000 + b"1]",
+    "brackets that close": b"]" * 4_000_000,
+    "texts without a comma": b'""' * 2_000_000,
+    "fields": b"{" + b",".join(b'"f%d":1' % number for number in range(200_000)) + b"}",
+}
+
+
+@pytest.mark.parametrize("case", MANY)
+def test_values_are_counted_before_memory_is_taken_for_them(world: World, case: str) -> None:
+    for path in (*POST, "/api/v1/import"):
+        for data in (MANY[case], WRAPPED % MANY[case]):
+            answer = world.call("POST", path, JSON, data)
+            assert answer.status == 413, (path, answer.text)
+            assert_refusal(answer, (path, case))
+
+
+def test_a_problem_does_not_quote_the_whole_document(world: World) -> None:
+    wrong = {"weft": 1, "nodes": {"a": {"type": "bad_says", "inputs": {"text": [7, "x" * 6_000_000]}}}}
+    for path in POST:
+        answer = world.post(path, {"workflow": wrong})
+        assert answer.json["problems"][0]["input"] == "text"
+        assert len(answer.data) < 8192, path
+
+
+def test_fields_that_nobody_knows_are_not_all_told(world: World) -> None:
+    answer = world.call("POST", POST[0], JSON, json.dumps(dict.fromkeys(map(str, range(1001)))).encode())
+    assert (answer.status, answer.json["code"]) == (413, "too_large")
+    answer = world.call("POST", POST[0], JSON, json.dumps(dict.fromkeys(map(str, range(1000)))).encode())
+    assert (answer.status, len(answer.json["problems"])) == (422, 100)
+
+
+def test_others_are_answered_while_a_large_body_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slow(body: bytes, limits: Any) -> Any:
+        reading.set()
+        assert go_on.wait(60)
+        return read_json(body, limits)
+
+    monkeypatch.setattr("weft.server.answering.read_json", slow)
+    large = {"weft": 1, "nodes": {"a": {"type": "bad_says", "inputs": {"text": "x" * 100_000}}}}
+    asked = world.start(ask(world.app, "POST", "/api/v1/check", JSON, body(large)))
+    assert reading.wait(60)
+    assert world.call("GET", "/healthz").status == 200
+    go_on.set()
+    assert asked.result(60).json == {"problems": []}
 
 
 def test_sizes_are_known_before_anything_is_read(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -27,6 +28,13 @@ from weft.server.files.pictures import LIMITS
 from weft.server.guard.bodies import MIB
 
 SHORT, LONG = 600, 5000
+LARGE = [
+    b'{"workflow": {"weft": 1, "nodes": {"a": {"type": "served_show", "inputs": {"value": %s}}}}}' % value
+    for value in (
+        *(b'"' + b"x" * 8_000_000 + b'"', b"[" + b"1," * 140_000 + b"1]", b"[" + b"[]," * 2_000_000 + b"[]]"),
+        *(b"[" + b'"abc",' * 1_300_000 + b"1]", b"[" + b"0.5," * 140_000 + b"1]"),
+    )
+]
 ODD = (
     "",
     "\0",
@@ -217,7 +225,14 @@ def test_no_request_of_thousands_makes_a_real_server_fail_or_grow(world: World, 
         pid = server.process.pid
         known = httpx.post(f"{server.url}api/v1/jobs", json={"workflow": sums()}, timeout=30).json()["id"]
 
+        numbers = itertools.count()
+
         def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer | None:
+            number = next(numbers)
+            if number % 250 == 0:  # beside the small ones, as large as they may be, or nearly
+                data = LARGE[number // 250 % len(LARGE)]
+                large = httpx.post(f"{server.url}api/v1/check", content=data, headers=JSON, timeout=60)
+                assert large.status_code in {200, 413}
             return over(host, int(port), method, path, headers, body)
 
         fuzz(world.endpoints, [known], send, 200, 1)  # what is loaded once

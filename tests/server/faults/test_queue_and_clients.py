@@ -93,6 +93,44 @@ def test_jobs_that_alternate_two_models_load_each_once(caller: Caller, tmp_path:
     assert sorted(Counter(log.read_text().split()).values()) == [1, 1]
 
 
+def test_each_of_two_workers_takes_the_jobs_of_its_model(tmp_path: Path) -> None:
+    """Two models, two workers: each is loaded by one of them, while there are jobs of both."""
+    log = tmp_path / "loads"
+    gates = [tmp_path / "first", tmp_path / "second"]
+
+    def using(model: str, number: int) -> str:
+        return caller.submit(
+            document(
+                m=("fault_load", {"model": model, "log": str(log)}),
+                a=("fault_use", {"model": {"link": "m"}, "number": number, "seconds": 0.01}),
+            )
+        )
+
+    with running(tmp_path, "--nodes", FAULTY, "--workers", 2) as server:
+        caller = Caller(server)
+        # Both workers are kept busy, so that each takes one of the first two jobs, whose models differ.
+        blocking = [running_job(caller, gate) for gate in gates]
+        ids = [using("a", 0), using("b", 1)]
+        ids += [using("ab"[place // 3 % 2], 2 + place) for place in range(18)]
+        ids.insert(2, using("c", 100))  # whose model nobody has
+        ids += [using("b", 200 + place) for place in range(38)]
+        for id in blocking:
+            caller.post(f"jobs/{id}/cancel")
+        jobs = {job["id"]: job for job in caller.all_ended(ids)}
+    assert {job["state"] for job in jobs.values()} == {"done"}
+    order = sorted(ids, key=lambda id: jobs[id]["started"])
+    came = sorted(ids)
+    # In the order in which they came, both workers would have loaded both models by then, and one of them the third.
+    assert sum(jobs[id]["ran"] == 2 for id in order[:14]) <= 2, [jobs[id]["ran"] for id in order]
+    for place, id in enumerate(order):
+        passed = set(came[: came.index(id)]) - set(order[:place])
+        assert len(passed) <= 32, "no job passes more than 32 others"
+    # Whoever has no job of its own model left takes others, and loads for them; but nobody loads a model twice.
+    loads = Counter(log.read_text().split())
+    assert loads["c"] == 1
+    assert max(loads.values()) <= 2, loads
+
+
 # -- cancels
 
 

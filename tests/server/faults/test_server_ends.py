@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -130,16 +132,25 @@ def test_thirty_restarts_burn_no_attempts(tmp_path: Path) -> None:
     with running(tmp_path, "--nodes", FAULTY, environment={"WEFT_DRAIN_SECONDS": "0"}) as server:
         caller = Caller(server)
         ids = [caller.submit(counted(number, tmp_path / "calls", seconds=0.1)) for number in range(100)]
+        workers, began = set(caller.processes()), time.monotonic()
         for number in range(30):
             if number % 3:
                 assert server.stop() == 0
             else:
                 server.kill()
             server.start()
+            workers |= set(caller.processes())
+        print(json.dumps({"restarts": 30, "seconds": round(time.monotonic() - began, 1)}))
+        until(lambda: not (workers - set(caller.processes())) & alive(), "the workers of earlier servers to be gone")
         assert (server.data / "weft.sqlite-wal").stat().st_size < 64 << 20
         for job in caller.all_ended(ids):
             assert (job["state"], job["attempts"]) == ("done", 0)
             assert_one_end(caller.events(job["id"]))
+
+
+def alive() -> set[int]:
+    """The processes of this machine."""
+    return {int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
 
 
 def state(data: Path, id: str) -> tuple[str, int]:

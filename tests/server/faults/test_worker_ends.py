@@ -42,7 +42,15 @@ def test_a_node_that_ends_the_process_three_times_fails_its_job(caller: Caller) 
 def test_a_node_that_ends_the_process_once_is_run_again(caller: Caller, tmp_path: Path) -> None:
     job = caller.run(document(bad=("fault_exit_once", {"path": str(tmp_path / "was"), "value": 5})))
     assert (job["state"], job["attempts"], job["outputs"][0]["value"]) == ("done", 1, 5)
-    assert_one_end(caller.events(job["id"]))
+    events = caller.events(job["id"])
+    assert_one_end(events)
+    # It had to wait for the worker that came after, and is told so before the nodes that run there.
+    told = [event["event"] for event in events if event["event"] in {"worker_started", "node_started"}]
+    assert told[-2:] == ["worker_started", "node_started"], told
+    [started] = [event for event in events if event["event"] == "worker_started"][-1:]
+    assert (started["worker"], started["node"]) == (0, None)
+    assert 0 < started["seconds"] < 60
+    assert "worker_started" not in [event["event"] for event in caller.events(caller.run(simple(7))["id"])]
 
 
 def test_a_crash_is_told_by_its_signal(caller: Caller) -> None:

@@ -186,3 +186,13 @@ def fault_use(model: Loaded, number: int = 0, seconds: float = 0.0) -> str:
     """Work with a model."""
     time.sleep(seconds)
     return f"{model.name} {number}"
+
+
+@node("fault_previews", output=True, cache="never")
+def fault_previews(count: int = 10, size: int = 32768, seconds: float = 0.1, ctx: Context | None = None) -> int:
+    """Show pictures, as it were, one after the other."""
+    assert ctx is not None
+    for _ in range(count):
+        ctx.preview(bytes(size), "image/jpeg", 256, 256)
+        time.sleep(seconds)
+    return count

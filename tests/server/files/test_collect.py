@@ -12,7 +12,7 @@ import pytest
 from tests.server.files.conftest import Clock
 from tests.server.files.pictures import encoded
 from weft.server.files.blobs import DAY, BlobStore, put
-from weft.server.files.collect import Collected, collect, collect_these
+from weft.server.files.collect import Collected, Patient, collect, collect_these
 from weft.server.files.local import LocalFiles
 from weft.server.files.thumbnails import Thumbnails
 from weft.server.files.upload import receive
@@ -134,3 +134,43 @@ def test_collections_beside_jobs_that_come_and_go(local: LocalFiles, clock: Cloc
     collect(local, names.copy, age=0.0, clock=clock)
     assert lost == []
     assert left(local) == names
+
+
+def test_a_clock_that_is_set_makes_nothing_old() -> None:
+    """Set forward it is believed after a day; set back, at once."""
+    steady, wall = Clock(), Clock()
+    patient = Patient(wall, steady)
+
+    def passes(seconds: float) -> float:
+        steady.now += seconds
+        wall.now += seconds
+        return patient() - wall.now
+
+    assert passes(100.0) == 0.0
+    wall.now += 5 * 3600
+    assert passes(0.0) == -5 * 3600
+    assert passes(DAY - 1) == -5 * 3600
+    wall.now -= 5 * 3600  # it was a mistake
+    assert passes(60.0) == 0.0
+    wall.now += 5 * 3600
+    assert passes(0.0) == -5 * 3600
+    assert passes(DAY - 1) == -5 * 3600  # the day began anew
+    assert passes(2.0) == 0.0
+    wall.now -= 9 * 3600
+    assert passes(1.0) == 0.0
+    wall.now += 30.0  # it is set a little now and then
+    assert passes(1.0) == 0.0
+
+
+def test_an_upload_outlives_a_clock_that_is_set_forward(store: BlobStore, clock: Clock) -> None:
+    steady = Clock()
+    patient = Patient(clock, steady)
+    id = receive(store, [encoded("PNG")]).file
+    clock.now += 3 * DAY
+    assert collect(store, set, clock=patient).removed == 0
+    assert collect_these(store, [id], set, clock=patient) == set()
+    for _ in range(2):
+        steady.now += DAY + 1
+        clock.now += DAY + 1
+        patient()
+    assert collect(store, set, clock=patient).removed == 1

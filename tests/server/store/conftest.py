@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.store import postgres_server
 from weft.server.store.protocol import JobStore
 from weft.server.store.records import Job, Request
 from weft.server.store.sqlite import SqliteStore
@@ -16,27 +15,6 @@ from weft.server.store.sqlite import SqliteStore
 NOW = 1_800_000_000.0
 
 Submit = Callable[..., Job]
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A database of PostgreSQL, the same for all tests."""
-    reason = postgres_server.why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    with postgres_server.server() as url:
-        yield url
-
-
-@pytest.fixture
-def postgres(postgres_url: str) -> str:
-    """A database of PostgreSQL without tables."""
-    import psycopg
-
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS public CASCADE")
-        connection.execute("CREATE SCHEMA public")
-    return postgres_url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -47,6 +47,16 @@ def server() -> Iterator[str]:
             subprocess.run([*control, "-m", "immediate", "stop"], **options)  # type: ignore[call-overload]
 
 
+def emptied(url: str) -> str:
+    """The same database without tables."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return url
+
+
 def _bin() -> Path | None:
     known = shutil.which("initdb")
     folders = [Path(known).parent] if known else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)

@@ -271,6 +271,25 @@ def test_without_a_backup_it_begins_empty_and_says_so(tmp_path: Path, caplog: py
     data.close()
 
 
+def test_the_newest_backup_is_the_one_that_was_made_last_also_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    file = with_jobs(tmp_path, 1)
+    data = opened(tmp_path)
+    for hour in range(8):
+        data.store.backup(NOW + (5 + hour) * HOUR)
+    for hour in range(8):  # by now they are all of another time
+        data.store.submit([Request("{}", title=f"late {hour}")], NOW)
+        last = data.store.backup(NOW + hour * 60.0)
+        assert last.exists()
+    data.close()
+    file.unlink()
+    for suffix in ("-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    data = opened(tmp_path)
+    assert data.restored == last
+    assert "late 7" in titles(data.store)
+    data.close()
+
+
 def test_the_newest_sound_backup_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = with_jobs(tmp_path, 10, backup=NOW)
     data = opened(tmp_path)

@@ -125,6 +125,36 @@ def test_a_server_wakes_when_another_has_work(servers: list[PostgresStore]) -> N
     assert one.cancelling("one") == [job.id]
 
 
+def test_what_any_server_stores_is_heard_in_its_order(servers: list[PostgresStore]) -> None:
+    one, other, third, _ = servers
+    assert one.heard(0).anew, "what was before it listened is not known"
+    [(job, _)] = other.submit([Request("{}")], NOW, queued=telling("q"))
+    claim = third.claim("third", NOW)
+    assert claim is not None
+    third.record(claim.job.id, claim.epoch, ["a", "b"], (0, 0, 1))
+
+    def refused(inner: JobStore) -> None:
+        inner.record(claim.job.id, claim.epoch, ["c"], (0, 0, 1))
+        raise KeyError
+
+    third.apply([refused])
+    third.end(claim.job.id, claim.epoch, Ending("done", events=("d",)), NOW)
+    one.pause(True)
+    events: list[tuple[str, int, int]] = []
+    while len(events) < 3:
+        heard = one.heard(60)
+        assert heard.queue
+        events += heard.events
+    assert events == [(job.id, 0, 1), (job.id, 1, 3), (job.id, 3, 4)]
+    while one.heard(0.2).queue:
+        pass
+    process = one._follower.connection.info.backend_pid  # type: ignore[union-attr]
+    other._connection.execute("SELECT pg_terminate_backend(?, 60000)", (process,))
+    with pytest.raises(Unavailable):
+        one.heard(60)
+    assert one.heard(60).anew
+
+
 def test_calls_of_one_transaction(servers: list[PostgresStore]) -> None:
     def broken(inner: JobStore) -> None:
         inner.submit([Request("{}", title="broken")], NOW)

@@ -81,6 +81,7 @@ class Process:
         self.stage = stage
         self.calls = self.deaths = self.starts = 0
         self.seconds = 0.0
+        self.awaited = False
         self.alive = False
         self.bytes_taken = 0
         self.stopped = asyncio.Event()
@@ -96,11 +97,13 @@ class Process:
         if started:
             self.starts += 1
             self.calls = self.bytes_taken = 0
+            self.awaited = True
         return started
 
     async def call(self, node: Any, inputs: dict[str, str], cancel: CancelToken, report: Any) -> str:
         """See `WorkerProcess`."""
         self.calls += 1
+        self.awaited = False
         work = Work(json.loads(inputs["order"]), cancel, report)
         self.stage.works.append(work)
         play = asyncio.ensure_future(self.stage.play(work))
@@ -236,6 +239,8 @@ async def stage(folder: Path, workers: int = 1, *, starts: bool = True, **rules:
     try:
         if starts:
             await made.dispatcher.start()
+            while not all(process.alive and not process.awaited for process in made.dispatcher.processes):
+                await asyncio.sleep(0.001)  # until its workers are there and have nothing to do
         yield made
     finally:
         await made.dispatcher.close(0.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.workers.fakes import Process, Stage, Work, does_nothing, stage, waits
+from tests.server.workers.fakes import Process, Stage, Work, dies, does_nothing, stage, waits
 from weft.server.store.protocol import Unavailable
 
 
@@ -255,5 +255,62 @@ def test_a_store_that_cannot_be_read_for_a_while_ends_no_worker(
             on.desk.claim = faulty  # type: ignore[method-assign]
             await on.dispatcher.start()
             assert (await on.ended(await on.submit())).state == "done"
+
+    asyncio.run(go())
+
+
+def test_a_job_that_waited_for_its_worker_is_told_so(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with stage(tmp_path, starts=False) as on:
+            early, next_one = await on.submit(), await on.submit()
+            await on.dispatcher.start()
+
+            async def dies_once(work: Work) -> str:
+                return await (dies(work) if len(on.works) == 4 else does_nothing(work))
+
+            on.play = dies_once
+            for id in (early, next_one):
+                await on.ended(id)
+            while process(on).awaited or on.dispatcher.turns:
+                await asyncio.sleep(0.001)
+            late, again = await on.submit(), await on.submit()
+            for id in (late, again):
+                await on.ended(id)
+
+            async def told(id: str) -> list[str]:
+                return [event["event"] for event in await on.events(id)]
+
+            # The first one of a new worker, and the one that came back when a worker died of it.
+            assert "worker_started" in await told(early)
+            assert (await told(again)).count("worker_started") == 1
+            assert "worker_started" not in [*await told(next_one), *await told(late)]
+
+    asyncio.run(go())
+
+
+def test_a_job_that_comes_when_the_worker_is_there_waited_for_nobody(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with stage(tmp_path) as on:
+            id = await on.submit()
+            await on.ended(id)
+            assert "worker_started" not in [event["event"] for event in await on.events(id)]
+
+    asyncio.run(go())
+
+
+def test_a_worker_that_ends_while_it_has_nothing_to_do_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.server.workers.dispatcher.BACKSTOP_SECONDS", 0.01)
+
+    async def go() -> None:
+        async with stage(tmp_path) as on:
+            process(on).alive = False
+            async with asyncio.timeout(30):
+                while not process(on).alive or process(on).awaited:
+                    await asyncio.sleep(0.001)
+            id = await on.submit()
+            await on.ended(id)
+            assert "worker_started" not in [event["event"] for event in await on.events(id)]
 
     asyncio.run(go())

@@ -1,5 +1,6 @@
 import { Handle, Position, type Node, type NodeProps } from "@xyflow/react";
 import { memo, useState } from "react";
+import { addExposed, removeExposedRow, renameExposedRow } from "./definitionActs";
 import { Icon, Port } from "./parts";
 import { RenameField } from "./RenameField";
 
@@ -15,9 +16,6 @@ export interface EdgeData extends Record<string, unknown> {
   readonly side: "inputs" | "outputs";
   readonly rows: readonly EdgeRow[];
   readonly width: number;
-  readonly onRename: (name: string, next: string) => string | null;
-  readonly onRemove: (name: string) => void;
-  readonly onAdd: () => void;
 }
 
 export type EdgeNodeType = Node<EdgeData, "edge">;
@@ -26,6 +24,7 @@ export type EdgeNodeType = Node<EdgeData, "edge">;
 export const EdgeCard = memo(function EdgeCard({ data, selected }: NodeProps<EdgeNodeType>) {
   const [renaming, setRenaming] = useState<string | null>(null);
   const inputs = data.side === "inputs";
+  const kind = inputs ? "input" : "output";
   const count = data.rows.length === 1 ? "1 " : `${data.rows.length} `;
   return (
     <section
@@ -38,20 +37,20 @@ export const EdgeCard = memo(function EdgeCard({ data, selected }: NodeProps<Edg
     >
       <header className="edge__title">
         {data.side}
-        <button type="button" tabIndex={-1} className="reset edge__add nodrag" aria-label={inputs ? "Add an input" : "Add an output"} onClick={data.onAdd}><Icon name="plus" small /></button>
+        <button type="button" tabIndex={-1} className="reset edge__add nodrag" aria-label={inputs ? "Add an input" : "Add an output"} onClick={() => addExposed(kind)}><Icon name="plus" small /></button>
       </header>
       {data.rows.map((row) => (
         <div key={row.name} className={"card__row edge__row"}>
           {!inputs && <Handle id={row.name} type="target" position={Position.Left} className="handle handle--in"><Port type={row.type} filled={row.linked} /></Handle>}
           <span className="cut">
             {renaming === row.name ? (
-              <RenameField name={row.name} label={`Name of ${row.name}`} onTake={(next) => data.onRename(row.name, next)} onEnd={() => setRenaming(null)} />
+              <RenameField name={row.name} label={`Name of ${row.name}`} onTake={(next) => renameExposedRow(kind, row.name, next)} onEnd={() => setRenaming(null)} />
             ) : (
               <button type="button" tabIndex={-1} className="edge__name cut nodrag" title="rename" onDoubleClick={() => setRenaming(row.name)}>{row.name}</button>
             )}
             {row.aside !== "" && <span className="faint tiny cut edge__aside">{row.aside}</span>}
           </span>
-          <button type="button" tabIndex={-1} className="reset nodrag" aria-label={`Remove ${row.name}`} onClick={() => data.onRemove(row.name)}><Icon name="close" small /></button>
+          <button type="button" tabIndex={-1} className="reset nodrag" aria-label={`Remove ${row.name}`} onClick={() => removeExposedRow(kind, row.name)}><Icon name="close" small /></button>
           {inputs && <Handle id={row.name} type="source" position={Position.Right} className="handle handle--out"><Port type={row.type} filled={row.linked} /></Handle>}
         </div>
       ))}

@@ -6,16 +6,14 @@ import { runTo } from "../state/actions";
 import { runId, useWorkspace } from "../state/workspace";
 import { here, tell } from "./acts";
 import { useCanvas } from "./canvasStore";
-import { duplicate } from "./clipboardActs";
-import { pasteFromClipboard } from "./clipboardEvents";
-import { defineChosen, unpackChosen } from "./definitionActs";
+import { focused, goTo } from "./goTo";
 import { parted } from "./ids";
-import { linkNode } from "./linkActs";
-import { openMenuAt } from "./menuActs";
-import { inOrder, nearest, nearestTo, type Direction } from "./neighbours";
+import { openMenuAt } from "./openMenu";
+import { nearest, nearestTo, type Direction } from "./neighbours";
 import { alignChosen, groupChosen, noteAt, nudge, removeChosen, targets, tidyChosen, toggleCollapse, toggleMode } from "./nodeActs";
 import { pinInputs } from "./pinActs";
-import { focusCard, frame, middle, panBy, reveal, useScene, zoomBy } from "./sceneStore";
+import { rare } from "./rare";
+import { frame, middle, panBy, useScene, zoomBy } from "./sceneStore";
 import { toggleTags } from "./wireActs";
 
 export interface CanvasCommand {
@@ -30,19 +28,6 @@ export interface CanvasCommand {
 
 /** Shift+A was pressed: the next arrow aligns. */
 let aligning = false;
-
-function focused(): string | null {
-  const now = here();
-  const id = now?.tab.focus ?? null;
-  return id !== null && now !== null && own(now.nodes, id) !== undefined ? id : null;
-}
-
-/** Puts the keys on a node and makes it the one that is chosen. */
-export function goTo(id: string | null): void {
-  if (id === null) return;
-  useWorkspace.getState().select([id], id);
-  focusCard(id);
-}
 
 function arrow(direction: Direction): void {
   const sides: Record<Direction, Side> = { left: "left", right: "right", up: "top", down: "bottom" };
@@ -144,7 +129,7 @@ export const commands: readonly CanvasCommand[] = [
   command("choose-down", "choose", "Choose all downstream", "Shift+] }", () => chooseStream("down")),
   command("choose-none", "choose", "Choose none", "Escape", () => useWorkspace.getState().select([])),
   command("add", "change", "Add a node", "A", openPalette),
-  command("link", "change", "Link", "L", () => linkNode(focused() ?? targets()[0] ?? "")),
+  command("link", "change", "Link", "L", () => rare(({ linkNode }) => void linkNode(focused() ?? targets()[0] ?? ""))),
   command("rename", "change", "Rename", "F2", rename),
   command("mute", "change", "Mute", "M", () => toggleMode("mute")),
   command("bypass", "change", "Bypass", "B", () => toggleMode("bypass")),
@@ -153,30 +138,16 @@ export const commands: readonly CanvasCommand[] = [
   command("tag", "change", "Wires or tags", "W", () => toggleTags(targets())),
   command("delete", "change", "Delete", "Delete", () => removeChosen(false)),
   command("delete-keep", "change", "Delete, keep the wire", "Backspace", () => removeChosen(true)),
-  command("duplicate", "change", "Duplicate", "Ctrl+D", () => duplicate()),
-  command("paste-links", "change", "Paste with links", "Ctrl+Shift+V", () => pasteFromClipboard(true)),
+  command("duplicate", "change", "Duplicate", "Ctrl+D", () => rare(({ duplicate }) => void duplicate())),
+  command("paste-links", "change", "Paste with links", "Ctrl+Shift+V", () => rare(({ pasteFromClipboard }) => void pasteFromClipboard(true))),
   command("group", "change", "Group, or ungroup", "G", groupChosen),
   command("note", "change", "Note", "N", () => noteAt()),
   command("tidy", "change", "Tidy", "Q", tidyChosen),
   command("align", "change", "Align: then an arrow", "Shift+A", () => { aligning = true; tell("align: press an arrow"); }),
   command("run-here", "run", "Run to here", "R", runHere),
-  command("define", "definitions", "Make a definition", "Ctrl+G", defineChosen),
-  command("unpack", "definitions", "Unpack", "Ctrl+Shift+G", () => unpackChosen()),
+  command("define", "definitions", "Make a definition", "Ctrl+G", () => rare(({ defineChosen }) => void defineChosen())),
+  command("unpack", "definitions", "Unpack", "Ctrl+Shift+G", () => rare(({ unpackChosen }) => void unpackChosen())),
   command("enter", "definitions", "Enter the definition", "Alt+ArrowDown", () => useWorkspace.getState().enter(focused() ?? targets()[0] ?? "")),
   command("leave", "definitions", "Leave the definition", "Alt+ArrowUp", () => useWorkspace.getState().leave()),
   command("menu", "canvas", "Menu of what is in focus", "Shift+F10 ContextMenu", menuOfFocus),
 ];
-
-/** The next or previous node of the run, when it is not on the page: it is moved into view first. False: the browser does it. */
-export function tabTo(step: 1 | -1): boolean {
-  const { order } = useScene.getState();
-  const next = inOrder(order, focused(), step);
-  if (next === null) return false;
-  const shown = document.querySelector(`[data-card="${CSS.escape(next)}"]`) !== null;
-  if (!shown) {
-    focusCard(next);
-    return true;
-  }
-  reveal(next);
-  return false;
-}

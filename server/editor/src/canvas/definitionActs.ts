@@ -1,35 +1,11 @@
-/** Acts on definitions: make, unpack, and the signature, which the cards at the edges show. */
-import { exposeInput, exposeOutput, freshDefinitionName, makeDefinition, removeExposed, renameExposed, unpack } from "../document/definitions";
+/** Acts on the signature of a definition, which the cards at the edges show. */
+import { exposeInput, exposeOutput, removeExposed, renameExposed } from "../document/exposed";
 import { canPin } from "../catalogue/pins";
 import { inputsOf } from "../document/graph";
 import { entriesOf, has } from "../document/objects";
 import { isRefusal } from "../document/types";
-import { useWorkspace } from "../state/workspace";
-import { act, here, tell } from "./acts";
+import { act, here } from "./acts";
 import { useCanvas, type ChoiceState } from "./canvasStore";
-import { targets } from "./nodeActs";
-import { focusCard } from "./sceneStore";
-
-/** Makes the chosen nodes one definition, and goes to its use. */
-export function defineChosen(): boolean {
-  let use: string | null = null;
-  const done = act(({ document, place }) => {
-    const made = makeDefinition(document, place, targets(), freshDefinitionName(document, "part"));
-    if (!isRefusal(made)) use = made.id;
-    return made;
-  });
-  if (!done || use === null) return done;
-  const id: string = use;
-  useWorkspace.getState().select([id], id);
-  requestAnimationFrame(() => focusCard(id));
-  tell(`made ${id}; F2 renames it, Alt+Down enters it`);
-  return true;
-}
-
-/** Puts the nodes of a use back into the graph. */
-export function unpackChosen(id: string | undefined = targets()[0]): boolean {
-  return id !== undefined && act(({ document, place }) => unpack(document, place, id));
-}
 
 export function renameExposedRow(kind: "input" | "output", name: string, next: string): string | null {
   const now = here();

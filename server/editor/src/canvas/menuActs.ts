@@ -1,14 +1,14 @@
 /** Menus of what is under the pointer, or in focus. */
-import { addReroute } from "../document/edits";
 import { own } from "../document/objects";
 import { isDefinition } from "../document/graph";
 import { runTo } from "../state/actions";
 import { useWorkspace } from "../state/workspace";
-import { act, here } from "./acts";
+import { here } from "./acts";
 import { useCanvas, type MenuState } from "./canvasStore";
 import { copySelection, cutSelection, pasteFromClipboard } from "./clipboardEvents";
 import { duplicate } from "./clipboardActs";
-import { defineChosen, unpackChosen } from "./definitionActs";
+import { defineChosen, unpackChosen } from "./defineActs";
+import { bendAt } from "./openMenu";
 import { parted } from "./ids";
 import { linkNode } from "./linkActs";
 import { groupChosen, noteAt, removeChosen, targetOfThread, tidyChosen, toggleCollapse, toggleMode } from "./nodeActs";
@@ -22,31 +22,6 @@ export interface MenuItem {
   readonly run: () => void;
   /** Stands under a line. */
   readonly apart?: boolean;
-}
-
-/** Opens the menu of what an element belongs to; a node that is not chosen becomes the only one. */
-export function openMenuAt(target: EventTarget | null, x: number, y: number): void {
-  const element = target instanceof Element ? target : null;
-  const { flow } = useScene.getState();
-  const graph = flow?.screenToFlowPosition({ x, y }, { snapToGrid: true }) ?? { x: 0, y: 0 };
-  const thread = element?.closest<HTMLElement>(".react-flow__edge")?.dataset["id"] ?? null;
-  const node = element?.closest<HTMLElement>(".react-flow__node")?.dataset["id"] ?? null;
-  const on: MenuState["on"] = thread !== null ? "wire" : node === null ? "canvas" : kindOn(node);
-  const { tabs, current, select } = useWorkspace.getState();
-  if (node !== null && tabs.find((tab) => tab.id === current)?.selected.has(node) !== true) select([node], parted(node).kind === "node" ? node : null);
-  useCanvas.getState().set({ menu: { screen: { x, y }, graph, on, id: thread ?? node } });
-}
-
-function kindOn(id: string): MenuState["on"] {
-  const { kind } = parted(id);
-  return kind === "group" || kind === "note" || kind === "reroute" ? kind : "node";
-}
-
-/** A bend in a thread, where it was double-clicked. */
-export function bendAt(thread: string, at: { x: number; y: number }): boolean {
-  const end = targetOfThread(thread);
-  const target = end.index === undefined ? `${end.node}.${end.input}` : `${end.node}.${end.input}.${end.index}`;
-  return act(({ document, place }) => addReroute(document, place, { target, x: at.x, y: at.y }));
 }
 
 /** What a menu offers. */

@@ -6,8 +6,8 @@ import { usePlan } from "../state/plans";
 import { fixesOf, type Fix } from "../widgets/fixes";
 import { here } from "./acts";
 import { changeField } from "./cardActs";
-import { linkInput } from "./linkActs";
 import type { ProblemModel } from "./model";
+import { rare } from "./rare";
 import { removeWire } from "./wireActs";
 
 const NONE: readonly Problem[] = [];
@@ -46,5 +46,5 @@ function runFix(node: string, input: string, fix: Fix): void {
   if (fix.act === "set") changeField(node, input, fix.value, true);
   else if (fix.act === "reset" || fix.act === "remove") changeField(node, input, undefined, true);
   else if (fix.act === "unlink") removeWire({ node, input, index: null });
-  else if (fix.act === "link") linkInput(node, input);
+  else if (fix.act === "link") rare(({ linkInput }) => void linkInput(node, input));
 }

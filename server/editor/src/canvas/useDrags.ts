@@ -3,7 +3,7 @@ import type { Node } from "@xyflow/react";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { act, tell } from "./acts";
 import { useCanvas } from "./canvasStore";
-import { copyTo } from "./clipboardActs";
+import { rare } from "./rare";
 import { dropMoved, insertInto, takeOutOf } from "./nodeActs";
 import { parted } from "./ids";
 import { modelOf } from "./sceneModels";
@@ -56,7 +56,7 @@ export function useDrags() {
     latest.current = NONE;
     if (into !== null) set({ insertInto: null });
     if (now !== null && points.size > 0) {
-      if (event.altKey) copyTo(points, now.started, event.shiftKey);
+      if (event.altKey) rare(({ copyTo }) => copyTo(points, now.started, event.shiftKey));
       else if (into !== null) insertInto(into, node.id, points);
       else act((here) => dropMoved(here, points));
     }

@@ -10,7 +10,6 @@ import { standsOut, type Block, type BlockThread } from "./blocks";
 import type { BlockLabel } from "./BlockLayer";
 import { useCanvas } from "./canvasStore";
 import { isBlocks, type Detail } from "./detail";
-import { addExposed, removeExposedRow, renameExposedRow } from "./definitionActs";
 import { familyOf } from "./families";
 import { EdgeKeeper } from "./flowEdges";
 import { handlesOf, NodeKeeper, type FlowNode, type Standing } from "./flowNodes";
@@ -157,15 +156,11 @@ function cardStanding(id: string, model: CardModel, x: number, y: number, tab: s
 
 function edgeStanding(keeper: StandingKeeper, id: string, side: EdgeSide): AnyStanding {
   const inputs = id === INPUTS_CARD;
-  const kind = inputs ? "input" : "output";
   return keeper.take(id, [side.box.x, side.box.y, JSON.stringify(side.rows)], () => ({
     id, type: "edge", ...side.box, z: 0,
     handles: [...side.ports].map<NodeHandle>(([name, y]) => ({ id: name, type: inputs ? "source" : "target", position: inputs ? Position.Right : Position.Left, x: inputs ? side.box.width : -1, y: y - 0.5, width: 1, height: 1 })),
     data: {
       side: inputs ? "inputs" : "outputs", rows: side.rows, width: side.box.width,
-      onRename: (name: string, next: string) => renameExposedRow(kind, name, next),
-      onRemove: (name: string) => removeExposedRow(kind, name),
-      onAdd: () => addExposed(kind),
     },
   }));
 }

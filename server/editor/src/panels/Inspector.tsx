@@ -8,6 +8,7 @@ import { InspectNode } from "./InspectNode";
 import { InspectSeveral } from "./InspectSeveral";
 import { InspectWorkflow } from "./InspectWorkflow";
 import { Result } from "./Result";
+import "../styles/side.css";
 
 export function Inspector() {
   const tab = useWorkspace((state) => state.tabs.find((one) => one.id === state.current));

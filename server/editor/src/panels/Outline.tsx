@@ -12,6 +12,7 @@ import { definitions, deleteNodes, moveNode, tell, toggleCollapsed, toggleMode, 
 import { OutlineEditor, type Editing } from "./OutlineEditor";
 import { OutlineItem } from "./OutlineItem";
 import { outlineRows, parseQuery, rowAfterKey, type OutlineRow } from "./outlineRows";
+import "../styles/side.css";
 
 const ROW = 24;
 const AROUND = 12;

@@ -1,6 +1,6 @@
 /** A run on a line: lanes, what it waited for longest, what is expected, and what is now. */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { MiniMap } from "../canvas";
+import { MiniMap } from "../canvas/MiniMap";
 import { serverNow, useRuns } from "../state/runs";
 import { type Span, timelineOf } from "../state/timeline";
 import type { RunInfo } from "../state/types";

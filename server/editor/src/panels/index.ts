@@ -1,21 +1,19 @@
 /** The panels of the editor, in the order in which they are shown. Those that are not needed at first are loaded when they are opened. */
 import type { PanelSpec } from "../keys/panels";
-import { Inspector } from "./Inspector";
-import { lazily } from "./lazily";
-import { Outline } from "./Outline";
+import { later } from "../marks/later";
 import { Problems, ProblemsAside, useProblemCount } from "./Problems";
 import { useRunCount } from "./runCount";
 
-const Add = lazily(async () => (await import("./Add")).Add);
-const Files = lazily(async () => (await import("./Files")).Files);
-const Examples = lazily(async () => (await import("./Examples")).Examples);
-const Runs = lazily(async () => (await import("./Runs")).Runs);
-const Gallery = lazily(async () => (await import("./Gallery")).Gallery);
-const Timeline = lazily(async () => (await import("./Timeline")).Timeline);
-const TimelineAside = lazily(async () => (await import("./Timeline")).TimelineAside);
-const Training = lazily(async () => (await import("./Training")).Training);
-
-export { commands } from "./commands";
+const Inspector = later(async () => (await import("./Inspector")).Inspector);
+const Outline = later(async () => (await import("./Outline")).Outline);
+const Add = later(async () => (await import("./Add")).Add);
+const Files = later(async () => (await import("./Files")).Files);
+const Examples = later(async () => (await import("./Examples")).Examples);
+const Runs = later(async () => (await import("./Runs")).Runs);
+const Gallery = later(async () => (await import("./Gallery")).Gallery);
+const Timeline = later(async () => (await import("./Timeline")).Timeline);
+const TimelineAside = later(async () => (await import("./Timeline")).TimelineAside);
+const Training = later(async () => (await import("./Training")).Training);
 
 export const panels: readonly PanelSpec[] = [
   { id: "add", side: "left", title: "Add a node", icon: "plus", key: "1", component: Add },

@@ -1,5 +1,6 @@
 /** Going to problems, one after the other, and ending them. */
-import { focusCard, frame, linkInput } from "../canvas";
+import { focusCard, frame } from "../canvas";
+import { linkInput } from "../canvas/linkActs";
 import { useCatalogue } from "../state/catalogue";
 import { say } from "../state/notices";
 import { planOf } from "../state/plans";

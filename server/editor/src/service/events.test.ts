@@ -135,7 +135,7 @@ describe("the connection", () => {
     expect([connection.state, socket.closed]).toEqual(["lost", true]);
   });
 
-  test("reads previews, and drops what is none", () => {
+  test("reads previews, and drops what is none", async () => {
     const { connection, previews, last } = world();
     connection.start();
     last().onopen?.();
@@ -147,6 +147,7 @@ describe("the connection", () => {
     send(new Uint8Array([0xc1, 0xff]));
     last().onmessage?.({ data: "no JSON" });
     last().onmessage?.({ data: "null" });
+    await expect.poll(() => previews.length).toBe(1);
     expect(previews.map(({ data }) => [...data])).toEqual([[1, 2]]);
   });
 

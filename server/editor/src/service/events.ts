@@ -1,5 +1,4 @@
 /** What happens on the server, live: one websocket that comes back by itself and asks for what it missed. */
-import { decode } from "@msgpack/msgpack";
 import type { JobEvent, Preview, ServerEvent } from "./types";
 
 export type ConnectionState = "connecting" | "connected" | "lost";
@@ -120,7 +119,7 @@ export class Connection {
     socket.onmessage = ({ data }) => {
       this.watch();
       if (typeof data === "string") this.take(data);
-      else if (data instanceof ArrayBuffer) this.takePreview(data);
+      else if (data instanceof ArrayBuffer) void this.takePreview(data);
     };
     socket.onclose = () => {
       if (this.socket !== socket) return;
@@ -201,9 +200,11 @@ export class Connection {
     return true;
   }
 
-  private takePreview(data: ArrayBuffer): void {
+  /** What reads previews comes with the first of them. */
+  private async takePreview(data: ArrayBuffer): Promise<void> {
     let preview: Preview & { v: number };
     try {
+      const { decode } = await import("./msgpack");
       preview = decode(new Uint8Array(data)) as Preview & { v: number };
     } catch {
       return;

@@ -13,6 +13,7 @@ import { ParameterForm } from "./Parameters";
 import { type Picture, usePictures } from "./results";
 import { RunButton, useActive } from "./RunButton";
 import { copyText } from "./TextView";
+import "../styles/others.css";
 
 export function AppView({ tab }: { readonly tab: Tab }) {
   const { document } = tab.history;

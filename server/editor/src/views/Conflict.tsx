@@ -1,7 +1,7 @@
 /** Someone else saved meanwhile: both are shown with what differs, and both can be kept. */
 import { parseDocument } from "../document/text";
 import { DifferenceList } from "../panels/DifferenceList";
-import { freeName } from "../panels/fileActs";
+import { freeName } from "../state/saving";
 import { useCatalogue } from "../state/catalogue";
 import { useNotices } from "../state/notices";
 import { compareConflictsBy, save } from "../state/saving";
@@ -23,7 +23,7 @@ function Conflict({ id }: { readonly id: string }) {
   const { conflict, name } = tab;
   const opened = "document" in theirs ? theirs.document : null;
   const keepBoth = async () => {
-    const free = freeName(name ?? tab.title, new Set(useCatalogue.getState().workflows.map((one) => one.name)));
+    const free = freeName(name ?? tab.title, useCatalogue.getState().workflows.map((one) => one.name));
     closeDialog();
     if ((await save(id, free)) !== "saved") return;
     if (opened && name !== null) useWorkspace.getState().open(opened, { name, etag: conflict.etag, text: conflict.text, behind: true });

@@ -3,6 +3,7 @@ import { Icon } from "../marks";
 import { useCatalogue } from "../state/catalogue";
 import { openEmpty, openExample, openSaved } from "../state/opening";
 import { chooseFiles, openOpen } from "./files";
+import "../styles/others.css";
 
 /** Shown first, where they are there: from one picture to several techniques at once. */
 const FIRST = ["text_to_image", "sega", "controlnet", "load_textual_inversion", "map_sweep", "attend_and_excite_controlnet_lora"];

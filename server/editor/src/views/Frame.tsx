@@ -1,14 +1,12 @@
 /** The whole page: the frame around graph or app, the phone view below 720 px, dialogs and menus above all. */
 import { type ComponentType, type ReactNode, useEffect, useRef, useState } from "react";
 import { Sprite } from "../marks";
+import { later } from "../marks/later";
 import { useWorkspace } from "../state/workspace";
-import { AppView } from "./AppView";
 import { DialogHost } from "./Dialog";
 import { BottomDock, LeftDock, Rail, RightDock } from "./Docks";
-import { FirstRun } from "./FirstRun";
 import { MenuHost } from "./Menu";
 import { LiveRegion, Notices } from "./Notices";
-import { Phone } from "./Phone";
 import { useActive } from "./RunButton";
 import { StatusBar } from "./StatusBar";
 import { usePageTitle } from "./title";
@@ -32,6 +30,10 @@ export function useWidth(): number {
   }, []);
   return width;
 }
+
+const AppView = later(async () => (await import("./AppView")).AppView);
+const FirstRun = later(async () => (await import("./FirstRun")).FirstRun);
+const Phone = later(async () => (await import("./Phone")).Phone);
 
 const PHONE = 720;
 const ONE_SIDE = 1100;

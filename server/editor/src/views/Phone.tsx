@@ -16,6 +16,7 @@ import { closeTab } from "./closing";
 import { openEmpty } from "../state/opening";
 import type { Tab } from "../state/types";
 import { api } from "../service/api";
+import "../styles/others.css";
 
 const TABS = [
   ["parameters", "Parameters", "settings"],

@@ -2,6 +2,7 @@
 import { documentText } from "../document/text";
 import type { Command } from "../keys/commands";
 import { panelsOf } from "../keys/panels";
+import { laterActs } from "../marks/later";
 import { cancel, run, runTo } from "../state/actions";
 import { setLive } from "../state/live";
 import { openEmpty } from "../state/opening";
@@ -10,17 +11,13 @@ import { togglePanel, togglePanels, usePreferences } from "../state/preferences"
 import { drawSeed, seedBefore } from "../state/seeds";
 import { tabOf, useWorkspace } from "../state/workspace";
 import { closeTab, reopenTab } from "./closing";
-import { openCommandList } from "./CommandList";
-import { chooseFiles, openOpen, openSaveAs, openVersions, saveTab } from "./files";
-import { openKeySheet } from "./KeySheet";
-import { openPreferences } from "./Preferences";
 import { focusRegion, nextRegion } from "./regions";
 import { openSweep, openSweepGrid, sweepLabel } from "./Sweep";
-import { copyAsPython, copyText, openTextView } from "./TextView";
 import { toggleTheme } from "./theme";
 
 const here = () => tabOf() !== undefined;
 const ANY = "anywhere" as const;
+const dialogs = laterActs(() => import("./dialogs"));
 
 function stepTab(by: number): void {
   const { tabs, current, choose } = useWorkspace.getState();
@@ -42,12 +39,12 @@ export function download(): void {
 
 const files: readonly Command[] = [
   { id: "file.new", label: "New workflow", group: "Files", keys: ["Alt+N"], where: ANY, icon: "plus", run: () => void openEmpty() },
-  { id: "file.open", label: "Open", group: "Files", keys: ["Ctrl+O"], where: ANY, icon: "folder", inFields: true, run: openOpen },
-  { id: "file.openHere", label: "Open from this computer", group: "Files", keys: [], where: ANY, icon: "file", run: chooseFiles },
-  { id: "file.save", label: "Save", group: "Files", keys: ["Ctrl+S"], where: ANY, icon: "disk", inFields: true, when: here, run: () => void saveTab() },
-  { id: "file.saveAs", label: "Save as", group: "Files", keys: ["Ctrl+Shift+S"], where: ANY, inFields: true, when: here, run: openSaveAs },
+  { id: "file.open", label: "Open", group: "Files", keys: ["Ctrl+O"], where: ANY, icon: "folder", inFields: true, run: () => dialogs(({ openOpen }) => openOpen()) },
+  { id: "file.openHere", label: "Open from this computer", group: "Files", keys: [], where: ANY, icon: "file", run: () => dialogs(({ chooseFiles }) => chooseFiles()) },
+  { id: "file.save", label: "Save", group: "Files", keys: ["Ctrl+S"], where: ANY, icon: "disk", inFields: true, when: here, run: () => dialogs(({ saveTab }) => void saveTab()) },
+  { id: "file.saveAs", label: "Save as", group: "Files", keys: ["Ctrl+Shift+S"], where: ANY, inFields: true, when: here, run: () => dialogs(({ openSaveAs }) => openSaveAs()) },
   { id: "file.download", label: "Save to this computer", group: "Files", keys: [], where: ANY, when: here, run: download },
-  { id: "file.versions", label: "Earlier versions", group: "Files", keys: [], where: ANY, icon: "clock", when: () => Boolean(tabOf()?.name), run: openVersions },
+  { id: "file.versions", label: "Earlier versions", group: "Files", keys: [], where: ANY, icon: "clock", when: () => Boolean(tabOf()?.name), run: () => dialogs(({ openVersions }) => openVersions()) },
   {
     id: "file.copy",
     label: "Copy the workflow as JSON",
@@ -56,9 +53,9 @@ const files: readonly Command[] = [
     where: ANY,
     icon: "copy",
     when: here,
-    run: () => void copyText(documentText((tabOf() as NonNullable<ReturnType<typeof tabOf>>).history.document), "The workflow"),
+    run: () => dialogs(({ copyText }) => void copyText(documentText((tabOf() as NonNullable<ReturnType<typeof tabOf>>).history.document), "The workflow")),
   },
-  { id: "file.python", label: "Copy the workflow as Python", group: "Files", keys: [], where: ANY, icon: "copy", when: here, run: () => void copyAsPython() },
+  { id: "file.python", label: "Copy the workflow as Python", group: "Files", keys: [], where: ANY, icon: "copy", when: here, run: () => dialogs(({ copyAsPython }) => void copyAsPython()) },
   {
     id: "file.share",
     label: "Copy a link to the app view",
@@ -67,9 +64,9 @@ const files: readonly Command[] = [
     where: ANY,
     icon: "goto",
     when: () => Boolean(tabOf()?.name),
-    run: () => void copyText(new URL(`/app/${encodeURIComponent(tabOf()?.name ?? "")}`, location.href).href, "The link"),
+    run: () => dialogs(({ copyText }) => void copyText(new URL(`/app/${encodeURIComponent(tabOf()?.name ?? "")}`, location.href).href, "The link")),
   },
-  { id: "view.text", label: "The workflow as JSON or Python", group: "Files", keys: [], where: ANY, icon: "note", words: "text code", when: here, run: () => openTextView() },
+  { id: "view.text", label: "The workflow as JSON or Python", group: "Files", keys: [], where: ANY, icon: "note", words: "text code", when: here, run: () => dialogs(({ openTextView }) => openTextView()) },
   { id: "tab.close", label: "Close this tab", group: "Files", keys: [], where: ANY, icon: "close", when: here, run: () => closeTab() },
   { id: "tab.reopen", label: "Open the closed tab again", group: "Files", keys: [], where: ANY, icon: "undo", run: () => void (reopenTab() || say("No tab was closed.")) },
   { id: "tab.next", label: "Next tab", group: "Files", keys: ["Alt+PageDown"], where: ANY, inFields: true, run: () => stepTab(1) },
@@ -106,9 +103,9 @@ const runs: readonly Command[] = [
 ];
 
 const help: readonly Command[] = [
-  { id: "help.commands", label: "Any command", group: "Help", keys: ["Ctrl+K"], where: ANY, icon: "search", inFields: true, unlisted: true, run: openCommandList },
-  { id: "help.keys", label: "Keys", group: "Help", keys: ["?"], where: ANY, icon: "key", run: openKeySheet },
-  { id: "view.preferences", label: "Settings of this browser", group: "Help", keys: ["Ctrl+,"], where: ANY, icon: "settings", run: openPreferences },
+  { id: "help.commands", label: "Any command", group: "Help", keys: ["Ctrl+K"], where: ANY, icon: "search", inFields: true, unlisted: true, run: () => dialogs(({ openCommandList }) => openCommandList()) },
+  { id: "help.keys", label: "Keys", group: "Help", keys: ["?"], where: ANY, icon: "key", run: () => dialogs(({ openKeySheet }) => openKeySheet()) },
+  { id: "view.preferences", label: "Settings of this browser", group: "Help", keys: ["Ctrl+,"], where: ANY, icon: "settings", run: () => dialogs(({ openPreferences }) => openPreferences()) },
   { id: "view.theme", label: "Light or dark", group: "Help", keys: [], where: ANY, icon: "sun", run: toggleTheme },
   { id: "region.next", label: "Next region", group: "Move", keys: ["F6"], where: ANY, inFields: true, unlisted: true, run: () => nextRegion(1) },
   { id: "region.before", label: "Region before", group: "Move", keys: ["Shift+F6"], where: ANY, inFields: true, unlisted: true, run: () => nextRegion(-1) },

@@ -4,7 +4,7 @@ import { sameJson } from "../document/objects";
 import type { Json } from "../document/types";
 import { Icon } from "../marks";
 import { Box, aria, classes, fieldKey, type FieldProps } from "./field";
-import { Picker } from "./Picker";
+import { Picker } from "./popups";
 import { valueWords } from "./values";
 
 export interface ChoiceProps extends FieldProps {

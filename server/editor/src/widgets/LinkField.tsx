@@ -3,7 +3,7 @@ import { useRef, useState } from "react";
 import { Icon } from "../marks";
 import { Mark } from "../marks";
 import { classes, fieldKey, type FieldProps, type Size } from "./field";
-import { Picker, type Option } from "./Picker";
+import { Picker, type Option } from "./popups";
 
 interface LinkedProps {
   readonly id: string;

@@ -5,20 +5,16 @@ import { useCatalogue } from "../state/catalogue";
 import { drawSeed } from "../state/seeds";
 import { useWorkspace } from "../state/workspace";
 import { ChoiceField, SwitchField } from "./ChoiceField";
-import { ColourField } from "./ColourField";
 import type { FieldProps } from "./field";
-import { FileField } from "./FileField";
-import { JsonField } from "./JsonField";
 import type { Kind } from "./kinds";
-import { ListField } from "./ListField";
+import { ColourField, FileField, JsonField, ListField, TableField, UnionField } from "./laterFields";
 import { ModelField, modelOptions } from "./ModelField";
 import { NumberField } from "./NumberField";
 import type { NumberRules } from "./numbers";
 import { SeedField } from "./SeedField";
 import { pictureFor, taughtAt } from "./sources";
-import { TableField } from "./TableField";
 import { TextField } from "./TextField";
-import { UnionField, type Sort } from "./UnionField";
+import type { Sort } from "./UnionField";
 
 interface LiteralProps {
   readonly kind: Kind;

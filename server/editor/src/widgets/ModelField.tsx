@@ -4,7 +4,7 @@ import type { ModelInfo } from "../service/types";
 import { Icon } from "../marks";
 import { bytes } from "../state/words";
 import { Box, aria, classes, fieldKey, type FieldProps } from "./field";
-import { Picker, type Option } from "./Picker";
+import { Picker, type Option } from "./popups";
 
 const KIND_WORDS: ReadonlyMap<string, string> = new Map([
   ["model", "Models"],

@@ -12,11 +12,11 @@ import { classes } from "./field";
 import type { Fix } from "./fixes";
 import { kindOf, takesLiteral, type Kind } from "./kinds";
 import { LinkedField, OpenLink, SourcePicker } from "./LinkField";
-import { ListField } from "./ListField";
+import { ListField } from "./laterFields";
 import { Literal } from "./Literal";
 import { ModelPicker, modelOptions } from "./ModelField";
 import { FieldProblems } from "./Problems";
-import { Popover } from "./Popover";
+import { Popover } from "./popups";
 import { sourcesFor, withLink } from "./sources";
 import { linked, meant, valueWords } from "./values";
 

@@ -5,6 +5,7 @@ import { Icon } from "../../marks";
 import { classes } from "../field";
 import { useUpload } from "../upload";
 import { brushStep, NOTHING, painted, redone, shownScale, undone, type Mark, type Painted, type Point, type Stroke } from "./strokes";
+import "../../styles/painter.css";
 
 interface PainterProps {
   readonly title: string;

@@ -1,5 +1,5 @@
 /** The editor as a user meets it: by roles and names. */
-import { readFile } from "node:fs/promises";
+import { text as textOf } from "node:stream/consumers";
 import type { BrowserContext, ConsoleMessage, Locator, Page, Request } from "playwright-core";
 import type { Doc } from "./documents";
 
@@ -184,7 +184,7 @@ export class Editor {
   /** The document of the tab that is shown, as the editor saves it to this computer. */
   async documentText(): Promise<string> {
     const [download] = await Promise.all([this.page.waitForEvent("download"), this.command("Save to this computer")]);
-    return readFile(await download.path(), "utf8");
+    return textOf(await download.createReadStream());
   }
   async document(): Promise<Doc> {
     return JSON.parse(await this.documentText()) as Doc;

@@ -11,18 +11,20 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await WeftServer.start();
+  // While scenarios are written: a server that runs already, its worker warm.
+  const given = process.env["WEFT_URL"];
+  const server = given === undefined ? await WeftServer.start() : null;
   // The worker imports torch and loads the bundled model once, here and not in the first scenario that runs.
-  await warm(server);
+  if (server) await warm(server);
   const browser = await chromium.launchServer({
     executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--force-color-profile=srgb"],
   });
-  project.provide("server", server.url);
+  project.provide("server", server?.url ?? given ?? "");
   project.provide("browser", browser.wsEndpoint());
   return async () => {
     await browser.close();
-    await server.stop();
+    await server?.stop();
   };
 }
 
