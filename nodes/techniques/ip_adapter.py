@@ -107,7 +107,7 @@ class _Live:
         if [weight.shape[0] for weight in self._net.to_k] != inner:
             raise ValueError(other_layers(net.source, net.sites, net.width, len(names), run.unet.config))
         encoder = load_net(
-            net.source, net.encoder, net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype
+            net.source, _encoder_now(net), net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype
         )
         description = describe_image_adapter(existing(net.location, net.source, IMAGE_ADAPTER))
         states = encode_pictures(encoder.item, pictures, description.weights["ip_adapter"].config["kind"])
@@ -215,6 +215,17 @@ def _encoder(source: str, file: Path, given: str, allowed: PathRule | None = Non
             "trained with, for instance models/image_encoder of h94/IP-Adapter"
         )
     return describe_image_encoder(beside)
+
+
+def _encoder_now(net: ImageAdapter) -> str:
+    """Where an adapter's image encoder lies now. A cached adapter may come from before it was moved."""
+    if Path(net.encoder).exists():
+        return net.encoder
+    try:
+        place = existing(net.location, net.source, IMAGE_ADAPTER)
+        return str(_encoder(net.source, weights_in(place, IMAGE_ADAPTER) if place.is_dir() else place, "").location)
+    except ModelError:
+        return net.encoder
 
 
 def _fingerprint(source: str, image_encoder: str, ctx: Context) -> str:

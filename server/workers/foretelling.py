@@ -28,12 +28,17 @@ def plan_of(
     from weft.engine import forecast
 
     said = forecast(workflow, targets, cache=cache, catalogue=catalogue, roots=_roots(home), out=home.out)
+    writing = []
     for id, node in said.nodes.items():
         if node.will == "run" and _writes(workflow, id, catalogue):
             changes = tuple(change for change in node.why if change.what != "folder")
             reason = node.reason or ("" if changes else WRITES)
             said.nodes[id] = replace(node, why=changes, reason=reason)
-    return said.to_dict()
+            writing.append(id)
+    told = said.to_dict()
+    for id in writing:
+        told["nodes"][id]["writes"] = True
+    return told
 
 
 def why_of(workflow: Workflow, node: str, home: Home, catalogue: Catalogue, cache: Cache) -> dict[str, Any]:

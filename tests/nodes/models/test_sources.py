@@ -338,3 +338,24 @@ def test_weights_of_the_file_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {(problem.code, problem.input) for problem in problems.values()} == {("bad_value", "source")}
     assert problems["apply_lora_2"].message.startswith(f"{ids['other']} is truncated")
     assert problems["apply_lora_3"].message.startswith("there is no file sha256:000")
+
+
+def test_the_encoder_of_an_ip_adapter_that_was_moved_is_found_again(folders: tuple[Path, Path]) -> None:
+    """That of a bundled adapter as well: a cached result names the place of an installation that may have gone."""
+    import shutil
+    from dataclasses import replace
+
+    from weft.nodes import load_ip_adapter
+    from weft.nodes.techniques.ip_adapter import _encoder_now
+
+    one, two = folders
+    shipped = load_ip_adapter("shapes-image")
+    assert _encoder_now(replace(shipped, location="/gone/net", encoder="/gone/encoder")) == shipped.encoder
+    shutil.copy(shipped.location, one / "ip.safetensors")
+    shutil.copytree(shipped.encoder, one / "image_encoder")
+    own = load_ip_adapter("ip")
+    for name in ("ip.safetensors", "image_encoder"):
+        shutil.move(one / name, two / name)
+    assert Path(_encoder_now(own)) == two / "image_encoder"
+    shutil.rmtree(two / "image_encoder")
+    assert _encoder_now(own) == own.encoder

@@ -54,6 +54,7 @@ def test_a_plan_says_what_changed(server: Server) -> None:
     ]
     [why] = plan["nodes"]["s"]["why"]
     assert (why["what"], why["source"]) == ("upstream", "t")
+    assert plan["nodes"]["s"]["writes"] is True
     assert plan["nodes"]["s"]["seconds"] > 0
 
 
@@ -66,6 +67,8 @@ def test_what_only_the_editor_looks_at_changes_no_plan(server: Server) -> None:
     # Its file was taken over by the file store, so it is written again.
     assert (after["nodes"]["s"]["will"], after["nodes"]["s"]["reason"]) == ("run", "each job writes its files anew")
     assert "why" not in after["nodes"]["s"]
+    assert after["nodes"]["s"]["writes"] is True
+    assert "writes" not in after["nodes"]["t"]
     assert server("POST", "/check", json={"workflow": changed("seen", ui=UI)}).json() == {"problems": []}
 
 

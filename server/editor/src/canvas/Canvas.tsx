@@ -154,7 +154,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
       data-scope="canvas"
       data-region="canvas"
       onKeyDown={onKeyDown}
-      onPointerDownCapture={(event) => { setFree(event.ctrlKey || event.metaKey); if (event.button === 0) closeFloating(); }}
+      onPointerDownCapture={(event) => { setFree(event.ctrlKey || event.metaKey); if (event.button === 0 && !(event.target instanceof Element && event.target.closest(".menu"))) closeFloating(); }}
       onClickCapture={(event) => { if (wires.onAltClick(event)) event.stopPropagation(); }}
       onDoubleClick={(event) => { if (!viewOnly && event.target instanceof Element && event.target.classList.contains("react-flow__pane") && flow !== null) {
         const screen = { x: event.clientX, y: event.clientY };

@@ -69,7 +69,7 @@ export function PaletteHost() {
       find={find}
       onAdd={(hit, port, stay) => {
         markUsed(hit.name);
-        addAt(hit.name, state.graph, from === null ? null : { from, port }, state.wire);
+        addAt(hit.name, state.graph, from === null ? null : { from, port }, state.wire, stay);
         if (stay) set({ palette: { ...state, from: null, wire: null, graph: { x: state.graph.x + 24, y: state.graph.y + 24 } } });
         else set({ palette: null });
       }}

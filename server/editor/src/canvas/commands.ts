@@ -3,6 +3,7 @@ import { dependencies, downstream, links, upstream } from "../document/graph";
 import { own } from "../document/objects";
 import type { Side } from "../document/edits";
 import { runTo } from "../state/actions";
+import { showPanel } from "../state/preferences";
 import { runId, useWorkspace } from "../state/workspace";
 import { here, tell } from "./acts";
 import { useCanvas } from "./canvasStore";
@@ -88,6 +89,18 @@ function rename(): void {
   if (id !== null) useCanvas.getState().set({ renaming: id });
 }
 
+/** `Enter`: the keys go to the node's first field in the inspector; Escape there brings them back. */
+function editFirst(): void {
+  const id = focused() ?? targets()[0];
+  if (id === undefined) return;
+  useWorkspace.getState().select([id], id);
+  showPanel("right", "inspector");
+  requestAnimationFrame(() => {
+    const inputs = document.querySelector(".inspect__inputs");
+    inputs?.querySelector<HTMLElement>("input:not([type=file]):not([type=color]), textarea, select, button, [tabindex='0']")?.focus();
+  });
+}
+
 function runHere(): void {
   const now = here();
   if (now !== null) void runTo(targets().map((id) => runId(now.tab, id)), now.tab.id);
@@ -130,6 +143,7 @@ export const commands: readonly CanvasCommand[] = [
   command("choose-none", "choose", "Choose none", "Escape", () => useWorkspace.getState().select([])),
   command("add", "change", "Add a node", "A", openPalette),
   command("link", "change", "Link", "L", () => rare(({ linkNode }) => void linkNode(focused() ?? targets()[0] ?? ""))),
+  command("edit", "change", "Edit its first field", "Enter", editFirst),
   command("rename", "change", "Rename", "F2", rename),
   command("mute", "change", "Mute", "M", () => toggleMode("mute")),
   command("bypass", "change", "Bypass", "B", () => toggleMode("bypass")),

@@ -37,8 +37,8 @@ export function chooseAndFocus(ids: readonly string[]): void {
   if (first !== undefined) requestAnimationFrame(() => focusCard(first));
 }
 
-/** Adds a node, linked from an end or into a wire, as one act. Gives its id. */
-export function addAt(type: string, at: Point, link: { readonly from: End; readonly port: string | null } | null, wire: string | null): string | null {
+/** Adds a node, linked from an end or into a wire, as one act; with `stay` the keys stay where they are. Gives its id. */
+export function addAt(type: string, at: Point, link: { readonly from: End; readonly port: string | null } | null, wire: string | null, stay = false): string | null {
   let added: string | null = null;
   const done = act((now) => {
     const { document, place, catalogue } = now;
@@ -58,7 +58,8 @@ export function addAt(type: string, at: Point, link: { readonly from: End; reado
     return together(node.label, document, steps);
   });
   if (!done || added === null) return null;
-  chooseAndFocus([added]);
+  if (stay) useWorkspace.getState().select([added], added);
+  else chooseAndFocus([added]);
   return added;
 }
 

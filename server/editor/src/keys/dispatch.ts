@@ -16,10 +16,16 @@ export function placeOfElement(target: EventTarget | null): Place {
       const scope = at.getAttribute("data-scope");
       if (scope) scopes.push(...scope.split(" "));
     }
-    // Nothing has the focus: keys go to the canvas, as they did before something closed.
-    if (target === document.body) scopes.push("canvas");
+    // Nothing has the focus: keys go to the canvas, or to the app view where that is shown.
+    if (target === document.body) scopes.push(document.querySelector(".app--view") ? "app" : "canvas");
   }
   return { scopes, typing };
+}
+
+/** Enter and Space on a button are the button's own, wherever it stands. */
+function isPressed(event: KeyboardEvent): boolean {
+  if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof Element)) return false;
+  return event.target.closest("button, a[href], summary, [role=switch], [role=radio], [role=checkbox]") !== null;
 }
 
 /** Listens until it is called. What a part has taken for itself (`preventDefault`) is its own. */
@@ -27,6 +33,7 @@ export function listenToKeys(window: Window = globalThis.window): () => void {
   const listener = (event: KeyboardEvent) => {
     if (event.defaultPrevented || event.isComposing) return;
     if (event.target instanceof Element && event.target.closest("[role=dialog]") && event.key !== "F1") return;
+    if ((event.key === "Enter" || event.key === " ") && isPressed(event)) return;
     const command = commandFor(event, placeOfElement(event.target));
     if (!command) return;
     event.preventDefault();

@@ -10,6 +10,18 @@ import { InspectWorkflow } from "./InspectWorkflow";
 import { Result } from "./Result";
 import "../styles/side.css";
 
+/** Escape in a field: what the field does with it comes first; then the keys go back to the card, unless they are somewhere else. */
+function backToCard(node: string | null): void {
+  const before = window.document.activeElement;
+  const floating = window.document.querySelector("[role=dialog]") !== null;
+  if (node === null || floating) return;
+  setTimeout(() => {
+    const now = window.document.activeElement;
+    if (now !== before && now !== window.document.body) return;
+    window.document.querySelector<HTMLElement>(`[data-card="${CSS.escape(node)}"]`)?.focus({ preventScroll: true });
+  }, 50);
+}
+
 export function Inspector() {
   const tab = useWorkspace((state) => state.tabs.find((one) => one.id === state.current));
   const document = tab?.history.document;
@@ -29,7 +41,7 @@ export function Inspector() {
   }
   const [first] = ids;
   return (
-    <div className="inspector" data-region="inspector">
+    <div className="inspector" data-region="inspector" onKeyDownCapture={(event) => event.key === "Escape" && backToCard(tab.focus)}>
       <div className="inspector__body">
       {ids.length > 1 ? (
         <InspectSeveral document={document} place={place} ids={ids} />

@@ -4,6 +4,7 @@
 export interface Draft {
   readonly id: string;
   readonly name: string | null;
+  readonly given?: string;
   readonly text: string;
   /** What the server had when the tab was opened or saved. */
   readonly saved: { readonly etag: string; readonly text: string } | null;

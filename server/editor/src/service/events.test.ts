@@ -118,9 +118,56 @@ describe("the connection", () => {
       expect(connection.retryAt).toBe(delay);
       connection.tryNow();
       expect(sockets).toHaveLength(2);
-      connection.tryNow();
-      expect(sockets).toHaveLength(2);
+      expect(connection.retryAt).toBe(null);
     }
+  });
+
+  test("a socket that neither opens nor closes is given up after a while", async () => {
+    const { connection, sockets, states, last, pass } = world();
+    connection.start();
+    last().onopen?.();
+    last().onclose?.({ code: 1006 });
+    await pass(500);
+    expect([sockets.length, connection.retryAt]).toEqual([2, null]);
+    const hung = last();
+    await pass(10_000);
+    expect([hung.closed, connection.state]).toEqual([true, "lost"]);
+    expect(connection.retryAt).toBeGreaterThan(10_000);
+    await pass(15_000);
+    expect(sockets).toHaveLength(3);
+    hung.onopen?.();
+    expect(connection.state).toBe("lost");
+    last().onopen?.();
+    expect(states.at(-1)).toEqual(["connected", null]);
+    await pass(10_000);
+    expect([last().closed, connection.state]).toEqual([false, "connected"]);
+  });
+
+  test("trying now takes a new socket in the place of one that hangs, and no wait goes on beside it", async () => {
+    const { connection, sockets, last, pass } = world();
+    connection.start();
+    last().onopen?.();
+    last().onclose?.({ code: 1006 });
+    connection.tryNow();
+    const hung = last();
+    connection.tryNow();
+    expect([sockets.length, hung.closed]).toEqual([3, true]);
+    last().onopen?.();
+    expect(connection.state).toBe("connected");
+    await pass(15_000);
+    connection.tryNow();
+    expect([sockets.length, connection.state]).toEqual([3, "connected"]);
+  });
+
+  test("a frame that comes while the server is asked whether it lives keeps the socket", async () => {
+    const { connection, last, pass, die, say } = world();
+    connection.start();
+    last().onopen?.();
+    die();
+    const asked = pass(20_000);
+    say("j", 0);
+    await asked;
+    expect([connection.state, last().closed]).toEqual(["connected", false]);
   });
 
   test("gives up a socket that is dead without knowing it", async () => {

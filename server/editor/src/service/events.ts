@@ -34,6 +34,8 @@ const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
 /** With no frame for so long, the server is asked whether it is there: a socket may be dead without knowing. */
 const QUIET = 20_000;
+/** A socket that did not open in this time will not: behind a proxy it may hang for as long as the page lives. */
+const OPENING = 10_000;
 
 export class Connection {
   state: ConnectionState = "connecting";
@@ -68,19 +70,13 @@ export class Connection {
   end(): void {
     this.ended = true;
     this.cancelRetry?.();
-    this.cancelWatch?.();
-    const socket = this.socket;
-    this.socket = null;
-    if (socket) {
-      socket.onclose = null;
-      socket.close();
-    }
+    this.giveUp();
   }
 
-  /** Tries at once, where it would wait. */
+  /** Tries at once, where it would wait; an attempt that is under way and may hang is given up for a new one. */
   tryNow(): void {
-    if (this.state === "connected" || this.socket || this.ended) return;
-    this.cancelRetry?.();
+    if (this.state === "connected" || this.ended) return;
+    this.giveUp();
     this.connect();
   }
 
@@ -98,8 +94,25 @@ export class Connection {
     this.asked.delete(job);
   }
 
+  /** Nothing that comes of the present socket counts from now on. */
+  private giveUp(): void {
+    this.cancelWatch?.();
+    this.cancelWatch = null;
+    const socket = this.socket;
+    this.socket = null;
+    if (!socket) return;
+    socket.onopen = null;
+    socket.onclose = null;
+    socket.onmessage = null;
+    socket.close();
+  }
+
   private connect(): void {
+    this.cancelRetry?.();
+    this.cancelRetry = null;
     this.retryAt = null;
+    // What waits for the moment of the next attempt sees that it has come.
+    if (this.state === "lost") this.become("lost");
     let socket: Socket;
     try {
       socket = this.around.open(this.address);
@@ -108,6 +121,12 @@ export class Connection {
       return;
     }
     this.socket = socket;
+    this.cancelWatch?.();
+    this.cancelWatch = this.around.later(() => {
+      if (this.socket !== socket) return;
+      this.giveUp();
+      this.lost();
+    }, OPENING);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.failures = 0;
@@ -149,18 +168,18 @@ export class Connection {
   private watch(): void {
     this.cancelWatch?.();
     const socket = this.socket;
-    this.cancelWatch = this.around.later(async () => {
+    const cancel = this.around.later(async () => {
       const alive = await this.around.alive();
-      if (this.socket !== socket || socket === null) return;
+      // A frame that came meanwhile says more than the answer.
+      if (this.socket !== socket || socket === null || this.cancelWatch !== cancel) return;
       if (alive) {
         this.watch();
         return;
       }
-      socket.onclose = null;
-      socket.close();
-      this.socket = null;
+      this.giveUp();
       this.lost();
     }, QUIET);
+    this.cancelWatch = cancel;
   }
 
   private subscribe(jobs: readonly string[]): void {

@@ -91,6 +91,10 @@ export interface PlanNode {
   readonly items?: number;
   readonly items_cached?: number;
   readonly steers?: boolean;
+  /** It writes files, and so runs in each job, even where it writes what it wrote before. */
+  readonly writes?: boolean;
+  /** Found by the planner: it would only write what it wrote before. */
+  readonly rewrites?: boolean;
   /** In what it differs from its nearest earlier result, where that is known. */
   readonly why?: readonly Change[];
 }

@@ -187,6 +187,7 @@ function fromPlan(known: Known, plan: PlanNode): Face {
     case "unknown":
       return { state: "will-run", words: "may run", aside, icon: "play", tip: plan.reason ?? "This depends on what others give." };
     case "run": {
+      if (plan.rewrites) return { state: "disk", words: "written again", aside: "", icon: "disk", ...tip };
       const items = plan.items === undefined ? "" : counted(plan.items - (plan.items_cached ?? 0), "item");
       return { state: "will-run", words: "will run", aside: aside || items, icon: "play", ...tip };
     }

@@ -6,7 +6,7 @@ import { giveToTab } from "./runs";
 import { newId } from "./ids";
 import { useNotices } from "./notices";
 import type { Tab } from "./types";
-import { useWorkspace } from "./workspace";
+import { titleOf, useWorkspace } from "./workspace";
 
 /** Edits of so many milliseconds are kept together. */
 const PAUSE = 100;
@@ -83,13 +83,13 @@ export function openDraft(draft: Draft): boolean {
 function reopen(draft: Draft): boolean {
   const read = parseDocument(draft.text);
   if (!("document" in read)) return false; // it stays in the data base, and is no reason to lose it
-  const { id, name, saved, jobs, view } = draft;
+  const { id, name, given, saved, jobs, view } = draft;
   const unsaved = saved === null || saved.text !== draft.text;
   const usedSeeds = new Map(draft.usedSeeds ?? []);
   useWorkspace.getState().open(read.document, {
     name,
     view,
-    draft: { id, saved, unsaved, jobs, seeds: new Map(draft.seeds), usedSeeds },
+    draft: { id, saved, unsaved, jobs, seeds: new Map(draft.seeds), usedSeeds, ...(given !== undefined && { given, title: titleOf(read.document, name, given) }) },
   });
   for (const job of [...jobs].reverse()) giveToTab(job, id);
   return true;
@@ -143,8 +143,8 @@ async function retire(tab: Tab): Promise<void> {
 }
 
 function draftOf(tab: Tab, place: number, current: boolean): Draft {
-  const { id, name, saved, jobs, seeds, usedSeeds, view } = tab;
-  return { id, name, text: textOf(tab), saved, jobs, seeds: [...seeds], usedSeeds: [...usedSeeds], view, place, current, changed: Date.now(), owner };
+  const { id, name, given, saved, jobs, seeds, usedSeeds, view } = tab;
+  return { id, name, ...(given !== undefined && { given }), text: textOf(tab), saved, jobs, seeds: [...seeds], usedSeeds: [...usedSeeds], view, place, current, changed: Date.now(), owner };
 }
 
 async function write(): Promise<void> {

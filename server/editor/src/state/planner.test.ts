@@ -2,9 +2,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Asked, type FakeServer, fakeServer, settle } from "../../tests/fake-server";
 import { move, setInput } from "../document/edits";
 import type { Document } from "../document/types";
-import type { Plan } from "../service/types";
+import type { JobEvent, Plan } from "../service/types";
 import { planAgain, resetPlanner, watchPlans } from "./planner";
 import { planOf } from "./plans";
+import { jobFromEvent } from "./reduce";
+import { giveToTab, takeJob } from "./runs";
 import { tabOf, useWorkspace } from "./workspace";
 
 let server: FakeServer;
@@ -44,6 +46,31 @@ describe("plans", () => {
     useWorkspace.getState().edit(move(document(), null, { a: { x: 8, y: 8 } }));
     await vi.advanceTimersByTimeAsync(1000);
     expect(server.of("/plan")).toHaveLength(1);
+  });
+
+  test("files that would be written again are nothing to do; new ones are", async () => {
+    const tab = open();
+    const saves = { will: "run", writes: true, seconds: 0 } as const;
+    const why = [{ what: "input", input: "name", was: "x", now: "y" }] as const;
+    const plans: [NonNullable<Plan["nodes"]>, number][] = [
+      [{ a: { will: "skip" }, b: { will: "cached", tier: "disk" }, c: saves }, 0],
+      [{ a: { will: "skip" }, b: { will: "cached", tier: "disk" }, c: { ...saves, why } }, 1],
+      [{ a: { will: "run" }, b: { will: "cached", tier: "disk" }, c: saves }, 2],
+    ];
+    for (const [place, [nodes, run]] of plans.entries()) {
+      server.plan = () => ({ problems: [], nodes, seconds: 0 });
+      edit(100 + place);
+      await vi.advanceTimersByTimeAsync(151);
+      expect(planOf(tab).counts).toEqual({ run, of: 3 });
+      expect(planOf(tab).nodes.get("c")?.rewrites ?? false).toBe(run === 0);
+    }
+    // The server was started again and compares with another run: this tab knows that it ran this.
+    server.plan = () => ({ problems: [], nodes: plans[1]?.[0] ?? {}, seconds: 0 });
+    takeJob({ ...jobFromEvent({ event: "job_queued", job: "j", seq: 0, time: 0 } as JobEvent), state: "done" }, { tab, document: document() });
+    giveToTab("j", tab);
+    planAgain();
+    await vi.advanceTimersByTimeAsync(151);
+    expect(planOf(tab).counts).toEqual({ run: 0, of: 3 });
   });
 
   test("one is under way at most, and the latest document wins", async () => {

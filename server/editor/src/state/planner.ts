@@ -6,7 +6,9 @@ import type { Document } from "../document/types";
 import { api } from "../service/api";
 import { Unreachable } from "../service/refused";
 import type { Plan, PlanNode, Problem } from "../service/types";
+import { sameContent } from "./context";
 import { planOf, usePlan } from "./plans";
+import { shownRun } from "./runs";
 import { tabOf, useWorkspace } from "./workspace";
 
 const PAUSE = 150;
@@ -69,7 +71,7 @@ export async function planNow(id: string): Promise<void> {
   const { set } = usePlan.getState();
   set(id, { asked: "asking" });
   try {
-    const found = await planOfDocument(document);
+    const found = await planOfDocument(document, () => ranAlready(id, document));
     const now = tabOf(id);
     if (!now) return;
     // An answer about an older document is still the best that there is, and says so.
@@ -95,28 +97,51 @@ interface Answer {
   readonly counts: { readonly run: number; readonly of: number };
 }
 
-async function planOfDocument(document: Document): Promise<Answer> {
+/** Whether the tab's last run was of this and came to its end: then its files are as they would be. */
+function ranAlready(id: string, document: Document): boolean {
+  const run = shownRun(id);
+  return run?.job.state === "done" && sameContent(run.document, document);
+}
+
+async function planOfDocument(document: Document, ranAlready: () => boolean): Promise<Answer> {
   if (keysOf(document.nodes).length === 0) return { problems: [], nodes: new Map(), seconds: 0, counts: { run: 0, of: 0 } };
   const plan = await api.plan(jsonText(document));
   const errors = plan.problems.filter((problem) => problem.severity === "error");
-  if (errors.length === 0) return answerOf(plan, plan.problems);
+  if (errors.length === 0) return answerOf(plan, plan.problems, ranAlready());
   // What has no part in the problems is planned without them, so that it says what it would do.
   const rest = withoutProblems(document, errors);
-  if (rest === null) return answerOf({ problems: plan.problems }, plan.problems);
+  if (rest === null) return answerOf({ problems: plan.problems }, plan.problems, false);
   const second = await api.plan(jsonText(rest.document), rest.targets);
-  return answerOf(second, plan.problems);
+  return answerOf(second, plan.problems, false);
 }
 
-function answerOf(plan: Plan, problems: readonly Problem[]): Answer {
+function answerOf(plan: Plan, problems: readonly Problem[], ranAlready: boolean): Answer {
   const nodes = new Map(Object.entries(plan.nodes ?? {}));
+  for (const id of rewritten(nodes, ranAlready)) nodes.set(id, { ...(nodes.get(id) as PlanNode), rewrites: true });
   let run = 0;
   let of = 0;
   for (const node of nodes.values()) {
     if (node.steers) continue;
     of += 1;
-    if (node.will === "run" || node.will === "resume" || node.will === "unknown") run += 1;
+    if (works(node) && !node.rewrites) run += 1;
   }
   return { problems, nodes, seconds: plan.seconds ?? null, counts: { run, of } };
+}
+
+const works = ({ will }: PlanNode): boolean => will === "run" || will === "resume" || will === "unknown";
+
+/**
+ * Nodes that would only write files that they wrote before: nothing else is to do, and nothing that they take is another
+ * since they ran. A server that was started again may have forgotten that; the tab knows what it ran.
+ */
+function rewritten(nodes: ReadonlyMap<string, PlanNode>, ranAlready: boolean): string[] {
+  const found: string[] = [];
+  for (const [id, node] of nodes) {
+    if (!works(node) || node.steers) continue;
+    if (!node.writes || (node.why?.length && !ranAlready)) return [];
+    found.push(id);
+  }
+  return found;
 }
 
 /** The document with faulty nodes muted, and what is at its ends then. Null when nothing is left. */

@@ -37,7 +37,7 @@ export async function save(id?: string, as?: string, over?: string): Promise<Sav
     const now = tabOf(tab.id);
     if (now) {
       const saved = { etag: listed.etag, text };
-      const title = titleOf(now.history.document, name);
+      const title = titleOf(now.history.document, name, now.given);
       useWorkspace.getState().patch(tab.id, { name, saved, title, unsaved: textOf(now) !== text, conflict: null });
     }
     useNotices.getState().close(`save-${tab.id}`);

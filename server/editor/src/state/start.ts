@@ -3,7 +3,7 @@ import { api } from "../service/api";
 import { type Connection, connectionHere } from "../service/events";
 import { Refused } from "../service/refused";
 import { logIn } from "../service/session";
-import type { JobEvent, ServerEvent } from "../service/types";
+import type { Job, JobEvent, ServerEvent } from "../service/types";
 import { parseDocument } from "../document/text";
 import { countWaiting, followJobsBy, sendWaiting } from "./actions";
 import { announce, watchProblems } from "./announce";
@@ -16,8 +16,9 @@ import { say, useNotices } from "./notices";
 import { openSaved } from "./opening";
 import { planAgain, watchPlans } from "./planner";
 import { ended } from "./reduce";
-import { dropPreviews, flushEvents, takeEvent, takeJob, useRuns } from "./runs";
+import { dropPreviews, flushEvents, forgetJob, serverNow, takeEvent, takeJob, useRuns } from "./runs";
 import { saveWaiting, workflowChanged } from "./saving";
+import { counted } from "./words";
 import { useWorkspace } from "./workspace";
 
 const ENDS = new Set(["job_finished", "job_failed", "job_cancelled"]);
@@ -33,10 +34,16 @@ export async function start(): Promise<() => void> {
   stops.push(follow(connection));
   connection.start();
   const online = () => connection.tryNow();
+  // Clocks of a hidden page are slowed down: who comes back to it does not wait.
+  const seen = () => {
+    if (document.visibilityState === "visible" && useConnection.getState().retryAt !== null) connection.tryNow();
+  };
   window.addEventListener("online", online);
+  document.addEventListener("visibilitychange", seen);
   await route();
   return () => {
     window.removeEventListener("online", online);
+    document.removeEventListener("visibilitychange", seen);
     for (const stop of stops) stop();
     connection.end();
   };
@@ -59,10 +66,10 @@ export async function route(path: string = location.pathname): Promise<void> {
 export function follow(connection: Connection): () => void {
   followJobsBy((job) => connection.follow(job, useRuns.getState().jobs.get(job)?.next ?? 0));
   useConnection.setState({ tryNow: () => connection.tryNow() });
-  let missed: number | null = null;
+  let missed: Missed | null = null;
   return connection.listen({
     event(event) {
-      if (missed !== null && "state" in event) missed += 1;
+      missed?.heard(event);
       heard(event, connection);
     },
     preview: takeEvent,
@@ -70,19 +77,40 @@ export function follow(connection: Connection): () => void {
       const before = useConnection.getState().state;
       useConnection.setState({ state, retryAt, ...(state !== before && { since: Date.now() }) });
       if (state === "lost" && before === "connected") say("The server is lost. Editing goes on.");
+      if (state === "lost") missed?.stop();
       if (state !== "connected") return;
-      if (before === "lost") {
-        missed = 0;
-        // What was missed comes in one go; after a moment it is all there.
-        setTimeout(() => {
-          useConnection.setState({ caughtUp: missed });
-          say(missed === 1 ? "The server is back. 1 event was missed." : `The server is back. ${missed ?? 0} events were missed.`);
-          missed = null;
-        }, 1000);
-      }
+      if (before === "lost") missed = new Missed();
       void connected(connection);
     },
   });
+}
+
+/** So long after the last event of the past, there are no more. */
+const SETTLED = 1000;
+
+/** Counts what happened while the server was away: it comes in one go, between what happens now. */
+class Missed {
+  private count = 0;
+  private timer: ReturnType<typeof setTimeout> | null = setTimeout(() => this.tell(), SETTLED);
+  private readonly since = serverNow();
+
+  heard(event: ServerEvent): void {
+    if (this.timer === null || !("state" in event) || (event as JobEvent).time > this.since) return;
+    this.count += 1;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.tell(), SETTLED);
+  }
+
+  private tell(): void {
+    this.timer = null;
+    useConnection.setState({ caughtUp: this.count });
+    say(`The server is back. ${this.count === 0 ? "Nothing was missed" : `${counted(this.count, "event")} caught up`}.`);
+  }
+
+  stop(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
 }
 
 /** The server is there, for the first time or again: everything that may have changed is asked for. */
@@ -102,21 +130,32 @@ async function connected(connection: Connection): Promise<void> {
 
 /** The jobs that there are: those that wait and run are followed, and the last one of each tab is told again. */
 export async function loadJobs(connection: Connection): Promise<void> {
+  const before = useRuns.getState().jobs;
   const [{ jobs }, queue] = await Promise.all([api.jobs({ limit: 50 }), api.queue()]);
+  flushEvents();
   useRuns.setState({ queue });
   const tabOfJob = new Map<string, string>();
   for (const [tab, list] of useRuns.getState().ofTab) for (const job of list) tabOfJob.set(job, tab);
   for (const job of [...jobs].reverse()) {
     const tab = tabOfJob.get(job.id);
+    backInQueue(job, before.get(job.id)?.next);
     takeJob(job, tab === undefined ? {} : { tab });
     if (!ended(job)) connection.follow(job.id, useRuns.getState().jobs.get(job.id)?.next ?? 0);
   }
   // Those that we took for running and the list is too short for.
   for (const [id, info] of useRuns.getState().jobs) {
     if (ended(info.job) || jobs.some((job) => job.id === id)) continue;
-    await api.job(id).then(takeJob, () => {});
+    await api.job(id).then(takeJob, (error: unknown) => {
+      if (error instanceof Refused && error.status === 404) forgetJob(id); // it is another server, or it was deleted
+    });
   }
   await Promise.allSettled([...useRuns.getState().ofTab].map(([tab, list]) => loadLast(tab, list[0])));
+}
+
+/** A server that died has its jobs in the queue again. We know better than its answer only where events came since it was asked. */
+function backInQueue(job: Job, next: number | undefined): void {
+  const info = useRuns.getState().jobs.get(job.id);
+  if (info?.job.state === "running" && job.state === "queued" && info.next === next) takeJob(job, { job });
 }
 
 /** The document and the events of a tab's last run, after the page was opened again. */

@@ -22,6 +22,8 @@ export interface Tab {
   readonly name: string | null;
   /** What the tab is called: the document's title, the name, or "untitled". */
   readonly title: string;
+  /** What it was called where it came from, such as its file's name; counts while neither name nor title is there. */
+  readonly given?: string;
   readonly history: History;
   /** The way from the root; its last definition is the place that is shown. */
   readonly trail: readonly TrailStep[];

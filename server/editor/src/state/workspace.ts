@@ -60,7 +60,7 @@ export const useWorkspace = create<Workspace>((set, get) => {
     }));
   const here = (id?: string) => get().tabs.find((tab) => tab.id === (id ?? get().current));
   const changed = (id: string, history: History) =>
-    patch(id, (tab) => ({ history, unsaved: true, title: titleOf(history.document, tab.name), ...pruned(tab, history.document) }));
+    patch(id, (tab) => ({ history, unsaved: true, title: titleOf(history.document, tab.name, tab.given), ...pruned(tab, history.document) }));
 
   return {
     tabs: [],
@@ -74,6 +74,7 @@ export const useWorkspace = create<Workspace>((set, get) => {
         id,
         name,
         title: options.title ?? titleOf(document, name),
+        ...(options.title !== undefined && { given: options.title }),
         history: History.of(document),
         trail: [],
         selected: NONE,
@@ -198,9 +199,9 @@ export function runId(tab: Tab, id: string): string {
 }
 
 /** What a document is called. */
-export function titleOf(document: Document, name: string | null): string {
+export function titleOf(document: Document, name: string | null, given = "untitled"): string {
   const title = document.meta && own(document.meta, "title");
-  return name ?? (typeof title === "string" && title.trim() ? title.trim() : "untitled");
+  return name ?? (typeof title === "string" && title.trim() ? title.trim() : given);
 }
 
 /** The nodes of a place; of one that is not there, none. */

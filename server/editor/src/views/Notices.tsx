@@ -81,7 +81,7 @@ function Lost() {
     <div className="notice notice--info" role="status">
       <Icon name="check" />
       <span>
-        <b className="medium">It answers again.</b> {counted(caughtUp, "event")} caught up.
+        <b className="medium">It answers again.</b> {caughtUp === 0 ? "Nothing was missed." : `${counted(caughtUp, "event")} caught up.`}
       </span>
       <button type="button" className="push button button--small button--plain button--icon" aria-label="Close this notice" onClick={() => setSeen(since)}>
         <Icon name="close" small />
