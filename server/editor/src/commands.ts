@@ -5,5 +5,6 @@ import { commands as ofPanels } from "./panels/commands";
 import { commands as ofFrame, panelCommands } from "./views/commands";
 
 export { showConflicts } from "./views/Conflict";
+export { listenToRequests } from "./views/requests";
 
 export const commands = (): Command[] => [...ofFrame, ...ofCanvas, ...ofPanels, ...panelCommands()];

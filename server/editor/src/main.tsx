@@ -34,8 +34,9 @@ function draw(): void {
 
 draw();
 // Commands are what buttons and keys do: they are asked for with the first picture, which does not wait for them.
-void import("./commands").then(({ commands, showConflicts }) => {
+void import("./commands").then(({ commands, listenToRequests, showConflicts }) => {
   showConflicts();
+  listenToRequests();
   registerCommands(commands());
   draw();
 });

@@ -50,7 +50,7 @@ export function Frame({ canvas: Canvas, statusEnd }: FrameProps) {
       <LiveRegion />
       <MenuHost />
       <DialogHost />
-      {dropping && <div className="dropping">Drop a workflow, or a picture with one inside</div>}
+      {dropping && <div className="dropping">Drop a workflow, or a picture: one with a workflow inside opens it</div>}
     </>
   );
 }

@@ -12,6 +12,7 @@ import { drawSeed, seedBefore } from "../state/seeds";
 import { tabOf, useWorkspace } from "../state/workspace";
 import { closeTab, reopenTab } from "./closing";
 import { focusRegion, nextRegion } from "./regions";
+import { helpHere } from "./requests";
 import { openSweep, openSweepGrid, sweepLabel } from "./Sweep";
 import { toggleTheme } from "./theme";
 
@@ -41,7 +42,7 @@ const files: readonly Command[] = [
   { id: "file.new", label: "New workflow", group: "Files", keys: ["Alt+N"], where: ANY, icon: "plus", run: () => void openEmpty() },
   { id: "file.open", label: "Open", group: "Files", keys: ["Ctrl+O"], where: ANY, icon: "folder", inFields: true, run: () => dialogs(({ openOpen }) => openOpen()) },
   { id: "file.openHere", label: "Open from this computer", group: "Files", keys: [], where: ANY, icon: "file", run: () => dialogs(({ chooseFiles }) => chooseFiles()) },
-  { id: "file.save", label: "Save", group: "Files", keys: ["Ctrl+S"], where: ANY, icon: "disk", inFields: true, when: here, run: () => dialogs(({ saveTab }) => void saveTab()) },
+  { id: "file.save", label: "Save", group: "Files", keys: ["Ctrl+S"], where: ANY, icon: "disk", inFields: true, inDialogs: true, when: here, run: () => dialogs(({ saveTab }) => void saveTab()) },
   { id: "file.saveAs", label: "Save as", group: "Files", keys: ["Ctrl+Shift+S"], where: ANY, inFields: true, when: here, run: () => dialogs(({ openSaveAs }) => openSaveAs()) },
   { id: "file.download", label: "Save to this computer", group: "Files", keys: [], where: ANY, when: here, run: download },
   { id: "file.versions", label: "Earlier versions", group: "Files", keys: [], where: ANY, icon: "clock", when: () => Boolean(tabOf()?.name), run: () => dialogs(({ openVersions }) => openVersions()) },
@@ -96,7 +97,7 @@ const runs: readonly Command[] = [
     run: openSweep,
   },
   { id: "run.sweepGrid", label: "Sweeps as a grid", group: "Run", keys: [], where: ANY, icon: "examples", run: openSweepGrid },
-  { id: "run.cancel", label: "Cancel", group: "Run", keys: ["Ctrl+."], where: ANY, icon: "stop", inFields: true, when: here, run: () => void cancel() },
+  { id: "run.cancel", label: "Cancel", group: "Run", keys: ["Ctrl+."], where: ANY, icon: "stop", inFields: true, inDialogs: true, when: here, run: () => void cancel() },
   { id: "run.live", label: "Live: run after each edit", group: "Run", keys: ["V"], where: "canvas", icon: "live", when: here, run: () => setLive(undefined, !tabOf()?.live) },
   { id: "run.seed", label: "Draw a seed", group: "Run", keys: ["S"], where: ["canvas", "app"], icon: "dice", when: here, run: () => void drawSeed() },
   { id: "run.seedBefore", label: "The seed before", group: "Run", keys: ["Shift+S"], where: ["canvas", "app"], icon: "undo", when: here, run: () => void (seedBefore() || say("No other seed was used yet.")) },
@@ -105,6 +106,7 @@ const runs: readonly Command[] = [
 const help: readonly Command[] = [
   { id: "help.commands", label: "Any command", group: "Help", keys: ["Ctrl+K"], where: ANY, icon: "search", inFields: true, unlisted: true, run: () => dialogs(({ openCommandList }) => openCommandList()) },
   { id: "help.keys", label: "Keys", group: "Help", keys: ["?"], where: ANY, icon: "key", run: () => dialogs(({ openKeySheet }) => openKeySheet()) },
+  { id: "help.here", label: "Help of what is in focus", group: "Help", keys: ["F1"], where: ANY, icon: "help", inFields: true, run: helpHere },
   { id: "view.preferences", label: "Settings of this browser", group: "Help", keys: ["Ctrl+,"], where: ANY, icon: "settings", run: () => dialogs(({ openPreferences }) => openPreferences()) },
   { id: "view.theme", label: "Light or dark", group: "Help", keys: [], where: ANY, icon: "sun", run: toggleTheme },
   { id: "region.next", label: "Next region", group: "Move", keys: ["F6"], where: ANY, inFields: true, unlisted: true, run: () => nextRegion(1) },
