@@ -125,7 +125,8 @@ export function panelCommands(): Command[] {
       keys: [panel.key],
       where: "canvas" as const,
       icon: panel.icon,
-      when: here,
+      // Without a workflow there is no right and no bottom side; the left ones begin one.
+      when: () => side === "left" || here(),
       run: () => {
         togglePanel(side, panel.id);
         if (usePreferences.getState().open[side] === panel.id) focusRegion(panel.title);
