@@ -2,9 +2,8 @@
 import { dependencies, downstream, links, upstream } from "../document/graph";
 import { own } from "../document/objects";
 import type { Side } from "../document/edits";
-import { runTo } from "../state/actions";
 import { showPanel } from "../state/preferences";
-import { runId, useWorkspace } from "../state/workspace";
+import { useWorkspace } from "../state/workspace";
 import { here, tell } from "./acts";
 import { useCanvas } from "./canvasStore";
 import { focused, goTo } from "./goTo";
@@ -101,11 +100,6 @@ function editFirst(): void {
   });
 }
 
-function runHere(): void {
-  const now = here();
-  if (now !== null) void runTo(targets().map((id) => runId(now.tab, id)), now.tab.id);
-}
-
 function toggleChosen(): void {
   const now = here();
   const id = focused();
@@ -158,7 +152,6 @@ export const commands: readonly CanvasCommand[] = [
   command("note", "change", "Note", "N", () => noteAt()),
   command("tidy", "change", "Tidy", "Q", tidyChosen),
   command("align", "change", "Align: then an arrow", "Shift+A", () => { aligning = true; tell("align: press an arrow"); }),
-  command("run-here", "run", "Run to here", "R", runHere),
   command("define", "definitions", "Make a definition", "Ctrl+G", () => rare(({ defineChosen }) => void defineChosen())),
   command("unpack", "definitions", "Unpack", "Ctrl+Shift+G", () => rare(({ unpackChosen }) => void unpackChosen())),
   command("enter", "definitions", "Enter the definition", "Alt+ArrowDown", () => useWorkspace.getState().enter(focused() ?? targets()[0] ?? "")),

@@ -17,7 +17,7 @@ import { placeOf, nodesAt, useWorkspace } from "../state/workspace";
 const keyed = (...keys: string[]) => `keys ${keys.join(" ")}`;
 
 /** Which keys are worth a place, by where the focus is. */
-const HINTS: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+export const HINTS: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   canvas: [
     ["canvas.add", "add"],
     ["canvas.link", "link"],
@@ -83,7 +83,7 @@ function parameterWords({ parameters, nodes }: Document): string {
 function scopeOf(element: Element | null): string {
   if (element?.closest("[role=menu], [role=listbox]") || element?.getAttribute("role") === "combobox") return "list";
   const { scopes, typing } = placeOfElement(element);
-  if (typing) return "field";
+  if (typing && element?.closest("[data-input]")) return "field";
   return scopes.find((name) => Object.hasOwn(HINTS, name)) ?? "";
 }
 

@@ -1,4 +1,5 @@
 /** The commands of the frame: files, tabs, panels, runs, help. */
+import { targets } from "../canvas/nodeActs";
 import { documentText } from "../document/text";
 import type { Command } from "../keys/commands";
 import { panelsOf } from "../keys/panels";
@@ -9,7 +10,7 @@ import { openEmpty } from "../state/opening";
 import { say } from "../state/notices";
 import { togglePanel, togglePanels, usePreferences } from "../state/preferences";
 import { drawSeed, seedBefore } from "../state/seeds";
-import { tabOf, useWorkspace } from "../state/workspace";
+import { runId, tabOf, useWorkspace } from "../state/workspace";
 import { closeTab, reopenTab } from "./closing";
 import { focusRegion, nextRegion } from "./regions";
 import { helpHere } from "./requests";
@@ -79,10 +80,16 @@ const edits: readonly Command[] = [
   { id: "edit.redo", label: "Do again", group: "Change", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], where: ANY, icon: "redo", words: "redo", when: () => tabOf()?.history.canRedo === true, run: () => useWorkspace.getState().redo() },
 ];
 
+/** Runs what the chosen nodes need, or the one in focus; inside a definition those of the use that was entered. */
+function runHere(): void {
+  const tab = tabOf();
+  if (tab) void runTo(targets().map((id) => runId(tab, id)), tab.id);
+}
+
 const runs: readonly Command[] = [
   { id: "run.run", label: "Run", group: "Run", keys: ["Ctrl+Enter"], where: ANY, icon: "play", inFields: true, when: here, run: () => void run() },
   { id: "run.first", label: "Run first", group: "Run", keys: ["Ctrl+Shift+Enter"], where: ANY, icon: "forward", inFields: true, when: here, run: () => void run(undefined, { first: true }) },
-  { id: "run.here", label: "Run to what is chosen", group: "Run", keys: ["R"], where: ["canvas", "outline"], icon: "goto", when: () => (tabOf()?.selected.size ?? 0) > 0, run: () => void runTo([...(tabOf()?.selected ?? [])]) },
+  { id: "run.here", label: "Run to here", group: "Run", keys: ["R"], where: ["canvas", "outline"], icon: "goto", words: "chosen", when: () => targets().length > 0, run: runHere },
   {
     id: "run.sweep",
     get label() {
