@@ -6,6 +6,8 @@ Prints one JSON object. `aims` are ours and `comfyui` what ComfyUI took. CPU tim
 its workers, so that they mean something on a busy machine too; `load` says how busy it was before.
 
 - `start`: until it accepts requests, and the memory of the idle server process, without its workers.
+- `floors`: what bounds the rest on this machine: commits of one row a second (SQLite, `synchronous=FULL`), and answers
+  a second of a bare application under uvicorn to eight clients.
 - `latency`: five trivial nodes, from submitting until the end is heard, one job after another, by one client.
 - `throughput`: the same, with eight clients that submit all the time. `new` are documents that the server has not seen
   before, all of whose nodes run; `same` is one document, whose results come from the cache.
@@ -21,10 +23,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 import os
 import platform
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -35,7 +39,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.server_kit import Connection, Follower, Server, connections, quantiles
+from benchmarks.server_kit import Connection, Follower, Server, bare, connections, quantiles
 
 AIMS = {
     "jobs_per_second": 500,
@@ -89,6 +93,28 @@ class Bench:
                 "cpu_seconds": round(cpu, 2),
                 "idle_megabytes": round(server.megabytes, 1),
             }
+
+    async def floors(self) -> dict[str, Any]:
+        commits, answers = (100, 500) if self.small else (1000, 5000)
+        with contextlib.closing(sqlite3.connect(self.folder / "floor.sqlite", isolation_level=None)) as database:
+            for text in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE rows (text TEXT)"):
+                database.execute(text)
+            before = time.monotonic()
+            for _ in range(commits):
+                database.execute("INSERT INTO rows VALUES ('x')")
+            found = {"commits_per_second": round(commits / (time.monotonic() - before))}
+        with bare() as address:
+            async with connections(address, 8) as many:
+
+                async def ask(client: Connection) -> None:
+                    for _ in range(answers // 8):
+                        await client.ask("POST", "/", chain(5, 0))
+
+                await asyncio.gather(*(client.ask("GET", "/") for client in many))
+                before = time.monotonic()
+                await asyncio.gather(*map(ask, many))
+                found["answers_per_second"] = round(answers / (time.monotonic() - before))
+        return found
 
     async def jobs(self) -> dict[str, Any]:
         """`latency`, `throughput`, `burst`, `large` and `plan`, on one server with one worker."""
@@ -302,7 +328,7 @@ async def _stalled(address: str) -> asyncio.StreamWriter:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--small", action="store_true", help="fewer of everything: a look whether it works")
-    names = ("start", "jobs", "history", "live", "models")
+    names = ("floors", "start", "jobs", "history", "live", "models")
     parser.add_argument("--only", action="append", choices=names, help="measure this alone; may be given again")
     said = parser.parse_args()
     results: dict[str, Any] = {

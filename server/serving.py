@@ -26,7 +26,9 @@ from weft.server.files.local import LocalFiles
 from weft.server.files.thumbnails import Thumbnails
 from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
+from weft.server.heads import BoundedHeads
 from weft.server.keeping import Keeper
+from weft.server.live.frames import FramesProtocol
 from weft.server.live.hub import Hub
 from weft.server.live.shared import SharedHub
 from weft.server.metrics import Metrics
@@ -216,7 +218,8 @@ class Serving:
             log_config=None,
             access_log=False,
             lifespan="off",
-            ws="websockets-sansio",
+            http=BoundedHeads,
+            ws=FramesProtocol,
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,
             ws_ping_interval=20.0,
@@ -226,7 +229,6 @@ class Serving:
             date_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=2,
-            h11_max_incomplete_event_size=64 * 1024,
         )
         server = self._uvicorn = _Server(config)
         loop = asyncio.get_running_loop()

@@ -76,7 +76,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("answering",),
         ("problems",),
         ("store", "files", "documents", "logs", "metrics"),
-        ("scrub", "tokens"),
+        ("scrub", "tokens", "heads"),
     ),
 }
 """From the top down."""

@@ -143,9 +143,10 @@ class Plan(BaseModel):
 
 
 class PythonText(BaseModel):
-    """A workflow as Python, which has it as `workflow` when it has run."""
+    """A workflow as Python, which has it as `workflow` when it has run, and what a check says of it."""
 
     python: str
+    problems: list[Problem]
 
 
 class Widget(BaseModel):

@@ -12,6 +12,7 @@ from weft.server.answering import answer_problems
 from weft.server.api import documents, files, jobs, pages, queue, system
 from weft.server.api.deck import Deck
 from weft.server.api.description import REFUSALS, completed
+from weft.server.api.shortcut import Shortcut
 from weft.server.guard.guard import Guard
 from weft.server.guard.login import session_routes
 from weft.server.guard.rules import Rules
@@ -41,7 +42,7 @@ def build(deck: Deck, rules: Rules, scrub: Scrubber, *, debug: bool = False) -> 
         finally:
             deck.metrics.client_left()
 
-    guarded: ASGIApp = Guard(app, rules, scrub)
+    guarded: ASGIApp = Guard(Shortcut(app), rules, scrub)
     return Access(guarded, deck.metrics)
 
 

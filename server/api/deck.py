@@ -143,8 +143,11 @@ class Deck:
         def cancelled(job: Job, state: int) -> str:
             return self._event("job_cancelled", job.id, state, told)
 
+        submitting = asyncio.ensure_future(self.desk.submit([request], time.time(), queued=queued, cancelled=cancelled))
+        # A worker that waits asks for a job now, right behind this one, and so in the same transaction.
+        self.dispatcher.wake()
         try:
-            [(job, is_new)] = await self.desk.submit([request], time.time(), queued=queued, cancelled=cancelled)
+            [(job, is_new)] = await submitting
         except Conflict as error:
             raise ApiError("conflict", str(error)) from None
         except QueueFull as error:
@@ -161,7 +164,6 @@ class Deck:
                 if turn.claim.job.slot == request.slot and turn.claim.job.id < job.id:
                     turn.cancel()
         if is_new:
-            self.dispatcher.wake()
             self.hub.queue_changed()
         return job, is_new
 

@@ -83,9 +83,14 @@ async def why(request: Request, said: WhyRequest) -> Response:
 
 @router.post("/python", responses=answers("PythonText"))
 async def python(request: Request, said: CheckRequest) -> Response:
-    """A workflow as Python: the calls that make the same document. `targets` say nothing here."""
-    found = _sound(await deck_of(request).ask("python", said.model_dump()))
-    return JSONResponse({"python": found["python"]})
+    """A workflow as Python: the calls that make the same document. `targets` say nothing here.
+
+    A workflow that would not start can be written, too: `problems` has what a check says of it.
+    """
+    found = await deck_of(request).ask("python", said.model_dump())
+    if "python" not in found:
+        _sound(found)
+    return JSONResponse({"python": found["python"], "problems": _told(request, found)})
 
 
 def _sound(found: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from weft.server.live.frames import EXTENSION, Send, parts
 from weft.server.live.hub import Hub
 from weft.server.live.listener import Behind, Fetch, Listener
 
@@ -55,13 +57,14 @@ async def follow(socket: WebSocket, hub: Hub, fetch: Fetch, *, stall_seconds: fl
 
 async def _send(socket: WebSocket, listener: Listener, stall_seconds: float) -> tuple[int, str]:
     time = asyncio.get_running_loop().time
+    send: Send = getattr(socket, "scope", {}).get("extensions", {}).get(EXTENSION) or _each(socket)
     while True:
         try:
             frames = await listener.take()
             now = time()
             async with asyncio.timeout_at(now + stall_seconds) as limit:
-                for frame in frames:
-                    await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+                for part in parts(frames):
+                    await send(part)
                     if time() - now > STEP_SECONDS:  # a timer for each frame would cost more than the frame
                         now = time()
                         limit.reschedule(now + stall_seconds)
@@ -74,6 +77,16 @@ async def _send(socket: WebSocket, listener: Listener, stall_seconds: float) -> 
         except Exception:
             log.exception("the events for a client cannot be read")
             return TRY_AGAIN_LATER, "the events cannot be read now; come back with `since`"
+
+
+def _each(socket: WebSocket) -> Send:
+    """Sends one frame after the other, where the server below has no better way."""
+
+    async def send(frames: Sequence[str | bytes]) -> None:
+        for frame in frames:
+            await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+
+    return send
 
 
 async def _hear(socket: WebSocket, listener: Listener, hub: Hub) -> tuple[int, str]:

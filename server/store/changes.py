@@ -32,7 +32,7 @@ class Changes(SqlBase):
     ) -> builtins.list[tuple[Job, bool]]:
         self._be_alone(sql)
         waiting = sql.execute("SELECT count(*) AS jobs FROM jobs WHERE state = 'queued'").fetchone()["jobs"]
-        found: builtins.list[tuple[int, bool]] = []
+        found: builtins.list[tuple[Job | int, bool]] = []
         for request in requests:
             known = self._known(sql, request, now)
             if known is not None:
@@ -42,10 +42,12 @@ class Changes(SqlBase):
             if waiting >= self.most_queued:
                 raise QueueFull(f"{waiting} jobs are queued, which is as many as may be.")
             self._check_space()
-            found.append((self._insert(sql, request, now, queued), True))
+            job = self._insert(sql, request, now, waiting, queued)
+            # One that is alone is as it was when it came; others may have been moved on by those after it.
+            found.append((job if len(requests) == 1 else self._row(sql, job.id, "j.seq")["seq"], True))
             waiting += 1
         self._wake(sql)
-        return [(self._job(sql, seq), new) for seq, new in found]
+        return [(job if isinstance(job, Job) else self._job(sql, job), new) for job, new in found]
 
     def _known(self, sql: Sql, request: Request, now: float) -> int | None:
         """The job that came with the same idempotency key. Raises Conflict."""
@@ -74,7 +76,12 @@ class Changes(SqlBase):
             self._tell(sql, row["seq"], event)
         return len(rows)
 
-    def _insert(self, sql: Sql, request: Request, now: float, event: MakeEvent | None) -> int:
+    def _insert(self, sql: Sql, request: Request, now: float, waiting: int, event: MakeEvent | None) -> Job:
+        """Queue a job behind those of its priority.
+
+        Args:
+            waiting: how many are queued.
+        """
         hash = document_hash(request.document)
         new = sql.execute(
             "INSERT INTO documents (hash, text) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING hash",
@@ -87,8 +94,9 @@ class Changes(SqlBase):
         seq: int = 1 if last is None else last["seq"] + 1
         id = next_id(now, None if last is None else last["id"])
         sql.execute(
-            "INSERT INTO jobs (seq, id, state, rank, place, document, targets, title, tags, slot, model, created)"
-            " VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO jobs"
+            " (seq, id, state, rank, place, document, targets, title, tags, slot, model, created, events)"
+            " VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 seq,
                 id,
@@ -101,6 +109,7 @@ class Changes(SqlBase):
                 request.slot,
                 request.model,
                 now,
+                int(event is not None),
             ),
         )
         sql.executemany(
@@ -112,8 +121,17 @@ class Changes(SqlBase):
                 "INSERT INTO idempotency (key, digest, job, created) VALUES (?, ?, ?, ?)",
                 (request.key, request.digest, seq, now),
             )
-        self._tell(sql, seq, event)
-        return seq
+        below = sql.execute(
+            "SELECT count(*) AS jobs FROM jobs WHERE state = 'queued' AND rank > ?", (-request.priority,)
+        ).fetchone()["jobs"]
+        tags, targets = tuple(request.tags), tuple(request.targets)
+        job = Job(
+            id, "queued", now, title=request.title, tags=tags, priority=request.priority, position=waiting - below,
+            slot=request.slot, model=request.model, targets=targets,
+        )  # fmt: skip
+        if event is not None:
+            self._append(sql, seq, 0, [event(job, 0)])
+        return job
 
     @writes
     def cancel(self, sql: Sql, id: str, now: float, event: MakeEvent) -> Job:

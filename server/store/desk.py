@@ -13,7 +13,7 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from weft.server.store.protocol import Closed, Fenced, JobStore, NoSpace
+from weft.server.store.protocol import Also, Closed, Fenced, JobStore, NoSpace
 from weft.server.store.records import Claim
 
 T = TypeVar("T")
@@ -82,6 +82,8 @@ class Desk:
     def __init__(self, store: JobStore, *, readers: int = 4) -> None:
         self._store = store
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
+        """Calls that are handed over in a moment, by the loop of their tasks."""
         self._accepting = threading.Lock()
         self._closed = False
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="weft-store-reader")
@@ -141,17 +143,26 @@ class Desk:
     paused = _reads(JobStore.paused)
 
     async def claim(
-        self, owner: str, now: float, *, models: Sequence[str] = (), look_ahead: int = 32, patience: float = 60.0
+        self,
+        owner: str,
+        now: float,
+        *,
+        models: Sequence[str] = (),
+        look_ahead: int = 32,
+        patience: float = 60.0,
+        also: Also | None = None,
     ) -> Claim | None:
-        """See `JobStore.claim`. Where the task was cancelled meanwhile, the job returns to the queue."""
+        """See `JobStore.claim`. Where the task was cancelled meanwhile, the jobs return to the queue."""
+
+        def call(store: JobStore) -> Claim | None:
+            return store.claim(owner, now, models=models, look_ahead=look_ahead, patience=patience, also=also)
 
         def undo(store: JobStore, claim: Claim | None) -> None:
-            if claim is not None:
-                store.give_back(claim.job.id, claim.epoch, died=False, now=now)
+            for one in () if claim is None else (claim, *claim.more):
+                with contextlib.suppress(Fenced):  # somebody took it away already
+                    store.give_back(one.job.id, one.epoch, died=False, now=now)
 
-        return await self.write(
-            lambda store: store.claim(owner, now, models=models, look_ahead=look_ahead, patience=patience), undo=undo
-        )
+        return await self.write(call, undo=undo)
 
     async def close(self) -> None:
         """Wait for all that was handed over, then close the store. A job that was claimed for a task that is cancelled
@@ -159,6 +170,10 @@ class Desk:
         with self._accepting:
             if not self._closed:
                 self._closed = True
+                for entries in self._gathered.values():
+                    for entry in entries:
+                        self._queue.put(entry)
+                self._gathered.clear()
                 self._queue.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._finish)
 
@@ -171,7 +186,18 @@ class Desk:
         with self._accepting:
             if self._closed:
                 raise Closed("The store is closed.")
-            self._queue.put(entry)
+            entries = self._gathered.setdefault(entry.loop, [])
+            entries.append(entry)
+            if len(entries) == 1:
+                # Not now and not at the next turn of the loop, at which tasks go on that were woken now: what these
+                # ask for shares the transaction, as the claim of a worker does with the job that woke it.
+                entry.loop.call_soon(entry.loop.call_soon, self._pass_on, entry.loop)
+
+    def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give the writing thread what was gathered."""
+        with self._accepting:
+            for entry in self._gathered.pop(loop, ()):
+                self._queue.put(entry)
 
     def _undo(self, entry: _Pending) -> None:
         """Hand over what undoes a call that nobody waits for any more."""
@@ -179,12 +205,9 @@ class Desk:
         if undo is None or isinstance(result, BaseException):
             return
 
-        def unless_fenced(store: JobStore) -> None:
-            with contextlib.suppress(Fenced):  # somebody took it away already
-                undo(store, result)
-
         with contextlib.suppress(Closed):
-            self._hand_over(_Pending(unless_fenced, entry.loop.create_future(), entry.loop, None))
+            future = entry.loop.create_future()
+            self._hand_over(_Pending(lambda store: undo(store, result), future, entry.loop, None))
 
     def _settle(self, entries: Sequence[_Pending]) -> None:
         """Hand results to those who wait, in the thread of their loop."""

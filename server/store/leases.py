@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from weft.server.store.base import Sql, writes
 from weft.server.store.lookups import Lookups
-from weft.server.store.protocol import Fenced, MakeEvent
+from weft.server.store.protocol import Also, Fenced, MakeEvent
 from weft.server.store.records import ENDED, Claim, Ending, Job
-from weft.server.store.rows import OUTPUT_COLUMNS, Row, output_values
+from weft.server.store.rows import OUTPUT_COLUMNS, Row, job_of, output_values
 
 _CANDIDATES = 16
 """How many jobs are looked at where another server may take one of them first."""
+_MOST_MORE = 15
+"""How many jobs may be claimed with another one."""
+_MOMENT = 1e-6
+_MOST_TEXT = 16 * 1024
+"""Characters of a document whose job may be claimed with others."""
 
 
 class Leases(Lookups):
@@ -30,9 +36,38 @@ class Leases(Lookups):
         models: Sequence[str] = (),
         look_ahead: int = 32,
         patience: float = 60.0,
+        also: Also | None = None,
     ) -> Claim | None:
         if self.paused():
             return None
+        claim = self._first(sql, owner, now, models, look_ahead, patience)
+        if claim is None or also is None or len(claim.document) > _MOST_TEXT or not also(claim.document):
+            return claim
+        return replace(claim, more=tuple(self._more(sql, owner, now, claim.job.model, also)))
+
+    def _more(self, sql: Sql, owner: str, now: float, model: str, also: Also) -> Iterator[Claim]:
+        """The jobs that come next in the queue, as long as they may be claimed with the one before."""
+        rows = sql.execute(
+            "SELECT seq, model, document FROM jobs WHERE state = 'queued' ORDER BY rank, place, seq LIMIT ?",
+            (_MOST_MORE,),
+        ).fetchall()
+        for place, row in enumerate(rows, 1):
+            text = sql.execute(
+                "SELECT CASE WHEN length(text) <= ? THEN text END AS text FROM documents WHERE hash = ?",
+                (_MOST_TEXT, row["document"]),
+            ).fetchone()["text"]
+            if row["model"] != model or text is None or not also(text):
+                return
+            # A moment later each, so that their times tell their order.
+            claim = self._take(sql, row["seq"], owner, now + place * _MOMENT, text)
+            if claim is None:  # another server was quicker
+                return
+            yield claim
+
+    def _first(
+        self, sql: Sql, owner: str, now: float, models: Sequence[str], look_ahead: int, patience: float
+    ) -> Claim | None:
+        """The next job, or one that may pass it."""
         rows = sql.execute(
             "SELECT seq, rank, model, passed FROM jobs WHERE state = 'queued' ORDER BY rank, place, seq LIMIT ?",
             (1 + look_ahead if models else _CANDIDATES if self.dialect.unless_taken else 1,),
@@ -48,19 +83,22 @@ class Leases(Lookups):
             return claim
         return None
 
-    def _take(self, sql: Sql, seq: int, owner: str, now: float) -> Claim | None:
-        """The lease of a queued job; None where another server was quicker."""
+    def _take(self, sql: Sql, seq: int, owner: str, now: float, text: str | None = None) -> Claim | None:
+        """The lease of a queued job, whose document may be known; None where another server was quicker."""
         row = sql.execute(
             "UPDATE jobs SET state = 'running', owner = ?, started = ?, epoch = epoch + 1 WHERE seq ="
             f" (SELECT seq FROM jobs WHERE seq = ? AND state = 'queued'{self.dialect.unless_taken})"
-            " RETURNING seq, document, epoch, events",
+            " RETURNING *",
             (owner, now, seq),
         ).fetchone()
-        return None if row is None else self._claim(sql, row)
+        return None if row is None else self._claim(sql, row, text)
 
-    def _claim(self, sql: Sql, row: Row) -> Claim:
-        text = sql.execute("SELECT text FROM documents WHERE hash = ?", (row["document"],)).fetchone()["text"]
-        return Claim(self._job(sql, row["seq"]), text, row["epoch"], row["events"])
+    def _claim(self, sql: Sql, row: Row, text: str | None = None) -> Claim:
+        """The lease of the running job of a row."""
+        if text is None:
+            text = sql.execute("SELECT text FROM documents WHERE hash = ?", (row["document"],)).fetchone()["text"]
+        assert text is not None
+        return Claim(job_of({**dict(row), "position": None}), text, row["epoch"], row["events"])
 
     @writes
     def record(self, sql: Sql, id: str, epoch: int, events: Sequence[str], progress: tuple[int, int, int]) -> int:
@@ -96,7 +134,7 @@ class Leases(Lookups):
             f"INSERT INTO outputs ({OUTPUT_COLUMNS}) VALUES ({','.join('?' * 11)})",
             [output_values(row["seq"], number, output) for number, output in enumerate(ending.outputs)],
         )
-        return self._job(sql, row["seq"])
+        return job_of({**dict(row), "position": None}, ending.outputs)
 
     @writes
     def give_back(

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from weft.server.store.base import Dialect, Sql
-from weft.server.store.protocol import Closed, NewerDatabase, NoSpace, StoreError, Unavailable
+from weft.server.store.protocol import Also, Closed, NewerDatabase, NoSpace, StoreError, Unavailable
 from weft.server.store.readers import Readers
 from weft.server.store.records import Claim, Heard
 from weft.server.store.schema import MIGRATIONS
@@ -151,12 +151,19 @@ class PostgresStore(SqlStore):
     # -- several servers
 
     def claim(
-        self, owner: str, now: float, *, models: Sequence[str] = (), look_ahead: int = 32, patience: float = 60.0
+        self,
+        owner: str,
+        now: float,
+        *,
+        models: Sequence[str] = (),
+        look_ahead: int = 32,
+        patience: float = 60.0,
+        also: Also | None = None,
     ) -> Claim | None:
         def leased(sql: Sql) -> Claim | None:
             self._live(sql, owner)
             claim = super(PostgresStore, self).claim(
-                owner, now, models=models, look_ahead=look_ahead, patience=patience
+                owner, now, models=models, look_ahead=look_ahead, patience=patience, also=also
             )
             if claim is not None:
                 sql.execute(f"NOTIFY {_EVENTS}")

@@ -16,6 +16,10 @@ MakeEvent = Callable[[Job, int], str]
 """Gives a state event as JSON text, from the job as it is after the change and the number of the event. It is called
 within the transaction, which may still fail: what is told to listeners is told when the method has returned."""
 
+Also = Callable[[str], bool]
+"""Says of the document of a job whether the job may be claimed with those before it. It is called within the
+transaction, in the order of the queue, and not again once it said no."""
+
 
 class StoreError(Exception):
     """The store cannot do what it is asked for."""
@@ -117,13 +121,23 @@ class JobStore(Protocol):
     # -- from workers
 
     def claim(
-        self, owner: str, now: float, *, models: Sequence[str] = (), look_ahead: int = 32, patience: float = 60.0
+        self,
+        owner: str,
+        now: float,
+        *,
+        models: Sequence[str] = (),
+        look_ahead: int = 32,
+        patience: float = 60.0,
+        also: Also | None = None,
     ) -> Claim | None:
         """The next queued job, from now on this owner's: by priority, then by age. One whose model is among `models`
         may pass up to `look_ahead` others of its priority, none of which was passed first `patience` seconds ago.
 
         Args:
             owner: the server, as it is named for as long as it runs.
+            also: says of the job, and then of those that come next in the queue, whether they may be done with it.
+                These are claimed too (`Claim.more`), up to the first one that it refuses, that needs another model, or
+                whose document is long.
         """
 
     def record(self, id: str, epoch: int, events: Sequence[str], progress: tuple[int, int, int]) -> int:

@@ -97,12 +97,14 @@ class Claim:
     Attributes:
         epoch: counts the claims of this job. What is said in the name of an earlier one is refused.
         events: how many state events the job has: the number of the next.
+        more: the jobs that were claimed with it, to be done after it.
     """
 
     job: Job
     document: str
     epoch: int
     events: int
+    more: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

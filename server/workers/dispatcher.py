@@ -7,15 +7,19 @@ import contextlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from weft.engine.declaring.context import CancelToken
 from weft.engine.errors import Cancelled
 from weft.server.store.protocol import Fenced, Missing, StoreError
 from weft.server.store.records import ENDED, Claim, Job
+from weft.server.workers.inside import job as run_job
 from weft.server.workers.means import Means
-from weft.server.workers.process import Start, WorkerProcess
+from weft.server.workers.process import OnReport, Start, WorkerProcess
+from weft.server.workers.quick import MOST_TOGETHER
+from weft.server.workers.together import Carry, Together, all_of
 from weft.server.workers.turn import Turn, next_seq
 
 log = logging.getLogger("weft.server")
@@ -73,6 +77,8 @@ class Dispatcher:
         self.turns: dict[str, Turn] = {}
         """The jobs that run here, by id."""
         self._changed = [asyncio.Event() for _ in range(count)]
+        self._ahead: list[asyncio.Task[Claim | None] | None] = [None] * count
+        """What each worker has asked for to do next."""
         self._closing = False
         self._hurry = asyncio.Event()
         self._owed: list[tuple[Claim, dict[str, Any] | None]] = []
@@ -143,43 +149,91 @@ class Dispatcher:
         """A worker's life."""
         with contextlib.suppress(Exception):
             await self.processes[slot].ready()  # so that the first job need not wait for it
-        while not self._closing:
-            try:
-                claim = await self._next(slot)
-                if claim is not None and self._closing:
-                    await self._give_back(claim, None)
-                elif claim is not None:
-                    await self._carry_out(slot, claim)
-                elif not self._closing:
-                    await self.processes[slot].ready()  # it may have ended while it had nothing to do
-            except (Exception, Cancelled):
-                log.exception("worker %d: what it was to do could not be done", slot)
-                await asyncio.sleep(1.0)  # a full disk, say
+        try:
+            while not self._closing or self._ahead[slot] is not None:
+                try:
+                    claim = await self._next(slot)
+                    claims = () if claim is None else (claim, *claim.more)
+                    if self._closing:
+                        await self._return(*claims)
+                    elif claims:
+                        await self._carry_out(slot, claims)
+                    else:
+                        await self.processes[slot].ready()  # it may have ended while it had nothing to do
+                except (Exception, Cancelled):
+                    log.exception("worker %d: what it was to do could not be done", slot)
+                    await asyncio.sleep(1.0)  # a full disk, say
+        finally:
+            if (claiming := self._ahead[slot]) is not None:
+                claiming.cancel()  # what it claims returns to the queue
 
     async def _next(self, slot: int) -> Claim | None:
-        """The next job, or None after a while without any."""
-        changed = self._changed[slot]
-        changed.clear()
-        claim = await self.desk.claim(self.owner, self.clock(), models=list(self.models[slot]))
+        """The next job, perhaps with others that it is done with; or None after a while without any."""
+        claiming, self._ahead[slot] = self._ahead[slot] or self._claim(slot), None
+        claim = await claiming
         if claim is None and not self._closing:
             self.processes[slot].awaited = False  # its start held up nobody
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), BACKSTOP_SECONDS)
+                async with asyncio.timeout(BACKSTOP_SECONDS):  # a task more would come too late to share a commit
+                    await self._changed[slot].wait()
         return claim
 
-    async def _carry_out(self, slot: int, claim: Claim) -> None:
-        process, job = self.processes[slot], claim.job
-        try:
-            turn = Turn(claim, self.means, process, self.folder / f"worker-{slot}")
-        except Exception as error:  # a document that another version of Weft took for sound
-            log.exception("job %s cannot be begun", job.id)
-            await self._give_back(claim, _fault(error))
-            return
-        self.turns[claim.job.id] = turn
-        self.means.note_start(claim.job)
+    def _claim(self, slot: int) -> asyncio.Task[Claim | None]:
+        """Ask for a job. What comes after that wakes the worker once more."""
+        self._changed[slot].clear()
+        most = self.rules.jobs_per_worker - self.processes[slot].calls
+        also = self.means.quick.together(min(MOST_TOGETHER, most))
+        claim = self.desk.claim(self.owner, self.clock(), models=list(self.models[slot]), also=also)
+        return asyncio.create_task(claim)
+
+    async def _carry_out(self, slot: int, claims: Sequence[Claim]) -> None:
+        process, folder, turns = self.processes[slot], self.folder / f"worker-{slot}", list[Turn]()
+        for claim in claims:
+            try:
+                out = f"out-{len(turns)}" if turns else "out"
+                turns.append(Turn(claim, self.means, process, folder, out))
+            except Exception as error:  # a document that another version of Weft took for sound
+                log.exception("job %s cannot be begun", claim.job.id)
+                await self._return(claim, error=_fault(error))
+        for turn in turns:
+            self.turns[turn.claim.job.id] = turn
+            self.means.note_start(turn.claim.job)
         self.audience.queue_changed()
+
+        def free() -> None:
+            # The claim of what comes next shares the commit of what has ended.
+            self._note_models(slot, turns)
+            if not self._closing and not self._is_spent(process):
+                self._ahead[slot] = self._claim(slot)
+
+        async def alone(order: Mapping[str, Any], token: CancelToken, report: OnReport) -> str:
+            summary = await process.call(run_job, {"order": json.dumps(order)}, token, report)
+            free()
+            return summary
+
         try:
-            await turn.run()
+            if len(turns) == 1:
+                await self._follow(turns[0], alone)
+            elif turns:
+                together = Together(process, folder, [turn.claim.job.id for turn in turns], free)
+                await all_of([self._follow(turn, together.carry) for turn in turns], together)
+        finally:
+            for turn in turns:
+                self._part_with(turn)
+        self._note_models(slot, turns)
+        if self._closing:
+            return
+        if self._is_spent(process):
+            log.info("worker %d is replaced after %d jobs", slot, process.calls)
+            self.models[slot].clear()
+            await process.close()
+        await process.ready()
+
+    async def _follow(self, turn: Turn, carry: Carry) -> None:
+        """Bring a job to an end, or back into the queue."""
+        claim, job = turn.claim, turn.claim.job
+        try:
+            await turn.run(carry)
         except Fenced:
             log.warning("job %s was taken from this server meanwhile", claim.job.id)
         except StoreError:
@@ -189,30 +243,42 @@ class Dispatcher:
             log.exception("job %s could not be followed; it is run again", job.id)
             self._owed.append((claim, _fault(error)))
         finally:
-            del self.turns[job.id]
+            self._part_with(turn)
+            if turn.returned:
+                self.wake()
+
+    def _part_with(self, turn: Turn) -> None:
+        """A job runs here no more."""
+        if not turn.ended.is_set():
+            del self.turns[turn.claim.job.id]
             turn.ended.set()
             self.means.files.ended(turn.files)
             self.audience.queue_changed()
-        if not process.alive:
-            self.models[slot].clear()
-        elif job.model:
-            self.models[slot].pop(job.model, None)
-            self.models[slot][job.model] = None
-            while len(self.models[slot]) > MOST_MODELS:
-                del self.models[slot][next(iter(self.models[slot]))]
-        if self._closing:
-            return
-        if process.alive and (process.calls >= self.rules.jobs_per_worker or self._is_fat(process)):
-            log.info("worker %d is replaced after %d jobs", slot, process.calls)
-            self.models[slot].clear()
-            await process.close()
-        await process.ready()
 
-    def _is_fat(self, process: WorkerProcess) -> bool:
+    def _note_models(self, slot: int, turns: Sequence[Turn]) -> None:
+        """Note what a worker has in memory after some jobs."""
+        models = self.models[slot]
+        if not self.processes[slot].alive:
+            models.clear()
+            return
+        for model in [turn.claim.job.model for turn in turns if turn.claim.job.model]:
+            models.pop(model, None)
+            models[model] = None
+            while len(models) > MOST_MODELS:
+                del models[next(iter(models))]
+
+    def _is_spent(self, process: WorkerProcess) -> bool:
+        """Whether a worker that is alive is to be replaced."""
         most, transport = self.rules.worker_bytes, process.transport
-        return most is not None and transport is not None and transport.bytes_taken > most
+        fat = most is not None and transport is not None and transport.bytes_taken > most
+        return process.alive and (process.calls >= self.rules.jobs_per_worker or fat)
 
     # -- back into the queue
+
+    async def _return(self, *claims: Claim, error: dict[str, Any] | None = None) -> None:
+        """The same as `_give_back`, at a better time where the store cannot be written now."""
+        self._owed += [(claim, error) for claim in claims]
+        await self._settle()
 
     async def _give_back(self, claim: Claim, error: dict[str, Any] | None) -> None:
         """Return a job whose attempt ended otherwise than by its worker; with an error it is one of its attempts.
@@ -246,6 +312,7 @@ class Dispatcher:
                 await self._give_back(claim, error)
                 self.wake()
             except StoreError:
+                log.warning("job %s cannot be given back yet", claim.job.id)
                 self._owed.append((claim, error))
 
     async def _take_back(self) -> None:
@@ -282,7 +349,7 @@ class Dispatcher:
 
     def status(self) -> list[dict[str, Any]]:
         """The workers, for who asks how things are."""
-        jobs: Mapping[int, str] = {turn.process.slot: id for id, turn in self.turns.items()}
+        jobs: Mapping[int, str] = {turn.process.slot: id for id, turn in reversed(self.turns.items())}
         return [
             {
                 "worker": process.slot,

@@ -10,19 +10,27 @@ from __future__ import annotations
 import functools
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from weft.engine import Context, node
+from weft.server.workers.board import Board
 from weft.server.workers.home import Home
-from weft.server.workers.running import Running, marking
+from weft.server.workers.running import Mark, Relay, Running, marking
 
 if TYPE_CHECKING:
     from weft.engine import Cache, Catalogue, Result
+    from weft.engine.declaring.context import CancelToken
     from weft.graphs.document import Workflow
 
 EVENTS = "weft.events"
-"""The kind of report in which a job's events travel: `{"events": [JSON texts]}`."""
+"""The kind of report in which a job's events travel: `{"events": [JSON texts]}`; of one of several also `"job"`."""
+ENDED = "weft.ended"
+"""The kind of report in which the ends of some of several jobs travel: `{"ended": {place: JSON of a summary}}`."""
+ENDED_SECONDS = 0.005
+"""For so long ends are gathered while further jobs run."""
 PREVIEW = "weft.preview"
 MOST_VALUE = 64 * 1024
 """Characters of a text that is told as a value; a longer one is saved by a node that writes files."""
@@ -38,20 +46,69 @@ def job(order: str, ctx: Context) -> str:
         order: JSON of `{"home", "job", "document", "targets", "first_seq", "marker"}`.
 
     Returns:
-        JSON of `{"state", "error", "seconds", "ran", "cached", "values", "events", "last"}`; `values` are those of
-        outputs that JSON can hold, by `node.output`; `events` are the last ones of the run, as JSON texts, which were
-        not told before, and `last` is the one that ends it.
+        JSON of `{"state", "error", "seconds", "ran", "cached", "values", "events", "last", "took"}`; `values` are those
+        of outputs that JSON can hold, by `node.output`; `events` are the last ones of the run, as JSON texts, which
+        were not told before, `last` is the one that ends it, and `took` the seconds of all of it.
     """
-    from weft.engine import Cancelled, RunFailed, Settings, WorkflowError, run
-    from weft.engine.events import ErrorDetail
-    from weft.graphs.document import Workflow
+    said = json.loads(order)
+    home = Home.of(said["home"])
+    _use(home)
+    with marking(said["marker"]) as mark:
+        return _carried_out(home, said, ctx.relay, mark, ctx.token)
+
+
+@node("weft.server.jobs", cache="never")
+def jobs(order: str, ctx: Context) -> str:
+    """Run several jobs, one after the other. What one of them leaves of the process is put back before the next.
+
+    Args:
+        order: JSON of `{"home", "marker", "board", "jobs": [{"job", "document", "targets", "first_seq", "out"}]}`.
+            Those that are withdrawn on the board, and those after a cancel, are not begun.
+
+    Returns:
+        JSON of a summary as `job` has it by place, of those that were begun and not told of before.
+    """
+    from weft.engine.isolation.handover import Handover
 
     said = json.loads(order)
     home = Home.of(said["home"])
     _use(home)
+    before = Handover()
+    ended: dict[str, str] = {}
+    told = time.monotonic()
+    with marking(said["marker"]) as mark, Board.open(said["board"], len(said["jobs"])) as board:
+        for place, one in enumerate(said["jobs"]):
+            if ctx.token is not None and ctx.token.cancelled:
+                break
+            if not board.begin(place):
+                continue
+            mark([])
+            if place:
+                before.restore()
+            ended[str(place)] = _carried_out(
+                replace(home, out=one["out"]), one, _naming(ctx.relay, one), mark, ctx.token
+            )
+            if place + 1 < len(said["jobs"]) and time.monotonic() - told > ENDED_SECONDS:
+                ctx.relay(ENDED, {"ended": ended})
+                ended, told = {}, time.monotonic()
+    return json.dumps(ended)
+
+
+def _naming(relay: Relay, said: Mapping[str, Any]) -> Relay:
+    """A relay whose reports name the job."""
+    return lambda kind, data, body: relay(kind, {**data, "job": said["job"]}, body)
+
+
+def _carried_out(home: Home, said: Mapping[str, Any], relay: Relay, mark: Mark, token: CancelToken | None) -> str:
+    """Run one job; its summary."""
+    from weft.engine import Cancelled, RunFailed, Settings, WorkflowError, run
+    from weft.engine.events import ErrorDetail
+    from weft.graphs.document import Workflow
+
+    began = time.monotonic()
     summary: dict[str, Any] = {"state": "done", "error": None, "seconds": None, "ran": None, "cached": 0, "values": {}}
     cache = _cache(home.cache)
-    with marking(said["marker"]) as mark, Running(ctx.relay, mark, cache.flush) as events:
+    with Running(relay, mark, cache.flush) as events:
         try:
             result = run(
                 Workflow.parse(json.loads(said["document"])),
@@ -60,7 +117,7 @@ def job(order: str, ctx: Context) -> str:
                 catalogue=_catalogue(home.nodes, home.own_nodes_only),
                 out=home.out,
                 on_event=events.take,
-                cancel=ctx.token,
+                cancel=token,
                 settings=Settings(preview_interval=home.preview_seconds),
                 roots=None if home.roots is None else list(home.roots),
                 job=said["job"],
@@ -80,7 +137,7 @@ def job(order: str, ctx: Context) -> str:
         else:
             summary |= {"seconds": result.seconds, "ran": result.ran, "cached": result.cached}
             summary["values"] = _values(result)
-    summary |= {"events": events.rest, "last": events.last}
+    summary |= {"events": events.rest, "last": events.last, "took": time.monotonic() - began}
     return json.dumps(summary)
 
 
@@ -206,8 +263,8 @@ def _why(home: Home, catalogue: Catalogue, about: Any) -> Any:
 
 
 def _python(home: Home, catalogue: Catalogue, about: Any) -> Any:
-    """A document as Python."""
-    from weft.engine import WorkflowError
+    """A document as Python, with what a check says of it."""
+    from weft.engine import WorkflowError, check
     from weft.engine.catalogue.calls import python_calls
     from weft.graphs.pythontext import python_source
 
@@ -215,7 +272,8 @@ def _python(home: Home, catalogue: Catalogue, about: Any) -> Any:
     if workflow is None:
         return {"problems": problems}
     try:
-        return {"problems": [], "python": python_source(workflow, python_calls(catalogue))}
+        source = python_source(workflow, python_calls(catalogue))
+        return {"problems": [item.model_dump(mode="json") for item in check(workflow, catalogue)], "python": source}
     except WorkflowError as error:
         return {"problems": [item.model_dump(mode="json") for item in error.problems]}
 
@@ -307,4 +365,4 @@ def _catalogue(nodes: tuple[str, ...], own_nodes_only: bool) -> Catalogue:
     return Catalogue.load(nodes, packs=not own_nodes_only)
 
 
-__all__ = ["EVENTS", "PREVIEW", "ask", "job"]
+__all__ = ["ENDED", "EVENTS", "PREVIEW", "ask", "job", "jobs"]

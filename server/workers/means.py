@@ -14,6 +14,7 @@ from weft.server.store.desk import Desk
 from weft.server.store.records import Job
 from weft.server.workers.audience import Audience, Files
 from weft.server.workers.home import Home
+from weft.server.workers.quick import Quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Means:
     Attributes:
         scrub: takes paths and secrets out of what clients are told; suspects: whether a text may have any.
         clock: the time on the wall.
+        quick: which jobs take little time.
     """
 
     desk: Desk
@@ -51,6 +53,7 @@ class Means:
     suspects: Callable[[str], bool] = lambda text: True
     clock: Callable[[], float] = time.time
     metrics: Metrics | None = None
+    quick: Quick = field(default_factory=Quick)
 
     @functools.cached_property
     def home_data(self) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import functools
 import json
 import logging
 import mmap
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +64,11 @@ class Running:
             self._ended = True
             self.rest, self._texts = self._texts, []
 
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended: nothing more is told of it here."""
+        return self._ended
+
     def take(self, event: Event) -> None:
         """Take an event of the run."""
         kind = event.event
@@ -84,7 +89,7 @@ class Running:
         with self._lock:
             self._texts.append(text)
             if len(self._texts) == 1 and not self._ended:
-                _teller().put((time.monotonic() + FLUSH_SECONDS, self.flush))
+                _teller()(self)
 
     def flush(self) -> None:
         """Tell what was gathered."""
@@ -96,21 +101,32 @@ class Running:
 
 
 @functools.cache
-def _teller() -> queue.SimpleQueue[tuple[float, Callable[[], object]]]:
-    """Takes what is to be called and when, of all runs of this process one after another."""
-    calls: queue.SimpleQueue[tuple[float, Callable[[], object]]] = queue.SimpleQueue()
+def _teller() -> Callable[[Running], object]:
+    """Takes runs that have something to tell, of all runs of this process, and has each tell it in a while."""
+    waiting: deque[tuple[float, Running]] = deque()
+    any_waits = threading.Event()
 
     def tell() -> None:
         while True:
-            due, call = calls.get()
-            time.sleep(max(0.0, due - time.monotonic()))
-            try:
-                call()
-            except Exception:
-                log.exception("events could not be told")
+            any_waits.wait()
+            any_waits.clear()
+            while waiting:
+                # Of many short runs most are over by then, and are passed over at once: they do not wake this thread.
+                time.sleep(max(0.0, waiting[0][0] - time.monotonic()))
+                now = time.monotonic()
+                while waiting and (waiting[0][0] <= now or waiting[0][1].over):
+                    try:
+                        waiting.popleft()[1].flush()
+                    except Exception:
+                        log.exception("events could not be told")
+
+    def take(run: Running) -> None:
+        waiting.append((time.monotonic() + FLUSH_SECONDS, run))
+        if not any_waits.is_set():
+            any_waits.set()
 
     threading.Thread(target=tell, name="weft-tell", daemon=True).start()
-    return calls
+    return take
 
 
 @contextlib.contextmanager

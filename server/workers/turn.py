@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,15 +19,18 @@ from weft.engine.errors import Cancelled, Elsewhere
 from weft.server.files.errors import FilesError, NoSpace
 from weft.server.store.desk import Desk
 from weft.server.store.records import Claim, Ending, Output
-from weft.server.workers.inside import EVENTS, PREVIEW, job
+from weft.server.workers.inside import EVENTS, PREVIEW
 from weft.server.workers.means import Means
 from weft.server.workers.process import WorkerProcess
 from weft.server.workers.running import marked
+from weft.server.workers.together import Carry, NotBegun
 
 log = logging.getLogger("weft.server")
 
 PASSING = frozenset({"node_progress"})
 """Events that are not kept: the next one of their kind says more."""
+_COUNTED = frozenset({"node_finished", "node_cached", "node_failed", "node_retried", "node_resumed"})
+"""Events that metrics are made of."""
 _DIED = "WorkerDied"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -43,16 +47,19 @@ class Turn:
     """An attempt at a job.
 
     Args:
-        folder: where the worker writes files.
+        folder: where the worker writes files; `out` is the one in it for those that are results.
 
     Attributes:
         ended: set when it is over, whatever came of it.
+        returned: whether the job went back into the queue.
     """
 
-    def __init__(self, claim: Claim, means: Means, process: WorkerProcess, folder: Path) -> None:
+    def __init__(self, claim: Claim, means: Means, process: WorkerProcess, folder: Path, out: str = "out") -> None:
         self.claim = claim
         self.process = process
         self.ended = asyncio.Event()
+        self.returned = False
+        self._out = folder / out
         self._means = means
         self._desk = means.desk
         self._folder = folder
@@ -63,6 +70,7 @@ class Turn:
         self._token = CancelToken()
         self._returns = False
         self._reports: asyncio.Queue[list[str] | None] = asyncio.Queue()
+        self._keeper: asyncio.Task[None] | None = None
         self._outputs: list[Output] = []
         self._fault: BaseException | None = None
         self._unsaved: list[str] = []
@@ -86,8 +94,11 @@ class Turn:
         self._returns = True
         self._token.cancel()
 
-    async def run(self) -> None:
+    async def run(self, carry: Carry) -> None:
         """Bring the job to an end, or back into the queue.
+
+        Args:
+            carry: has the worker do it.
 
         Raises:
             Fenced: somebody else has the job now.
@@ -102,31 +113,30 @@ class Turn:
         if self._token.cancelled:
             await self._lost(Cancelled("the job was cancelled before it began"), [])
             return
-        out = self._folder / "out"
         try:
-            await asyncio.to_thread(self._make_ready, out)
+            await self._make_ready()
         except (OSError, FilesError) as fault:
             await self._close("failed", {"error": self._not_kept(fault, "A file that it reads or writes")}, None)
             return
         marker = self._folder / "running"
         order = {
-            "home": {**self._means.home_data, "out": str(out)},
+            "home": {**self._means.home_data, "out": str(self._out)},
             "job": self._id,
             "document": self.claim.document,
             "targets": list(self.claim.job.targets),
             "first_seq": self._next_seq,
             "marker": str(marker),
         }
-        keeper = asyncio.create_task(self._keep())
         summary: dict[str, Any] | None = None
         error: BaseException | None = None
         try:
-            summary = json.loads(await self.process.call(job, {"order": json.dumps(order)}, self._token, self._take))
+            summary = json.loads(await carry(order, self._token, self._take))
         except (Exception, Cancelled) as raised:  # the latter is no Exception
             error = raised
         finally:
-            self._reports.put_nowait(None)
-            await keeper
+            if self._keeper is not None:
+                self._reports.put_nowait(None)
+                await self._keeper
         if summary is not None and self._fault is None:
             await self._note(summary.get("events", ()))
         if isinstance(self._fault, (OSError, FilesError)):
@@ -135,21 +145,34 @@ class Turn:
             raise self._fault
         elif summary is not None:
             await self._end(summary)
+        elif isinstance(error, NotBegun):
+            await (self._close("cancelled", {}, None) if self._is_unwanted else self._back(died=False))
         else:
             assert error is not None
+            self._means.quick.note(self.claim.document, None)
             await self._lost(error, marked(marker))
             # What it says is about this job alone.
             await asyncio.to_thread(marker.unlink, missing_ok=True)
 
-    def _make_ready(self, out: Path) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        self._means.files.bring(self.claim.document)
+    @property
+    def _is_unwanted(self) -> bool:
+        """Whether somebody wants its end, and not that it is done later."""
+        return self._token.cancelled and not self._returns
+
+    async def _make_ready(self) -> None:
+        if not self._out.is_dir():
+            await asyncio.to_thread(self._out.mkdir, parents=True, exist_ok=True)
+        document = self.claim.document
+        if "sha256" in document or "\\u" in document:  # it may name files
+            await asyncio.to_thread(self._means.files.bring, document)
 
     # -- while it runs
 
     def _take(self, kind: str, data: Mapping[str, Any], body: bytes) -> None:
         """What the worker reports, in the event loop's thread."""
         if kind == EVENTS:
+            if self._keeper is None:
+                self._keeper = asyncio.create_task(self._keep())
             self._reports.put_nowait(data["events"])
         elif kind == PREVIEW:
             self._means.audience.preview(self._id, data, body)
@@ -182,10 +205,11 @@ class Turn:
 
     async def _number(self, texts: Sequence[str]) -> None:
         """Give state events their numbers; tell everything else that the run told."""
+        any_suspect = self._means.suspects("\n".join(texts))
         for text in texts:
             event = json.loads(text)
             kind = event["event"]
-            suspect = self._means.suspects(text)
+            suspect = any_suspect and self._means.suspects(text)
             self._next_seq = max(self._next_seq, event["seq"] + 1)
             if kind in PASSING:
                 told = json.dumps(self._means.scrub(event), ensure_ascii=False) if suspect else text
@@ -195,12 +219,15 @@ class Turn:
                 self._of = event["nodes"]
             self._done += kind == "node_finished"
             self._cached += kind == "node_cached"
+            if kind in _COUNTED:
+                self._means.note_event(event, self._types.get(event["node"] or "", ""))
+            if kind != "output" and not suspect and "error" not in event:
+                self._unsaved.append(f'{text[:-1]},"state":{self._state}}}')  # it is JSON of an object already
+                self._state += 1
+                continue
             if kind == "output":
                 event = await self._published(event)
-            if suspect:
-                event = self._means.scrub(event)
-            self._means.note_event(event, self._types.get(event["node"] or "", ""))
-            self._add(event)
+            self._add(self._means.scrub(event) if suspect else event)
 
     def _add(self, event: dict[str, Any]) -> None:
         """Number a state event."""
@@ -253,6 +280,8 @@ class Turn:
         if summary["state"] == "cancelled" and self._returns:
             await self._back(died=False)
             return
+        if summary["state"] != "cancelled":
+            self._means.quick.note(self.claim.document, summary.get("took"))
         last = json.loads(summary["last"]) if summary["last"] else None
         values: dict[str, Any] = self._means.scrub(summary["values"])
         self._outputs = [
@@ -299,7 +328,8 @@ class Turn:
         if died:
             self._means.note_death(job)
         await self._remove_files()
-        if job.state != "queued":
+        self.returned = job.state == "queued"
+        if not self.returned:
             texts = await self._desk.events(self._id, self._state)
             self._means.audience.states(self._id, self._state, texts)
             self._means.audience.ended(self._id)
@@ -327,10 +357,9 @@ class Turn:
     async def _remove_files(self) -> None:
         """What is a result is in the file store. What a later job of the same names writes is not to be called
         otherwise because of it."""
-        out = self._folder / "out"
         with contextlib.suppress(OSError):
-            if next(out.iterdir(), None) is not None:
-                await asyncio.to_thread(shutil.rmtree, out, ignore_errors=True)
+            if os.listdir(self._out):
+                await asyncio.to_thread(shutil.rmtree, self._out, ignore_errors=True)
 
     def _not_kept(self, error: BaseException, what: str) -> dict[str, Any]:
         """The failure of a job whose file could not be taken over."""

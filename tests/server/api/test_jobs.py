@@ -194,3 +194,45 @@ def test_a_deleted_job_takes_its_files_with_it(server: Server) -> None:
     server("DELETE", f"/jobs/{own['id']}", status=404)
     server("DELETE", f"/jobs/{same['id']}", status=204)
     server("GET", f"/files/{file}", status=404)
+
+
+def test_a_job_that_cannot_be_accepted_is_refused_with_a_problem(server: Server) -> None:
+    body = {"workflow": document(QUICK)}
+    server.deck.draining = True
+    try:
+        draining = server("POST", "/jobs", json=body, status=503)
+    finally:
+        server.deck.draining = False
+    assert (draining.json()["code"], draining.headers["retry-after"]) == ("draining", "10")
+    real = server.deck.desk.submit
+
+    async def broken(*arguments: Any, **more: Any) -> Any:
+        raise KeyError("a mistake of ours")
+
+    server.deck.desk.submit = broken  # type: ignore[method-assign]
+    try:
+        failed = server("POST", "/jobs", json=body, status=500)
+    finally:
+        server.deck.desk.submit = real  # type: ignore[method-assign]
+    assert failed.json()["code"] == "internal_error"
+    assert "mistake" not in failed.text
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "code"),
+    [
+        ("", 422, "invalid_request"),
+        ("{", 400, "bad_json"),
+        ("NaN", 400, "bad_json"),
+        ('{"workflow": {}, "workflow": {}}', 400, "bad_json"),
+        ("[]", 422, "invalid_request"),
+        ("null", 422, "invalid_request"),
+        ('{"workflow": 1}', 422, "invalid_request"),
+    ],
+)
+def test_what_is_no_request_is_refused_as_elsewhere(server: Server, text: str, status: int, code: str) -> None:
+    """`/jobs` goes a shorter way than other routes, as long as all is right."""
+    headers = {"Content-Type": "application/json"}
+    for path in ("/jobs", "/check"):
+        problem = server("POST", path, content=text, headers=headers, status=status).json()
+        assert (problem["code"], bool(problem["problems"])) == (code, True)

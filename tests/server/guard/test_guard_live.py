@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.server.guard.calling import JSON, application
 from weft.server.guard.guard import Guard
 from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
+from weft.server.heads import BoundedHeads
 from weft.server.scrub import Scrubber
 
 
@@ -29,7 +31,8 @@ class Live:
         self.host = f"127.0.0.1:{self.port}"
         app, self.reached = application()
         guard = Guard(app, Rules(Hosts.of("127.0.0.1", self.port)), Scrubber())
-        self._server = uvicorn.Server(uvicorn.Config(guard, log_config=None, lifespan="off", loop="asyncio"))
+        config = uvicorn.Config(guard, log_config=None, lifespan="off", loop="asyncio", http=BoundedHeads)
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve([listening])))
         self._thread.start()
 
@@ -76,6 +79,33 @@ def test_bytes_on_a_socket(live: Live, line: str, headers: str, status: int) -> 
     assert "access-control" not in answer.lower()
     if status == 200:
         assert "default-src 'self'" in answer
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        "GET /" + "a" * 300_000,
+        "GET /api/v1/jobs/1 HTTP/1.1\nHost: {host}\nX-Long: " + "a" * 300_000,
+        "GET /api/v1/jobs/1 HTTP/1.1\nHost: {host}\n" + "".join(f"X-{i}: {'a' * 90}\n" for i in range(3_000)),
+        "POST /api/v1/jobs HTTP/1.1\nHost: {host}\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n"
+        "2\n{{}}\n0\n" + "".join(f"X-{i}: {'a' * 90}\n" for i in range(3_000)),
+        "POST /api/v1/jobs HTTP/1.1\nHost: {host}\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n"
+        "2;" + "a" * 300_000,
+    ],
+    ids=["line", "header", "headers", "trailer", "chunk"],
+)
+def test_what_never_ends_is_not_gathered(live: Live, endless: str) -> None:
+    """The connection ends, though the request has not: else this would wait."""
+    text = endless.replace("{host}", live.host).replace("{{}}", "{}").replace("\n", "\r\n").encode()
+    answer = b""
+    with (
+        socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection,
+        contextlib.suppress(ConnectionError),
+    ):
+        connection.sendall(text)
+        while part := connection.recv(65536):
+            answer += part
+    assert not answer or answer.startswith(b"HTTP/1.1 4"), answer
 
 
 def test_who_sends_too_much_still_hears_why(live: Live) -> None:

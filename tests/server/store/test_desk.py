@@ -210,6 +210,54 @@ def test_a_job_that_is_claimed_for_nobody_returns_to_the_queue(tmp_path: Path, m
     at_desk(tmp_path, work)
 
 
+def test_jobs_that_are_claimed_together_for_nobody_all_return(tmp_path: Path) -> None:
+    async def work(desk: Desk, store: Gated) -> None:
+        await desk.submit(one() * 3, NOW)
+        store.hold()
+        task = asyncio.create_task(desk.claim("server", NOW, also=lambda document: True))
+        await begun(store)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        store.may.set()
+        for _ in range(2):  # behind whatever gives them back
+            await desk.pause(False)
+            await turns()
+        assert [job.state for job in await desk.list()] == ["queued"] * 3
+
+    at_desk(tmp_path, work)
+
+
+def test_who_is_woken_by_a_submit_claims_in_its_transaction(tmp_path: Path) -> None:
+    async def work(desk: Desk, store: Gated) -> None:
+        woken = asyncio.Event()
+
+        async def worker() -> Claim | None:
+            async with asyncio.timeout(60):
+                await woken.wait()
+            return await asyncio.create_task(desk.claim("server", NOW))
+
+        idle = asyncio.create_task(worker())
+        await turns()
+        submitting = asyncio.ensure_future(desk.submit(one(), NOW))
+        woken.set()
+        [(job, _)], claim = await submitting, await idle
+        assert claim is not None
+        assert (job.state, claim.job.id) == ("queued", job.id)
+
+    assert at_desk(tmp_path, work).batches == [2]
+
+
+def test_closing_takes_what_was_asked_for_in_the_same_moment(tmp_path: Path) -> None:
+    async def work(desk: Desk, store: Gated) -> None:
+        tasks = [asyncio.create_task(desk.submit(one(str(number)), NOW)) for number in range(3)]
+        await turns(1)
+        await desk.close()
+        assert [len(await task) for task in tasks] == [1, 1, 1]
+
+    at_desk(tmp_path, work)
+
+
 def test_a_claim_is_undone_when_its_task_is_cancelled_after_the_result_was_set(tmp_path: Path) -> None:
     """Between the moment when the future has its result and the one when the task goes on."""
 

@@ -201,3 +201,53 @@ def test_a_paused_queue_gives_nothing(store: JobStore, submit: Submit) -> None:
     store.pause(False)
     assert not store.paused()
     assert store.claim("server", NOW) is not None
+
+
+def test_jobs_that_may_be_done_together_are_claimed_together(store: JobStore, submit: Submit) -> None:
+    for title, priority in [("a", 0), ("b", 5), ("c", 0), ("d", 5), ("e", 0)]:
+        submit(json.dumps({"weft": title}), title=title, priority=priority)
+    asked: list[str] = []
+
+    def also(document: str) -> bool:
+        asked.append(json.loads(document)["weft"])
+        return asked[-1] != "c"
+
+    claim = claimed(store, also=also)
+    assert [one.job.title for one in (claim, *claim.more)] == ["b", "d", "a"], "in the order of the queue"
+    assert asked == ["b", "d", "a", "c"], "and nobody passes the one that may not"
+    assert [one.job.state for one in claim.more] == ["running"] * 2
+    times = [one.job.started or 0.0 for one in (claim, *claim.more)]
+    assert times == sorted(set(times)), "who sorts by them finds the order"
+    for one in (claim, *claim.more):
+        assert one.document == json.dumps({"weft": one.job.title})
+        assert store.end(one.job.id, one.epoch, Ending("done"), NOW).state == "done"
+    assert claimed(store, also=lambda document: False).more == ()
+
+
+def test_each_job_of_a_claim_has_a_lease_of_its_own(store: JobStore, submit: Submit) -> None:
+    for title in "abc":
+        submit(title=title)
+    first = claimed(store, also=lambda document: True)
+    second, third = first.more
+    store.give_back(second.job.id, second.epoch, died=False, now=NOW)
+    again = claimed(store)
+    assert (again.job.title, again.epoch, again.job.attempts) == ("b", 2, 0)
+    with pytest.raises(Fenced):
+        store.end(second.job.id, second.epoch, Ending("done"), NOW)
+    assert store.end(third.job.id, third.epoch, Ending("done"), NOW).state == "done"
+
+
+@pytest.mark.parametrize("fields", [{"model": "m"}, {"document": '"%s"' % ("x" * 20_000)}])
+def test_another_model_and_a_long_document_are_claimed_alone(store: JobStore, fields: dict[str, str]) -> None:
+    short = Request("{}", title="a")
+    other = Request(**{"document": "{}", "title": "b", **fields})
+    store.submit([short, other, replace(short, title="c")], NOW)
+    found = [claimed(store, also=lambda document: True) for _ in range(3)]
+    assert [(claim.job.title, claim.more) for claim in found] == [("a", ()), ("b", ()), ("c", ())]
+
+
+def test_a_job_that_was_claimed_for_a_model_takes_none_along_of_another(store: JobStore, submit: Submit) -> None:
+    for title, model in [("a", "m"), ("b", "n"), ("c", "n")]:
+        submit(title=title, model=model)
+    claim = claimed(store, models=("n",), also=lambda document: True)
+    assert (claim.job.title, claim.more) == ("b", ()), "the next one in the queue needs the other one"

@@ -388,6 +388,8 @@ export interface paths {
         /**
          * Python
          * @description A workflow as Python: the calls that make the same document. `targets` say nothing here.
+         *
+         *     A workflow that would not start can be written, too: `problems` has what a check says of it.
          */
         post: operations["python_api_v1_python_post"];
         delete?: never;
@@ -1965,9 +1967,11 @@ export interface components {
         };
         /**
          * PythonText
-         * @description A workflow as Python, which has it as `workflow` when it has run.
+         * @description A workflow as Python, which has it as `workflow` when it has run, and what a check says of it.
          */
         PythonText: {
+            /** Problems */
+            problems: components["schemas"]["Problem"][];
             /** Python */
             python: string;
         };
