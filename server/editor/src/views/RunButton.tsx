@@ -80,7 +80,7 @@ export function RunButton({ tab, large }: { readonly tab: Tab | undefined; reado
           {counted(problems, "problem")}
         </button>
       )}
-      <div className={`button-pair${large ? " button-pair--wide" : ""}`}>
+      <div className={`button-pair${large ? " button-pair--wide" : tab ? "" : " button-pair--one"}`}>
         <button
           type="button"
           className={`button button--work${size}`}

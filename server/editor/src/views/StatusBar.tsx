@@ -41,6 +41,10 @@ export const HINTS: Readonly<Record<string, readonly (readonly [string, string])
     [keyed("ArrowLeft", "ArrowRight"), "other pictures"],
     [keyed("="), "compare"],
   ],
+  none: [
+    ["help.commands", "any command"],
+    ["help.keys", "keys"],
+  ],
   app: [
     ["run.run", "run"],
     ["run.seedBefore", "seed before"],
@@ -127,7 +131,7 @@ export function StatusBar({ end }: { readonly end?: ReactNode }) {
         </span>
       )}
       <span className="status__keys">
-        {(HINTS[scope] ?? []).map(([id, words]) => {
+        {(HINTS[tab ? scope : "none"] ?? []).map(([id, words]) => {
           const keys = keysOfHint(id);
           if (keys.length === 0) return null;
           return (

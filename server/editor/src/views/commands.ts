@@ -127,7 +127,7 @@ export function panelCommands(): Command[] {
   return (["left", "right", "bottom"] as const).flatMap((side) =>
     panelsOf(side).map((panel) => ({
       id: `panel.${panel.id}`,
-      label: panel.title,
+      label: `Panel: ${panel.title}`,
       group: "Panels",
       keys: [panel.key],
       where: "canvas" as const,
