@@ -50,7 +50,9 @@ function Large({ picture, label }: { readonly picture: Picture; readonly label: 
 
 const TODAY = () => new Date().setHours(0, 0, 0, 0) / 1000;
 
-export function ResultView({ tab }: { readonly tab: Tab }) {
+/** In the app view it is the page's main part; on the phone it stands in one. */
+export function ResultView({ tab, inside }: { readonly tab: Tab; readonly inside?: boolean }) {
+  const Box = inside ? "section" : "main";
   const pictures = usePictures(tab);
   const active = useActive(tab);
   const preview = usePreview(active);
@@ -77,7 +79,7 @@ export function ResultView({ tab }: { readonly tab: Tab }) {
     event.preventDefault();
   };
   return (
-    <main className="app-result" aria-label="Result" data-region="result" data-scope="result app" tabIndex={0} onKeyDown={onKeyDown}>
+    <Box className="app-result" aria-label="Result" data-region="result" data-scope="result app" tabIndex={0} onKeyDown={onKeyDown}>
       {preview && (
         <figure className="app-result__main">
           <img className="app-result__image" src={preview} alt="How far the picture is" />
@@ -137,7 +139,7 @@ export function ResultView({ tab }: { readonly tab: Tab }) {
         </div>
       )}
       {pictures.length > 1 && <Strip pictures={pictures} at={at} choose={setChosen} />}
-    </main>
+    </Box>
   );
 }
 

@@ -86,10 +86,14 @@ function Desk({ canvas: Canvas, statusEnd, narrow, ready }: FrameProps & { reado
         <>
           <Rail />
           <LeftDock />
-          <div className="work">
-            {tab ? <Canvas key={tab.id} /> : ready && <FirstRun />}
-            {tab && <BottomDock />}
-          </div>
+          {tab ? (
+            <main className="work" aria-label="Graph">
+              <Canvas key={tab.id} />
+              <BottomDock />
+            </main>
+          ) : (
+            <div className="work">{ready && <FirstRun />}</div>
+          )}
           {tab && <RightDock />}
         </>
       )}

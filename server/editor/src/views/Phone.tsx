@@ -68,19 +68,23 @@ export function Phone() {
       {!tab && <FirstRun />}
       {tab && (
         <>
-          <div className="pbody" role="tabpanel" id="phone-panel" aria-labelledby={`phone-${shown}`} tabIndex={0}>
-            {shown === "parameters" && <ParameterForm tab={tab} phone />}
-            {shown === "result" && <ResultView tab={tab} />}
-            {Body && <Body />}
-          </div>
-          {(shown === "parameters" || shown === "result") && <RunRow tab={tab} />}
-          <nav className="ptabs" role="tablist" aria-label="Views">
-            {TABS.map(([id, label, icon]) => (
-              <button key={id} id={`phone-${id}`} type="button" className="ptab" role="tab" aria-selected={shown === id} aria-controls="phone-panel" tabIndex={shown === id ? 0 : -1} onClick={() => setShown(id)} onKeyDown={(event) => step(event, id)}>
-                <Icon name={icon} />
-                {label}
-              </button>
-            ))}
+          <main className="pmain">
+            <div className="pbody" role="tabpanel" id="phone-panel" aria-labelledby={`phone-${shown}`} tabIndex={0}>
+              {shown === "parameters" && <ParameterForm tab={tab} phone />}
+              {shown === "result" && <ResultView tab={tab} inside />}
+              {Body && <Body />}
+            </div>
+            {(shown === "parameters" || shown === "result") && <RunRow tab={tab} />}
+          </main>
+          <nav aria-label="Views">
+            <div className="ptabs" role="tablist" aria-label="Views">
+              {TABS.map(([id, label, icon]) => (
+                <button key={id} id={`phone-${id}`} type="button" className="ptab" role="tab" aria-selected={shown === id} aria-controls="phone-panel" tabIndex={shown === id ? 0 : -1} onClick={() => setShown(id)} onKeyDown={(event) => step(event, id)}>
+                  <Icon name={icon} />
+                  {label}
+                </button>
+              ))}
+            </div>
           </nav>
         </>
       )}
