@@ -57,7 +57,8 @@ export function ResultView({ tab, inside }: { readonly tab: Tab; readonly inside
   const active = useActive(tab);
   const preview = usePreview(active);
   const [chosen, setChosen] = useState<string | null>(null);
-  const [comparing, setComparing] = useState(false);
+  // A phone has no room for two beside each other.
+  const [comparing, setComparing] = useState(inside === true);
   const newest = pictures[0]?.source;
   useEffect(() => setChosen(null), [newest]);
   const at = Math.max(0, pictures.findIndex((picture) => picture.source === chosen));
