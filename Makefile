@@ -69,6 +69,7 @@ bench: $(VENV)/.run
 	$(BIN)/python benchmarks/cache.py
 	$(BIN)/python benchmarks/disk.py
 	$(BIN)/python benchmarks/server.py
+	$(BIN)/python benchmarks/editor.py
 
 # The stamp files make a second call cheap; a change of the requirements installs again.
 $(VENV)/.python:

@@ -129,7 +129,9 @@ class PlannedNode(BaseModel):
     items: int | Absent = Field(None, description="Of a node that runs per item.")
     items_cached: int | Absent = None
     steers: bool = Field(False, description="It only decides what else runs.")
-    writes: bool = Field(False, description="It writes files, and so runs in each job, even where it writes what it wrote before.")
+    writes: bool = Field(
+        False, description="It writes files, and so runs in each job, even where it writes what it wrote before."
+    )
     why: list[NodeChange] | Absent = Field(None, description="Of what runs: what is other than when it ran last.")
 
 

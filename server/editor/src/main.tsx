@@ -8,6 +8,7 @@ import { registerPanels } from "./keys/panels";
 import { bringAll } from "./marks/later";
 import { panels } from "./panels";
 import { start } from "./state/start";
+import { showConflicts } from "./views/conflicts";
 import { Frame } from "./views/Frame";
 import { followTheme } from "./views/theme";
 import "./styles/tokens.css";
@@ -15,10 +16,10 @@ import "./styles/components.css";
 import "./styles/canvas.css";
 import "./styles/widgets.css";
 import "./styles/views.css";
-import "./styles/panels.css";
 
 registerPanels(panels);
 followTheme();
+showConflicts();
 listenToKeys();
 
 const element = document.getElementById("app");
@@ -34,8 +35,7 @@ function draw(): void {
 
 draw();
 // Commands are what buttons and keys do: they are asked for with the first picture, which does not wait for them.
-void import("./commands").then(({ commands, listenToRequests, showConflicts }) => {
-  showConflicts();
+void import("./commands").then(({ commands, listenToRequests }) => {
   listenToRequests();
   registerCommands(commands());
   draw();

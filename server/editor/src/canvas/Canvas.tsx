@@ -3,7 +3,6 @@ import "@xyflow/react/dist/base.css";
 import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type MouseEvent as ReactMouseEvent } from "react";
 import { useCatalogue } from "../state/catalogue";
 import { useWorkspace } from "../state/workspace";
-import { BlockLabels, BlockLayer } from "./BlockLayer";
 import { CardNode } from "./CardNode";
 import { ConnectionLine } from "./ConnectionLine";
 import { closeFloating, useCanvas } from "./canvasStore";
@@ -34,11 +33,15 @@ const ContextMenu = later(async () => (await import("./ContextMenu")).ContextMen
 const PaletteHost = later(async () => (await import("./PaletteHost")).PaletteHost);
 
 const Choice = later(async () => (await import("./Choice")).Choice);
+const BlockLayer = later(async () => (await import("./BlockLayer")).BlockLayer);
+const BlockLabels = later(async () => (await import("./BlockLayer")).BlockLabels);
 const EdgeCard = later(async () => (await import("./EdgeCard")).EdgeCard);
 const nodeTypes: NodeTypes = { card: CardNode, definition: CardNode, edge: EdgeCard, group: GroupNode, note: NoteNode, reroute: RerouteNode };
 const edgeTypes: EdgeTypes = { thread: ThreadEdge };
 const SNAP: [number, number] = [8, 8];
 const PAN_BUTTONS = [1];
+/** So long after it is there a graph has its view: framing takes 140 ms. */
+const SETTLES = 200;
 /** Nothing floats over the canvas; docs/editor.md names what it is built with. */
 const PRO = { hideAttribution: true };
 
@@ -70,7 +73,10 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
   const wires = useWires();
   const pane = useRef<HTMLDivElement>(null);
   const [flow, setFlow] = useState<ReactFlowInstance<FlowNode, ThreadEdgeType> | null>(null);
-  const detail = useCanvas((state) => state.detail);
+  // A large graph begins as blocks: before its view is found, every card would count as seen.
+  const [settled, setSettled] = useState(false);
+  const zoomed = useCanvas((state) => state.detail);
+  const detail = shown.boxes.size >= CULL_FROM && !settled ? "far" : zoomed;
   const set = useCanvas((state) => state.set);
   const [free, setFree] = useState(false);
   const { nodes, edges, labels } = useFlow(shown, drags.dragged, detail);
@@ -100,6 +106,11 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
     if (flow === null || framed.current || !ready) return;
     framed.current = true;
     frame();
+  }, [flow, ready]);
+  useEffect(() => {
+    if (flow === null || !ready) return;
+    const timer = setTimeout(() => setSettled(true), SETTLES);
+    return () => clearTimeout(timer);
   }, [flow, ready]);
   const viewport = tab.viewports.get(shown.place ?? "");
 

@@ -1,8 +1,9 @@
 import { type Node, type NodeProps } from "@xyflow/react";
 import { memo, useCallback, useMemo } from "react";
+import { laterActs } from "../marks/later";
 import { Widget } from "../widgets/Widget";
 import { useNodeFace } from "../state/board";
-import { togglePin, usePin } from "../state/pinned";
+import { usePin } from "../state/pinned";
 import { useWorkspace } from "../state/workspace";
 import { Card } from "./Card";
 import { useCanvas } from "./canvasStore";
@@ -28,6 +29,7 @@ function takeFocus(id: string, byKeys: boolean): void {
   else setFocus(id);
 }
 
+const pins = laterActs(() => import("../state/pinActs"));
 const noField = (): null => null;
 
 /** A node on the canvas: joins what the document says, how the run stands and what the pointer does. Only its own changes render it. */
@@ -73,7 +75,7 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
       onTag={showSource}
       onLink={(name) => openLink(tab, data.path, id, name)}
       pinned={pinned}
-      onPin={() => void togglePin(tab, data.path)}
+      onPin={() => pins(({ togglePin }) => void togglePin(tab, data.path))}
     />
   );
 });

@@ -1,6 +1,6 @@
 import { NodeResizeControl, ResizeControlVariant, type Node, type NodeProps } from "@xyflow/react";
 import { memo, useEffect, useRef, useState } from "react";
-import { Markdown } from "./markdown";
+import { later } from "../marks/later";
 
 export interface NoteData extends Record<string, unknown> {
   readonly text: string;
@@ -10,6 +10,8 @@ export interface NoteData extends Record<string, unknown> {
 }
 
 export type NoteNodeType = Node<NoteData, "note">;
+
+const Markdown = later(async () => (await import("./markdown")).Markdown);
 
 /** A note: Markdown, no box. Enter or a double-click edits it, Ctrl+Enter or leaving it takes the text. */
 export const NoteNode = memo(function NoteNode({ data, selected }: NodeProps<NoteNodeType>) {

@@ -1,6 +1,7 @@
 /** React Flow's edges from the scene. Threads of one output follow each other, so that their halos are drawn first. */
 import type { Thread } from "../layout/threads";
 import { familyOf } from "./families";
+import { sameItems } from "./flowNodes";
 import type { SceneThread } from "./scene";
 import type { ThreadData, ThreadEdgeType } from "./ThreadEdge";
 
@@ -20,6 +21,7 @@ export interface EdgeLooks {
 /** Keeps edges from one render to the next. */
 export class EdgeKeeper {
   private kept = new Map<string, { key: string; edge: ThreadEdgeType }>();
+  private list: ThreadEdgeType[] = [];
 
   edges(threads: readonly SceneThread[], looks: EdgeLooks): ThreadEdgeType[] {
     const outputs = new Map<string, SceneThread[]>();
@@ -50,7 +52,8 @@ export class EdgeKeeper {
       }
     }
     this.kept = next;
-    return edges;
+    if (!sameItems(this.list, edges)) this.list = edges;
+    return this.list;
   }
 }
 

@@ -37,6 +37,11 @@ export function handlesOf(model: CardModel): NodeHandle[] {
   return handles;
 }
 
+/** Whether two lists have the same objects: React Flow reads a new list as a whole. */
+export function sameItems<Item>(a: readonly Item[], b: readonly Item[]): boolean {
+  return a.length === b.length && a.every((item, at) => item === b[at]);
+}
+
 interface Kept {
   readonly standing: Standing<unknown>;
   readonly x: number;
@@ -48,6 +53,7 @@ interface Kept {
 /** Keeps nodes from one render to the next. */
 export class NodeKeeper {
   private kept = new Map<string, Kept>();
+  private list: FlowNode[] = [];
 
   /** The nodes, those that did not change as they were. `dragged` has positions of a drag that is not over. */
   nodes(standings: readonly Standing<Record<string, unknown>>[], chosen: ReadonlySet<string>, dragged: ReadonlyMap<string, { x: number; y: number }>): FlowNode[] {
@@ -65,7 +71,8 @@ export class NodeKeeper {
       return node;
     });
     this.kept = next;
-    return nodes;
+    if (!sameItems(this.list, nodes)) this.list = nodes;
+    return this.list;
   }
 }
 

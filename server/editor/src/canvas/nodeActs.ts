@@ -166,9 +166,22 @@ export function groupChosen(): boolean {
   return done;
 }
 
+const NOTE = { width: 160, height: 80 };
+
+/** The first place from a point downwards where a note covers no card and lies under none. */
+function freeFrom(point: Point): Point {
+  const boxes = [...useScene.getState().boxes.values()].toSorted((a, b) => a.y - b.y);
+  let { y } = point;
+  for (const box of boxes) {
+    const beside = box.x + box.width <= point.x || box.x >= point.x + NOTE.width;
+    if (!beside && box.y < y + NOTE.height && box.y + box.height > y) y = box.y + box.height + 16;
+  }
+  return { x: point.x, y };
+}
+
 /** An empty note, open for its text. */
-export function noteAt(at: Point = middle()): boolean {
-  return act(({ document, place }) => addNote(document, place, { text: "", x: at.x, y: at.y, width: 160 }));
+export function noteAt(at: Point = freeFrom(middle())): boolean {
+  return act(({ document, place }) => addNote(document, place, { text: "", x: at.x, y: at.y, width: NOTE.width }));
 }
 
 export function changeNote(id: string, changes: { text?: string; width?: number }): void {

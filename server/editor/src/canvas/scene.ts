@@ -73,7 +73,7 @@ function touching(id: string, spec: NodeSpec, context: CardContext): string {
   const type = context.catalogue.typeOf(context.document, spec);
   const out = (type?.outputs ?? []).map((output, at) => (context.taken.has(linkText(id, output.name)) || (at === 0 && context.taken.has(id)) ? "1" : "0")).join("");
   const ins = [...linksOfNode(id, spec)].map((wire) => (context.tagged.has(threadId(id, handleOf(wire.input, wire.index))) ? "t" : "w")).join("");
-  const bad = [...context.bad].filter((end) => end.startsWith(`${id}.`)).join(",");
+  const bad = context.messages.has(id) ? [...context.bad].filter((end) => end.startsWith(`${id}.`)).join(",") : "";
   return `${out} ${ins} ${bad} ${context.messages.get(id) ?? ""} ${context.pictures(id, type) ? "p" : ""}`;
 }
 

@@ -16,12 +16,32 @@ import { handlesOf, NodeKeeper, type FlowNode, type Standing } from "./flowNodes
 import { canvasId, INPUTS_CARD, OUTPUTS_CARD } from "./ids";
 import type { CardModel } from "./model";
 import { changeNote, nameGroup, sizeGroup } from "./nodeActs";
+import type { Scene } from "./scene";
 import { showModels } from "./sceneModels";
 import { useScene } from "./sceneStore";
 import type { ThreadEdgeType } from "./ThreadEdge";
 import type { Points } from "./useDrags";
 import { useStates } from "./usePicture";
-import type { EdgeSide, Shown } from "./useSceneOf";
+import type { Drawn, EdgeSide, Shown } from "./useSceneOf";
+
+const LOOKS: Readonly<Record<string, "there" | "empty" | "cut">> = { t: "there", c: "cut" };
+
+/** How all nodes stand: those that stand out far away, and a letter for each in the order of the run. */
+function statesOf(scene: Scene, tab: string, prefix: string): { stood: string; looks: string } {
+  const stood: (readonly [string, string])[] = [];
+  let looks = "";
+  for (const id of scene.order) {
+    const { state } = nodeFace(tab, prefix + id);
+    const mark = standsOut(state);
+    if (mark !== null) stood.push([id, mark]);
+    const spec = own(scene.nodes, id);
+    const muted = spec !== undefined && modeOf(spec) === "mute";
+    looks += muted || state === "left-out" ? "c" : THERE.has(state) ? "t" : "e";
+  }
+  return { stood: stood.length === 0 ? "" : JSON.stringify(stood), looks };
+}
+
+const THERE: ReadonlySet<string> = new Set(["memory", "disk", "done", "unneeded"]);
 
 type AnyStanding = Standing<Record<string, unknown>>;
 
@@ -47,7 +67,8 @@ class StandingKeeper {
 }
 
 export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes: FlowNode[]; edges: ThreadEdgeType[]; labels: BlockLabel[] } {
-  const { tab, scene, boxes, prefix } = shown;
+  const { tab, drawn } = shown;
+  const { scene, boxes, prefix } = drawn;
   const standings = useRef(new StandingKeeper());
   const nodeKeeper = useRef(new NodeKeeper());
   const edgeKeeper = useRef(new EdgeKeeper());
@@ -67,13 +88,13 @@ export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes:
         data: { name: group.name, count: group.nodes.length, onName: (name: string) => nameGroup(id, name), onSize: (box: { x: number; y: number; width: number; height: number }) => sizeGroup(id, box) },
       })));
     }
-    if (shown.inputs !== null) list.push(edgeStanding(keeper, INPUTS_CARD, shown.inputs));
+    if (drawn.inputs !== null) list.push(edgeStanding(keeper, INPUTS_CARD, drawn.inputs));
     for (const id of scene.order) {
       const model = scene.cards.get(id), box = boxes.get(id);
       if (model === undefined || box === undefined) continue;
       list.push(keeper.take(id, [model, box.x, box.y, tab.id, prefix], () => cardStanding(id, model, box.x, box.y, tab.id, prefix)));
     }
-    if (shown.outputs !== null) list.push(edgeStanding(keeper, OUTPUTS_CARD, shown.outputs));
+    if (drawn.outputs !== null) list.push(edgeStanding(keeper, OUTPUTS_CARD, drawn.outputs));
     for (const [id, note] of scene.notes) {
       const key = canvasId("note", id);
       list.push(keeper.take(key, [note.x, note.y, note.width, note.text], () => ({
@@ -81,9 +102,10 @@ export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes:
         data: { text: note.text, width: note.width, onText: (text: string) => changeNote(id, { text }), onWidth: (width: number) => changeNote(id, { width }) },
       })));
     }
+    const byId = scene.reroutes.size === 0 ? null : new Map(drawn.threads.map((one) => [one.id, one]));
     for (const [id, bend] of scene.reroutes) {
       const key = canvasId("reroute", id);
-      const thread = shown.threads.find((one) => one.id === bend.target);
+      const thread = byId?.get(bend.target);
       list.push(keeper.take(key, [bend.x, bend.y, bend.target, thread?.type], () => ({
         id: key, type: "reroute", x: bend.x - 6, y: bend.y - 6, width: 12, height: 12, z: 1, handles: [],
         data: { type: thread?.type ?? "any", of: thread === undefined ? bend.target : `${thread.source}.${thread.output}` },
@@ -91,23 +113,19 @@ export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes:
     }
     keeper.end();
     return list;
-  }, [scene, boxes, shown, tab.id, prefix]);
+  }, [scene, boxes, drawn, tab.id, prefix]);
 
-  const stood = useMemo(() => {
-    const marks = new Map<string, "running" | "failed">();
-    for (const id of scene.cards.keys()) {
-      const mark = standsOut(nodeFace(tab.id, prefix + id).state);
-      if (mark !== null) marks.set(id, mark);
-    }
-    return marks;
-    // `version` grows when plans or runs changed.
-  }, [scene, tab.id, prefix, version]);
+  // As texts, so that only another state makes other nodes and threads: a run tells of its steps all the time.
+  // `version` grows when plans or runs changed.
+  const states = useMemo(() => statesOf(scene, tab.id, prefix), [scene, tab.id, prefix, version]);
+  const stood = useMemo(() => new Map(states.stood === "" ? [] : (JSON.parse(states.stood) as [string, "running" | "failed"][])), [states.stood]);
+  const looks = useMemo(() => new Map(scene.order.map((id, at) => [id, LOOKS[states.looks.charAt(at)] ?? "empty"])), [scene, states.looks]);
 
   const nodes = useMemo(() => {
-    const drawn = blocks
+    const few = blocks
       ? all.filter(({ id, type }) => type === "card" || type === "definition" ? id === pointed || tab.focus === id || tab.selected.has(id) || stood.has(id) || found.has(id) || dragged.has(id) : type === "edge")
       : all;
-    return nodeKeeper.current.nodes(drawn, tab.selected, dragged);
+    return nodeKeeper.current.nodes(few, tab.selected, dragged);
   }, [all, blocks, pointed, found, stood, tab.selected, tab.focus, dragged]);
 
   const reasons = useMemo(() => {
@@ -120,33 +138,28 @@ export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes:
     return map;
   }, [problems, scene, prefix]);
 
-  const edges = useMemo(() => (blocks ? [] : edgeKeeper.current.edges(shown.threads, {
-    ways: shown.ways,
+  const edges = useMemo(() => (blocks ? [] : edgeKeeper.current.edges(drawn.threads, {
+    ways: drawn.ways,
     chosen: tab.selected,
-    lookOf: (source) => {
-      const spec = own(scene.nodes, source);
-      if (spec !== undefined && modeOf(spec) === "mute") return "cut";
-      const { state } = nodeFace(tab.id, prefix + source);
-      return state === "left-out" ? "cut" : state === "memory" || state === "disk" || state === "done" || state === "unneeded" || source === INPUTS_CARD ? "there" : "empty";
-    },
+    lookOf: (source) => (source === INPUTS_CARD ? "there" : (looks.get(source) ?? "empty")),
     reasons,
-    known: (id) => boxes.has(id) || (id === INPUTS_CARD && shown.inputs !== null) || (id === OUTPUTS_CARD && shown.outputs !== null),
+    known: (id) => boxes.has(id) || (id === INPUTS_CARD && drawn.inputs !== null) || (id === OUTPUTS_CARD && drawn.outputs !== null),
     carries: () => "",
-  })), [blocks, shown, tab.selected, tab.id, scene, prefix, reasons, boxes, version]);
+  })), [blocks, drawn, tab.selected, looks, reasons, boxes]);
 
   useEffect(() => {
-    showModels({ cards: scene.cards, inputs: shown.inputs?.rows ?? [], outputs: shown.outputs?.rows ?? [] });
-    const drawn: Block[] = [...boxes].map(([id, box]) => ({ id, ...box, family: familyOf(scene.cards.get(id)?.makes ?? "any") }));
+    showModels({ cards: scene.cards, inputs: drawn.inputs?.rows ?? [], outputs: drawn.outputs?.rows ?? [] });
+    const all: Block[] = [...boxes].map(([id, box]) => ({ id, ...box, family: familyOf(scene.cards.get(id)?.makes ?? "any") }));
     const members = new Map([...scene.groups].flatMap(([group, { nodes: inside }]) => inside.map((node) => [node, group] as const)));
     useScene.setState({
-      tab: tab.id, place: shown.place, prefix, boxes, blocks: drawn, members, order: scene.order,
-      threads: blockThreads(shown),
-      edges: [...(shown.inputs === null ? [] : [shown.inputs.box]), ...(shown.outputs === null ? [] : [shown.outputs.box])],
+      tab: tab.id, place: drawn.place, prefix, boxes, blocks: all, members, order: scene.order,
+      threads: blockThreads(drawn),
+      edges: [...(drawn.inputs === null ? [] : [drawn.inputs.box]), ...(drawn.outputs === null ? [] : [drawn.outputs.box])],
       groups: [...scene.groups].map(([id, { name, x, y, width, height }]) => ({ id, name, x, y, width, height })),
     });
-  }, [shown, scene, boxes, prefix, tab.id]);
+  }, [drawn, scene, boxes, prefix, tab.id]);
 
-  const labels = useMemo(() => (blocks ? labelsOf(shown, stood, found, detail) : []), [blocks, shown, stood, found, detail]);
+  const labels = useMemo(() => (blocks ? labelsOf(drawn, tab.id, stood, found, detail) : []), [blocks, drawn, tab.id, stood, found, detail]);
   return { nodes, edges, labels };
 }
 
@@ -165,20 +178,20 @@ function edgeStanding(keeper: StandingKeeper, id: string, side: EdgeSide): AnySt
   }));
 }
 
-function blockThreads(shown: Shown): BlockThread[] {
-  return shown.threads.flatMap((thread) => {
-    const way = shown.ways.get(thread.id);
+function blockThreads(drawn: Drawn): BlockThread[] {
+  return drawn.threads.flatMap((thread) => {
+    const way = drawn.ways.get(thread.id);
     const from = way?.corners[0], to = way?.corners.at(-1);
     if (way === undefined || from === undefined || to === undefined || thread.tagged) return [];
     return [{ path: way.path, family: familyOf(thread.type), source: thread.source, target: thread.target, from: [from.x, from.y] as const, to: [to.x, to.y] as const }];
   });
 }
 
-function labelsOf({ scene, boxes, tab, prefix }: Shown, stood: ReadonlyMap<string, "running" | "failed">, found: ReadonlySet<string>, detail: Detail): BlockLabel[] {
+function labelsOf({ scene, boxes, prefix }: Drawn, tab: string, stood: ReadonlyMap<string, "running" | "failed">, found: ReadonlySet<string>, detail: Detail): BlockLabel[] {
   const labels: BlockLabel[] = [...scene.groups].map(([id, group]) => ({ id, text: group.name, kind: "group", x: group.x, y: group.y }));
   for (const [id, box] of boxes) {
     const kind = stood.get(id) ?? (found.has(id) ? "found" : null);
-    if (kind !== null) labels.push({ id, text: `${id} ${nodeFace(tab.id, prefix + id).words}`, kind, x: box.x + box.width, y: box.y });
+    if (kind !== null) labels.push({ id, text: `${id} ${nodeFace(tab, prefix + id).words}`, kind, x: box.x + box.width, y: box.y });
     else if (detail === "block") labels.push({ id, text: id, kind: "name", x: box.x, y: box.y });
   }
   return labels;

@@ -25,8 +25,8 @@ export interface EdgeSide {
   readonly ports: ReadonlyMap<string, number>;
 }
 
-export interface Shown {
-  readonly tab: Tab;
+/** What is drawn of a tab: the same object while only what is chosen, the focus or the view changes. */
+export interface Drawn {
   readonly document: Document;
   readonly place: Place;
   /** `use/` inside a definition: what stands before a node's id in a run. */
@@ -39,6 +39,11 @@ export interface Shown {
   /** Threads into the card of outputs are the definition's own. */
   readonly threads: readonly SceneThread[];
   readonly ways: ReadonlyMap<string, Thread>;
+}
+
+export interface Shown extends Drawn {
+  readonly tab: Tab;
+  readonly drawn: Drawn;
 }
 
 const NONE: readonly Problem[] = [];
@@ -64,18 +69,21 @@ export function useSceneOf(tab: Tab, catalogue: Catalogue): Shown {
     return maker.current.make(document, place, nodes, catalogue, marks, (id) => withPicture.has(id));
   }, [document, place, nodes, catalogue, marks, pictured]);
   const laid = usePlaces(document, place, catalogue, `${tab.id} ${place ?? ""}`);
-  return useMemo(() => {
+  const { trail } = tab;
+  // Choosing, focus and the view are of the tab, too, and must not lay every thread anew.
+  const drawn = useMemo(() => {
     const boxes = new Map<string, Box>();
     for (const [id, card] of scene.cards) {
       const ui = cardUi(document, place, id);
       const at = laid.get(id);
       boxes.set(id, { x: ui.x ?? at?.x ?? 0, y: ui.y ?? at?.y ?? 0, width: card.width, height: card.height });
     }
-    const inputs = place === null ? null : edgeSide(document, place, "#inputs", catalogue, boxes, tab, laid);
-    const outputs = place === null ? null : edgeSide(document, place, "#outputs", catalogue, boxes, tab, laid);
+    const inputs = place === null ? null : edgeSide(document, place, "#inputs", catalogue, boxes, trail, laid);
+    const outputs = place === null ? null : edgeSide(document, place, "#outputs", catalogue, boxes, trail, laid);
     const all = outputs === null || place === null ? scene.threads : [...scene.threads, ...outThreads(document, place, catalogue)];
-    return { tab, document, place, prefix, catalogue, scene, boxes, inputs, outputs, threads: all, ways: waysOf(scene, all, boxes, inputs, outputs) };
-  }, [tab, document, place, prefix, catalogue, scene, laid]);
+    return { document, place, prefix, catalogue, scene, boxes, inputs, outputs, threads: all, ways: waysOf(scene, all, boxes, inputs, outputs) };
+  }, [trail, document, place, prefix, catalogue, scene, laid]);
+  return useMemo(() => ({ ...drawn, tab, drawn }), [drawn, tab]);
 }
 
 /** Places of cards that have none in the document, from the layout, which is loaded when it is needed. */
@@ -108,7 +116,7 @@ function marksOf(problems: readonly Problem[], prefix: string): ProblemMarks {
   return { bad, messages };
 }
 
-function edgeSide(document: Document, place: string, edge: "#inputs" | "#outputs", catalogue: Catalogue, boxes: ReadonlyMap<string, Box>, tab: Tab, laid: ReadonlyMap<string, { x: number; y: number }>): EdgeSide {
+function edgeSide(document: Document, place: string, edge: "#inputs" | "#outputs", catalogue: Catalogue, boxes: ReadonlyMap<string, Box>, trail: Tab["trail"], laid: ReadonlyMap<string, { x: number; y: number }>): EdgeSide {
   const size = edgeSize(document, place, edge);
   const type = catalogue.typeOf(document, place);
   const { definition } = graphOf(document, place);
@@ -117,8 +125,8 @@ function edgeSide(document: Document, place: string, edge: "#inputs" | "#outputs
   const xs = [...boxes.values()];
   const beside = edge === "#inputs" ? Math.min(0, ...xs.map((box) => box.x)) - size.width - 60 : Math.max(0, ...xs.map((box) => box.x + box.width)) + 60;
   const box = { x: ui.x ?? at?.x ?? beside, y: ui.y ?? at?.y ?? Math.min(0, ...xs.map((one) => one.y)), width: size.width, height: size.height };
-  const outer = tab.trail.at(-2)?.definition ?? null;
-  const use = tab.trail.at(-1)?.use ?? "";
+  const outer = trail.at(-2)?.definition ?? null;
+  const use = trail.at(-1)?.use ?? "";
   const rows: EdgeRow[] = edge === "#inputs"
     ? (type?.inputs ?? []).map((input) => {
       const given = inputOf(document, outer, use, input.name);

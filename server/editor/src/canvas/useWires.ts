@@ -64,8 +64,9 @@ export function useWires() {
     const model = modelOf(onCard);
     if (model === null || onCard === from.node) return;
     const handles = [...fitsOf(from, model)];
-    const free = handles.filter((handle) => from.side === "in" || model.rows.some((row) => row.port?.handle === handle && !row.port.linked));
-    const choices = free.length > 0 ? free : handles;
+    const free = handles.filter((handle) => from.side === "in" || model.rows.some((row) => row.port?.handle === handle && (!row.port.linked || row.port.index !== null)));
+    // A list takes one more wherever it is touched: its ports are one choice.
+    const choices = onePerInput(free.length > 0 ? free : handles);
     const join = (handle: string): void => {
       const other = handle.startsWith(">") ? endOf(onCard, handle.slice(1), "out") : endOf(onCard, handle, "in");
       if (other === null) return;
@@ -79,13 +80,15 @@ export function useWires() {
       set({
         choice: {
           screen, title: `${from.port} goes to`,
-          options: choices.map((handle) => ({ label: handle.replace(/^>/, ""), aside: "", type: from.type, run: () => join(handle) })),
+          options: choices.map((handle) => ({ label: inputOfHandle(handle.replace(/^>/, "")).input, aside: "", type: from.type, run: () => join(handle) })),
         },
       });
     }
   }, [set]);
 
   const onConnectEnd: OnConnectEnd = useCallback((event, state) => {
+    // The end of a wire that was there: what becomes of it is said below.
+    if (moving.current !== null) return;
     const { connecting, refusal } = useCanvas.getState();
     set({ connecting: null, refusal: null });
     if (connecting === null || state.isValid === true) return;
@@ -124,6 +127,10 @@ export function useWires() {
     () => ({ isValidConnection, onConnectStart, onConnect, onConnectEnd, onReconnectStart, onReconnect, onReconnectEnd, onAltClick }),
     [isValidConnection, onConnectStart, onConnect, onConnectEnd, onReconnectStart, onReconnect, onReconnectEnd, onAltClick],
   );
+}
+
+function onePerInput(handles: readonly string[]): string[] {
+  return [...new Map(handles.map((handle) => [inputOfHandle(handle).input, handle])).values()];
 }
 
 function endsOf(connection: Connection | Edge): { from: End; to: End } | null {

@@ -1,7 +1,7 @@
 /** Acts on wires. The two cards at a definition's edges are its signature: wires to them expose inputs and outputs. */
-import { connect, disconnect, moveLink, tag } from "../document/edits";
-import { cardUi, linksOfNode } from "../document/graph";
-import { own } from "../document/objects";
+import { connect, disconnect, moveItem, moveLink, tag } from "../document/edits";
+import { cardUi, inputOf, linksOfNode } from "../document/graph";
+import { isList, own } from "../document/objects";
 import type { Attempt } from "../document/types";
 import { whyNot as whyNotType } from "../catalogue/typeexpr";
 import { act, tell, together, type Here } from "./acts";
@@ -20,12 +20,18 @@ export function whyNot(now: Here, from: End, to: End): string | null {
   if (from.node === to.node) return "A node cannot take what it makes.";
   if (to.node === OUTPUTS_CARD) return "Outputs are added with + at their card.";
   const source = { node: from.node === INPUTS_CARD ? "inputs" : from.node, output: from.port };
-  const target = { node: to.node, input: to.port };
   const { document, place, catalogue } = now;
-  const attempt = connect(document, place, source, to.index === null ? target : { ...target, index: to.index }, catalogue);
+  const attempt = connect(document, place, source, placeFor(now, to), catalogue);
   if (!("refused" in attempt)) return null;
   const short = whyNotType(from.type, to.type);
   return short === "" ? attempt.refused : short;
+}
+
+/** Where a new wire goes: at a list it joins those that are there, and takes the place of none. */
+function placeFor(now: Here, to: End): { node: string; input: string; index?: number } {
+  const value = to.index === null ? undefined : inputOf(now.document, now.place, to.node, to.port);
+  const taken = to.index !== null && isList(value) && to.index < value.length;
+  return { node: to.node, input: to.port, ...(to.index === null || taken ? {} : { index: to.index }) };
 }
 
 function connection(now: Here, from: End, to: End): Attempt {
@@ -34,8 +40,7 @@ function connection(now: Here, from: End, to: End): Attempt {
     if (place === null) return { refused: "Only a definition has outputs." };
     return { refused: "Its output is there already: rename or remove it first, or add another with +." };
   }
-  const target = { node: to.node, input: to.port, ...(to.index === null ? {} : { index: to.index }) };
-  return connect(document, place, { node: from.node === INPUTS_CARD ? "inputs" : from.node, output: from.port }, target, catalogue);
+  return connect(document, place, { node: from.node === INPUTS_CARD ? "inputs" : from.node, output: from.port }, placeFor(now, to), catalogue);
 }
 
 /** Links two ends. */
@@ -47,7 +52,12 @@ export function connectEnds(from: End, to: End): boolean {
 
 /** The other end of a wire goes elsewhere. */
 export function moveWire(from: InputEnd, to: InputEnd): boolean {
-  return act(({ document, place, catalogue }) => moveLink(document, place, trimmed(from), trimmed(to), catalogue));
+  return act((now) => {
+    const { document, place, catalogue } = now;
+    // Within a list it changes places with the others; into a list it joins them.
+    if (from.node === to.node && from.input === to.input && from.index !== null && to.index !== null) return moveItem(document, place, trimmed(from), to.index);
+    return moveLink(document, place, trimmed(from), placeFor(now, { node: to.node, port: to.input, index: to.index, side: "in", type: "any" }), catalogue);
+  });
 }
 
 /** Takes a wire away. */

@@ -5,11 +5,14 @@ import { entriesOf } from "../document/objects";
 import type { Document, Place } from "../document/types";
 import type { Catalogue } from "../catalogue/catalogue";
 import { type Shape, columned, snap } from "./columns";
+import { fastLayers } from "./fast";
 import { layered } from "./layered";
 import { edgeSize, mayShowPicture, sizeOf } from "./sizes";
 
 const PIECE = 64;
 const WIDE = 1400;
+/** From so many cards on, layers are found in a moment and not as well as they can be. */
+const LARGE = 400;
 
 /**
  * Places for the nodes of a graph, or for those of `ids` alone, which stay where they are as a whole. Fixed for the same
@@ -23,9 +26,29 @@ export function placed(
 ): Map<string, Point> {
   const shapes = shapesOf(document, place, catalogue, ids ? new Set(ids) : null);
   const wires = wiresOf(document, place, shapes);
-  const pieces = piecesOf([...shapes.keys()], wires).map((piece) => columned(layered(piece, shapes, wires), shapes, wires));
+  const near = wiresByPiece(wires);
+  const pieces = piecesOf([...shapes.keys()], wires).map((piece) => {
+    const own = near(piece);
+    return columned(shapes.size > LARGE ? fastLayers(piece, own) : layered(piece, shapes, own), shapes, own);
+  });
   const found = packed(pieces, shapes);
   return ids ? moved(found, cornerOf(document, place, shapes.keys())) : found;
+}
+
+/** The wires of a piece, found without going through all wires once for each piece. */
+function wiresByPiece(wires: readonly (readonly [string, string])[]): (piece: readonly string[]) => (readonly [string, string])[] {
+  const bySource = new Map<string, (readonly [string, string])[]>();
+  const rank = new Map(wires.map((wire, at) => [wire, at]));
+  for (const wire of wires) {
+    const list = bySource.get(wire[0]);
+    if (list) list.push(wire);
+    else bySource.set(wire[0], [wire]);
+  }
+  return (piece) => {
+    const own = piece.flatMap((id) => bySource.get(id) ?? []);
+    // In the order of all wires, which is that of the inputs they go to.
+    return own.sort((a, b) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0));
+  };
 }
 
 function shapesOf(document: Document, place: Place, catalogue: Catalogue, only: ReadonlySet<string> | null): Map<string, Shape> {
@@ -61,6 +84,7 @@ function piecesOf(ids: readonly string[], wires: readonly (readonly [string, str
     near.get(b)?.push(a);
   }
   const seen = new Set<string>();
+  const rank = new Map(ids.map((id, at) => [id, at]));
   const pieces: string[][] = [];
   for (const start of ids) {
     if (seen.has(start)) continue;
@@ -75,8 +99,7 @@ function piecesOf(ids: readonly string[], wires: readonly (readonly [string, str
         stack.push(other);
       }
     }
-    const members = new Set(piece);
-    pieces.push(ids.filter((id) => members.has(id)));
+    pieces.push(piece.sort((a, b) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0)));
   }
   return pieces.sort((a, b) => b.length - a.length);
 }

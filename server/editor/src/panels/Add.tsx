@@ -12,6 +12,7 @@ import { placeOf, useWorkspace } from "../state/workspace";
 import { counted } from "../state/words";
 import { Empty } from "./Empty";
 import { moveInList } from "./listKeys";
+import "../styles/panels.css";
 
 const LATELY = 5;
 
@@ -95,10 +96,10 @@ export function Add() {
                   <span className="push faint tiny">{group.types.length}</span>
                 </button>
               ) : (
-                <h3 className="section__title runs__title">
+                <h2 className="section__title runs__title">
                   {group.name}
                   {found && <span className="push faint">{`${found.length} of ${types.length}`}</span>}
-                </h3>
+                </h2>
               )}
               {shown && (
                 <ul>

@@ -3,6 +3,7 @@ import { useMemo } from "react";
 import { type Difference, differences, valueWords } from "../document/difference";
 import type { Document } from "../document/types";
 import { counted } from "../state/words";
+import "../styles/panels.css";
 
 interface DifferenceListProps {
   readonly a: Document;

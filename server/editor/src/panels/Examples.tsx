@@ -10,6 +10,7 @@ import { openExample } from "../state/opening";
 import { counted } from "../state/words";
 import { Empty } from "./Empty";
 import { moveInList } from "./listKeys";
+import "../styles/panels.css";
 
 /** How many nodes each example has, asked for once. */
 const nodes = new Map<string, number>();

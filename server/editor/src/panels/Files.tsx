@@ -11,6 +11,7 @@ import { Empty } from "./Empty";
 import { copyWorkflow, deleteWorkflow, renameWorkflow } from "./fileActs";
 import { readGallery, useGallery } from "./galleryData";
 import { moveInList } from "./listKeys";
+import "../styles/panels.css";
 
 const PICTURES = 12;
 
@@ -48,7 +49,7 @@ export function Files() {
       <div className="panel__body panel__body--scrolls" data-rows>
         {drafts.length > 0 && (
           <section aria-label="Drafts">
-            <h3 className="section__title runs__title">Drafts, in this browser</h3>
+            <h2 className="section__title runs__title">Drafts, in this browser</h2>
             <ul>
               {drafts.map((tab) => (
                 <li key={tab.id}>
@@ -64,10 +65,10 @@ export function Files() {
           </section>
         )}
         <section aria-label="Saved workflows">
-          <h3 className="section__title runs__title">
+          <h2 className="section__title runs__title">
             On the server
             <span className="push faint">{saved.length}</span>
-          </h3>
+          </h2>
           <ul>
             {saved.map((listed) => (
               <FileRow key={listed.name} listed={listed} unsaved={unsaved.has(listed.name)} />
@@ -78,12 +79,12 @@ export function Files() {
         </section>
         {shown.length > 0 && (
           <section aria-label="Pictures with a workflow inside">
-            <h3 className="section__title runs__title">Pictures, with their workflow inside</h3>
+            <h2 className="section__title runs__title">Pictures, with their workflow inside</h2>
             <ul>
               {shown.map((one) => (
                 <li key={one.id}>
                   <button type="button" className="item item--button file__picture" data-row title="Opens the workflow that made it" onClick={() => void openJob(one.output.job)} onKeyDown={(event) => void moveInList(event)}>
-                    <img className="swatch swatch--picture" src={one.thumb} alt="" loading="lazy" />
+                    <img className="file__thumb" src={one.thumb} alt="" loading="lazy" />
                     <span className="cut">{one.output.name ?? one.output.node}</span>
                     <time className="push faint tiny">{new Date(one.output.finished * 1000).toLocaleDateString([], { month: "short", day: "numeric" })}</time>
                   </button>

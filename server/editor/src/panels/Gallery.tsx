@@ -2,7 +2,8 @@
 import { type KeyboardEvent, useEffect, useMemo, useState } from "react";
 import { Icon } from "../marks";
 import { openJob } from "../state/opening";
-import { pin, unpin, usePin } from "../state/pinned";
+import { pin, unpin } from "../state/pinActs";
+import { usePin } from "../state/pinned";
 import { numberOf } from "../state/numbers";
 import { useRuns } from "../state/runs";
 import { useWorkspace } from "../state/workspace";
@@ -15,6 +16,7 @@ import { useJobDocument, useJobDocuments } from "./jobDocuments";
 import { moveInList } from "./listKeys";
 import { takeSeedOf } from "./takeSeed";
 import { WhatDiffers } from "./WhatDiffers";
+import "../styles/panels.css";
 
 const COLUMNS = 4;
 

@@ -9,16 +9,9 @@ import { Empty } from "./Empty";
 import { moveInList } from "./listKeys";
 import { doFix, goToProblem, sortedProblems } from "./problemActs";
 import { placeWords, problemFixes } from "./problemPlaces";
+import "../styles/panels.css";
 
 const NONE: readonly Problem[] = [];
-
-/** How many there are, on the panel's tab: errors, else warnings. */
-export function useProblemCount() {
-  const current = useWorkspace((state) => state.current);
-  const errors = usePlan((state) => (current && state.ofTab.get(current)?.problems.filter(({ severity }) => severity === "error").length) || 0);
-  const all = usePlan((state) => (current && state.ofTab.get(current)?.problems.length) || 0);
-  return errors > 0 ? ({ count: errors, tone: "failed" } as const) : { count: all };
-}
 
 /** What stands at the right of the tabs. */
 export function ProblemsAside() {

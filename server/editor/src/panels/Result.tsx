@@ -2,13 +2,15 @@
 import { useMemo } from "react";
 import type { Document } from "../document/types";
 import { Icon } from "../marks";
-import { togglePin, usePin } from "../state/pinned";
+import { togglePin } from "../state/pinActs";
+import { usePin } from "../state/pinned";
 import { useRuns } from "../state/runs";
 import type { RunInfo, Tab } from "../state/types";
 import { Compare } from "./Compare";
 import { comparedLabels, pictureDifferences } from "./compareData";
 import { useJobDocument } from "./jobDocuments";
 import { resultPair } from "./resultData";
+import "../styles/panels.css";
 
 const NO_JOBS: readonly string[] = [];
 

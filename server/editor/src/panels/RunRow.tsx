@@ -118,7 +118,7 @@ export function RunRow({ run, first, before, after }: RunRowProps) {
         <span className="medium">{run.number}</span>
         <span className="cut">{title}</span>
         {queued && priorityOf(job.priority) !== "normal" && <span className={`chip${job.priority > 0 ? " chip--high" : ""}`}>{priorityOf(job.priority)}</span>}
-        {job.finished !== null && <time className="faint tiny push">{new Date(job.finished * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}</time>}
+        {job.finished !== null && <time className="faint tiny push run__time">{new Date(job.finished * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })}</time>}
       </div>
       <div className="run__acts">
         {queued && (

@@ -13,6 +13,7 @@ import { Empty } from "./Empty";
 import { RunRow } from "./RunRow";
 import { sortedRuns } from "./runWords";
 import { sweepName } from "./sweepValues";
+import "../styles/panels.css";
 
 const PAGE = 30;
 
@@ -32,10 +33,10 @@ export function Runs() {
       {running.length + queued.length + done.length === 0 && <Empty title="Nothing has run yet">Ctrl+Enter runs the workflow. What runs, waits and is done stands here.</Empty>}
       {running.length > 0 && (
         <section aria-label="Running">
-          <h3 className="section__title runs__title">
+          <h2 className="section__title runs__title">
             Running
             {workers !== undefined && <span className="push faint">{counted(workers, "worker")}</span>}
-          </h3>
+          </h2>
           <ul>
             {running.map((run) => (
               <RunRow key={run.job.id} run={run} first={run === firstRow} />
@@ -45,7 +46,7 @@ export function Runs() {
       )}
       {(queued.length > 0 || queue.paused) && (
         <section aria-label="Queue">
-          <h3 className="section__title runs__title">
+          <h2 className="section__title runs__title">
             Queue{queue.paused ? ", paused" : ""}
             <span className="push row runs__links">
               <button type="button" className="link quiet tiny" onClick={() => void pauseQueue(!queue.paused)}>
@@ -57,7 +58,7 @@ export function Runs() {
                 </button>
               )}
             </span>
-          </h3>
+          </h2>
           {queue.paused && <p className="quiet small runs__words">What runs goes on to its end; nothing else begins until the queue is resumed.</p>}
           <ul>
             {queued.map((run, at) => (
@@ -75,14 +76,14 @@ export function Runs() {
       )}
       {done.length > 0 && (
         <section aria-label="Done">
-          <h3 className="section__title runs__title">
+          <h2 className="section__title runs__title">
             Done
             <span className="push row runs__links">
               <button type="button" className="link quiet tiny" aria-pressed={onlyFailed} onClick={() => setOnlyFailed(!onlyFailed)}>
                 {onlyFailed ? "All" : "Only failed"}
               </button>
             </span>
-          </h3>
+          </h2>
           <ul>
             {shown.slice(0, most).map((run) => (
               <RunRow key={run.job.id} run={run} first={run === firstRow} />
@@ -127,7 +128,7 @@ function Sweeps() {
   if (list.length === 0) return null;
   return (
     <section aria-label="Sweeps">
-      <h3 className="section__title runs__title">Sweeps</h3>
+      <h2 className="section__title runs__title">Sweeps</h2>
       <ul>
         {list.map((sweep) => {
           const over = sweep.cells.filter(({ job }) => job !== null && ended(jobs.get(job)?.job ?? NEVER)).length;

@@ -12,6 +12,7 @@ import { goToPath } from "./problemActs";
 import { loadRun, useShown } from "./shownRun";
 import { cacheWords, ruler, tickWords, timelineView } from "./timelineView";
 import { WhyRan } from "./WhyRan";
+import "../styles/panels.css";
 
 const LEFT = 84;
 const RIGHT = 24;

@@ -1,8 +1,11 @@
 /** Losses of a training as far as its node reports them; without one it says so. */
-import { type Point, type Training as Report, useReports } from "../state/reports";
+import { useMemo } from "react";
+import { useReports } from "../state/reports";
 import { numberOf } from "../state/numbers";
 import { useRuns } from "../state/runs";
 import { Empty } from "./Empty";
+import { type Point, type Training as Report, trainingOf } from "./trainings";
+import "../styles/panels.css";
 
 const WIDTH = 640;
 const HEIGHT = 120;
@@ -29,8 +32,8 @@ export function smoothed(points: readonly Point[], keep = 0.9): Point[] {
 }
 
 export function Training() {
-  const trainings = useReports((state) => state.trainings);
-  const last = [...trainings.values()].at(-1);
+  const reports = useReports((state) => state.reports);
+  const last = useMemo(() => trainingOf(reports), [reports]);
   if (!last) return <Empty title="No training runs">The losses of a node that trains would stand here, step by step. Nothing has reported any.</Empty>;
   return <Curves report={last} />;
 }

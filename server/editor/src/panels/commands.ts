@@ -1,7 +1,7 @@
 /** Commands of the panels. */
 import type { Command } from "../keys/commands";
 import { cancelJob } from "../state/actions";
-import { togglePin } from "../state/pinned";
+import { togglePin } from "../state/pinActs";
 import { planOf } from "../state/plans";
 import { showPanel } from "../state/preferences";
 import { shownRun, useRuns } from "../state/runs";

@@ -1,19 +1,21 @@
-/** The panels of the editor, in the order in which they are shown. Those that are not needed at first are loaded when they are opened. */
+/** The panels of the editor, in the order in which they are shown. Their code comes when they are opened, or when the page is idle. */
 import type { PanelSpec } from "../keys/panels";
 import { later } from "../marks/later";
-import { Problems, ProblemsAside, useProblemCount } from "./Problems";
-import { useRunCount } from "./runCount";
+import { useProblemCount, useRunCount } from "./counts";
+import { lazily } from "./lazily";
 
-const Inspector = later(async () => (await import("./Inspector")).Inspector);
-const Outline = later(async () => (await import("./Outline")).Outline);
-const Add = later(async () => (await import("./Add")).Add);
-const Files = later(async () => (await import("./Files")).Files);
-const Examples = later(async () => (await import("./Examples")).Examples);
-const Runs = later(async () => (await import("./Runs")).Runs);
-const Gallery = later(async () => (await import("./Gallery")).Gallery);
-const Timeline = later(async () => (await import("./Timeline")).Timeline);
+const Add = lazily(async () => (await import("./Add")).Add);
+const Outline = lazily(async () => (await import("./Outline")).Outline);
+const Files = lazily(async () => (await import("./Files")).Files);
+const Examples = lazily(async () => (await import("./Examples")).Examples);
+const Inspector = lazily(async () => (await import("./Inspector")).Inspector);
+const Runs = lazily(async () => (await import("./Runs")).Runs);
+const Gallery = lazily(async () => (await import("./Gallery")).Gallery);
+const Problems = lazily(async () => (await import("./Problems")).Problems);
+const ProblemsAside = later(async () => (await import("./Problems")).ProblemsAside);
+const Timeline = lazily(async () => (await import("./Timeline")).Timeline);
 const TimelineAside = later(async () => (await import("./Timeline")).TimelineAside);
-const Training = later(async () => (await import("./Training")).Training);
+const Training = lazily(async () => (await import("./Training")).Training);
 
 export const panels: readonly PanelSpec[] = [
   { id: "add", side: "left", title: "Add a node", icon: "plus", key: "1", component: Add },

@@ -1,6 +1,6 @@
 /** Going to problems, one after the other, and ending them. */
-import { focusCard, frame } from "../canvas";
 import { linkInput } from "../canvas/linkActs";
+import { focusCard, frame } from "../canvas/sceneStore";
 import { useCatalogue } from "../state/catalogue";
 import { say } from "../state/notices";
 import { planOf } from "../state/plans";

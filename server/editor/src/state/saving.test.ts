@@ -150,6 +150,32 @@ describe("saving", () => {
     expect(useNotices.getState().list).toEqual([]);
   });
 
+  test("what the server tells of our own save before it answers is no save of somebody else", async () => {
+    const file = folder();
+    useWorkspace.getState().open(emptyDocument());
+    await save(undefined, "dome");
+    add();
+    const put = server.answers.get("PUT /workflows/dome");
+    server.answers.set("PUT /workflows/dome", async (asked) => {
+      const answer = (await put?.(asked)) ?? new Response();
+      workflowChanged("dome", '"2"');
+      return answer;
+    });
+    await save();
+    expect(useNotices.getState().list).toEqual([]);
+    // Somebody else saves while we do: that is told when ours is there.
+    add();
+    server.answers.set("PUT /workflows/dome", async (asked) => {
+      const answer = (await put?.(asked)) ?? new Response();
+      file.put(documentText(theirs));
+      workflowChanged("dome", '"3"');
+      workflowChanged("dome", '"4"');
+      return answer;
+    });
+    await save();
+    expect(useNotices.getState().list.map(({ head }) => head)).toEqual(["dome was saved elsewhere."]);
+  });
+
   test("a save of somebody else is told to the tab that shows it", async () => {
     folder();
     useWorkspace.getState().open(emptyDocument());

@@ -10,6 +10,11 @@ import { tabOf, titleOf, useWorkspace } from "./workspace";
 /** Saves that wait for the server to come back, by tab. */
 const waiting = new Map<string, string>();
 
+/** Saves that the server was asked for, by name; it may tell of them before it answers. */
+const underWay = new Map<string, number>();
+/** What it told meanwhile: looked at when the answer is there, since only that says which etag is our own. */
+const meanwhile = new Map<string, string | null>();
+
 /** How differences are shown: the view that can do it says so here. */
 let compare: ((tab: string) => void) | null = null;
 export function compareConflictsBy(work: (tab: string) => void): void {
@@ -31,6 +36,7 @@ export async function save(id?: string, as?: string, over?: string): Promise<Sav
   const known = name === tab.name ? tab.saved?.etag : undefined;
   const etag = over ?? known ?? null;
   const text = textOf(tab);
+  underWay.set(name, (underWay.get(name) ?? 0) + 1);
   try {
     const listed = await api.save(name, text, etag);
     waiting.delete(tab.id);
@@ -56,6 +62,15 @@ export async function save(id?: string, as?: string, over?: string): Promise<Sav
     }
     useNotices.getState().say({ id: `save-${tab.id}`, kind: "failed", head: "Not saved.", text: words(error) });
     return "refused";
+  } finally {
+    const left = (underWay.get(name) ?? 1) - 1;
+    if (left > 0) underWay.set(name, left);
+    else {
+      underWay.delete(name);
+      const told = meanwhile.get(name);
+      meanwhile.delete(name);
+      if (told !== undefined) workflowChanged(name, told);
+    }
   }
 }
 
@@ -138,6 +153,10 @@ export async function saveWaiting(): Promise<void> {
 
 /** A saved workflow became another one on the server. */
 export function workflowChanged(name: string, etag: string | null): void {
+  if (underWay.has(name)) {
+    meanwhile.set(name, etag);
+    return;
+  }
   void refreshWorkflows().catch(() => {});
   for (const tab of useWorkspace.getState().tabs) {
     if (tab.name !== name || tab.saved === null || etag === null || tab.saved.etag === etag) continue;

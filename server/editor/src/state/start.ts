@@ -19,7 +19,6 @@ import { ended } from "./reduce";
 import { dropPreviews, flushEvents, forgetJob, serverNow, takeEvent, takeJob, useRuns } from "./runs";
 import { saveWaiting, workflowChanged } from "./saving";
 import { counted } from "./words";
-import { useWorkspace } from "./workspace";
 
 const ENDS = new Set(["job_finished", "job_failed", "job_cancelled"]);
 
@@ -77,12 +76,24 @@ export function follow(connection: Connection): () => void {
       const before = useConnection.getState().state;
       useConnection.setState({ state, retryAt, ...(state !== before && { since: Date.now() }) });
       if (state === "lost" && before === "connected") say("The server is lost. Editing goes on.");
-      if (state === "lost") missed?.stop();
+      if (state === "lost") {
+        missed?.stop();
+        void lookAtLock();
+      }
       if (state !== "connected") return;
       if (before === "lost") missed = new Missed();
       void connected(connection);
     },
   });
+}
+
+/** A server that wants a token refuses the socket as if it were not there: another question tells which it is. */
+async function lookAtLock(): Promise<void> {
+  try {
+    await api.queue();
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) useConnection.setState({ locked: true });
+  }
 }
 
 /** So long after the last event of the past, there are no more. */
@@ -196,12 +207,14 @@ function heardOfJob(event: JobEvent, connection: Connection): void {
   if (!known) void api.job(event.job).then(takeJob, () => {});
   announce(event);
   if (!ENDS.has(event.event)) return;
+  // What ran is in the cache now: what is known of any tab's next run is out of date, and no moment longer shown.
+  planAgain();
   flushEvents();
   connection.forget(event.job);
   void jobEnded(event.job);
 }
 
-/** Outputs stand in the job and not in its events; and what ran is in the cache now, so the plan is another. */
+/** Outputs stand in the job and not in its events. */
 async function jobEnded(id: string): Promise<void> {
   await api.job(id).then(takeJob, () => {});
   const info = useRuns.getState().jobs.get(id);
@@ -210,7 +223,6 @@ async function jobEnded(id: string): Promise<void> {
     const run = useRuns.getState().jobs.get(other);
     if (other !== id && run && ended(run.job)) dropPreviews(other);
   }
-  if (info.tab === useWorkspace.getState().current) planAgain();
   if (info.job.state === "failed" && info.job.error) {
     const { error } = info.job;
     if (error.code === "worker_died" || error.node === "") {

@@ -4,19 +4,11 @@ import { DifferenceList } from "../panels/DifferenceList";
 import { freeName } from "../state/saving";
 import { useCatalogue } from "../state/catalogue";
 import { useNotices } from "../state/notices";
-import { compareConflictsBy, save } from "../state/saving";
-import { tabOf, useWorkspace } from "../state/workspace";
-import { closeDialog, openDialog } from "./Dialog";
+import { save } from "../state/saving";
+import { useWorkspace } from "../state/workspace";
+import { closeDialog } from "./Dialog";
 
-/** From now on notices of a refused save offer "What differs". */
-export function showConflicts(): void {
-  compareConflictsBy((tab) => {
-    const name = tabOf(tab)?.name ?? "the workflow";
-    openDialog({ title: `${name} was saved by someone else`, wide: true, body: () => <Conflict id={tab} /> });
-  });
-}
-
-function Conflict({ id }: { readonly id: string }) {
+export function Conflict({ id }: { readonly id: string }) {
   const tab = useWorkspace((state) => state.tabs.find((one) => one.id === id));
   const theirs = tab?.conflict ? parseDocument(tab.conflict.text) : null;
   if (!tab || !tab.conflict || !theirs) return <p className="quiet">It is settled: nothing is in conflict any more.</p>;

@@ -51,7 +51,7 @@ function Locked() {
 }
 
 function Lost() {
-  const { state, since, retryAt, caughtUp, tryNow } = useConnection();
+  const { state, since, retryAt, caughtUp, locked, tryNow } = useConnection();
   const [now, setNow] = useState(Date.now);
   const [seen, setSeen] = useState<number | null>(null);
   const lost = state === "lost";
@@ -60,6 +60,7 @@ function Lost() {
     const timer = setInterval(() => setNow(Date.now()), 500);
     return () => clearInterval(timer);
   }, [lost]);
+  if (locked) return null; // it answers, and says what it wants
   if (lost) {
     const left = retryAt === null ? 0 : Math.max(0, Math.ceil((retryAt - now) / 1000));
     return (

@@ -18,6 +18,7 @@ export const WAYS = ["run.run", "run.here", "run.first", "-", "run.sweep", "run.
 /** What a plan says of the next run: "4 of 16, ≈ 13 s", "nothing to do". */
 export function planWords(plan: PlanState): string {
   if (plan.asked === "never" || plan.asked === "failed") return "";
+  if (plan.about === null) return ""; // a run has ended since: what is there is another thing now
   const { run: count, of } = plan.counts;
   if (of === 0) return "";
   if (count === 0) return "nothing to do";

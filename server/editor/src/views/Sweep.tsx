@@ -14,29 +14,15 @@ import { suggested, type SweepInput, sweepInputs } from "../panels/sweepInputs";
 import { readValues, sweepName } from "../panels/sweepValues";
 import { serverNow } from "../state/runs";
 import { closeDialog, openDialog } from "./Dialog";
-
-/** "Run with seeds 4 to 13…", or what else can be swept. */
-export function sweepLabel(): string {
-  const tab = tabOf();
-  const { catalogue } = useCatalogue.getState();
-  const first = tab && catalogue ? sweepInputs(tab.history.document, catalogue)[0] : undefined;
-  return tab && first?.seed ? `Run with seeds ${suggested(first, tab.history.document)}…` : "Run with several values…";
-}
-
-export function openSweep(): void {
-  if (tabOf()) openDialog({ title: "Run with several values", body: () => <SweepForm /> });
-}
-
-export function openSweepGrid(): void {
-  openDialog({ title: "Sweeps", wide: true, body: () => <SweepGrids /> });
-}
+import { openSweepGrid } from "./sweeps";
+import "../styles/panels.css";
 
 interface Chosen {
   readonly key: string;
   readonly text: string;
 }
 
-function SweepForm() {
+export function SweepForm() {
   const document = tabOf()?.history.document;
   const catalogue = useCatalogue((state) => state.catalogue);
   const inputs = useMemo(() => (document && catalogue ? sweepInputs(document, catalogue) : []), [document, catalogue]);
@@ -116,7 +102,7 @@ function preview(values: readonly string[]): string {
   return values.length > 6 ? `${values.slice(0, 4).join(", ")}, … ${values.at(-1)}` : values.join(", ");
 }
 
-function SweepGrids() {
+export function SweepGrids() {
   const list = useSweeps((state) => state.list);
   const [id, setId] = useState<string | null>(null);
   const sweep = list.find((one) => one.id === id) ?? list[0];

@@ -14,7 +14,7 @@ import { runId, tabOf, useWorkspace } from "../state/workspace";
 import { closeTab, reopenTab } from "./closing";
 import { focusRegion, nextRegion } from "./regions";
 import { helpHere } from "./requests";
-import { openSweep, openSweepGrid, sweepLabel } from "./Sweep";
+import { openSweep, openSweepGrid, sweepLabel } from "./sweeps";
 import { toggleTheme } from "./theme";
 
 const here = () => tabOf() !== undefined;

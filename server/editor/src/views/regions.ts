@@ -19,10 +19,15 @@ export function nextRegion(by: 1 | -1): void {
   }
 }
 
-/** Gives the focus to the region of a name, when it is shown. */
-export function focusRegion(name: string): void {
+/** Where the keys go in a panel that was opened by its key: its search, or the row that is a tab stop. */
+const FIRST = [".search input", "[data-row][tabindex='0']", FOCUSABLE];
+
+/** Gives the focus to the region of a name, when it is shown; one whose code is on its way is waited for. */
+export function focusRegion(name: string, tries = 120): void {
   requestAnimationFrame(() => {
     const region = document.querySelector<HTMLElement>(`[data-region="${CSS.escape(name)}"]`);
-    (region?.matches(FOCUSABLE) ? region : region?.querySelector<HTMLElement>(FOCUSABLE))?.focus();
+    if (region?.querySelector(".panel__wait") && tries > 0) return focusRegion(name, tries - 1);
+    if (region?.matches(FOCUSABLE)) return region.focus();
+    FIRST.map((selector) => region?.querySelector<HTMLElement>(selector)).find((found) => found)?.focus();
   });
 }

@@ -58,12 +58,13 @@ describe("takenBy", () => {
 
 describe("planWords", () => {
   it("says how much a run would do", () => {
-    const plan = { ...NO_PLAN, asked: "known" as const, counts: { run: 4, of: 16 }, seconds: 13 };
+    const plan = { ...NO_PLAN, asked: "known" as const, counts: { run: 4, of: 16 }, seconds: 13, about: {} };
     expect(planWords(plan)).toBe("4 of 16, ≈ 13 s");
     expect(planWords({ ...plan, seconds: null })).toBe("4 of 16");
     expect(planWords({ ...plan, counts: { run: 0, of: 16 } })).toBe("nothing to do");
     expect(planWords({ ...plan, counts: { run: 0, of: 0 } })).toBe("");
     expect(planWords({ ...plan, asked: "failed" })).toBe("");
+    expect(planWords({ ...plan, about: null })).toBe("");
   });
 });
 
