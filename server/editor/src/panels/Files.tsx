@@ -83,7 +83,7 @@ export function Files() {
             <ul>
               {shown.map((one) => (
                 <li key={one.id}>
-                  <button type="button" className="item item--button file__picture" data-row title="Opens the workflow that made it" onClick={() => void openJob(one.output.job)} onKeyDown={(event) => void moveInList(event)}>
+                  <button type="button" className="item item--button picture-row" data-row title="Opens the workflow that made it" onClick={() => void openJob(one.output.job)} onKeyDown={(event) => void moveInList(event)}>
                     <img className="file__thumb" src={one.thumb} alt="" loading="lazy" />
                     <span className="cut">{one.output.name ?? one.output.node}</span>
                     <time className="push faint tiny">{new Date(one.output.finished * 1000).toLocaleDateString([], { month: "short", day: "numeric" })}</time>

@@ -13,6 +13,14 @@ import { tabOf, useWorkspace } from "./workspace";
 
 const PAUSE = 150;
 
+/** The form check, for when no server answers. */
+let formProblems: ((document: Document) => readonly Problem[]) | null = null;
+
+/** Fetches what is said without a server, while there is one: it is no part of the first load. */
+export async function readyForSilence(): Promise<void> {
+  formProblems ??= (await import("../document/check")).formProblems;
+}
+
 let timer: ReturnType<typeof setTimeout> | null = null;
 let under: Promise<void> | null = null;
 /** The tab whose plan is wanted while another question is under way. */
@@ -79,7 +87,9 @@ export async function planNow(id: string): Promise<void> {
   } catch (error) {
     // A refusal will be the same next time; silence is asked again when the server is back.
     const about = error instanceof Unreachable ? null : document;
-    if (tabOf(id)) set(id, { asked: "failed", about });
+    if (!tabOf(id)) return;
+    // What is wrong with the form is known without a server.
+    set(id, { asked: "failed", about, ...(about === null && formProblems && { problems: formProblems(document) }) });
   }
 }
 

@@ -14,20 +14,23 @@ export function Conflict({ id }: { readonly id: string }) {
   if (!tab || !tab.conflict || !theirs) return <p className="quiet">It is settled: nothing is in conflict any more.</p>;
   const { conflict, name } = tab;
   const opened = "document" in theirs ? theirs.document : null;
+  const settle = () => {
+    closeDialog();
+    for (const notice of [`save-${id}`, `newer-${id}`]) useNotices.getState().close(notice);
+  };
   const keepBoth = async () => {
     const free = freeName(name ?? tab.title, useCatalogue.getState().workflows.map((one) => one.name));
-    closeDialog();
+    settle();
     if ((await save(id, free)) !== "saved") return;
     if (opened && name !== null) useWorkspace.getState().open(opened, { name, etag: conflict.etag, text: conflict.text, behind: true });
   };
   const overwrite = () => {
-    closeDialog();
+    settle();
     useWorkspace.getState().patch(id, { saved: conflict, conflict: null });
     void save(id);
   };
   const openTheirs = () => {
-    closeDialog();
-    useNotices.getState().close(`save-${id}`);
+    settle();
     if (opened) useWorkspace.getState().open(opened, { name, etag: conflict.etag, text: conflict.text });
   };
   return (
