@@ -10,7 +10,6 @@ import { panels } from "./panels";
 import { start } from "./state/start";
 import { showConflicts } from "./views/conflicts";
 import { Frame } from "./views/Frame";
-import { listenForHelp } from "./views/helping";
 import { followTheme } from "./views/theme";
 import "./styles/tokens.css";
 import "./styles/components.css";
@@ -20,7 +19,6 @@ import "./styles/views.css";
 
 registerPanels(panels);
 followTheme();
-listenForHelp();
 showConflicts();
 listenToKeys();
 
@@ -37,7 +35,8 @@ function draw(): void {
 
 draw();
 // Commands are what buttons and keys do: they are asked for with the first picture, which does not wait for them.
-void import("./commands").then(({ commands }) => {
+void import("./commands").then(({ commands, listenToRequests }) => {
+  listenToRequests();
   registerCommands(commands());
   draw();
 });

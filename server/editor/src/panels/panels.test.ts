@@ -9,7 +9,7 @@ import { groupsOf } from "./Add";
 import { barAfter } from "./Compare";
 import { comparedLabels, pairWords, pictureDifferences, whereWords } from "./compareData";
 import { byNode } from "./DifferenceList";
-import { freeName } from "./fileActs";
+import { freeName } from "../state/saving";
 import { matches } from "./galleryData";
 import { placeOfPath, placeWords, problemFixes } from "./problemPlaces";
 import { readValues, sweepName } from "./sweepValues";

@@ -1,7 +1,7 @@
 /** Someone else saved meanwhile: both are shown with what differs, and both can be kept. */
 import { parseDocument } from "../document/text";
 import { DifferenceList } from "../panels/DifferenceList";
-import { freeName } from "../panels/fileActs";
+import { freeName } from "../state/saving";
 import { useCatalogue } from "../state/catalogue";
 import { useNotices } from "../state/notices";
 import { save } from "../state/saving";
@@ -19,7 +19,7 @@ export function Conflict({ id }: { readonly id: string }) {
     for (const notice of [`save-${id}`, `newer-${id}`]) useNotices.getState().close(notice);
   };
   const keepBoth = async () => {
-    const free = freeName(name ?? tab.title, new Set(useCatalogue.getState().workflows.map((one) => one.name)));
+    const free = freeName(name ?? tab.title, useCatalogue.getState().workflows.map((one) => one.name));
     settle();
     if ((await save(id, free)) !== "saved") return;
     if (opened && name !== null) useWorkspace.getState().open(opened, { name, etag: conflict.etag, text: conflict.text, behind: true });

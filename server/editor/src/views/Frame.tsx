@@ -50,7 +50,7 @@ export function Frame({ canvas: Canvas, statusEnd }: FrameProps) {
       <LiveRegion />
       <MenuHost />
       <DialogHost />
-      {dropping && <div className="dropping">Drop a workflow, or a picture with one inside</div>}
+      {dropping && <div className="dropping">Drop a workflow, or a picture: one with a workflow inside opens it</div>}
     </>
   );
 }
@@ -76,8 +76,6 @@ function Desk({ canvas: Canvas, statusEnd, narrow, ready }: FrameProps & { reado
     if (narrow && shown && left !== null && right !== null) showPanel(last === "left" ? "right" : "left", null);
   }, [narrow, shown, left, right]);
   const app = tab?.view === "app";
-  // The first steps are a main part of their own.
-  const Work = tab ? "main" : "div";
   return (
     <div className={`app${app ? " app--view" : ""}`}>
       <TopBar />
@@ -88,10 +86,14 @@ function Desk({ canvas: Canvas, statusEnd, narrow, ready }: FrameProps & { reado
         <>
           <Rail />
           <LeftDock />
-          <Work className="work">
-            {tab ? <Canvas key={tab.id} /> : ready && <FirstRun />}
-            {tab && <BottomDock />}
-          </Work>
+          {tab ? (
+            <main className="work" aria-label="Graph">
+              <Canvas key={tab.id} />
+              <BottomDock />
+            </main>
+          ) : (
+            <div className="work">{ready && <FirstRun />}</div>
+          )}
           {tab && <RightDock />}
         </>
       )}

@@ -145,7 +145,7 @@ export function Widget(props: WidgetProps) {
   } else body = <Literal kind={kind} node={node} nodeType={nodeType} input={input} {...where} field={field} />;
 
   return (
-    <div ref={box} className={classes("widget", `widget--${size}`)} data-input={input}>
+    <div ref={box} className={classes("widget", `widget--${size}`)} data-node={node} data-input={input}>
       {body}
       <FieldProblems id={problemId ?? ""} problems={props.problems} input={type} value={value} quiet={size === "card"} set={(name) => Boolean(spec) && has(inputsOf(spec ?? undefined), name)} onFix={onFix} />
       {picker && where && catalogue && (
