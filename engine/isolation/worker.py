@@ -108,6 +108,8 @@ class Server:
         self._questions = itertools.count()
         self._busy = 0
         self._lock = threading.Lock()
+        self._is_untouched = True
+        """Whether no call came since it made ready."""
         self._runs_heard = self._runs_begun = self._run_stopped = 0
         """How many runs were announced, how many of these have begun, and which of them was stopped before."""
 
@@ -135,8 +137,11 @@ class Server:
             self._handover.restore()
             self._memory = message.get("memory")
             memory.allow(self._memory)
+        self._is_untouched = True
+        executor = InProcess()
+        executor.warm()
         with self._lock:
-            self.executor, self.cancel = InProcess(), CancelToken()
+            self.executor, self.cancel = executor, CancelToken()
             self._runs_begun += 1
             stopped = self._run_stopped == self._runs_begun
         if stopped:
@@ -195,6 +200,10 @@ class Server:
     # -- calls
 
     def _call(self, message: dict[str, Any], body: Body) -> None:
+        if self._is_untouched:
+            self._is_untouched = False
+            if self._handover is not None:  # threads that an earlier run left may have changed something since
+                self._handover.restore()
         number, keeps, function = message["number"], message["keeps"], message["function"]
         name: tuple[str, int] = (message["owner"], message["serial"])
 

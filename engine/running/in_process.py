@@ -59,11 +59,21 @@ class InProcess:
                 # As many threads as there are calls at once: how many that may be, the lanes say. A node that waits
                 # for a lazy input keeps its thread.
                 self._free += 1
-                thread = threading.Thread(target=self._serve, name=f"weft-node-{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._start_thread()
         # What the caller has set for its own context (not whether it records a graph) holds for nodes too.
         self._calls.put((contextvars.copy_context(), task, done))
+
+    def warm(self) -> None:
+        """Have a thread for the first call."""
+        with self._lock:
+            self._free += 1
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        """One more that takes calls. Under the lock."""
+        thread = threading.Thread(target=self._serve, name=f"weft-node-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def functions(self, cancel: CancelToken) -> Functions:
         """See `Executor`."""

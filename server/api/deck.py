@@ -158,6 +158,8 @@ class Deck:
             title = "The database cannot be used now"
             raise ApiError("unavailable", str(error), title=title, status=503, retry_after=5) from None
         self._tell(told)
+        # A worker that has the job now sends it off first: it works while the answer is made.
+        await asyncio.sleep(0)
         if request.slot is not None and is_new:
             for turn in list(self.dispatcher.turns.values()):
                 # Ids sort by time: one that came after this job may run already.

@@ -32,7 +32,8 @@ class WorkerProcess:
         slot: its number.
         start: starts the process.
         beside: whether calls may run beside each other. Else the process begins anew with each: it goes back to the
-            folder, environment and so on that it started with.
+            folder, environment and so on that it started with. It does so as soon as a call has ended, so that the
+            next one need not wait for it.
         env: variables of its environment besides those of this process.
 
     Attributes:
@@ -112,9 +113,8 @@ class WorkerProcess:
         worker = self._worker
         assert worker is not None
         context = Context("job", cancel=cancel, listener=_Listener(loop, report))
-        if self._executor is None or not self._beside:
-            self._executor = Isolated(worker, lambda _: None)  # with which the worker begins anew
-        executor = self._executor
+        executor = self._executor or Isolated(worker, lambda _: None)  # with which the worker begins anew
+        self._executor = executor if self._beside else None
         self.calls += 1
         self.awaited = False
         task = Task(next(_numbers), function.node_type, dict(inputs), context)
@@ -130,6 +130,8 @@ class WorkerProcess:
                 executor.stop()
             done = await answer
         worker.settle()
+        if not self._beside and worker is self._worker and worker.alive:
+            self._executor = Isolated(worker, lambda _: None)
         if done.error is not None:
             raise done.error
         return str(done.value)

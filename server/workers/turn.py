@@ -350,9 +350,9 @@ class Turn:
         )
         ended = await self._desk.end(self._id, self.claim.epoch, ending, self._means.clock())
         self._means.note_end(ended)
-        await self._remove_files()
         self._means.audience.states(self._id, self._state + 1 - len(texts), texts)
         self._means.audience.ended(self._id)
+        await self._remove_files()
 
     async def _remove_files(self) -> None:
         """What is a result is in the file store. What a later job of the same names writes is not to be called

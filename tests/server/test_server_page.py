@@ -72,21 +72,23 @@ def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
     }
     folder = tmp_path / "pasted"
     folder.mkdir()
-    process = subprocess.Popen(
-        ["bash", "-c", script().replace(PORT, port)],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        said, errors = process.communicate(timeout=300)
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # all of them have ended, as they should
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    # Into files: where a block fails, the server that an earlier one started would keep a pipe open.
+    with (tmp_path / "said").open("w+") as output, (tmp_path / "errors").open("w+") as faults:
+        process = subprocess.Popen(
+            ["bash", "-c", script().replace(PORT, port)],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=faults,
+            start_new_session=True,
+        )
+        try:
+            process.wait(300)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # all of them have ended, as they should
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    said, errors = (tmp_path / "said").read_text(), (tmp_path / "errors").read_text()
     assert process.returncode == 0, errors[-4000:]
     assert f"http://127.0.0.1:{port}/" in said
     ended = json.loads((folder / "ended.json").read_text())

@@ -206,6 +206,74 @@ def test_a_job_of_higher_priority_comes_after_the_round_that_runs(tmp_path: Path
     crew(tmp_path, play)
 
 
+def test_a_pause_amid_a_round_lets_it_end_and_holds_what_comes_after_it(tmp_path: Path) -> None:
+    async def play(on: Crew) -> None:
+        await on.know()
+
+        async def each(work: Work, place: int) -> str:
+            if work.order["job"] == ids[0]:
+                await on.desk.pause(True)
+                later.append(await on.submit(priority=5))
+            return work.end(took=0.001)
+
+        on.each = each
+        later: list[str] = []
+        ids = await on.queue(MOST_TOGETHER + 4)
+        started(on)
+        found = await all_ended(on, ids[:MOST_TOGETHER])
+        assert [(job.state, job.attempts) for job in found] == [("done", 0)] * MOST_TOGETHER, "they ran already"
+        while on.dispatcher.turns:
+            await asyncio.sleep(0.001)
+        for _ in range(3):  # however often the workers look
+            on.dispatcher.wake()
+            await on.desk.counts()
+            await asyncio.sleep(0.002)
+        assert on.rounds == [ids[:MOST_TOGETHER]]
+        for id in [*ids[MOST_TOGETHER:], *later]:
+            assert (await on.desk.get(id)).state == "queued"
+        await on.desk.pause(False)
+        started(on)
+        await all_ended(on, [*ids, *later])
+        assert on.began == [*ids[:MOST_TOGETHER], *later, *ids[MOST_TOGETHER:]]
+
+    crew(tmp_path, play)
+
+
+def test_jobs_that_go_back_amid_a_pause_wait_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those behind a job that takes long after all are queued again, and stay so while the queue is paused."""
+    monkeypatch.setattr(together, "PATIENCE_SECONDS", 0.02)
+
+    async def play(on: Crew) -> None:
+        await on.know()
+        gate = asyncio.Event()
+
+        async def each(work: Work, place: int) -> str:
+            if work.order["job"] == ids[0]:
+                await on.desk.pause(True)
+                await gate.wait()
+            return work.end(took=0.001)
+
+        on.each = each
+        ids = await on.queue(4)
+        started(on)
+        while not on.began:
+            await asyncio.sleep(0.001)
+        assert on.rounds == [ids]
+        for id in ids[1:]:
+            await on.comes_to(id, "queued")
+        gate.set()
+        assert (await on.ended(ids[0])).state == "done"
+        assert on.began == ids[:1]
+        assert [(await on.desk.get(id)).state for id in ids[1:]] == ["queued"] * 3
+        await on.desk.pause(False)
+        started(on)
+        found = await all_ended(on, ids)
+        assert [(job.state, job.attempts) for job in found] == [("done", 0)] * 4
+        assert on.began == ids
+
+    crew(tmp_path, play)
+
+
 def test_what_is_behind_a_job_that_takes_long_after_all_goes_to_another_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
