@@ -37,6 +37,9 @@ OURS = "weft-"
 BY_IMPORTS = frozenset({"TORCHINDUCTOR_CACHE_DIR"})
 """Variables that libraries add when they are imported, which is once in a process; torch this one."""
 
+FOLDERS_OF_IMPORTS = {"LD_LIBRARY_PATH": "cv2", "PATH": "cv2"}
+"""Variables of folders before which a library puts those of its own when it is imported; OpenCV these."""
+
 _drawing = threading.Lock()
 """Held by the one node of the process that may draw now."""
 _turn = threading.local()
@@ -151,6 +154,11 @@ class Surroundings:
         now = _environment()
         for name in now.keys() - self._environment.keys():
             if os.fsdecode(name) in BY_IMPORTS:
+                self._environment[name] = now[name]
+        for said, library in FOLDERS_OF_IMPORTS.items():
+            name = getattr(os.environ, "encodekey", str)(said)
+            before, text = os.fsdecode(self._environment.get(name, "")), os.fsdecode(now.get(name, ""))
+            if text != before and _are_in_front(library, text, before):
                 self._environment[name] = now[name]
 
     def _restore_environment(self) -> None:
@@ -310,6 +318,15 @@ def _environment() -> dict[Any, Any]:
 
 def _same_environment(before: dict[Any, Any]) -> bool:
     return bool(getattr(os.environ, "_data", os.environ) == before)
+
+
+def _are_in_front(library: str, text: str, before: str) -> bool:
+    """Whether all that came to a variable of folders is folders named from the library's own, in front."""
+    path = getattr(sys.modules.get(library), "__file__", None)
+    if not path or not text.endswith(before):
+        return False
+    new = [place for place in text.removesuffix(before).split(os.pathsep) if place]
+    return all(place.startswith(os.path.join(os.path.dirname(path), "")) for place in new)
 
 
 def _default_dtype() -> Any:

@@ -105,7 +105,10 @@ class History:
         """Read what other processes, and earlier ones, wrote of a type, if that changed."""
         if self._folder is None:
             return
-        self.flush()
+        with self._lock:
+            is_behind = any(record[0] == type for record in self._unwritten)
+        if is_behind:  # else the file lacks nothing of this type, and what there is of others can wait for more
+            self.flush()
         path = self._path(type)
         before = self._read.get(type, (0, 0, 0))
         try:
@@ -149,10 +152,13 @@ class History:
         for record in records:
             frames.setdefault(record[0], []).append(_frame(record))
         with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
             for type, parts in frames.items():
                 data = b"".join(parts)
-                start = _append(self._path(type), data)
+                try:
+                    start = _append(self._path(type), data)
+                except FileNotFoundError:
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    start = _append(self._path(type), data)
                 if type in self._read:
                     self._own.setdefault(type, {})[start] = len(data)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.server.guard.calling import JSON, Answer, Guarded
+from tests.server.answer import Answer
+from tests.server.guard.calling import JSON, Guarded
 from weft.graphs.problems import Problem, WorkflowError
 from weft.server.logs import log_context
 from weft.server.problems import TITLES, ApiError, body_of
@@ -86,7 +87,7 @@ def test_a_wrong_kind_is_said(value: Any) -> None:
     assert answer.status == 422
     (problem,) = answer.json["problems"]
     assert problem["input"] == "priority"
-    assert len(answer.body) < 2000, "what was given is not sent back in full"
+    assert len(answer.data) < 2000, "what was given is not sent back in full"
 
 
 def test_of_a_thousand_wrong_fields_some_are_said() -> None:
@@ -142,7 +143,7 @@ def test_what_nobody_expected_gives_nothing_away(caplog: pytest.LogCaptureFixtur
     assert (answer.status, answer.json["code"]) == (500, "internal_error")
     assert "abc123" in answer.json["detail"], "to be found in the log"
     for word in (b"secret.db", b"Traceback", b"ValueError", str(Path(__file__).parent).encode(), b".py"):
-        assert word not in answer.body
+        assert word not in answer.data
     assert [record.levelno for record in caplog.records] == [logging.ERROR], "once"
     assert "secret.db" in str(caplog.records[0].exc_info)
 

@@ -21,7 +21,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.server.attacks.world import JSON, Answer, Endpoint, World, ask, assert_problem
+from tests.server.answer import Answer
+from tests.server.attacks.world import JSON, Endpoint, World, ask, assert_problem
 from tests.server.payloads import DIGITS, TRAVERSALS
 from tests.server.running import running, sums
 from weft.server.files.pictures import LIMITS

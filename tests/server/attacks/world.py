@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
+from tests.server.answer import Answer
 from weft.server.problems import MEDIA_TYPE, TITLES
 from weft.server.serving import Serving
 from weft.server.settings import Settings, make_folders
@@ -28,28 +29,6 @@ _OTHER_CODES = {"worker_died": 503, "unavailable": 503}
 """Codes that are also those of jobs, or of stores, with a status of their own in answers."""
 
 T = TypeVar("T")
-
-
-@dataclass
-class Answer:
-    """What the server said; `data` is the body."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    data: bytes
-
-    def __getitem__(self, name: str) -> str:
-        return ", ".join(value for key, value in self.headers if key == name)
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.data)
-
-    @property
-    def text(self) -> str:
-        """All that a client sees."""
-        head = "\n".join(f"{name}: {value}" for name, value in self.headers)
-        return f"{self.status}\n{head}\n\n{self.data.decode('utf-8', 'replace')}"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from tests.server.answer import Answer
 from weft.server.answering import StrictRoute, answer_problems
 from weft.server.guard.guard import Guard
 from weft.server.guard.hosts import Hosts
@@ -115,20 +115,6 @@ class Guarded:
 
     def handshake(self, *arguments: Any, **keywords: Any) -> list[dict[str, Any]]:
         return handshake(self.app, *arguments, **keywords)
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def __getitem__(self, name: str) -> str:
-        return ", ".join(value for key, value in self.headers if key == name)
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 def scope_of(kind: str, path: str, headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, Any]:

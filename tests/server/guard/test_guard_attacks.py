@@ -68,7 +68,7 @@ def test_who_may_post(case: str) -> None:
     headers, status = POSTS[case]
     guarded = Guarded()
     answer = guarded.call("POST", "/api/v1/jobs", headers, b'{"title": "x"}')
-    assert answer.status == status, answer.body
+    assert answer.status == status, answer.data
     assert guarded.reached == (["POST x"] if status == 202 else [])
     assert not [name for name, _ in answer.headers if name.startswith("access-control-")]
     if status != 202:

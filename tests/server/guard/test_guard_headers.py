@@ -7,7 +7,8 @@ import logging
 
 import pytest
 
-from tests.server.guard.calling import JSON, TOKEN, Answer, Guarded, scope_of
+from tests.server.answer import Answer
+from tests.server.guard.calling import JSON, TOKEN, Guarded, scope_of
 from weft.server.guard.headers import MAX_BYTES, MAX_COUNT, MAX_ONE
 from weft.server.guard.hosts import Hosts
 from weft.server.guard.rules import Rules
@@ -131,5 +132,5 @@ def test_an_application_that_fails_without_an_answer_gets_one(caplog: pytest.Log
     answer = call(Guard(app, Rules(Hosts.of("127.0.0.1", 9338)), Scrubber()), "GET", "/x")
     assert answer.status == 500
     assert secured(answer)
-    assert b"/etc" not in answer.body
+    assert b"/etc" not in answer.data
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
