@@ -122,9 +122,12 @@ def _waited(server: RunningServer) -> float:
         return 0.0
 
 
-def post_at_once(server: RunningServer, log: Path, jobs: int, kills: int, seed: int) -> dict[str, Any]:
-    """Post jobs all at once, each with an Idempotency-Key, kill the server in the middle, and post those again that
-    have no answer. Each is there once then, and those that were accepted before are what they were."""
+def post_at_once(
+    server: RunningServer, log: Path, jobs: int, kills: int, seed: int, most: int | None = None
+) -> dict[str, Any]:
+    """Post jobs all at once, or so many at once at most, each with an Idempotency-Key, kill the server in the middle,
+    and post those again that have no answer. Each is there once then, and those that were accepted before are what they
+    were."""
     draw = random.Random(seed)
     bodies = {f"key {number}": {"workflow": counted(number, log)} for number in range(jobs)}
     accepted: dict[str, str] = {}
@@ -148,7 +151,7 @@ def post_at_once(server: RunningServer, log: Path, jobs: int, kills: int, seed: 
         again = draw.sample(sorted(accepted), len(accepted) // 4)
         todo = [key for key in bodies if key not in accepted] + again
         draw.shuffle(todo)
-        with ThreadPoolExecutor(len(todo)) as threads:
+        with ThreadPoolExecutor(most or len(todo)) as threads:
             waiting = [threads.submit(post, key) for key in todo]
             if number < kills:
                 for _ in range(draw.randrange(1, max(2, len(todo) // 3))):

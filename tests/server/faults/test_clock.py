@@ -39,19 +39,19 @@ class Clock:
 
 
 def test_a_clock_that_jumps_holds_up_no_job(tmp_path: Path) -> None:
-    jumping(tmp_path, jumps=2, jobs=2)
+    jumping(tmp_path, jumps=2, jobs=2, workers=1)
 
 
 @pytest.mark.chaos
 def test_a_clock_that_jumps_all_the_time(tmp_path: Path) -> None:
-    jumping(tmp_path, jumps=60, jobs=5)
+    jumping(tmp_path, jumps=60, jobs=5, workers=2)
 
 
-def jumping(folder: Path, jumps: int, jobs: int) -> None:
+def jumping(folder: Path, jumps: int, jobs: int, workers: int) -> None:
     """Set the clock again and again while jobs run; every job runs once, in order, and waits end as they should."""
     clock, log = Clock(folder), folder / "calls"
     log.touch()
-    with running(folder, "--nodes", FAULTY, "--workers", 2, program=clock.program) as server:
+    with running(folder, "--nodes", FAULTY, "--workers", workers, program=clock.program) as server:
         caller = Caller(server)
         upload = caller.http.post("/api/v1/files", content=encoded("PNG"), headers={"Content-Type": "image/png"})
         file = upload.json()["file"]

@@ -15,10 +15,10 @@ from tests.server.running import running
 def test_jobs_survive_kills_of_the_server(tmp_path: Path) -> None:
     with running(tmp_path, "--nodes", FAULTY) as server:
         story = Story(server, tmp_path, jobs=20, seed=1)
-        for _ in range(3):
-            story.wait(1.5)
+        for _ in range(2):
+            story.wait(1.0)
             story.kill_server()
-        assert story.check()["computed_again"] <= 3
+        assert story.check()["computed_again"] <= 2
 
 
 def test_jobs_survive_kills_of_workers_and_the_server(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_jobs_survive_kills_of_workers_and_the_server(tmp_path: Path) -> None:
 
 def test_posts_that_a_kill_cuts_off_are_one_job_each(tmp_path: Path) -> None:
     with running(tmp_path, "--nodes", FAULTY) as server:
-        found = post_at_once(server, tmp_path / "calls", jobs=16, kills=1, seed=4)
+        found = post_at_once(server, tmp_path / "calls", jobs=16, kills=1, seed=4, most=4)
         assert found["unanswered"][0] > 0, "the kill came too late to cut anything off"
 
 
