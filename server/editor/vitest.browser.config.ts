@@ -11,6 +11,7 @@ export default defineConfig({
     isolate: false,
     pool: "forks",
     testTimeout: 40_000,
+    expect: { poll: { timeout: 8000, interval: 60 } },
     hookTimeout: 60_000,
     // Each scenario is printed with its time.
     reporters: ["verbose"],

@@ -4,4 +4,6 @@ import type { Command } from "./keys/commands";
 import { commands as ofPanels } from "./panels/commands";
 import { commands as ofFrame, panelCommands } from "./views/commands";
 
+export { listenToRequests } from "./views/requests";
+
 export const commands = (): Command[] => [...ofFrame, ...ofCanvas, ...ofPanels, ...panelCommands()];

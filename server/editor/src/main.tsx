@@ -35,7 +35,8 @@ function draw(): void {
 
 draw();
 // Commands are what buttons and keys do: they are asked for with the first picture, which does not wait for them.
-void import("./commands").then(({ commands }) => {
+void import("./commands").then(({ commands, listenToRequests }) => {
+  listenToRequests();
   registerCommands(commands());
   draw();
 });

@@ -3,6 +3,7 @@ import "@xyflow/react/dist/base.css";
 import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type MouseEvent as ReactMouseEvent } from "react";
 import { useCatalogue } from "../state/catalogue";
 import { useWorkspace } from "../state/workspace";
+import { parted } from "./ids";
 import { CardNode } from "./CardNode";
 import { ConnectionLine } from "./ConnectionLine";
 import { closeFloating, useCanvas } from "./canvasStore";
@@ -18,6 +19,7 @@ import type { FlowNode } from "./flowNodes";
 import type { ThreadEdgeType } from "./ThreadEdge";
 import { useCanvasKeys } from "./useCanvasKeys";
 import { useFlow } from "./useFlow";
+import { useLongPress } from "./useLongPress";
 import { usePicture } from "./usePicture";
 import { useSceneOf } from "./useSceneOf";
 import { useWires } from "./useWires";
@@ -42,7 +44,7 @@ const SNAP: [number, number] = [8, 8];
 const PAN_BUTTONS = [1];
 /** So long after it is there a graph has its view: framing takes 140 ms. */
 const SETTLES = 200;
-/** Nothing floats over the canvas; docs/editor.md names what it is built with. */
+/** Nothing floats over the canvas: the status bar names what it is built with (docs/editor.md). */
 const PRO = { hideAttribution: true };
 
 interface CanvasProps {
@@ -84,6 +86,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
   const boxBase = useRef<ReadonlySet<string> | null>(null);
   
   const onKeyDown = useCanvasKeys();
+  const press = useLongPress(viewOnly);
   const blocks = isBlocks(detail);
 
   useEffect(() => {
@@ -172,6 +175,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
         set({ palette: { screen, graph: flow.screenToFlowPosition(screen, { snapToGrid: true }), from: null, wire: null } });
       } }}
       onMouseMove={hover}
+      {...press}
       onDragOver={(event: DragEvent) => event.preventDefault()}
       onDrop={(event: DragEvent) => { event.preventDefault(); if (flow !== null && !viewOnly) void acceptDrop(event.dataTransfer, flow.screenToFlowPosition({ x: event.clientX, y: event.clientY })); }}
     >
@@ -191,6 +195,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
         onSelectionStart={(event) => { boxBase.current = event.shiftKey ? (useWorkspace.getState().tabs.find((one) => one.id === tab.id)?.selected ?? null) : null; }}
         onSelectionEnd={() => { boxBase.current = null; }}
         onPaneClick={() => useWorkspace.getState().select([])}
+        onNodeClick={chooseOnly}
         onNodeContextMenu={onContextMenu}
         onEdgeContextMenu={onContextMenu}
         onPaneContextMenu={onContextMenu}
@@ -236,10 +241,29 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
         {!blocks && <Background variant={BackgroundVariant.Dots} gap={24} size={2} />}
         {blocks && <BlockLayer picture={picture} version={version} theme={theme} />}
       </ReactFlow>
+      {count === 0 && shown.scene.notes.size === 0 && shown.place === null && <Beginning viewOnly={viewOnly} />}
       {blocks && <BlockLabels labels={labels} />}
       {!viewOnly && <PaletteHost />}
       {!viewOnly && <Choice />}
       {!viewOnly && <ContextMenu />}
     </div>
+  );
+}
+
+/** A click on one of several chosen, without Shift, chooses it alone; a drag moves them all. */
+function chooseOnly(event: ReactMouseEvent, node: FlowNode): void {
+  if (event.shiftKey || event.altKey || (event.target instanceof Element && event.target.closest("button, input, textarea, select, a") !== null)) return;
+  const { tabs, current, select } = useWorkspace.getState();
+  const chosen = tabs.find((tab) => tab.id === current)?.selected;
+  if (chosen !== undefined && chosen.size > 1 && chosen.has(node.id)) select([node.id], parted(node.id).kind === "node" ? node.id : null);
+}
+
+/** What an empty canvas says; it takes no clicks. */
+function Beginning({ viewOnly }: { readonly viewOnly: boolean }) {
+  return (
+    <p className="canvas__empty">
+      <strong>This workflow is empty.</strong>
+      {!viewOnly && <span className="quiet"><kbd>A</kbd> or a double-click adds a node. A workflow or a picture can be dropped here.</span>}
+    </p>
   );
 }

@@ -5,6 +5,7 @@ import { CardRow, FoldedPorts } from "./CardRow";
 import type { CardModel, FieldModel, ProblemModel } from "./model";
 import { Icon, Mark } from "./parts";
 import { RenameField } from "./RenameField";
+import { WidthGrip } from "./WidthGrip";
 
 export interface CardProps {
   readonly model: CardModel;
@@ -22,6 +23,7 @@ export interface CardProps {
   readonly onRenameEnd?: () => void;
   readonly onStartRename?: () => void;
   readonly onTag?: (node: string) => void;
+  readonly onWidth?: (width: number) => void;
   readonly onLink?: (name: "Log" | "Retry" | "Replace" | "Open") => void;
   /** Whether the picture is pinned, to be compared with the next run's. */
   readonly pinned?: boolean;
@@ -85,6 +87,7 @@ export const Card = memo(function Card(props: CardProps) {
         )}
       </div>
       <CardFoot id={model.id} face={face} inside={model.inside} fitting={fitting} onLink={props.onLink} />
+      {props.onWidth !== undefined && <WidthGrip width={model.width} onWidth={props.onWidth} />}
     </article>
   );
 });

@@ -1,13 +1,15 @@
 import { type Node, type NodeProps } from "@xyflow/react";
 import { memo, useCallback, useMemo } from "react";
+import type { Place } from "../document/types";
 import { laterActs } from "../marks/later";
 import { Widget } from "../widgets/Widget";
+import { wasOf } from "../widgets/was";
 import { useNodeFace } from "../state/board";
 import { usePin } from "../state/pinned";
 import { useWorkspace } from "../state/workspace";
 import { Card } from "./Card";
 import { useCanvas } from "./canvasStore";
-import { changeField, openLink, renameNode, showSource } from "./cardActs";
+import { changeField, openLink, renameNode, showSource, widenCard } from "./cardActs";
 import { fitsOf } from "./fitting";
 import type { CardModel, FieldModel } from "./model";
 import { useCardProblems } from "./problems";
@@ -17,6 +19,7 @@ export interface CardData extends Record<string, unknown> {
   readonly tab: string;
   /** The node as a run names it: `use/id` inside a definition. */
   readonly path: string;
+  readonly place: Place;
 }
 
 export type CardNodeType = Node<CardData, "card" | "definition">;
@@ -43,6 +46,8 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
   const set = useCanvas((state) => state.set);
   // Fields are not drawn in the smaller steps: their places stay, so that nothing moves.
   const withFields = useCanvas((state) => state.detail === "full");
+  const ran = useCanvas((state) => state.ran);
+  const { place } = data;
   const fitting = useMemo(() => (connecting === null ? null : fitsOf(connecting, model)), [connecting, model]);
   const renderField = useCallback(
     (field: FieldModel) => (
@@ -52,11 +57,12 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
         type={field.type}
         value={field.value}
         size="card"
+        was={wasOf(ran, place, id, field.name, field.value, field.type.default)}
         problems={problems.map((one) => one.problem).filter((problem) => problem.input === field.name)}
         onChange={(value, how) => changeField(id, field.name, value, how.final)}
       />
     ),
-    [id, problems],
+    [id, problems, ran, place],
   );
   return (
     <Card
@@ -73,6 +79,7 @@ export const CardNode = memo(function CardNode({ id, data, selected }: NodeProps
       onRenameEnd={() => set({ renaming: null })}
       onStartRename={() => set({ renaming: id })}
       onTag={showSource}
+      onWidth={(width) => widenCard(id, width)}
       onLink={(name) => openLink(tab, data.path, id, name)}
       pinned={pinned}
       onPin={() => pins(({ togglePin }) => void togglePin(tab, data.path))}

@@ -1,5 +1,6 @@
 import { BaseEdge, EdgeLabelRenderer, getSmoothStepPath, type Edge, type EdgeProps } from "@xyflow/react";
 import { memo } from "react";
+import { carriedBy } from "./carries";
 import { useCanvas } from "./canvasStore";
 
 /** What is drawn of one thread; made in scene.ts, so that a new object means a new look. */
@@ -16,9 +17,8 @@ export interface ThreadData extends Record<string, unknown> {
   readonly far: boolean;
   /** Drawn as a stub and a chip: only its end can be taken. */
   readonly tagged: boolean;
-  /** "sketch.edges" and what it carries. */
+  /** "sketch.edges"; what it carries is found when it is pointed at. */
   readonly name: string;
-  readonly carries: string;
   /** Why it does not fit. */
   readonly reason: string | null;
 }
@@ -48,14 +48,14 @@ export const ThreadEdge = memo(function ThreadEdge(props: EdgeProps<ThreadEdgeTy
       {shown && (stands ? data.halos : [dragged]).map((way, at) => <path key={at} className="wire-halo" d={way} />)}
       {shown && <path className={classes.join(" ")} d={dragged} />}
       {shown && <BaseEdge path={dragged} interactionWidth={16} style={{ stroke: "none" }} />}
-      {(pointed || data.look === "bad" || inserting) && shown && (
+      {(pointed || (data.look === "bad" && data.near) || inserting) && shown && (
         <EdgeLabelRenderer>
           <span
             className={data.reason === null ? "wire-name" : "wire-name wire-name--bad"}
             style={{ transform: `translate(-50%, -50%) translate(${middleX}px, ${middleY}px)` }}
           >
             {data.reason ?? (inserting ? "insert here" : data.name)}
-            {data.reason === null && data.carries !== "" && !inserting && <span className="wire-name__carries">{data.carries}</span>}
+            {data.reason === null && pointed && !inserting && <span className="wire-name__carries">{carriedBy(props.source, props.sourceHandleId ?? "")}</span>}
           </span>
         </EdgeLabelRenderer>
       )}

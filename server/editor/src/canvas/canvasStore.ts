@@ -1,4 +1,5 @@
 import { create } from "zustand";
+import type { Document } from "../document/types";
 import type { Detail } from "./detail";
 
 /** One end of a thread: an output, or an input (`index` in a list). */
@@ -50,6 +51,8 @@ export interface CanvasState {
   readonly insertInto: string | null;
   /** Found by the outline: marked at any size. */
   readonly found: ReadonlySet<string>;
+  /** The document of the run that the cards show, for what changed since. */
+  readonly ran: Document | undefined;
   readonly set: (part: Partial<Omit<CanvasState, "set">>) => void;
 }
 
@@ -67,6 +70,7 @@ export const useCanvas = create<CanvasState>((set) => ({
   pointedBlock: null,
   insertInto: null,
   found: NONE,
+  ran: undefined,
   set: (part) => set(part),
 }));
 

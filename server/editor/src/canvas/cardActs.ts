@@ -1,5 +1,5 @@
 /** What a card's own fields, links and buttons do. */
-import { changeType, rename, resetInput, setInput } from "../document/edits";
+import { changeType, rename, resetInput, resizeCard, setInput } from "../document/edits";
 import { isRefusal, type Json } from "../document/types";
 import { retry } from "../state/actions";
 import { usePlan } from "../state/plans";
@@ -14,6 +14,16 @@ export function changeField(node: string, input: string, value: Json | undefined
   // The next change of the same field is another act.
   if (final) act(() => null);
 }
+
+/** While the edge of a card is dragged; 0 ends the drag, which is one act, -1 gives the width back that the type has. */
+export function widenCard(node: string, width: number): void {
+  if (width === 0) act(() => null);
+  else act(({ document, place }) => resizeCard(document, place, node, width < 0 ? null : width), width < 0 ? undefined : `width ${node} ${widening}`);
+  if (width <= 0) widening += 1;
+}
+
+/** Drags of edges so far: each is an act of its own. */
+let widening = 0;
 
 /** Renames a node; a sentence when it cannot be. */
 export function renameNode(node: string, name: string): string | null {

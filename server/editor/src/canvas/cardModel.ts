@@ -1,6 +1,7 @@
 /** A card's model from the document: what layout/ has placed, with the words and kinds that stand there. */
 import type { Catalogue } from "../catalogue/catalogue";
 import { pinnedOn, restOf } from "../catalogue/pins";
+import { isListType, itemOf, parseType, takesText, typeText } from "../catalogue/typeexpr";
 import type { InputType, NodeType } from "../catalogue/types";
 import { cardUi, graphOf, inputsOf, isDefinition, isLink, linkParts, modeOf } from "../document/graph";
 import { isList, keysOf, own } from "../document/objects";
@@ -73,14 +74,22 @@ function portOf(context: CardContext, id: string, inputs: { readonly [key: strin
   const link = isLink(item) ? linkParts(item) : null;
   const tagged = link !== null && context.tagged.has(`${id}.${handle}`);
   const first = above === null || inputOfHandle(above).input !== input;
+  const known = type?.inputs.find((one) => one.name === input);
   return {
-    handle, input, index, type: type?.inputs.find((one) => one.name === input)?.type ?? "any",
+    handle, input, index, type: known?.type ?? "any", takes: known === undefined ? "any" : takesOf(known),
     linked: link !== null,
     label: first ? input : "",
     source: index !== null && link !== null && !tagged ? link.node : null,
     tag: tagged ? { node: link.node, label: link.node } : null,
     bad: context.bad.has(`${id}.${input}`),
   };
+}
+
+/** What may be linked to an input: its type, and for a list one item. */
+function takesOf(input: InputType): string {
+  const text = takesText(input);
+  const type = parseType(text);
+  return isListType(type) ? `${text} | ${typeText(itemOf(type))}` : text;
 }
 
 function outOf(context: CardContext, id: string, type: NodeType | undefined, name: string): OutModel {

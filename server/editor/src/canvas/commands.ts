@@ -2,9 +2,8 @@
 import { dependencies, downstream, links, upstream } from "../document/graph";
 import { own } from "../document/objects";
 import type { Side } from "../document/edits";
-import { runTo } from "../state/actions";
 import { showPanel } from "../state/preferences";
-import { runId, useWorkspace } from "../state/workspace";
+import { useWorkspace } from "../state/workspace";
 import { here, tell } from "./acts";
 import { useCanvas } from "./canvasStore";
 import { focused, goTo } from "./goTo";
@@ -101,11 +100,6 @@ function editFirst(): void {
   });
 }
 
-function runHere(): void {
-  const now = here();
-  if (now !== null) void runTo(targets().map((id) => runId(now.tab, id)), now.tab.id);
-}
-
 function toggleChosen(): void {
   const now = here();
   const id = focused();
@@ -124,44 +118,43 @@ const arrows: [Direction, string, number, number][] = [["left", "ArrowLeft", -1,
 /** All of them; main.tsx registers them. */
 export const commands: readonly CanvasCommand[] = [
   ...arrows.flatMap(([way, key, dx, dy]) => [
-    command(`go-${way}`, "move", `Nearest node ${way === "up" ? "above" : way === "down" ? "below" : `to the ${way}`}`, key, () => arrow(way)),
-    command(`pan-${way}`, "move", `Pan ${way}`, `Ctrl+${key}`, () => panBy(-dx * 120, -dy * 120)),
-    command(`nudge-${way}`, "change", `Nudge ${way} by 8`, `Alt+Shift+${key}`, () => nudge(dx * 8, dy * 8)),
-    command(`nudge-${way}-fine`, "change", `Nudge ${way} by 1`, `Ctrl+Alt+Shift+${key}`, () => nudge(dx, dy)),
+    command(`go-${way}`, "Move", `Nearest node ${way === "up" ? "above" : way === "down" ? "below" : `to the ${way}`}`, key, () => arrow(way)),
+    command(`pan-${way}`, "Move", `Pan ${way}`, `Ctrl+${key}`, () => panBy(-dx * 120, -dy * 120)),
+    command(`nudge-${way}`, "Change", `Nudge ${way} by 8`, `Alt+Shift+${key}`, () => nudge(dx * 8, dy * 8)),
+    command(`nudge-${way}-fine`, "Change", `Nudge ${way} by 1`, `Ctrl+Alt+Shift+${key}`, () => nudge(dx, dy)),
   ]),
-  command("up-stream", "move", "Along a wire, up the stream", "[", () => along("up")),
-  command("down-stream", "move", "Along a wire, down the stream", "]", () => along("down")),
-  command("frame", "move", "Frame the chosen", "F", () => (targets().length > 0 ? frame(targets()) : frame())),
-  command("frame-all", "move", "Frame all", "Shift+F", () => frame()),
-  command("zoom-in", "move", "Zoom in", "+", () => zoomBy(1.25)),
-  command("zoom-out", "move", "Zoom out", "-", () => zoomBy(0.8)),
-  command("zoom-100", "move", "Zoom to 100 %", "Shift+0", () => zoomBy(1 / (useScene.getState().flow?.getZoom() ?? 1))),
-  command("choose", "choose", "Choose this one as well", "Space", toggleChosen),
-  command("choose-all", "choose", "Choose all", "Ctrl+A", () => useWorkspace.getState().select(useScene.getState().order)),
-  command("choose-up", "choose", "Choose all upstream", "Shift+[ {", () => chooseStream("up")),
-  command("choose-down", "choose", "Choose all downstream", "Shift+] }", () => chooseStream("down")),
-  command("choose-none", "choose", "Choose none", "Escape", () => useWorkspace.getState().select([])),
-  command("add", "change", "Add a node", "A", openPalette),
-  command("link", "change", "Link", "L", () => rare(({ linkNode }) => void linkNode(focused() ?? targets()[0] ?? ""))),
-  command("edit", "change", "Edit its first field", "Enter", editFirst),
-  command("rename", "change", "Rename", "F2", rename),
-  command("mute", "change", "Mute", "M", () => toggleMode("mute")),
-  command("bypass", "change", "Bypass", "B", () => toggleMode("bypass")),
-  command("collapse", "change", "Collapse", "C", toggleCollapse),
-  command("pin", "change", "Pin inputs to the card", "P", () => pinInputs(focused() ?? targets()[0] ?? "")),
-  command("tag", "change", "Wires or tags", "W", () => toggleTags(targets())),
-  command("delete", "change", "Delete", "Delete", () => removeChosen(false)),
-  command("delete-keep", "change", "Delete, keep the wire", "Backspace", () => removeChosen(true)),
-  command("duplicate", "change", "Duplicate", "Ctrl+D", () => rare(({ duplicate }) => void duplicate())),
-  command("paste-links", "change", "Paste with links", "Ctrl+Shift+V", () => rare(({ pasteFromClipboard }) => void pasteFromClipboard(true))),
-  command("group", "change", "Group, or ungroup", "G", groupChosen),
-  command("note", "change", "Note", "N", () => noteAt()),
-  command("tidy", "change", "Tidy", "Q", tidyChosen),
-  command("align", "change", "Align: then an arrow", "Shift+A", () => { aligning = true; tell("align: press an arrow"); }),
-  command("run-here", "run", "Run to here", "R", runHere),
-  command("define", "definitions", "Make a definition", "Ctrl+G", () => rare(({ defineChosen }) => void defineChosen())),
-  command("unpack", "definitions", "Unpack", "Ctrl+Shift+G", () => rare(({ unpackChosen }) => void unpackChosen())),
-  command("enter", "definitions", "Enter the definition", "Alt+ArrowDown", () => useWorkspace.getState().enter(focused() ?? targets()[0] ?? "")),
-  command("leave", "definitions", "Leave the definition", "Alt+ArrowUp", () => useWorkspace.getState().leave()),
-  command("menu", "canvas", "Menu of what is in focus", "Shift+F10 ContextMenu", menuOfFocus),
+  command("up-stream", "Move", "Along a wire, up the stream", "[", () => along("up")),
+  command("down-stream", "Move", "Along a wire, down the stream", "]", () => along("down")),
+  command("frame", "Move", "Frame the chosen", "F", () => (targets().length > 0 ? frame(targets()) : frame())),
+  command("frame-all", "Move", "Frame all", "Shift+F", () => frame()),
+  command("zoom-in", "Move", "Zoom in", "+", () => zoomBy(1.25)),
+  command("zoom-out", "Move", "Zoom out", "-", () => zoomBy(0.8)),
+  command("zoom-100", "Move", "Zoom to 100 %", "Shift+0", () => zoomBy(1 / (useScene.getState().flow?.getZoom() ?? 1))),
+  command("choose", "Choose", "Choose this one as well", "Space", toggleChosen),
+  command("choose-all", "Choose", "Choose all", "Ctrl+A", () => useWorkspace.getState().select(useScene.getState().order)),
+  command("choose-up", "Choose", "Choose all upstream", "Shift+[ {", () => chooseStream("up")),
+  command("choose-down", "Choose", "Choose all downstream", "Shift+] }", () => chooseStream("down")),
+  command("choose-none", "Choose", "Choose none", "Escape", () => useWorkspace.getState().select([])),
+  command("add", "Change", "Add a node", "A", openPalette),
+  command("link", "Change", "Link", "L", () => rare(({ linkNode }) => void linkNode(focused() ?? targets()[0] ?? ""))),
+  command("edit", "Change", "Edit its first field", "Enter", editFirst),
+  command("rename", "Change", "Rename", "F2", rename),
+  command("mute", "Change", "Mute", "M", () => toggleMode("mute")),
+  command("bypass", "Change", "Bypass", "B", () => toggleMode("bypass")),
+  command("collapse", "Change", "Collapse", "C", toggleCollapse),
+  command("pin", "Change", "Pin inputs to the card", "P", () => pinInputs(focused() ?? targets()[0] ?? "")),
+  command("tag", "Change", "Wires or tags", "W", () => toggleTags(targets())),
+  command("delete", "Change", "Delete", "Delete", () => removeChosen(false)),
+  command("delete-keep", "Change", "Delete, keep the wire", "Backspace", () => removeChosen(true)),
+  command("duplicate", "Change", "Duplicate", "Ctrl+D", () => rare(({ duplicate }) => void duplicate())),
+  command("paste-links", "Change", "Paste with links", "Ctrl+Shift+V", () => rare(({ pasteFromClipboard }) => void pasteFromClipboard(true))),
+  command("group", "Change", "Group, or ungroup", "G", groupChosen),
+  command("note", "Change", "Note", "N", () => noteAt()),
+  command("tidy", "Change", "Tidy", "Q", tidyChosen),
+  command("align", "Change", "Align: then an arrow", "Shift+A", () => { aligning = true; tell("align: press an arrow"); }),
+  command("define", "Definitions", "Make a definition", "Ctrl+G", () => rare(({ defineChosen }) => void defineChosen())),
+  command("unpack", "Definitions", "Unpack", "Ctrl+Shift+G", () => rare(({ unpackChosen }) => void unpackChosen())),
+  command("enter", "Definitions", "Enter the definition", "Alt+ArrowDown", () => useWorkspace.getState().enter(focused() ?? targets()[0] ?? "")),
+  command("leave", "Definitions", "Leave the definition", "Alt+ArrowUp", () => useWorkspace.getState().leave()),
+  command("menu", "Help", "Menu of what is in focus", "Shift+F10 ContextMenu", menuOfFocus),
 ];

@@ -11,8 +11,8 @@ import { focusCard } from "./sceneStore";
 /** Makes the chosen nodes one definition, and goes to its use. */
 export function defineChosen(): boolean {
   let use: string | null = null;
-  const done = act(({ document, place }) => {
-    const made = makeDefinition(document, place, targets(), freshDefinitionName(document, "part"));
+  const done = act(({ document, place, catalogue }) => {
+    const made = makeDefinition(document, place, targets(), freshDefinitionName(document, "part"), catalogue);
     if (!isRefusal(made)) use = made.id;
     return made;
   });

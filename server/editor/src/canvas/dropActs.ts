@@ -2,9 +2,10 @@
 import { openFile } from "../state/opening";
 import { useNotices } from "../state/notices";
 import { api } from "../service/api";
-import { act } from "./acts";
+import { act, here, tell } from "./acts";
 import { addNode } from "../document/edits";
 import { addAt } from "./nodeActs";
+import { middle } from "./sceneStore";
 
 export const TYPE_DRAG = "application/x-weft-type";
 
@@ -15,16 +16,24 @@ export async function acceptDrop(data: DataTransfer, at: { x: number; y: number 
     addAt(type, at, null, null);
     return;
   }
-  for (const file of [...data.files]) {
+  await acceptFiles([...data.files], at);
+}
+
+/** Files, wherever on the page they were dropped: without a tab a picture has no graph to go into, and is asked for a workflow. */
+export async function acceptFiles(files: readonly File[], at: { x: number; y: number } = middle()): Promise<void> {
+  for (const [index, file] of files.entries()) {
     try {
-      if (!file.type.startsWith("image/") || (await hasWorkflow(file))) {
+      if (here() === null || !file.type.startsWith("image/") || (await hasWorkflow(file))) {
         await openFile(file);
         continue;
       }
       const uploaded = await api.upload(file);
-      act(({ document, place }) => addNode(document, place, "load_image", { x: at.x, y: at.y, inputs: { path: uploaded.file } }));
+      const step = index * 24;
+      if (act(({ document, place }) => addNode(document, place, "load_image", { x: at.x + step, y: at.y + step, inputs: { path: uploaded.file } }))) {
+        tell(`${file.name} is a load_image node of the graph`);
+      }
     } catch (error) {
-      useNotices.getState().say({ kind: "failed", text: error instanceof Error ? error.message : `${file.name} cannot be opened.` });
+      useNotices.getState().say({ kind: "failed", head: `${file.name} cannot be taken.`, text: error instanceof Error ? error.message : "" });
     }
   }
 }

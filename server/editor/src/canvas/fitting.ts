@@ -11,7 +11,7 @@ export function fitsOf(from: End, card: CardModel): ReadonlySet<string> {
     const open: string[] = [];
     const linked: string[] = [];
     for (const row of card.rows) {
-      if (row.port === null || !fits(from.type, row.port.type)) continue;
+      if (row.port === null || !fits(from.type, row.port.takes)) continue;
       (row.port.linked ? linked : open).push(row.port.handle);
     }
     for (const handle of [...open, ...linked]) found.add(handle);

@@ -5,7 +5,7 @@ import type { SceneThread } from "./scene";
 const thread = (id: string, source: string, target: string): SceneThread => ({ id, source, output: "image", target, handle: "image", type: "Image", tagged: false });
 const way = (y: number) => ({ path: `M0 ${y}H10`, corners: [{ x: 0, y }, { x: 10, y }], middle: { x: 5, y } });
 const looks = (more: Partial<EdgeLooks> = {}): EdgeLooks => ({
-  ways: new Map([["b.image", way(1)], ["c.image", way(2)]]), chosen: new Set(), lookOf: () => "there", reasons: new Map(), known: () => true, carries: () => "", ...more,
+  ways: new Map([["b.image", way(1)], ["c.image", way(2)]]), chosen: new Set(), lookOf: () => "there", reasons: new Map(), known: () => true, ...more,
 });
 const two = [thread("b.image", "a", "b"), thread("c.image", "a", "c")];
 

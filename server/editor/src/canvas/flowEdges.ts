@@ -14,8 +14,6 @@ export interface EdgeLooks {
   readonly reasons: ReadonlyMap<string, string>;
   /** Things that exist on the canvas: a thread to something else is not drawn. */
   readonly known: (id: string) => boolean;
-  /** "Image 128 × 128", where a run told it. */
-  readonly carries: (source: string, output: string) => string;
 }
 
 /** Keeps edges from one render to the next. */
@@ -43,10 +41,9 @@ export class EdgeKeeper {
         const reason = looks.reasons.get(thread.id) ?? null;
         const look = reason !== null ? "bad" : looks.lookOf(thread.source);
         const halos = at === 0 ? ways : [];
-        const carries = looks.carries(thread.source, thread.output);
-        const key = JSON.stringify([way?.path, near, any, look, reason, halos, thread.type, thread.tagged, thread.source, thread.output, carries]);
+        const key = JSON.stringify([way?.path, near, any, look, reason, halos, thread.type, thread.tagged, thread.source, thread.output]);
         const last = this.kept.get(thread.id);
-        const edge = last?.key === key ? last.edge : edgeOf(thread, way, { near, far: any && !near, look, reason, halos, carries });
+        const edge = last?.key === key ? last.edge : edgeOf(thread, way, { near, far: any && !near, look, reason, halos });
         next.set(thread.id, { key, edge });
         edges.push(edge);
       }
@@ -57,7 +54,7 @@ export class EdgeKeeper {
   }
 }
 
-function edgeOf(thread: SceneThread, way: Thread | undefined, look: Pick<ThreadData, "near" | "far" | "look" | "reason" | "halos" | "carries">): ThreadEdgeType {
+function edgeOf(thread: SceneThread, way: Thread | undefined, look: Pick<ThreadData, "near" | "far" | "look" | "reason" | "halos">): ThreadEdgeType {
   const first = way?.corners[0], last = way?.corners.at(-1);
   return {
     id: thread.id, type: "thread", source: thread.source, target: thread.target, sourceHandle: thread.output, targetHandle: thread.handle,

@@ -1,5 +1,5 @@
 /** Links by keyboard: what fits, in a numbered list. */
-import { fits, isListType, itemOf, parseType, typeText } from "../catalogue/typeexpr";
+import { fits, isListType, itemOf, parseType, takesText, typeText } from "../catalogue/typeexpr";
 import { canPin } from "../catalogue/pins";
 import { graphOf, inputsOf, upstream } from "../document/graph";
 import { entriesOf, has, isList, own } from "../document/objects";
@@ -48,12 +48,13 @@ function sinks(now: Here, node: string, output: string, type: string): Option[] 
   for (const [id, spec] of entriesOf(now.nodes)) {
     if (above.has(id)) continue;
     for (const input of now.catalogue.typeOf(now.document, spec)?.inputs ?? []) {
-      const wanted = parseType(input.type);
+      const takes = takesText(input);
+      const wanted = parseType(takes);
       const many = isListType(wanted);
       const value = own(inputsOf(spec), input.name);
       if (value !== undefined && !many) continue;
       if (canPin(input) && input.type !== type) continue;
-      if (!fits(type, many ? typeText(itemOf(wanted)) : input.type)) continue;
+      if (!fits(type, many ? typeText(itemOf(wanted)) : takes)) continue;
       const to: End = { node: id, port: input.name, index: many ? (isList(value) ? value.length : 0) : null, side: "in", type: input.type };
       found.push({ label: `${id}.${input.name}`, aside: `from ${output}`, type, run: () => connectEnds(from, to) });
     }
@@ -76,9 +77,9 @@ export function linkNode(node: string): boolean {
   const open = (type?.inputs ?? []).filter((input) => !canPin(input) && (!has(inputsOf(spec), input.name) || input.many === true));
   const needed = open.filter((input) => input.required), other = open.filter((input) => !input.required);
   const options = [
-    ...needed.flatMap((input) => sources(now, node, input.name, input.type)),
+    ...needed.flatMap((input) => sources(now, node, input.name, takesText(input))),
     ...(type?.outputs ?? []).flatMap((output) => sinks(now, node, output.name, output.type)),
-    ...other.flatMap((input) => sources(now, node, input.name, input.type)),
+    ...other.flatMap((input) => sources(now, node, input.name, takesText(input))),
   ];
   show(node, `Link ${node}`, options);
   return true;
@@ -89,5 +90,5 @@ export function linkInput(node: string, input: string): void {
   const now = here();
   const type = now?.catalogue.input(now.document, now.place, node, input);
   if (now === null || type === undefined) return;
-  show(node, `${node}.${input} from`, sources(now, node, input, type.type));
+  show(node, `${node}.${input} from`, sources(now, node, input, takesText(type)));
 }

@@ -9,6 +9,8 @@ export interface PortModel {
   readonly input: string;
   readonly index: number | null;
   readonly type: string;
+  /** Types that may go here, as one text: letters are what they may stand for, a list takes its items too. */
+  readonly takes: string;
   readonly linked: boolean;
   /** What stands left; empty for the further links of a list. */
   readonly label: string;

@@ -2,9 +2,11 @@
 import { Position, type NodeHandle } from "@xyflow/react";
 import { useEffect, useMemo, useRef } from "react";
 import { usePlan } from "../state/plans";
+import { shownRun } from "../state/runs";
 import { nodeFace } from "../state/board";
 import { modeOf } from "../document/graph";
 import { own } from "../document/objects";
+import type { Document, Place } from "../document/types";
 import type { Problem } from "../service/types";
 import { standsOut, type Block, type BlockThread } from "./blocks";
 import type { BlockLabel } from "./BlockLayer";
@@ -13,6 +15,7 @@ import { isBlocks, type Detail } from "./detail";
 import { familyOf } from "./families";
 import { EdgeKeeper } from "./flowEdges";
 import { handlesOf, NodeKeeper, type FlowNode, type Standing } from "./flowNodes";
+import { showCarried } from "./carries";
 import { canvasId, INPUTS_CARD, OUTPUTS_CARD } from "./ids";
 import type { CardModel } from "./model";
 import { changeNote, nameGroup, sizeGroup } from "./nodeActs";
@@ -92,7 +95,7 @@ export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes:
     for (const id of scene.order) {
       const model = scene.cards.get(id), box = boxes.get(id);
       if (model === undefined || box === undefined) continue;
-      list.push(keeper.take(id, [model, box.x, box.y, tab.id, prefix], () => cardStanding(id, model, box.x, box.y, tab.id, prefix)));
+      list.push(keeper.take(id, [model, box.x, box.y, tab.id, prefix, shown.place], () => cardStanding(id, model, box.x, box.y, tab.id, prefix, shown.place)));
     }
     if (drawn.outputs !== null) list.push(edgeStanding(keeper, OUTPUTS_CARD, drawn.outputs));
     for (const [id, note] of scene.notes) {
@@ -144,7 +147,6 @@ export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes:
     lookOf: (source) => (source === INPUTS_CARD ? "there" : (looks.get(source) ?? "empty")),
     reasons,
     known: (id) => boxes.has(id) || (id === INPUTS_CARD && drawn.inputs !== null) || (id === OUTPUTS_CARD && drawn.outputs !== null),
-    carries: () => "",
   })), [blocks, drawn, tab.selected, looks, reasons, boxes]);
 
   useEffect(() => {
@@ -159,12 +161,20 @@ export function useFlow(shown: Shown, dragged: Points, detail: Detail): { nodes:
     });
   }, [drawn, scene, boxes, prefix, tab.id]);
 
+  useEffect(() => showCarried(tab.id, drawn), [tab.id, drawn]);
+
+  // Once for all cards: each event of a run would ask it of each of them.
+  useEffect(() => {
+    const ran = shownRun(tab.id)?.document as Document | undefined;
+    if (useCanvas.getState().ran !== ran) useCanvas.getState().set({ ran });
+  }, [tab.id, version]);
+
   const labels = useMemo(() => (blocks ? labelsOf(drawn, tab.id, stood, found, detail) : []), [blocks, drawn, tab.id, stood, found, detail]);
   return { nodes, edges, labels };
 }
 
-function cardStanding(id: string, model: CardModel, x: number, y: number, tab: string, prefix: string): AnyStanding {
-  return { id, type: model.definition ? "definition" : "card", x, y, width: model.width, height: model.height, z: 0, handles: handlesOf(model), data: { model, tab, path: prefix + id } };
+function cardStanding(id: string, model: CardModel, x: number, y: number, tab: string, prefix: string, place: Place): AnyStanding {
+  return { id, type: model.definition ? "definition" : "card", x, y, width: model.width, height: model.height, z: 0, handles: handlesOf(model), data: { model, tab, path: prefix + id, place } };
 }
 
 function edgeStanding(keeper: StandingKeeper, id: string, side: EdgeSide): AnyStanding {

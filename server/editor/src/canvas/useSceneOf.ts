@@ -1,6 +1,7 @@
 /** The scene of what is shown: cards, threads with their ways, places, and React Flow's nodes and edges of it. */
 import { useEffect, useMemo, useRef, useState } from "react";
 import { edgeSize } from "../layout/sizes";
+import { pushed } from "../layout/push";
 import { threads as layThreads, type Thread, type ThreadEnds } from "../layout/threads";
 import { needsPlaces, tidy } from "../layout/tidy";
 import type { Catalogue } from "../catalogue/catalogue";
@@ -15,6 +16,7 @@ import { placeOf } from "../state/workspace";
 import { valueWords } from "../widgets/values";
 import type { EdgeRow } from "./EdgeCard";
 import { threadId } from "./ids";
+import type { CardModel } from "./model";
 import type { Box } from "./neighbours";
 import { useStates } from "./usePicture";
 import { SceneMaker, type ProblemMarks, type Scene, type SceneThread } from "./scene";
@@ -75,8 +77,18 @@ export function useSceneOf(tab: Tab, catalogue: Catalogue): Shown {
     const boxes = new Map<string, Box>();
     for (const [id, card] of scene.cards) {
       const ui = cardUi(document, place, id);
-      const at = laid.get(id);
+      const at = laid.get(id) ?? (scene.cards.size > FEW ? meanwhile(boxes.size) : undefined);
       boxes.set(id, { x: ui.x ?? at?.x ?? 0, y: ui.y ?? at?.y ?? 0, width: card.width, height: card.height });
+    }
+    // What a message or a picture adds to a card hides nothing below it.
+    const added = ({ message, picture }: CardModel): number => message + (picture > 0 ? picture + 8 : 0);
+    const down = pushed(new Map([...scene.cards].flatMap(([id, card]) => {
+      const box = boxes.get(id);
+      return box === undefined ? [] : [[id, { ...box, before: box.height - added(card) }] as const];
+    })));
+    for (const [id, by] of down) {
+      const box = boxes.get(id);
+      if (box !== undefined) boxes.set(id, { ...box, y: box.y + by });
     }
     const inputs = place === null ? null : edgeSide(document, place, "#inputs", catalogue, boxes, trail, laid);
     const outputs = place === null ? null : edgeSide(document, place, "#outputs", catalogue, boxes, trail, laid);
@@ -84,6 +96,13 @@ export function useSceneOf(tab: Tab, catalogue: Catalogue): Shown {
     return { document, place, prefix, catalogue, scene, boxes, inputs, outputs, threads: all, ways: waysOf(scene, all, boxes, inputs, outputs) };
   }, [trail, document, place, prefix, catalogue, scene, laid]);
   return useMemo(() => ({ ...drawn, tab, drawn }), [drawn, tab]);
+}
+
+const FEW = 300;
+
+/** Where a card waits for its place: thousands of them on one spot would all be in view, and all be drawn. */
+function meanwhile(index: number): { x: number; y: number } {
+  return { x: (index % 50) * 260, y: Math.floor(index / 50) * 400 };
 }
 
 /** Places of cards that have none in the document, from the layout, which is loaded when it is needed. */

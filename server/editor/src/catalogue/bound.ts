@@ -1,9 +1,9 @@
 /** What the letters in types (`T`) stand for at each node of a graph, from what is wired to it. */
 import { graphOf, inputsOf, isLink, linkParts, order } from "../document/graph";
-import { entriesOf, isList, isObject, own } from "../document/objects";
+import { entriesOf, isList, isObject } from "../document/objects";
 import { isInteger, numberOf } from "../document/numbers";
 import type { Document, Json, Place, TargetEnd } from "../document/types";
-import { type TypeExpr, accepts, bind, isGeneric, isListType, itemOf, parseType, plainType, substituted, typeText } from "./typeexpr";
+import { type TypeExpr, accepts, bind, isGeneric, isListType, itemOf, parseType, plainType, portExpr, substituted, typeText } from "./typeexpr";
 import type { InputType, NodeType, OutputType } from "./types";
 
 interface Types {
@@ -38,7 +38,7 @@ export class BoundTypes {
 
   /** What an output makes. */
   output(node: string, output: OutputType): TypeExpr {
-    const type = parseType(output.type);
+    const type = portExpr(output);
     return isGeneric(type) ? substituted(type, this.letters.get(node) ?? new Map()) : type;
   }
 
@@ -47,10 +47,12 @@ export class BoundTypes {
     if (input.optional && given.kind === "none") return null;
     const words = `${plainType(typeText(given))}, not ${plainType(typeText(wanted))}`;
     if (!isGeneric(wanted)) return accepts(wanted, given) ? null : words;
-    const limited = withLimits(wanted, input);
-    if (!accepts(limited, given)) return words;
+    if (!accepts(wanted, given)) {
+      const takes = wanted.kind === "variable" && wanted.of.length > 0 ? wanted.of.map(typeText).join(" or ") : plainType(typeText(wanted));
+      return `${plainType(typeText(given))}, not ${takes}`;
+    }
     const bound = this.bindNode(target.node, target);
-    if (bind(limited, given, bound)) return null;
+    if (bind(wanted, given, bound)) return null;
     return `${plainType(typeText(given))}, but the others here are ${[...bound.values()].map((type) => plainType(typeText(type))).join(", ")}`;
   }
 
@@ -66,7 +68,7 @@ export class BoundTypes {
     const type = spec && this.types.typeOf(this.document, spec.type);
     for (const [name, value] of entriesOf(inputsOf(spec))) {
       const input = type?.inputs.find((one) => one.name === name);
-      const wanted = input && parseType(input.type);
+      const wanted = input && portExpr(input);
       if (!input || !wanted || !isGeneric(wanted)) continue;
       const skipped = except?.node === id && except.input === name ? (except.index ?? "all") : null;
       if (skipped === "all") continue;
@@ -93,16 +95,4 @@ function literalType(value: Json): TypeExpr | undefined {
   if (name !== null) return { kind: "name", name, args: [] };
   if (value === null) return undefined;
   return { kind: "name", name: isObject(value) ? "dict" : "list", args: [] };
-}
-
-/** A letter with the types that it may stand for, where the server says which. */
-function withLimits(type: TypeExpr, input: InputType): TypeExpr {
-  const of = own(input as unknown as { [key: string]: Json }, "of");
-  if (!isList(of)) return type;
-  const limits = of.filter((item): item is string => typeof item === "string").map(parseType);
-  const limited = (one: TypeExpr): TypeExpr => {
-    if (one.kind === "variable") return { ...one, of: limits };
-    return one.kind === "name" ? { ...one, args: one.args.map(limited) } : one.kind === "union" ? { ...one, arms: one.arms.map(limited) } : one;
-  };
-  return limited(type);
 }

@@ -8,10 +8,11 @@ import { fixture, testCatalogue } from "../document/testing/fixture";
 import { edited } from "../document/testing/sequences";
 import { parseDocument } from "../document/text";
 import type { Document } from "../document/types";
+import { Catalogue } from "./catalogue";
 import { family, letterOf, shape } from "./families";
 import { gaugeRange, pinnedAtFirst, pinnedOn, restOf } from "./pins";
 import { search } from "./search";
-import { fits, parseType, typeText, whyNot } from "./typeexpr";
+import { fits, learnKinds, parseType, takesText, typeText, whyNot } from "./typeexpr";
 
 const catalogue = testCatalogue();
 
@@ -134,5 +135,42 @@ describe("search", () => {
     const plain = names("load_");
     const last = plain.at(-1) ?? "";
     expect(names("load_", new Map([[last, 1]]))[0]).toBe(last);
+  });
+});
+
+describe("what the server says of types", () => {
+  const limited = new Catalogue(catalogue.all.map((type) => (type.name !== "during" ? type : {
+    ...type,
+    inputs: type.inputs.map((one) => (one.name === "technique" ? { ...one, variables: { T: ["Guidance", "Control"] } } : one)),
+    outputs: type.outputs.map((one) => ({ ...one, variables: { T: ["Guidance", "Control"] } })),
+  })));
+  const document = parsed({ nodes: { model: { type: "load_model" }, cfg: { type: "cfg" }, window: { type: "during" } } });
+
+  test("a letter takes what it may stand for, and no more", () => {
+    const to = { node: "window", input: "technique" };
+    expect(limited.whyNotLink(document, null, { node: "cfg", output: null }, to)).toBeNull();
+    expect(limited.whyNotLink(document, null, { node: "model", output: null }, to)).toBe("Model, not Guidance or Control");
+    expect(takesText({ type: "list[T]", variables: { T: ["Guidance", "Control"] } })).toBe("list[Guidance | Control]");
+    expect(takesText({ type: "T", variables: { T: [] } })).toBe("T");
+  });
+
+  test("names go together as its table says", () => {
+    expect(fits("Raster", "Image")).toBe(false);
+    learnKinds({ Raster: { fits: ["Raster", "Image"] } });
+    expect([fits("Raster", "Image"), fits("Image", "Raster"), fits("int", "float")]).toEqual([true, false, true]);
+  });
+
+  test("an output named and the same one not named is one output, and one input, of a definition", () => {
+    const both = parsed({ nodes: {
+      model: { type: "load_model" },
+      prompt: { type: "encode_prompt", inputs: { model: { link: "model" }, text: "a" } },
+      other: { type: "encode_prompt", inputs: { model: { link: "model.model" }, text: "b" } },
+      cfg: { type: "cfg", inputs: { prompt: { link: "prompt" }, negative: { link: "other" } } },
+      draw: { type: "denoise", inputs: { model: { link: "model" }, guidance: [{ link: "cfg" }, { link: "cfg.guidance" }] } },
+    } });
+    const made = edited(both, makeDefinition(both, null, ["prompt", "other", "cfg"], "guided", catalogue));
+    expect(Object.keys(made.definitions?.["guided"]?.outputs ?? {})).toEqual(["cfg"]);
+    expect(Object.keys(made.definitions?.["guided"]?.inputs ?? {})).toEqual(["model"]);
+    expect(jsonText(inputOf(made, null, "draw", "guidance"))).toBe('[{"link": "guided.cfg"}, {"link": "guided.cfg"}]');
   });
 });

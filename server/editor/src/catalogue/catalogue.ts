@@ -4,7 +4,7 @@ import { entriesOf, isList, keysOf, own } from "../document/objects";
 import type { Document, Json, NodeSpec, Place, SourceEnd, TargetEnd, Wiring } from "../document/types";
 import { INPUTS } from "../document/graph";
 import { definitionType } from "./definitions";
-import { accepts, isListType, itemOf, parseType, plainType, type TypeExpr } from "./typeexpr";
+import { accepts, isListType, itemOf, parseType, plainType, portExpr, type TypeExpr } from "./typeexpr";
 import type { InputType, NodeType, OutputType } from "./types";
 import { boundTypes } from "./bound";
 
@@ -75,7 +75,7 @@ export class Catalogue implements Wiring {
   output(document: Document, place: Place, source: SourceEnd): OutputType | undefined {
     if (source.node === INPUTS && place !== null) {
       const input = this.typeOf(document, place)?.inputs.find((one) => one.name === source.output);
-      return input && { name: input.name, type: input.type };
+      return input && { name: input.name, type: input.type, ...(input.variables === undefined ? {} : { variables: input.variables }) };
     }
     const spec = nodeOf(document, place, source.node);
     const outputs = spec ? (this.typeOf(document, spec)?.outputs ?? []) : [];
@@ -100,7 +100,7 @@ export class Catalogue implements Wiring {
     const from = source.node === INPUTS ? undefined : nodeOf(document, place, source.node);
     if (from && this.typeOf(document, from) && !given) return `${source.node} has no output ${source.output ?? ""}.`;
     if (!input || !given) return null;
-    const wanted = parseType(input.type);
+    const wanted = portExpr(input);
     const at = target.index === undefined || target.index === null ? wanted : isListType(wanted) ? itemOf(wanted) : null;
     if (at === null) return `${target.input} takes one ${plainType(input.type)}, not a list.`;
     return boundTypes(document, place, this).reason(target, at, given, input);

@@ -129,12 +129,53 @@ export function accepts(port: TypeExpr, source: TypeExpr): boolean {
   if (isListType(wide) || isListType(given)) {
     return isListType(wide) && isListType(given) && accepts(itemOf(wide), itemOf(given));
   }
-  if (wide.name === "float" && given.name === "int") return true;
-  if (PATHS.has(wide.name) && given.name === "str") return true;
-  return wide.name === given.name;
+  return wide.name === given.name || (kinds.get(given.name)?.has(wide.name) ?? false);
 }
 
-const PATHS: ReadonlySet<string> = new Set(["Path", "PurePath"]);
+/** The names that a name fits beside itself. The server's table replaces these (`GET /api/v1/types`). */
+let kinds: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ["int", new Set(["float"])],
+  ["str", new Set(["Path", "PurePath"])],
+]);
+
+/** Takes over which names of types go together, as the server says it; what it does not name fits itself alone. */
+export function learnKinds(table: { readonly [name: string]: { readonly fits: readonly string[] } }): void {
+  const found = new Map(kinds);
+  for (const [name, { fits: others }] of Object.entries(table)) found.set(name, new Set([...(found.get(name) ?? []), ...others]));
+  kinds = found;
+}
+
+/** A port as the server lists it: the text of its type, and what its letters may stand for. */
+export interface PortType {
+  readonly type: string;
+  readonly variables?: { readonly [letter: string]: readonly string[] };
+}
+
+const limited = new WeakMap<PortType, TypeExpr>();
+
+/** The type of a port, its letters limited to what they may stand for. */
+export function portExpr(port: PortType): TypeExpr {
+  const { variables } = port;
+  if (variables === undefined) return parseType(port.type);
+  const known = limited.get(port);
+  if (known) return known;
+  const within = (one: TypeExpr): TypeExpr => {
+    if (one.kind === "variable") return { ...one, of: (Object.hasOwn(variables, one.name) ? (variables[one.name] ?? []) : []).map(parseType) };
+    return one.kind === "name" ? { ...one, args: one.args.map(within) } : one.kind === "union" ? { ...one, arms: one.arms.map(within) } : one;
+  };
+  const found = within(parseType(port.type));
+  limited.set(port, found);
+  return found;
+}
+
+/** What a port takes in words that `fits` reads: a letter with limits is what it may be. */
+export function takesText(port: PortType): string {
+  const spelled = (one: TypeExpr): TypeExpr => {
+    if (one.kind === "variable" && one.of.length > 0) return one.of.length === 1 && one.of[0] ? one.of[0] : { kind: "union", arms: one.of };
+    return one.kind === "name" ? { ...one, args: one.args.map(spelled) } : one.kind === "union" ? { ...one, arms: one.arms.map(spelled) } : one;
+  };
+  return port.variables === undefined ? port.type : typeText(spelled(portExpr(port)));
+}
 
 function isNamed(type: TypeExpr, name: string): boolean {
   return type.kind === "name" && type.name === name;

@@ -13,6 +13,8 @@ export interface InputType {
   readonly name: string;
   /** As Python writes it: `float`, `list[Image | list[Image]]`, `"auto" | "near"`, `T`. */
   readonly type: string;
+  /** What the letters in `type` may stand for; an empty list is anything. */
+  readonly variables?: { readonly [letter: string]: readonly string[] };
   readonly required: boolean;
   readonly default?: Json;
   readonly optional?: boolean;
@@ -28,6 +30,7 @@ export interface InputType {
 export interface OutputType {
   readonly name: string;
   readonly type: string;
+  readonly variables?: { readonly [letter: string]: readonly string[] };
 }
 
 export interface NodeType {

@@ -1,5 +1,5 @@
 /** Definitions: make one of chosen nodes, unpack a use, and what it takes and gives. */
 export * from "./exposed";
-export { makeDefinition, whyNotMake } from "./make";
+export { makeDefinition, whyNotMake, type FirstOutput } from "./make";
 export { definitionNameFault, freshDefinitionName } from "./names";
 export { unpack } from "./unpack";

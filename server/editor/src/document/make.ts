@@ -13,13 +13,14 @@ import { LIMITS } from "./json";
 
 /**
  * A definition of the chosen nodes and one use of it in their place. Links over the border become its inputs and outputs;
- * what a parameter sets becomes an input of its own. What is made has the id of the use.
+ * what a parameter sets becomes an input of its own. What is made has the id of the use. `outputs` knows the first output of a
+ * node, so that a link that names it and one that does not are the same.
  */
-export function makeDefinition(document: Document, place: Place, ids: Iterable<string>, name: string): Made {
+export function makeDefinition(document: Document, place: Place, ids: Iterable<string>, name: string, outputs?: FirstOutput): Made {
   const chosen = new Set([...ids].filter((id) => has(graphOf(document, place).nodes, id)));
   const refused = whyNotMake(document, place, chosen, name);
   if (refused !== null) return { refused };
-  return new Maker(document, place, chosen, name).made();
+  return new Maker(document, place, chosen, name, outputs).made();
 }
 
 /** Why the nodes cannot become a definition of this name; null where they can. */
@@ -67,6 +68,11 @@ function wayAround(nodes: { readonly [id: string]: NodeSpec }, chosen: ReadonlyS
 
 class Refused extends Error {}
 
+/** What names the output that a link without a name leads to; a catalogue does. */
+export interface FirstOutput {
+  output(document: Document, place: Place, source: { node: string; output: string | null }): { readonly name: string } | undefined;
+}
+
 class Maker {
   private readonly draft: Draft;
   private readonly nodes: { readonly [id: string]: NodeSpec };
@@ -83,6 +89,7 @@ class Maker {
     private readonly place: Place,
     private readonly chosen: ReadonlySet<string>,
     private readonly name: string,
+    private readonly first?: FirstOutput,
   ) {
     this.draft = new Draft(document);
     this.nodes = graphOf(document, place).nodes;
@@ -161,14 +168,23 @@ class Maker {
 
   private fromOutside(value: Json, input: string): Json {
     if (!isLink(value) || this.chosen.has(linkParts(value).node)) return value;
-    const known = this.names.get(value.link);
+    const link = this.spelled(value.link);
+    const known = this.names.get(link);
     const { node, output } = linkParts(value);
     const key = known ?? this.freshName(this.given, input, node === INPUTS ? (output ?? input) : node);
     if (known === undefined) {
-      this.names.set(value.link, key);
+      this.names.set(link, key);
       this.given.set(key, value);
     }
     return { link: linkText(INPUTS, key) };
+  }
+
+  /** A link with its output's name, where the node has one: two links to the same output are the same text. */
+  private spelled(text: string): string {
+    const { node, output } = linkParts(text);
+    if (output !== null || this.first === undefined) return text;
+    const name = this.first.output(this.draft.document, this.place, { node, output })?.name;
+    return name === undefined ? text : linkText(node, name);
   }
 
   private freshName(taken: { has(name: string): boolean }, ...wanted: readonly string[]): string {
@@ -183,11 +199,11 @@ class Maker {
       if (!isLink(value)) return value;
       const { node, output } = linkParts(value);
       if (!this.chosen.has(node)) return value;
-      let key = this.outputs.get(value.link);
+      let key = this.outputs.get(this.spelled(value.link));
       if (key === undefined) {
         const taken = new Set(found.map(([name]) => name));
         key = this.freshName(taken, output ?? node, linkText(node, output).replace(".", "_"));
-        this.outputs.set(value.link, key);
+        this.outputs.set(this.spelled(value.link), key);
         found.push([key, { link: value.link }]);
       }
       return { link: linkText(this.use, key) };
@@ -263,7 +279,7 @@ class Maker {
   private endOutside(end: { node: string; input: string; index: number | null }): { node: string; input: string; index: number | null } | null {
     const value = own(inputsOf(this.nodes[end.node]), end.input);
     const link = end.index !== null && isList(value) ? value[end.index] : value;
-    const key = this.own.get(`${end.node}.${end.input}`) ?? (isLink(link) ? this.names.get(link.link) : undefined);
+    const key = this.own.get(`${end.node}.${end.input}`) ?? (isLink(link) ? this.names.get(this.spelled(link.link)) : undefined);
     return key === undefined ? null : { node: this.use, input: key, index: null };
   }
 }

@@ -20,6 +20,8 @@ export interface Command {
   run(): void;
   /** Its keys work in text fields too. */
   readonly inFields?: boolean;
+  /** Its keys work while a dialog is open: what it does is no surprise there. */
+  readonly inDialogs?: boolean;
   /** Not in the list of commands: it makes sense by its key alone. */
   readonly unlisted?: boolean;
 }
@@ -69,6 +71,8 @@ export interface Place {
   readonly scopes: readonly string[];
   /** Whether text is being typed there. */
   readonly typing: boolean;
+  /** Whether it is in a dialog: what stands behind is not to change. */
+  readonly dialog?: boolean;
 }
 
 /** The command that a press means at a place; undefined when it means none there. */
@@ -83,6 +87,7 @@ export function commandFor(press: Press, place: Place): Command | undefined {
     if (isSingle(key) && (!singleKeys || place.typing || (place.scopes.length === 0 && command.where === "canvas"))) continue;
     if (place.typing && !command.inFields && (OF_FIELDS.has(press.key) || OF_FIELDS.has(press.key.toLowerCase()))) continue;
     if (place.typing && !command.inFields && !press.ctrlKey && !press.metaKey && !press.altKey && !/^F\d+$/.test(press.key)) continue;
+    if (place.dialog && !command.inDialogs) continue;
     if (!worksIn(command, scopes)) continue;
     const where = typeof command.where === "string" ? [command.where] : command.where;
     const distance = Math.min(...where.map((scope) => (scope === "anywhere" ? 99 : place.scopes.indexOf(scope))).filter((at) => at >= 0));

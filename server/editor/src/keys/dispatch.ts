@@ -19,7 +19,8 @@ export function placeOfElement(target: EventTarget | null): Place {
     // Nothing has the focus: keys go to the canvas, or to the app view where that is shown.
     if (target === document.body) scopes.push(document.querySelector(".app--view") ? "app" : "canvas");
   }
-  return { scopes, typing };
+  const dialog = target instanceof Element && target.closest("dialog, [role=dialog]") !== null;
+  return { scopes, typing, dialog };
 }
 
 /** Enter and Space on a button are the button's own, wherever it stands. */

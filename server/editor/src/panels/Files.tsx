@@ -5,9 +5,10 @@ import { Icon } from "../marks";
 import type { Listed } from "../service/types";
 import { refreshWorkflows, useCatalogue } from "../state/catalogue";
 import { openJob, openSaved } from "../state/opening";
+import { freeName } from "../state/saving";
 import { useWorkspace } from "../state/workspace";
 import { Empty } from "./Empty";
-import { copyWorkflow, deleteWorkflow, freeName, renameWorkflow } from "./fileActs";
+import { copyWorkflow, deleteWorkflow, renameWorkflow } from "./fileActs";
 import { readGallery, useGallery } from "./galleryData";
 import { moveInList } from "./listKeys";
 import "../styles/panels.css";
@@ -82,7 +83,7 @@ export function Files() {
             <ul>
               {shown.map((one) => (
                 <li key={one.id}>
-                  <button type="button" className="item item--button file__picture" data-row title="Opens the workflow that made it" onClick={() => void openJob(one.output.job)} onKeyDown={(event) => void moveInList(event)}>
+                  <button type="button" className="item item--button picture-row" data-row title="Opens the workflow that made it" onClick={() => void openJob(one.output.job)} onKeyDown={(event) => void moveInList(event)}>
                     <img className="file__thumb" src={one.thumb} alt="" loading="lazy" />
                     <span className="cut">{one.output.name ?? one.output.node}</span>
                     <time className="push faint tiny">{new Date(one.output.finished * 1000).toLocaleDateString([], { month: "short", day: "numeric" })}</time>

@@ -1,8 +1,8 @@
 /** One node: what it is, its inputs, who takes its outputs, why it ran again. */
 import { useEffect, useMemo, useState } from "react";
 import { pinnedOn } from "../catalogue/pins";
-import { cardUi, graphOf, inputOf, inputsOf, isDefinition, links, modeOf, nodeOf } from "../document/graph";
-import { own, sameJson } from "../document/objects";
+import { cardUi, graphOf, inputsOf, isDefinition, links, modeOf, nodeOf } from "../document/graph";
+import { own } from "../document/objects";
 import type { Document, Place } from "../document/types";
 import { parameterOf } from "../document/edits";
 import { Icon, Mark } from "../marks";
@@ -16,6 +16,7 @@ import { problemsOf, unknownInputs } from "../widgets/fixes";
 import { InputRow } from "../widgets/InputRow";
 import { valueWords } from "../widgets/values";
 import { changeInput, pinInput, renameNode, toggleCollapsed, toggleMode } from "./acts";
+import { wasOf } from "../widgets/was";
 import { whySentence } from "./why";
 
 interface NodeProps {
@@ -44,11 +45,8 @@ export function InspectNode({ tab, document, place, id }: NodeProps) {
   const why = whySentence(node?.why, node?.reason);
   const set = inputsOf(spec);
   const was = (input: string) => {
-    if (!before || !nodeOf(before, place, id)) return undefined;
-    const old = inputOf(before, place, id, input);
-    const now = own(set, input);
     const fallback = type?.inputs.find((one) => one.name === input)?.default;
-    return sameJson(old, now) ? undefined : (old ?? fallback ?? null);
+    return wasOf(before, place, id, input, own(set, input), fallback);
   };
   const users = [...links(graphOf(document, place).nodes)].filter((wire) => wire.source === id);
 

@@ -17,7 +17,7 @@ export function WhatDiffers({ a, b }: WhatDiffersProps) {
   if (found.length === 0) return <p className="small quiet differ">A and B come from the same workflow.</p>;
   return (
     <div className="small quiet differ">
-      <h3 className="differ__head">What differs</h3>
+      <h2 className="differ__head">What differs</h2>
       <ul>
         {found.slice(0, MOST).map((difference, at) => (
           <li key={at}>

@@ -202,7 +202,7 @@ export function setDefault(definition: string, input: string, value: Json | unde
 export const definitions = {
   describe: (name: string, text: string) => doing((document) => describeDefinition(document, name, text)),
   /** Makes one of nodes that stand in a place. */
-  make: (place: Place, ids: readonly string[], name: string) => doing((document) => makeDefinition(document, place, ids, name)),
+  make: (place: Place, ids: readonly string[], name: string) => doing((document) => makeDefinition(document, place, ids, name, useCatalogue.getState().catalogue ?? undefined)),
   unpack: (place: Place, id: string) => doing((document) => unpack(document, place, id)),
   rename: (definition: string, kind: "input" | "output", name: string, newName: string) => doing((document) => renameExposed(document, definition, kind, name, newName)),
   remove: (definition: string, kind: "input" | "output", name: string) => doing((document) => removeExposed(document, definition, kind, name)),

@@ -18,14 +18,6 @@ async function attempt(what: string, work: () => Promise<void>): Promise<boolean
   }
 }
 
-/** A name that is free: "dome copy", "dome copy 2". */
-export function freeName(name: string, taken: ReadonlySet<string>): string {
-  for (let count = 1; ; count += 1) {
-    const found = `${name.slice(0, 85)} copy${count === 1 ? "" : ` ${count}`}`;
-    if (!taken.has(found)) return found;
-  }
-}
-
 /** Saves a copy under another name. The server refuses a name that is taken. */
 export function copyWorkflow(name: string, to: string): Promise<boolean> {
   return attempt(`${name} was not copied`, async () => {

@@ -30,6 +30,11 @@ export interface RunOptions {
   readonly document?: Document;
 }
 
+/** What jobs of a saved workflow are tagged with, so that their pictures are found again from any page. */
+export function workflowTag(name: string): string {
+  return [...`workflow ${name}`].slice(0, 64).join("");
+}
+
 /** Jobs are to be followed from their first event: the connection is told of each. */
 let follow: (job: string) => void = () => {};
 export function followJobsBy(work: (job: string) => void): void {
@@ -45,11 +50,12 @@ export async function run(id?: string, options: RunOptions = {}): Promise<Job | 
   if (!tab) return null;
   const document = options.document ?? tab.history.document;
   rememberSeeds(tabId, document);
+  const tags = [...(tab.name === null ? [] : [workflowTag(tab.name)]), ...(options.tags ?? [])];
   const body = bodyOf(jsonText(document), {
     ...(options.targets?.length && { targets: options.targets }),
     ...(options.first && { priority: PRIORITIES.high }),
     ...(options.slot && { slot: options.slot }),
-    ...(options.tags?.length && { tags: options.tags }),
+    ...(tags.length > 0 && { tags }),
     title: [...tab.title].slice(0, 200).join(""),
   });
   const post = { key: newId(), tab: tabId, body, time: Date.now() };

@@ -1,6 +1,7 @@
 /** What the server has: node types, models, examples, saved workflows, and how it is. */
 import { create } from "zustand";
 import { Catalogue } from "../catalogue/catalogue";
+import { learnKinds } from "../catalogue/typeexpr";
 import { api } from "../service/api";
 import { Refused, words } from "../service/refused";
 import type { Example, Listed, ModelInfo, System } from "../service/types";
@@ -34,7 +35,8 @@ export function refreshNodes(): Promise<void> {
 
 async function askNodes(): Promise<void> {
   const before = useCatalogue.getState().catalogue;
-  const found = await api.nodes(before?.etag);
+  // Without the table what is built in stays: an int fits a float.
+  const [found] = await Promise.all([api.nodes(before?.etag), api.types().then(learnKinds).catch(() => undefined)]);
   if (found) useCatalogue.setState({ catalogue: new Catalogue(found.value, found.etag) });
   again?.();
   useNotices.getState().close(NOTICE);

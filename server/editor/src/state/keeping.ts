@@ -73,6 +73,7 @@ export async function otherDrafts(): Promise<Draft[]> {
 
 /** Opens a draft again; one that another window has open comes as a copy, since two windows may not write one draft. */
 export function openDraft(draft: Draft): boolean {
+  useNotices.getState().close(`closed-${draft.id}`);
   if (useWorkspace.getState().tabs.some(({ id }) => id === draft.id)) {
     useWorkspace.getState().choose(draft.id);
     return true;

@@ -128,6 +128,12 @@ export function resizePanel(side: Side, size: number | null, window = 900): void
   prefer({ sizes: { ...sizes, [side]: size === null ? usual : Math.round(Math.min(Math.max(size, least), top)) } });
 }
 
+/** All panels as they were at first. */
+export function resetPanels(): void {
+  const { open, last, sizes } = USUAL;
+  prefer({ open, last, sizes });
+}
+
 /** Notes that a type was added, for "used lately". */
 export function usedType(name: string): void {
   const { used } = usePreferences.getState();

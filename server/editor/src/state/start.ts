@@ -14,7 +14,7 @@ import { watchLive } from "./live";
 import { tellNewerDrafts } from "./newer";
 import { say, useNotices } from "./notices";
 import { openSaved } from "./opening";
-import { planAgain, watchPlans } from "./planner";
+import { planAgain, readyForSilence, watchPlans } from "./planner";
 import { ended } from "./reduce";
 import { dropOldPreviews, flushEvents, forgetJob, serverNow, takeEvent, takeJob, useRuns } from "./runs";
 import { saveWaiting, workflowChanged } from "./saving";
@@ -147,6 +147,7 @@ async function connected(connection: Connection): Promise<void> {
   tellNewerDrafts();
   await loadJobs(connection).catch(() => {});
   planAgain();
+  await readyForSilence().catch(() => {});
 }
 
 /** The jobs that there are: those that wait and run are followed, and the last one of each tab is told again. */

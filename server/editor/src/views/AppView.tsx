@@ -1,16 +1,14 @@
 /** The app view: a workflow's parameters, its result, and the run before. Nothing else. */
-import { useEffect, useState } from "react";
-import { differences } from "../document/difference";
-import { differenceWords } from "../document/difference-words";
-import type { Document } from "../document/types";
+import { type KeyboardEvent, useEffect, useState } from "react";
 import { Icon } from "../marks";
+import { Compare } from "../panels/Compare";
+import { useJobDocument } from "../panels/jobDocuments";
 import { api } from "../service/api";
-import { useRuns } from "../state/runs";
 import type { RunInfo, Tab } from "../state/types";
 import { duration } from "../state/words";
 import { LiveSwitch } from "./SeedField";
 import { ParameterForm } from "./Parameters";
-import { type Picture, usePictures } from "./results";
+import { type Picture, runDifference, usePictures } from "./results";
 import { RunButton, useActive } from "./RunButton";
 import { copyText } from "./TextView";
 import "../styles/others.css";
@@ -45,48 +43,76 @@ export function usePreview(active: RunInfo | undefined): string | undefined {
   return newest;
 }
 
-/** What a run differed in from the one before it, as far as both documents are known: "sega_scale 2.0, 0.0". */
-export function runDifference(run: RunInfo, before: RunInfo | undefined): string {
-  if (!before || run.document === undefined || before.document === undefined) return "";
-  const lines = differences(before.document as Document, run.document as Document).map(differenceWords);
-  return lines.length > 2 ? `${lines.slice(0, 2).join(" · ")} and ${lines.length - 2} more` : lines.join(" · ");
-}
-
 function Large({ picture, label }: { readonly picture: Picture; readonly label: string }) {
   const { output } = picture;
   return <img className="app-result__image" src={picture.source} alt={label} width={output.width} height={output.height} />;
 }
 
-export function ResultView({ tab }: { readonly tab: Tab }) {
+const TODAY = () => new Date().setHours(0, 0, 0, 0) / 1000;
+
+/** In the app view it is the page's main part; on the phone it stands in one. */
+export function ResultView({ tab, inside }: { readonly tab: Tab; readonly inside?: boolean }) {
+  const Box = inside ? "section" : "main";
   const pictures = usePictures(tab);
   const active = useActive(tab);
   const preview = usePreview(active);
   const [chosen, setChosen] = useState<string | null>(null);
+  // A phone has no room for two beside each other.
+  const [comparing, setComparing] = useState(inside === true);
   const newest = pictures[0]?.source;
   useEffect(() => setChosen(null), [newest]);
-  const shown = pictures.find((picture) => picture.source === chosen) ?? pictures[0];
-  const before = shown && pictures.find((picture) => picture.run.number < shown.run.number);
-  const jobs = useRuns((state) => state.jobs);
-  const runBefore = before && jobs.get(before.run.job.id);
+  const at = Math.max(0, pictures.findIndex((picture) => picture.source === chosen));
+  const shown = pictures[at];
+  const before = shown && pictures.find((picture, index) => index > at && picture.run !== shown.run && picture.source !== shown.source);
+  const documentNow = useJobDocument(shown?.run.job.id);
+  const documentBefore = useJobDocument(before?.run.job.id);
+  const what = runDifference(documentBefore, documentNow);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const next = by === undefined ? undefined : pictures[Math.min(Math.max(at + by, 0), pictures.length - 1)];
+    if (next) {
+      setChosen(next.source);
+      const strip = event.currentTarget.querySelector(".app-result__strip");
+      if (strip?.contains(document.activeElement)) requestAnimationFrame(() => strip.querySelector<HTMLElement>("[aria-pressed=true]")?.focus());
+    } else if (event.key === "=" && before) setComparing(!comparing);
+    else return;
+    event.preventDefault();
+  };
   return (
-    <main className="app-result" aria-label="Result" data-region="result" data-scope="app" tabIndex={-1}>
+    <Box className="app-result" aria-label="Result" data-region="result" data-scope="result app" tabIndex={0} onKeyDown={onKeyDown}>
       {preview && (
         <figure className="app-result__main">
           <img className="app-result__image" src={preview} alt="How far the picture is" />
-          <figcaption className="row">Run {active?.number} goes on</figcaption>
+          <figcaption className="row">
+            <b className="medium">Run {active?.number}</b>
+            <span className="quiet small">{active && stepWords(active)}</span>
+          </figcaption>
         </figure>
       )}
       {!preview && shown && (
         <div className="app-result__pair">
           <figure className="app-result__main">
-            <Large picture={shown} label={`Result of run ${shown.run.number}, ${shown.output.name ?? ""}`} />
+            {comparing && before ? (
+              <Compare
+                a={{ source: before.source, name: `run ${before.run.number}`, label: `${before.run.number}${what ? ` · ${what}` : ""}` }}
+                b={{ source: shown.source, name: `run ${shown.run.number}`, label: String(shown.run.number) }}
+              />
+            ) : (
+              <Large picture={shown} label={`Result of run ${shown.run.number}, ${shown.output.name ?? ""}`} />
+            )}
             <figcaption className="row">
               <b className="medium">Run {shown.run.number}</b>
               <span className="quiet small">
                 {duration(shown.run.job.seconds ?? 0)} · {shown.run.job.ran ?? 0} ran, {shown.run.job.cached} from the cache
               </span>
               <span className="push row">
-                <button type="button" className="button button--plain button--icon" aria-label="Copy the address of the picture" onClick={() => void copyText(new URL(shown.source, location.href).href, "The address")}>
+                {before && (
+                  <button type="button" className="button button--plain button--icon" aria-label="Compare with the picture before" title="Compare with the picture before (=)" aria-pressed={comparing} onClick={() => setComparing(!comparing)}>
+                    <Icon name="split" />
+                  </button>
+                )}
+                <button type="button" className="button button--plain button--icon" aria-label="Copy the address of the picture" title="Copy the address of the picture" onClick={() => void copyText(new URL(shown.source, location.href).href, "The address")}>
                   <Icon name="copy" />
                 </button>
                 <a className="button button--plain" href={shown.source} download={shown.output.name || "picture.png"}>
@@ -96,12 +122,12 @@ export function ResultView({ tab }: { readonly tab: Tab }) {
               </span>
             </figcaption>
           </figure>
-          {before && runBefore && (
+          {before && !comparing && (
             <figure className="app-result__before">
               <Large picture={before} label={`Result of run ${before.run.number}`} />
               <figcaption className="small quiet">
                 Run {before.run.number}
-                {runDifference(shown.run, runBefore) && <span className="app-result__what"> · {runDifference(shown.run, runBefore)}</span>}
+                {what && <span className="app-result__what"> · {what}</span>}
               </figcaption>
             </figure>
           )}
@@ -110,20 +136,44 @@ export function ResultView({ tab }: { readonly tab: Tab }) {
       {!preview && !shown && (
         <div className="empty">
           <b>No picture yet</b>
-          <p className="quiet">Run makes the first one.</p>
+          <p className="quiet">{active ? `Run ${active.number} makes the first one: ${stepWords(active)}.` : "Run makes the first one."}</p>
         </div>
       )}
-      {pictures.length > 1 && (
-        <ul className="app-result__strip" aria-label="Pictures so far">
-          {pictures.slice(0, 8).map((picture) => (
-            <li key={`${picture.run.job.id}${picture.output.file}`}>
-              <button type="button" className={`picture${picture === shown ? " picture--chosen" : ""}`} aria-pressed={picture === shown} aria-label={`Picture of run ${picture.run.number}`} onClick={() => setChosen(picture.source)}>
-                <img src={api.fileUrl(picture.output.file ?? "", 256)} alt="" loading="lazy" />
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-    </main>
+      {pictures.length > 1 && <Strip pictures={pictures} at={at} choose={setChosen} />}
+    </Box>
   );
+}
+
+function Strip({ pictures, at, choose }: { readonly pictures: readonly Picture[]; readonly at: number; choose(source: string): void }) {
+  const since = TODAY();
+  const today = pictures.filter(({ run }) => (run.job.finished ?? run.job.created) >= since).length;
+  return (
+    <div className="app-result__all">
+      <span className="quiet small">{today === pictures.length ? "Today" : today === 0 ? "Earlier" : `Today ${today}, and earlier`}</span>
+      <ul className="app-result__strip" aria-label="Pictures so far">
+        {pictures.map((picture, index) => (
+          <li key={`${picture.run.job.id}${picture.output.node}${picture.output.file}`}>
+            <button
+              type="button"
+              className={`picture${index === at ? " picture--chosen" : ""}`}
+              aria-pressed={index === at}
+              aria-label={`Picture of run ${picture.run.number}`}
+              tabIndex={index === at ? 0 : -1}
+              onClick={() => choose(picture.source)}
+            >
+              <img src={api.fileUrl(picture.output.file ?? "", 256)} alt="" loading="lazy" />
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** "denoise, step 14 of 25", "waits". */
+export function stepWords(run: RunInfo): string {
+  for (const [id, node] of [...run.nodes].toReversed()) {
+    if (node.state === "running" && node.inner === undefined) return node.total ? `${id}, step ${node.step ?? 0} of ${node.total}` : `${id} ${node.message ?? "runs"}`;
+  }
+  return run.job.started === null ? "waits" : "runs";
 }

@@ -1,7 +1,7 @@
 /** Someone else saved meanwhile: both are shown with what differs, and both can be kept. */
 import { parseDocument } from "../document/text";
 import { DifferenceList } from "../panels/DifferenceList";
-import { freeName } from "../panels/fileActs";
+import { freeName } from "../state/saving";
 import { useCatalogue } from "../state/catalogue";
 import { useNotices } from "../state/notices";
 import { save } from "../state/saving";
@@ -14,20 +14,23 @@ export function Conflict({ id }: { readonly id: string }) {
   if (!tab || !tab.conflict || !theirs) return <p className="quiet">It is settled: nothing is in conflict any more.</p>;
   const { conflict, name } = tab;
   const opened = "document" in theirs ? theirs.document : null;
-  const keepBoth = async () => {
-    const free = freeName(name ?? tab.title, new Set(useCatalogue.getState().workflows.map((one) => one.name)));
+  const settle = () => {
     closeDialog();
+    for (const notice of [`save-${id}`, `newer-${id}`]) useNotices.getState().close(notice);
+  };
+  const keepBoth = async () => {
+    const free = freeName(name ?? tab.title, useCatalogue.getState().workflows.map((one) => one.name));
+    settle();
     if ((await save(id, free)) !== "saved") return;
     if (opened && name !== null) useWorkspace.getState().open(opened, { name, etag: conflict.etag, text: conflict.text, behind: true });
   };
   const overwrite = () => {
-    closeDialog();
+    settle();
     useWorkspace.getState().patch(id, { saved: conflict, conflict: null });
     void save(id);
   };
   const openTheirs = () => {
-    closeDialog();
-    useNotices.getState().close(`save-${id}`);
+    settle();
     if (opened) useWorkspace.getState().open(opened, { name, etag: conflict.etag, text: conflict.text });
   };
   return (

@@ -1,6 +1,7 @@
 /** The few dialogs: what is asked for before something can be done. They take the focus and give it back. */
 import { type ReactNode, useEffect, useRef } from "react";
 import { create } from "zustand";
+import { Icon } from "../marks";
 
 export interface DialogSpec {
   readonly title: string;
@@ -40,6 +41,10 @@ export function DialogHost() {
         <div className="dialog__box" role="document">
           <h2 className="dialog__title">{open.title}</h2>
           {open.body()}
+          {/* The last one in the order of the focus, so that a dialog begins at what it asks. */}
+          <button type="button" className="button button--plain button--icon button--small dialog__close" aria-label="Close" title="Close (Esc)" onClick={closeDialog}>
+            <Icon name="close" />
+          </button>
         </div>
       )}
     </dialog>

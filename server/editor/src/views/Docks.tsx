@@ -108,7 +108,7 @@ function Count({ panel }: { readonly panel: PanelSpec }) {
   return <span className={`count${counted.tone ? ` count--${counted.tone}` : ""}`}>{counted.count}</span>;
 }
 
-function PanelTabs({ side, now }: { readonly side: Side; readonly now: string }) {
+function PanelTabs({ side, now, open = true }: { readonly side: Side; readonly now: string; readonly open?: boolean }) {
   const panels = panelsOf(side);
   return (
     <div className="panel__tablist" role="tablist" aria-label={side === "right" ? "Right panels" : "Bottom panels"}>
@@ -120,7 +120,7 @@ function PanelTabs({ side, now }: { readonly side: Side; readonly now: string })
           role="tab"
           id={`panel-tab-${panel.id}`}
           aria-selected={panel.id === now}
-          aria-controls={`panel-${side}`}
+          {...(open && { "aria-controls": `panel-${side}` })}
           tabIndex={panel.id === now ? 0 : -1}
           onClick={() => showPanel(side, panel.id)}
           onKeyDown={(event) => {
@@ -173,7 +173,7 @@ export function BottomDock() {
     <section className={`bottom${open ? "" : " bottom--closed"}`} aria-label={open?.title ?? "Bottom panels"} data-region={open?.title ?? "bottom panels"} data-scope={open?.id} style={open ? { height: size } : {}}>
       {open && <Edge side="bottom" />}
       <div className="panel__tabs">
-        <PanelTabs side="bottom" now={now} />
+        <PanelTabs side="bottom" now={now} open={open !== undefined} />
         <span className="push row">{Aside && <Aside />}</span>
         <button
           type="button"

@@ -1,7 +1,11 @@
 /** Nothing is open: examples that run here in seconds, an empty workflow, what is saved, what is dropped. */
+import { commandOf, keysOf } from "../keys/commands";
+import { shownPress } from "../keys/press";
 import { Icon } from "../marks";
 import { useCatalogue } from "../state/catalogue";
 import { openEmpty, openExample, openSaved } from "../state/opening";
+import { usePreferences } from "../state/preferences";
+import { counted } from "../state/words";
 import { chooseFiles, openOpen } from "./files";
 import "../styles/others.css";
 
@@ -15,12 +19,10 @@ export function FirstRun() {
   const shown = [...known, ...examples.filter((example) => example.image && !known.includes(example))].slice(0, 6);
   const lately = [...workflows].sort((a, b) => b.modified - a.modified).slice(0, 6);
   return (
-    <main className="first" data-region="first steps" tabIndex={-1}>
+    <main className="first" data-region="first steps" data-scope="canvas" tabIndex={-1}>
       <div className="first__box">
-        <h2 className="first__title">What do you want to make?</h2>
-        <p className="quiet">
-          Each of these runs on this machine in seconds, with the model that comes along. Nothing is downloaded. A click opens a copy.
-        </p>
+        <h2 className="first__title">What should it make?</h2>
+        <p className="quiet">Everything below runs on this machine now: a small trained model comes with Weft, and a picture takes a few seconds.</p>
         <ul className="examples">
           {shown.map((example) => (
             <li key={example.name}>
@@ -45,10 +47,11 @@ export function FirstRun() {
             <Icon name="file" />
             From this computer
           </button>
-          <span className="quiet">or drop a workflow here, or a picture with one inside.</span>
+          <span className="quiet">or drop a picture that Weft made: its workflow is inside.</span>
         </div>
+        <Facts />
         {lately.length > 0 && (
-          <section>
+          <section className="first__more">
             <h3 className="section__title">Saved lately</h3>
             <ul className="first__saved">
               {lately.map((listed) => (
@@ -65,5 +68,50 @@ export function FirstRun() {
         )}
       </div>
     </main>
+  );
+}
+
+const KEYS = [
+  ["canvas.add", "add a node"],
+  ["run.run", "run"],
+  ["help.keys", "all"],
+] as const;
+
+/** What is there: the model, where one's own goes, and the keys to begin with. */
+function Facts() {
+  const models = useCatalogue((state) => state.models);
+  const system = useCatalogue((state) => state.system);
+  usePreferences((state) => state.keys);
+  const bundled = models.find((model) => model.bundled && model.kind === "checkpoint") ?? models.find((model) => model.bundled);
+  const own = models.filter((model) => !model.bundled).length;
+  const device = system?.devices[0]?.name;
+  return (
+    <div className="first__facts">
+      <div>
+        <b className="medium">{bundled?.name ?? "A small model"}</b>
+        <span className="quiet small">comes with Weft, ready{device ? `, runs on ${device}` : ""}</span>
+      </div>
+      <div>
+        <b className="medium">Your own checkpoint</b>
+        <span className="quiet small">
+          {own > 0 ? `${counted(own, "model")} of yours found; ` : ""}name it in <span className="code">load_model.source</span>
+        </span>
+      </div>
+      <div>
+        <b className="medium">Keys</b>
+        <span className="quiet small">
+          {KEYS.map(([id, words]) => {
+            const command = commandOf(id);
+            const key = command && keysOf(command)[0];
+            return key === undefined ? null : (
+              <span key={id} className="keys-of">
+                <kbd>{shownPress(key)}</kbd>
+                {words}
+              </span>
+            );
+          })}
+        </span>
+      </div>
+    </div>
   );
 }

@@ -50,7 +50,7 @@ export function Frame({ canvas: Canvas, statusEnd }: FrameProps) {
       <LiveRegion />
       <MenuHost />
       <DialogHost />
-      {dropping && <div className="dropping">Drop a workflow, or a picture with one inside</div>}
+      {dropping && <div className="dropping">Drop a workflow, or a picture: one with a workflow inside opens it</div>}
     </>
   );
 }
@@ -86,10 +86,14 @@ function Desk({ canvas: Canvas, statusEnd, narrow, ready }: FrameProps & { reado
         <>
           <Rail />
           <LeftDock />
-          <div className="work">
-            {tab ? <Canvas key={tab.id} /> : ready && <FirstRun />}
-            {tab && <BottomDock />}
-          </div>
+          {tab ? (
+            <main className="work" aria-label="Graph">
+              <Canvas key={tab.id} />
+              <BottomDock />
+            </main>
+          ) : (
+            <div className="work">{ready && <FirstRun />}</div>
+          )}
           {tab && <RightDock />}
         </>
       )}

@@ -1,10 +1,13 @@
 /** The workflow's parameters as a form: the same widgets as on the cards, larger. */
 import { useId } from "react";
 import { inputOf } from "../document/graph";
-import { entriesOf, own } from "../document/objects";
+import { valueWords } from "../document/difference";
+import { entriesOf, own, sameJson } from "../document/objects";
 import type { Document } from "../document/types";
 import type { InputType } from "../catalogue/types";
 import { useCatalogue } from "../state/catalogue";
+import { useJobDocument } from "../panels/jobDocuments";
+import { useRuns } from "../state/runs";
 import { NO_PLAN, usePlan } from "../state/plans";
 import type { Tab } from "../state/types";
 import { changeInput } from "../panels/acts";
@@ -39,13 +42,15 @@ export function parameterFields(document: Document): ParameterField[] {
 }
 
 export function ParameterForm({ tab, phone }: { readonly tab: Tab; readonly phone?: boolean }) {
+  const last = useRuns((state) => state.ofTab.get(tab.id)?.find((id) => state.jobs.get(id)?.job.state === "done"));
+  const ran = useJobDocument(last);
   useCatalogue((state) => state.catalogue);
   const document = tab.history.document;
   const fields = parameterFields(document);
   return (
     <>
       {fields.map((field) => (
-        <Field key={field.name} tab={tab} field={field} phone={phone === true} />
+        <Field key={field.name} tab={tab} field={field} phone={phone === true} was={wasThen(ran, document, field)} />
       ))}
       {fields.length === 0 && (
         <p className="quiet">
@@ -56,7 +61,17 @@ export function ParameterForm({ tab, phone }: { readonly tab: Tab; readonly phon
   );
 }
 
-function Field({ tab, field, phone }: { readonly tab: Tab; readonly field: ParameterField; readonly phone: boolean }) {
+/** The value that a field had in the last run, where it is another now; short ones only: a prompt would be no hint. */
+export function wasThen(then: Document | null | undefined, now: Document, { node, input, type }: ParameterField): string | null {
+  if (!then || !own(then.nodes, node)) return null;
+  const before = inputOf(then, null, node, input) ?? type.default;
+  const after = inputOf(now, null, node, input) ?? type.default;
+  if (before === undefined || sameJson(before, after ?? null)) return null;
+  const words = valueWords(before);
+  return words.length > 24 ? null : words;
+}
+
+function Field({ tab, field, phone, was }: { readonly tab: Tab; readonly field: ParameterField; readonly phone: boolean; readonly was: string | null }) {
   const { name, node, input, type } = field;
   const id = useId();
   const document = tab.history.document;
@@ -67,6 +82,12 @@ function Field({ tab, field, phone }: { readonly tab: Tab; readonly field: Param
         <label className="medium" htmlFor={id}>
           {name}
         </label>
+        {was !== null && (
+          <span className="parameter__was small faint">
+            <span className="sr-only">in the last run </span>
+            <s>{was}</s>
+          </span>
+        )}
         {name !== `${node}.${input}` && !phone && (
           <span className="push faint tiny code">
             {node}.{input}

@@ -1,5 +1,6 @@
 /** Settings of this browser. */
-import { prefer, type Theme, usePreferences } from "../state/preferences";
+import { say } from "../state/notices";
+import { prefer, resetPanels, type Theme, usePreferences } from "../state/preferences";
 import { openDialog } from "./Dialog";
 import { openKeySheet } from "./KeySheet";
 
@@ -36,6 +37,12 @@ function Settings() {
           <input type="radio" name="wheel" checked={wheel === "pan"} onChange={() => prefer({ wheel: "pan" })} />
           pans, and zooms with Ctrl
         </label>
+      </fieldset>
+      <fieldset>
+        <legend>Panels</legend>
+        <button type="button" className="button button--small" onClick={() => (resetPanels(), say("The panels have their usual sizes."))}>
+          Usual sizes and places
+        </button>
       </fieldset>
       <fieldset>
         <legend>Keys</legend>

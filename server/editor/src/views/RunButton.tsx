@@ -12,7 +12,8 @@ import { about, counted, duration } from "../state/words";
 import { MenuButton } from "./Menu";
 import { commandItems } from "./items";
 
-const WAYS = ["run.run", "run.here", "run.first", "-", "run.sweep", "run.live"];
+/** The commands of the menu beside Run. */
+export const WAYS = ["run.run", "run.here", "run.first", "-", "run.sweep", "run.live"];
 
 /** What a plan says of the next run: "4 of 16, ≈ 13 s", "nothing to do". */
 export function planWords(plan: PlanState): string {
@@ -80,7 +81,7 @@ export function RunButton({ tab, large }: { readonly tab: Tab | undefined; reado
           {counted(problems, "problem")}
         </button>
       )}
-      <div className={`button-pair${large ? " button-pair--wide" : ""}`}>
+      <div className={`button-pair${large ? " button-pair--wide" : tab ? "" : " button-pair--one"}`}>
         <button
           type="button"
           className={`button button--work${size}`}
@@ -92,7 +93,7 @@ export function RunButton({ tab, large }: { readonly tab: Tab | undefined; reado
           {!active && problems === 0 && !lost && words && <span className="aside">{words}</span>}
           {lost && unsent > 0 && <span className="aside">{counted(unsent, "waits", "wait")}</span>}
         </button>
-        {!large && (
+        {!large && tab && (
           <MenuButton className="button button--work" label="Ways to run" right disabled={empty} items={() => commandItems(WAYS)}>
             <Icon name="down" small />
           </MenuButton>

@@ -68,7 +68,7 @@ export function SeedField({ tab }: { readonly tab: Tab }) {
           else if (event.key === "Escape") setTyped(null);
         }}
       />
-      <MenuButton className="chip chip--policy" label="What the seed does before a run" right items={() => seedItems(tab, first)}>
+      <MenuButton className="chip chip--policy" label={`${tab.seeds.get(first) ?? "keep"}: what the seed does before a run`} right items={() => seedItems(tab, first)}>
         {tab.seeds.get(first) ?? "keep"}
         <Icon name="down" small />
       </MenuButton>

@@ -15,12 +15,9 @@ import { closeDialog } from "./Dialog";
 
 interface Looked {
   readonly version: string;
-  /** Why what differs cannot be told. */
-  readonly lines: readonly string[];
-  /** What the tab has. */
-  readonly now?: Document | undefined;
-  readonly document: Document | null;
-  readonly failed?: boolean;
+  /** What it was, or why that cannot be told. */
+  readonly document: Document | string;
+  readonly now: Document;
 }
 
 export function Versions({ name, tab }: { readonly name: string; readonly tab: string }) {
@@ -40,11 +37,11 @@ export function Versions({ name, tab }: { readonly name: string; readonly tab: s
   const look = async (version: string) => {
     asked.current = version;
     const found = await lookAt(name, version, tab);
-    if (asked.current === version) setLooked(found);
+    if (asked.current === version && found) setLooked(found);
   };
   const restore = (now: Looked) => {
     const open = tabOf(tab);
-    if (!open || !now.document) return;
+    if (!open || typeof now.document === "string") return;
     closeDialog();
     // Into the tab itself: it has the etag of what is saved, so that saving makes it the newest; undo takes it back.
     useWorkspace.getState().choose(tab);
@@ -71,16 +68,13 @@ export function Versions({ name, tab }: { readonly name: string; readonly tab: s
         {looked === null && <p className="quiet">Choose a version: what has changed since stands here.</p>}
         {looked && (
           <>
-            <h3 className="section__title">{looked.failed ? `Version ${looked.version}` : `Changed since version ${looked.version}`}</h3>
-            <ul>
-              {looked.lines.map((line, index) => (
-                <li key={index} className={`small${looked.failed ? " failed" : ""}`}>
-                  {line}
-                </li>
-              ))}
-            </ul>
-            {looked.document && looked.now && <DifferenceList a={looked.document} b={looked.now} names={[`version ${looked.version}`, "now"]} />}
-            {looked.document && (
+            <h3 className="section__title">Changed since version {looked.version}</h3>
+            {typeof looked.document === "string" ? (
+              <p className="failed small">{looked.document}</p>
+            ) : (
+              <DifferenceList a={looked.document} b={looked.now} names={[`version ${looked.version}`, "now"]} />
+            )}
+            {typeof looked.document !== "string" && (
               <div className="row versions__acts">
                 <button type="button" className="button button--small button--work" onClick={() => restore(looked)}>
                   Restore
@@ -97,14 +91,14 @@ export function Versions({ name, tab }: { readonly name: string; readonly tab: s
   );
 }
 
-async function lookAt(name: string, version: string, tab: string): Promise<Looked> {
+async function lookAt(name: string, version: string, tab: string): Promise<Looked | null> {
+  const now = tabOf(tab)?.history.document;
+  if (!now) return null;
   try {
     const { text } = await api.workflow(name, version);
-    const now = tabOf(tab)?.history.document;
     const read = parseDocument(text);
-    if (!("document" in read)) return { version, lines: [read.problem], document: null, failed: true };
-    return { version, lines: [], document: read.document, now };
+    return { version, document: "document" in read ? read.document : read.problem, now };
   } catch (error) {
-    return { version, lines: [words(error)], document: null, failed: true };
+    return { version, document: words(error), now };
   }
 }

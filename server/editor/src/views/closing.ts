@@ -28,6 +28,11 @@ export function reopenTab(id?: string): boolean {
   const at = id === undefined ? closed.length - 1 : closed.findIndex((tab) => tab.id === id);
   const [tab] = closed.splice(at, at < 0 ? 0 : 1);
   if (!tab) return false;
+  if (tabOf(tab.id)) {
+    // It was opened from its draft meanwhile.
+    useWorkspace.getState().choose(tab.id);
+    return true;
+  }
   useWorkspace.getState().open(tab.history.document, { draft: tab });
   return true;
 }

@@ -1,4 +1,5 @@
 /** The commands of the frame: files, tabs, panels, runs, help. */
+import { targets } from "../canvas/nodeActs";
 import { documentText } from "../document/text";
 import type { Command } from "../keys/commands";
 import { panelsOf } from "../keys/panels";
@@ -9,9 +10,10 @@ import { openEmpty } from "../state/opening";
 import { say } from "../state/notices";
 import { togglePanel, togglePanels, usePreferences } from "../state/preferences";
 import { drawSeed, seedBefore } from "../state/seeds";
-import { tabOf, useWorkspace } from "../state/workspace";
+import { runId, tabOf, useWorkspace } from "../state/workspace";
 import { closeTab, reopenTab } from "./closing";
 import { focusRegion, nextRegion } from "./regions";
+import { helpHere } from "./requests";
 import { openSweep, openSweepGrid, sweepLabel } from "./sweeps";
 import { toggleTheme } from "./theme";
 
@@ -41,7 +43,7 @@ const files: readonly Command[] = [
   { id: "file.new", label: "New workflow", group: "Files", keys: ["Alt+N"], where: ANY, icon: "plus", run: () => void openEmpty() },
   { id: "file.open", label: "Open", group: "Files", keys: ["Ctrl+O"], where: ANY, icon: "folder", inFields: true, run: () => dialogs(({ openOpen }) => openOpen()) },
   { id: "file.openHere", label: "Open from this computer", group: "Files", keys: [], where: ANY, icon: "file", run: () => dialogs(({ chooseFiles }) => chooseFiles()) },
-  { id: "file.save", label: "Save", group: "Files", keys: ["Ctrl+S"], where: ANY, icon: "disk", inFields: true, when: here, run: () => dialogs(({ saveTab }) => void saveTab()) },
+  { id: "file.save", label: "Save", group: "Files", keys: ["Ctrl+S"], where: ANY, icon: "disk", inFields: true, inDialogs: true, when: here, run: () => dialogs(({ saveTab }) => void saveTab()) },
   { id: "file.saveAs", label: "Save as", group: "Files", keys: ["Ctrl+Shift+S"], where: ANY, inFields: true, when: here, run: () => dialogs(({ openSaveAs }) => openSaveAs()) },
   { id: "file.download", label: "Save to this computer", group: "Files", keys: [], where: ANY, when: here, run: download },
   { id: "file.versions", label: "Earlier versions", group: "Files", keys: [], where: ANY, icon: "clock", when: () => Boolean(tabOf()?.name), run: () => dialogs(({ openVersions }) => openVersions()) },
@@ -78,10 +80,16 @@ const edits: readonly Command[] = [
   { id: "edit.redo", label: "Do again", group: "Change", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], where: ANY, icon: "redo", words: "redo", when: () => tabOf()?.history.canRedo === true, run: () => useWorkspace.getState().redo() },
 ];
 
+/** Runs what the chosen nodes need, or the one in focus; inside a definition those of the use that was entered. */
+function runHere(): void {
+  const tab = tabOf();
+  if (tab) void runTo(targets().map((id) => runId(tab, id)), tab.id);
+}
+
 const runs: readonly Command[] = [
   { id: "run.run", label: "Run", group: "Run", keys: ["Ctrl+Enter"], where: ANY, icon: "play", inFields: true, when: here, run: () => void run() },
   { id: "run.first", label: "Run first", group: "Run", keys: ["Ctrl+Shift+Enter"], where: ANY, icon: "forward", inFields: true, when: here, run: () => void run(undefined, { first: true }) },
-  { id: "run.here", label: "Run to what is chosen", group: "Run", keys: ["R"], where: ["canvas", "outline"], icon: "goto", when: () => (tabOf()?.selected.size ?? 0) > 0, run: () => void runTo([...(tabOf()?.selected ?? [])]) },
+  { id: "run.here", label: "Run to here", group: "Run", keys: ["R"], where: ["canvas", "outline"], icon: "goto", words: "chosen", when: () => targets().length > 0, run: runHere },
   {
     id: "run.sweep",
     get label() {
@@ -96,7 +104,7 @@ const runs: readonly Command[] = [
     run: openSweep,
   },
   { id: "run.sweepGrid", label: "Sweeps as a grid", group: "Run", keys: [], where: ANY, icon: "examples", run: openSweepGrid },
-  { id: "run.cancel", label: "Cancel", group: "Run", keys: ["Ctrl+."], where: ANY, icon: "stop", inFields: true, when: here, run: () => void cancel() },
+  { id: "run.cancel", label: "Cancel", group: "Run", keys: ["Ctrl+."], where: ANY, icon: "stop", inFields: true, inDialogs: true, when: here, run: () => void cancel() },
   { id: "run.live", label: "Live: run after each edit", group: "Run", keys: ["V"], where: "canvas", icon: "live", when: here, run: () => setLive(undefined, !tabOf()?.live) },
   { id: "run.seed", label: "Draw a seed", group: "Run", keys: ["S"], where: ["canvas", "app"], icon: "dice", when: here, run: () => void drawSeed() },
   { id: "run.seedBefore", label: "The seed before", group: "Run", keys: ["Shift+S"], where: ["canvas", "app"], icon: "undo", when: here, run: () => void (seedBefore() || say("No other seed was used yet.")) },
@@ -105,6 +113,7 @@ const runs: readonly Command[] = [
 const help: readonly Command[] = [
   { id: "help.commands", label: "Any command", group: "Help", keys: ["Ctrl+K"], where: ANY, icon: "search", inFields: true, unlisted: true, run: () => dialogs(({ openCommandList }) => openCommandList()) },
   { id: "help.keys", label: "Keys", group: "Help", keys: ["?"], where: ANY, icon: "key", run: () => dialogs(({ openKeySheet }) => openKeySheet()) },
+  { id: "help.here", label: "Help of what is in focus", group: "Help", keys: ["F1"], where: ANY, icon: "help", inFields: true, run: helpHere },
   { id: "view.preferences", label: "Settings of this browser", group: "Help", keys: ["Ctrl+,"], where: ANY, icon: "settings", run: () => dialogs(({ openPreferences }) => openPreferences()) },
   { id: "view.theme", label: "Light or dark", group: "Help", keys: [], where: ANY, icon: "sun", run: toggleTheme },
   { id: "region.next", label: "Next region", group: "Move", keys: ["F6"], where: ANY, inFields: true, unlisted: true, run: () => nextRegion(1) },
@@ -118,12 +127,13 @@ export function panelCommands(): Command[] {
   return (["left", "right", "bottom"] as const).flatMap((side) =>
     panelsOf(side).map((panel) => ({
       id: `panel.${panel.id}`,
-      label: panel.title,
+      label: `Panel: ${panel.title}`,
       group: "Panels",
       keys: [panel.key],
       where: "canvas" as const,
       icon: panel.icon,
-      when: here,
+      // Without a workflow there is no right and no bottom side; the left ones begin one.
+      when: () => side === "left" || here(),
       run: () => {
         togglePanel(side, panel.id);
         if (usePreferences.getState().open[side] === panel.id) focusRegion(panel.title);

@@ -1,6 +1,6 @@
-/** Files that are dropped anywhere: a workflow or a picture with one comes into a tab of its own. */
+/** Files that are dropped anywhere: a workflow or a picture with one comes into a tab of its own, another picture into the graph. */
 import { useEffect, useState } from "react";
-import { openFile } from "../state/opening";
+import { acceptFiles } from "../canvas/dropActs";
 
 export function useDrops(): boolean {
   const [over, setOver] = useState(false);
@@ -26,7 +26,7 @@ export function useDrops(): boolean {
       // A field or the canvas that took it has said so.
       if (event.defaultPrevented || !files(event)) return;
       event.preventDefault();
-      for (const file of event.dataTransfer?.files ?? []) void openFile(file);
+      void acceptFiles([...(event.dataTransfer?.files ?? [])]);
     };
     window.addEventListener("dragenter", enter);
     window.addEventListener("dragleave", leave);

@@ -3,7 +3,7 @@ import { apply } from "../apply";
 import { copyNodes, duplicateNodes, pasteNodes } from "../clipboard";
 import {
   duplicateDefinition, exposeInput, exposeOutput, makeDefinition, removeDefinition, removeExposed, renameDefinition,
-  renameExposed, unpack,
+  renameExposed, unpack, type FirstOutput,
 } from "../definitions";
 import {
   addGroup, addNode, addNote, addReroute, changeType, collapse, connect, disconnect, editGroup, insertOnWire, move, moveItem,
@@ -159,7 +159,7 @@ const ACTS: { readonly [name: string]: Act } = {
   unparameter: (s) => removeParameter(s.document, s.tape.pick(keysOf(s.document.parameters)) ?? ""),
   renameParameter: (s) => renameParameter(s.document, s.tape.pick(keysOf(s.document.parameters)) ?? "", s.tape.pick(NAMES) ?? "p"),
   meta: (s) => setMeta(s.document, s.tape.pick(["", "Title", "__proto__"]) ?? "", s.tape.pick([undefined, "", "Words"])),
-  define: (s) => makeDefinition(s.document, s.place, idsIn(s), s.tape.pick([...NAMES, "part", "whole"]) ?? "part"),
+  define: (s) => makeDefinition(s.document, s.place, idsIn(s), s.tape.pick([...NAMES, "part", "whole"]) ?? "part", "output" in s.wiring ? (s.wiring as unknown as FirstOutput) : undefined),
   unpack: (s) => {
     const uses = keysOf(graphOf(s.document, s.place).nodes).filter((id) => Object.hasOwn(s.document.definitions ?? {}, graphOf(s.document, s.place).nodes[id]?.type ?? ""));
     return uses.length > 0 ? unpack(s.document, s.place, s.tape.pick(uses) ?? "") : null;
