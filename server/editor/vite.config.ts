@@ -22,8 +22,8 @@ function firstPart() {
 /** Fixed names, no hashes: the bundle is committed, and a build of the same sources gives the same bytes. */
 export default defineConfig({
   plugins: [react(), stamp()],
-  // React Flow moves views with d3, whose reading of colours nothing here uses.
-  resolve: { alias: { "d3-color": `${import.meta.dirname}/src/canvas/noColours.ts` } },
+  // React Flow moves views with d3, whose reading of colours and whose transitions of all else nothing here uses.
+  resolve: { alias: { "d3-color": `${import.meta.dirname}/src/canvas/noColours.ts`, "d3-transition": `${import.meta.dirname}/src/canvas/viewMoves.ts` } },
   // The page is given at /app/name, too.
   base: "/",
   build: {
