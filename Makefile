@@ -15,7 +15,7 @@ demo: $(VENV)/.run
 
 # A process for each core, the files of tests dealt out among them; each with one thread, since tiny models are slower with more.
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -rs --numprocesses auto --maxprocesses 8 --dist loadfile
 
 # Faults of the server at length: kills at random moments, many clients, restarts in a row. Takes some minutes.
 test-chaos: $(VENV)/.dev

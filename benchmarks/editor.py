@@ -224,11 +224,11 @@ class Bench:
 
     async def memory(self) -> dict[str, Any]:
         runs = 10 if self.small else 100
-        document = workflow(20)
+        document = workflow(12)
         document["nodes"]["shows"] = {"type": "bench.pictures", "inputs": {}}
         document["ui"]["shows"] = {"x": -240, "y": 300}
-        await self._save("nodes-21", document)
-        async with self._graph_named("nodes-21") as page:
+        await self._save("nodes-13", document)
+        async with self._graph_named("nodes-13") as page:
             await self._show(page, "shows")
             await self._runs(page, 5)
             before = await page.memory()

@@ -11,7 +11,9 @@ export default defineConfig({
     isolate: false,
     pool: "forks",
     testTimeout: 40_000,
+    expect: { poll: { timeout: 8000 } },
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 6000, interval: 60 } },
     // Each scenario is printed with its time.
     reporters: ["verbose"],
     slowTestThreshold: 0,

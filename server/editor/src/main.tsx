@@ -10,6 +10,7 @@ import { panels } from "./panels";
 import { start } from "./state/start";
 import { showConflicts } from "./views/conflicts";
 import { Frame } from "./views/Frame";
+import { listenForHelp } from "./views/helping";
 import { followTheme } from "./views/theme";
 import "./styles/tokens.css";
 import "./styles/components.css";
@@ -19,6 +20,7 @@ import "./styles/views.css";
 
 registerPanels(panels);
 followTheme();
+listenForHelp();
 showConflicts();
 listenToKeys();
 

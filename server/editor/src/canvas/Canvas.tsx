@@ -42,6 +42,8 @@ const nodeTypes: NodeTypes = { card: CardNode, definition: CardNode, edge: EdgeC
 const edgeTypes: EdgeTypes = { thread: ThreadEdge };
 const SNAP: [number, number] = [8, 8];
 const PAN_BUTTONS = [1];
+/** So long after it is there a graph has its view: framing takes 140 ms. */
+const SETTLES = 200;
 /** Nothing floats over the canvas: the status bar names what it is built with (docs/editor.md). */
 const PRO = { hideAttribution: true };
 
@@ -73,7 +75,10 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
   const wires = useWires();
   const pane = useRef<HTMLDivElement>(null);
   const [flow, setFlow] = useState<ReactFlowInstance<FlowNode, ThreadEdgeType> | null>(null);
-  const detail = useCanvas((state) => state.detail);
+  // A large graph begins as blocks: before its view is found, every card would count as seen.
+  const [settled, setSettled] = useState(false);
+  const zoomed = useCanvas((state) => state.detail);
+  const detail = shown.boxes.size >= CULL_FROM && !settled ? "far" : zoomed;
   const set = useCanvas((state) => state.set);
   const [free, setFree] = useState(false);
   const { nodes, edges, labels } = useFlow(shown, drags.dragged, detail);
@@ -104,6 +109,11 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
     if (flow === null || framed.current || !ready) return;
     framed.current = true;
     frame();
+  }, [flow, ready]);
+  useEffect(() => {
+    if (flow === null || !ready) return;
+    const timer = setTimeout(() => setSettled(true), SETTLES);
+    return () => clearTimeout(timer);
   }, [flow, ready]);
   const viewport = tab.viewports.get(shown.place ?? "");
 

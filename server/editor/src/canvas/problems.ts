@@ -1,6 +1,7 @@
 /** Problems of one card, with the acts that end them. */
 import { useMemo } from "react";
-import { inputOf } from "../document/graph";
+import { inputOf, isLink } from "../document/graph";
+import { isList } from "../document/objects";
 import type { Problem } from "../service/types";
 import { usePlan } from "../state/plans";
 import { fixesOf, type Fix } from "../widgets/fixes";
@@ -39,12 +40,22 @@ function fixesFor(path: string, problem: Problem): ProblemModel["fixes"] {
   const node = path.slice(path.lastIndexOf("/") + 1);
   const type = now.catalogue.input(now.document, now.place, node, input);
   const fixes = fixesOf(problem, type, inputOf(now.document, now.place, node, input));
-  return fixes.filter((fix) => fix.act !== "choose-file" && fix.act !== "rename").map((fix) => ({ label: fix.label, run: () => runFix(node, input, fix) }));
+  return fixes.filter((fix) => fix.act !== "choose-file" && fix.act !== "rename").map((fix) => ({ label: fix.label, run: () => runFix(node, input, fix, problem) }));
 }
 
-function runFix(node: string, input: string, fix: Fix): void {
+/** Which link of a list is wrong, so that the others stay; null where the input is no list. */
+function wrongItem(node: string, input: string, problem: Problem): number | null {
+  const now = here();
+  const value = now === null ? undefined : inputOf(now.document, now.place, node, input);
+  if (!isList(value)) return null;
+  const given = typeof problem.given === "string" ? problem.given : isLink(problem.given) ? problem.given.link : null;
+  const at = value.findIndex((item) => isLink(item) && item.link === given);
+  return at < 0 ? null : at;
+}
+
+function runFix(node: string, input: string, fix: Fix, problem: Problem): void {
   if (fix.act === "set") changeField(node, input, fix.value, true);
   else if (fix.act === "reset" || fix.act === "remove") changeField(node, input, undefined, true);
-  else if (fix.act === "unlink") removeWire({ node, input, index: null });
+  else if (fix.act === "unlink") removeWire({ node, input, index: wrongItem(node, input, problem) });
   else if (fix.act === "link") rare(({ linkInput }) => void linkInput(node, input));
 }

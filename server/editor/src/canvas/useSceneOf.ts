@@ -77,7 +77,7 @@ export function useSceneOf(tab: Tab, catalogue: Catalogue): Shown {
     const boxes = new Map<string, Box>();
     for (const [id, card] of scene.cards) {
       const ui = cardUi(document, place, id);
-      const at = laid.get(id);
+      const at = laid.get(id) ?? (scene.cards.size > FEW ? meanwhile(boxes.size) : undefined);
       boxes.set(id, { x: ui.x ?? at?.x ?? 0, y: ui.y ?? at?.y ?? 0, width: card.width, height: card.height });
     }
     // What a message or a picture adds to a card hides nothing below it.
@@ -96,6 +96,13 @@ export function useSceneOf(tab: Tab, catalogue: Catalogue): Shown {
     return { document, place, prefix, catalogue, scene, boxes, inputs, outputs, threads: all, ways: waysOf(scene, all, boxes, inputs, outputs) };
   }, [trail, document, place, prefix, catalogue, scene, laid]);
   return useMemo(() => ({ ...drawn, tab, drawn }), [drawn, tab]);
+}
+
+const FEW = 300;
+
+/** Where a card waits for its place: thousands of them on one spot would all be in view, and all be drawn. */
+function meanwhile(index: number): { x: number; y: number } {
+  return { x: (index % 50) * 260, y: Math.floor(index / 50) * 400 };
 }
 
 /** Places of cards that have none in the document, from the layout, which is loaded when it is needed. */

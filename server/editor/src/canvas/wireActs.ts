@@ -1,4 +1,5 @@
 /** Acts on wires. The two cards at a definition's edges are its signature: wires to them expose inputs and outputs. */
+import { removeExposed } from "../document/definitions";
 import { connect, disconnect, moveItem, moveLink, tag } from "../document/edits";
 import { cardUi, inputOf, linksOfNode } from "../document/graph";
 import { isList, own } from "../document/objects";
@@ -7,7 +8,6 @@ import { whyNot as whyNotType } from "../catalogue/typeexpr";
 import { act, tell, together, type Here } from "./acts";
 import type { End } from "./canvasStore";
 import { handleOf, INPUTS_CARD, OUTPUTS_CARD } from "./ids";
-import { rare } from "./rare";
 
 export interface InputEnd {
   readonly node: string;
@@ -62,11 +62,10 @@ export function moveWire(from: InputEnd, to: InputEnd): boolean {
 
 /** Takes a wire away. */
 export function removeWire(end: InputEnd): boolean {
-  if (end.node === OUTPUTS_CARD) {
-    rare(({ removeExposedRow }) => removeExposedRow("output", end.input));
-    return true;
-  }
-  return act(({ document, place }) => disconnect(document, place, trimmed(end)));
+  return act(({ document, place }) => {
+    if (end.node === OUTPUTS_CARD) return place === null ? null : removeExposed(document, place, "output", end.input);
+    return disconnect(document, place, trimmed(end));
+  });
 }
 
 function trimmed(end: InputEnd): { node: string; input: string; index?: number } {

@@ -257,12 +257,16 @@ export function cardUi(document: Document, place: Place, id: string): CardUi {
 }
 
 const NUMBERS = ["x", "y", "width"] as const;
+/** No card stands farther out, and none is wider: a file may say anything, and the view has to hold it. */
+const FARTHEST = 1_000_000;
+const WIDEST = 2_000;
 
 function cleanCard(value: JsonObject): CardUi {
   const card: { -readonly [K in keyof CardUi]: CardUi[K] } = {};
   for (const key of NUMBERS) {
     const number = numberOf(own(value, key));
-    if (number !== null) card[key] = number;
+    if (number === null || Number.isNaN(number)) continue;
+    card[key] = key === "width" ? Math.min(Math.max(number, 0), WIDEST) : Math.min(Math.max(number, -FARTHEST), FARTHEST);
   }
   if (own(value, "collapsed") === true) card.collapsed = true;
   for (const key of ["pinned", "unpinned", "tags"] as const) {

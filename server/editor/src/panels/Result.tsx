@@ -3,7 +3,7 @@ import { useMemo } from "react";
 import type { Document } from "../document/types";
 import { Icon } from "../marks";
 import { togglePin } from "../state/pinActs";
-import { usePin } from "../state/pinned";
+import { type Pinned, usePin } from "../state/pinned";
 import { useRuns } from "../state/runs";
 import type { RunInfo, Tab } from "../state/types";
 import { Compare } from "./Compare";
@@ -24,8 +24,9 @@ export function Result({ tab, node }: ResultProps) {
   const jobs = useRuns((state) => state.jobs);
   const ids = useRuns((state) => state.ofTab.get(tab.id)) ?? NO_JOBS;
   const runs = useMemo(() => ids.flatMap((id): RunInfo[] => (jobs.get(id) ? [jobs.get(id) as RunInfo] : [])), [ids, jobs]);
-  const own = node !== null && resultPair(runs, node, undefined).now !== null;
-  const of = own ? node : null;
+  const own = usePin(tab.id, node ?? "");
+  // A node whose own pictures are too few to compare shows what the whole made of it.
+  const of = node !== null && hasPair(runs, node, own) ? node : null;
   const saved = useMemo(() => runs.flatMap(({ job }) => job.outputs).find((output) => output.kind === "image")?.node, [runs]);
   const pinnedNode = of ?? saved ?? "";
   const pinned = usePin(tab.id, pinnedNode);
@@ -65,6 +66,11 @@ export function Result({ tab, node }: ResultProps) {
       </div>
     </section>
   );
+}
+
+function hasPair(runs: readonly RunInfo[], node: string, pinned: Pinned | undefined): boolean {
+  const own = resultPair(runs, node, pinned);
+  return own.now !== null && (own.before !== null || resultPair(runs, null, undefined).before === null);
 }
 
 function differ(a: Document | null | undefined, b: Document | null | undefined) {

@@ -1,8 +1,8 @@
 /** Where a problem is, and the edits that end it. Plain functions of a document. */
 import { addNode, changeType, connect, disconnect, removeNodes, renameInput, resetInput, setInput } from "../document/edits";
 import { apply } from "../document/apply";
-import { graphOf, inputOf, isDefinition, isLink, links, nodeOf } from "../document/graph";
-import { entriesOf, isList, own } from "../document/objects";
+import { graphOf, inputOf, inputsOf, isDefinition, isLink, links, nodeOf } from "../document/graph";
+import { entriesOf, has, isList, own } from "../document/objects";
 import { type Attempt, type Document, isRefusal, type Place } from "../document/types";
 import type { Catalogue } from "../catalogue/catalogue";
 import type { Problem } from "../service/types";
@@ -50,7 +50,7 @@ export function problemFixes(problem: Problem, document: Document, catalogue: Ca
   const spec = nodeOf(document, place, node);
   const type = spec && catalogue?.typeOf(document, spec)?.inputs.find((one) => one.name === input);
   const value = inputOf(document, place, node, input);
-  return fixesOf(problem, type, value).map((fix): ProblemFix => {
+  return fixesOf(problem, type, value, (name) => spec !== undefined && has(inputsOf(spec), name)).map((fix): ProblemFix => {
     switch (fix.act) {
       case "set":
         return { label: fix.label, edit: (now) => setInput(now, place, node, input, fix.value) };

@@ -4,6 +4,7 @@ import { jsonText, readJson } from "../document/json";
 import type { Json } from "../document/types";
 import { Unreachable } from "./refused";
 import { ask, askJson, ROOT } from "./request";
+import { upload } from "./upload";
 import type {
   Cause,
   Example,
@@ -119,7 +120,8 @@ export const api = {
     const said = read.value as { workflow: Json; notes: readonly string[] };
     return { text: jsonText(said.workflow), notes: said.notes };
   },
-  upload: (bytes: Blob) => askJson<Uploaded>("/files", { method: "POST", bytes, patience: 120_000 }),
+  /** Keeps a file on the server; told how much of it is sent, from 0 to 1. */
+  upload: (bytes: Blob, onProgress?: (part: number) => void): Promise<Uploaded> => upload(bytes, onProgress),
   /** Where a file's bytes are; `size` gives a thumbnail. */
   fileUrl: (file: string, size?: number): string => `${ROOT}/files/${one(file)}${size ? `?size=${size}` : ""}`,
   outputs: (query: { limit?: number; cursor?: string | null; tag?: string } = {}) =>

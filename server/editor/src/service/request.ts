@@ -68,7 +68,8 @@ function queryText(query: Asking["query"]): string {
   return text ? `?${text}` : "";
 }
 
-async function refusal(answer: Response): Promise<Refused | Unreachable> {
+/** What a bad answer says. */
+export async function refusal(answer: Response): Promise<Refused | Unreachable> {
   let said: Record<string, unknown> = {};
   try {
     const data: unknown = await answer.json();

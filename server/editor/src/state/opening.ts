@@ -68,7 +68,8 @@ export async function openFile(file: File): Promise<string | null> {
 }
 
 function imported(text: string, notes: readonly string[], title: string): string | null {
-  const id = openText(text, {}, title);
+  const read = parseDocument(text);
+  const id = "document" in read ? openDocument(read.document, title) : openText(text, {}, title);
   if (id && notes.length > 0) {
     useNotices.getState().say({ id: `import-${id}`, kind: "info", head: `${title} was brought over.`, text: notes.join(" ") });
   }

@@ -3,7 +3,7 @@ import { type Asked, type FakeServer, fakeServer, settle } from "../../tests/fak
 import { move, setInput } from "../document/edits";
 import type { Document } from "../document/types";
 import type { JobEvent, Plan } from "../service/types";
-import { planAgain, resetPlanner, watchPlans } from "./planner";
+import { planAgain, readyForSilence, resetPlanner, watchPlans } from "./planner";
 import { planOf } from "./plans";
 import { jobFromEvent } from "./reduce";
 import { giveToTab, takeJob } from "./runs";
@@ -116,10 +116,16 @@ describe("plans", () => {
   });
 
   test("silence is asked again when the server is back", async () => {
+    await readyForSilence();
     const tab = open();
     server.gone = true;
     await vi.advanceTimersByTimeAsync(151);
-    expect(planOf(tab).asked).toBe("failed");
+    expect(planOf(tab)).toMatchObject({ asked: "failed", problems: [] });
+    // What is wrong with the form is said all the same.
+    useWorkspace.getState().edit(setInput(document(), null, "b", "w", { link: "nobody" }));
+    await vi.advanceTimersByTimeAsync(151);
+    expect(planOf(tab).problems.map(({ code, node }) => [code, node])).toEqual([["unknown_link", "b"]]);
+    useWorkspace.getState().undo();
     server.gone = false;
     planAgain();
     await vi.advanceTimersByTimeAsync(151);

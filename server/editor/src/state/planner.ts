@@ -13,6 +13,17 @@ import { tabOf, useWorkspace } from "./workspace";
 
 const PAUSE = 150;
 
+/** Counts how often all answers went out of date: one that was asked for before says nothing of now. */
+let age = 0;
+
+/** The form check, for when no server answers. */
+let formProblems: ((document: Document) => readonly Problem[]) | null = null;
+
+/** Fetches what is said without a server, while there is one: it is no part of the first load. */
+export async function readyForSilence(): Promise<void> {
+  formProblems ??= (await import("../document/check")).formProblems;
+}
+
 let timer: ReturnType<typeof setTimeout> | null = null;
 let under: Promise<void> | null = null;
 /** The tab whose plan is wanted while another question is under way. */
@@ -39,6 +50,7 @@ export function watchPlans(): () => void {
 
 /** The cache or the server is another one: what is known of the current tab is asked for again, and others' later. */
 export function planAgain(): void {
+  age += 1;
   const { current, tabs } = useWorkspace.getState();
   for (const { id } of tabs) if (planOf(id).about !== null) usePlan.getState().set(id, { about: null });
   if (current !== null) askSoon(current);
@@ -68,6 +80,7 @@ export async function planNow(id: string): Promise<void> {
   const tab = tabOf(id);
   if (!tab) return;
   const document = tab.history.document;
+  const asked = age;
   const { set } = usePlan.getState();
   set(id, { asked: "asking" });
   try {
@@ -75,11 +88,13 @@ export async function planNow(id: string): Promise<void> {
     const now = tabOf(id);
     if (!now) return;
     // An answer about an older document is still the best that there is, and says so.
-    set(id, { ...found, asked: sameQuestion(document, now.history.document) ? "known" : "asking", about: document });
+    set(id, { ...found, asked: sameQuestion(document, now.history.document) ? "known" : "asking", about: asked === age ? document : null });
   } catch (error) {
     // A refusal will be the same next time; silence is asked again when the server is back.
     const about = error instanceof Unreachable ? null : document;
-    if (tabOf(id)) set(id, { asked: "failed", about });
+    if (!tabOf(id)) return;
+    // What is wrong with the form is known without a server.
+    set(id, { asked: "failed", about, ...(about === null && formProblems && { problems: formProblems(document) }) });
   }
 }
 

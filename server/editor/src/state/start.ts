@@ -14,7 +14,7 @@ import { watchLive } from "./live";
 import { tellNewerDrafts } from "./newer";
 import { say, useNotices } from "./notices";
 import { openSaved } from "./opening";
-import { planAgain, watchPlans } from "./planner";
+import { planAgain, readyForSilence, watchPlans } from "./planner";
 import { ended } from "./reduce";
 import { dropPreviews, flushEvents, forgetJob, serverNow, takeEvent, takeJob, useRuns } from "./runs";
 import { saveWaiting, workflowChanged } from "./saving";
@@ -124,6 +124,12 @@ class Missed {
   }
 }
 
+/** A socket that is refused does not say why: a request does. */
+async function askWhetherLocked(): Promise<void> {
+  const error = await api.queue().catch((reason: unknown) => reason);
+  if (error instanceof Refused && error.status === 401) useConnection.setState({ locked: true });
+}
+
 /** The server is there, for the first time or again: everything that may have changed is asked for. */
 async function connected(connection: Connection): Promise<void> {
   try {
@@ -137,6 +143,7 @@ async function connected(connection: Connection): Promise<void> {
   tellNewerDrafts();
   await loadJobs(connection).catch(() => {});
   planAgain();
+  await readyForSilence().catch(() => {});
 }
 
 /** The jobs that there are: those that wait and run are followed, and the last one of each tab is told again. */

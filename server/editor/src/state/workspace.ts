@@ -213,5 +213,10 @@ export function nodesAt(document: Document, place: Place): Document["nodes"] {
 function pruned(tab: Tab, document: Document): Pick<Tab, "trail" | "selected" | "focus"> {
   const lost = tab.trail.findIndex((step) => !own(document.definitions, step.definition));
   const trail: readonly TrailStep[] = lost < 0 ? tab.trail : tab.trail.slice(0, lost);
-  return { trail, selected: lost < 0 ? tab.selected : NONE, focus: lost < 0 ? tab.focus : null };
+  if (lost >= 0) return { trail, selected: NONE, focus: null };
+  const nodes = nodesAt(document, trail.at(-1)?.definition ?? null);
+  // Groups, notes and the like begin with `#`; what is chosen of them and gone is drawn by nobody.
+  const there = (id: string) => id.startsWith("#") || own(nodes, id) !== undefined;
+  const selected = [...tab.selected].every(there) ? tab.selected : new Set([...tab.selected].filter(there));
+  return { trail, selected, focus: tab.focus === null || there(tab.focus) ? tab.focus : null };
 }

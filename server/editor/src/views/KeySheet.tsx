@@ -80,7 +80,7 @@ function KeyRow({ command }: { readonly command: Command }) {
         <button
           type="button"
           className="button button--small button--plain"
-          aria-label={`Keys of ${command.label}: ${keysOf(command).map((key) => shownPress(key)).join(", ") || "none"}. Change`}
+          aria-label={`Keys of ${command.label}: ${keysOf(command).map((key) => shownPress(key)).join(" ") || "none"}. Change`}
           onClick={() => setAsking(true)}
           onBlur={() => setAsking(false)}
           onKeyDown={(event) => {
@@ -101,7 +101,7 @@ function KeyRow({ command }: { readonly command: Command }) {
             setAsking(false);
           }}
         >
-          {asking ? <span className="quiet">press keys, ⌫ for none</span> : keysOf(command).map((key) => <kbd key={key}>{shownPress(key)}</kbd>)}
+          {asking ? <span className="quiet">press keys, ⌫ for none</span> : keysOf(command).map((key) => <span key={key}><kbd>{shownPress(key)}</kbd> </span>)}
           {!asking && keysOf(command).length === 0 && <span className="faint">none</span>}
         </button>
         {Object.hasOwn(own, command.id) && (

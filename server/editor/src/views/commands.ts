@@ -11,6 +11,7 @@ import { togglePanel, togglePanels, usePreferences } from "../state/preferences"
 import { drawSeed, seedBefore } from "../state/seeds";
 import { tabOf, useWorkspace } from "../state/workspace";
 import { closeTab, reopenTab } from "./closing";
+import { helpOfFocus } from "./helping";
 import { focusRegion, nextRegion } from "./regions";
 import { openSweep, openSweepGrid, sweepLabel } from "./sweeps";
 import { toggleTheme } from "./theme";
@@ -104,6 +105,7 @@ const runs: readonly Command[] = [
 
 const help: readonly Command[] = [
   { id: "help.commands", label: "Any command", group: "Help", keys: ["Ctrl+K"], where: ANY, icon: "search", inFields: true, unlisted: true, run: () => dialogs(({ openCommandList }) => openCommandList()) },
+  { id: "help.here", label: "Help of the chosen node", group: "Help", keys: ["F1"], where: ANY, icon: "help", inFields: true, run: () => void (helpOfFocus() || dialogs(({ openKeySheet }) => openKeySheet())) },
   { id: "help.keys", label: "Keys", group: "Help", keys: ["?"], where: ANY, icon: "key", run: () => dialogs(({ openKeySheet }) => openKeySheet()) },
   { id: "view.preferences", label: "Settings of this browser", group: "Help", keys: ["Ctrl+,"], where: ANY, icon: "settings", run: () => dialogs(({ openPreferences }) => openPreferences()) },
   { id: "view.theme", label: "Light or dark", group: "Help", keys: [], where: ANY, icon: "sun", run: toggleTheme },

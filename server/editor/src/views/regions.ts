@@ -2,7 +2,10 @@
 
 /** Regions of the page that can be seen, in the order in which they stand. */
 function regions(): HTMLElement[] {
-  return [...document.querySelectorAll<HTMLElement>("[data-region]")].filter((region) => region.offsetParent !== null || region.tagName === "FOOTER");
+  return [...document.querySelectorAll<HTMLElement>("[data-region]")].filter(
+    // One inside another is no stop of its own: from the outer one the next would be the inner, again and again.
+    (region) => !region.parentElement?.closest("[data-region]") && (region.offsetParent !== null || region.tagName === "FOOTER"),
+  );
 }
 
 const FOCUSABLE = "[tabindex='0'], button:not([disabled]):not([tabindex='-1']), input:not([disabled]), textarea, select, a[href]";

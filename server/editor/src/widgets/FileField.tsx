@@ -4,9 +4,8 @@ import { api } from "../service/api";
 import type { ListedOutput } from "../service/types";
 import { Icon } from "../marks";
 import { classes, fieldKey, type FieldProps } from "./field";
-import { bytes } from "../state/words";
 import { Picker, type Option } from "./Picker";
-import { pictureOf, useUpload } from "./upload";
+import { pictureOf, sentWords, useUpload } from "./upload";
 import { fileName } from "./values";
 
 const MaskPainter = lazy(() => import("./mask/MaskPainter"));
@@ -115,7 +114,8 @@ export function FileField(props: FileProps) {
         onDrop={onDrop}
         onPaste={onPaste}
       >
-        {upload.busy && <span className="field__gauge file__sending" />}
+        {upload.busy && upload.busy.part === 0 && <span className="field__gauge file__sending" />}
+        {upload.busy && upload.busy.part > 0 && <span className="field__gauge file__sent" style={{ width: `${(upload.busy.part * 100).toFixed(1)}%` }} />}
         {showPicture ? (
           <span className="picture file__picture">
             <img src={api.fileUrl(text, 128)} alt="" onError={() => setBroken(text)} />
@@ -145,7 +145,7 @@ export function FileField(props: FileProps) {
         >
           {upload.busy ? (
             <span className="cut quiet">
-              {upload.busy.name} <span className="tiny faint">{bytes(upload.busy.bytes)}, on its way</span>
+              {upload.busy.name} <span className="tiny faint">{sentWords(upload.busy)}</span>
             </span>
           ) : (
             <span className="file__words">

@@ -51,8 +51,19 @@ export function Popover({ anchor, label, role = "dialog", width, onClose, childr
       if (target instanceof Element && target.closest("[data-popover]")) return;
       close.current(false);
     };
+    // A field in it gave the keys up by Escape: nothing has them, and the next Escape is for the form.
+    const left = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || document.activeElement !== document.body) return;
+      event.preventDefault();
+      event.stopPropagation();
+      close.current(true);
+    };
     document.addEventListener("pointerdown", outside, true);
-    return () => document.removeEventListener("pointerdown", outside, true);
+    document.addEventListener("keydown", left, true);
+    return () => {
+      document.removeEventListener("pointerdown", outside, true);
+      document.removeEventListener("keydown", left, true);
+    };
   }, [anchor]);
 
   return createPortal(

@@ -1,9 +1,10 @@
 /** The field of one input: a link, a literal of its kind, or a list of both. The same on cards, in the inspector and in the app view. */
 import { useCallback, useId, useMemo, useRef, useState } from "react";
 import type { InputType } from "../catalogue/types";
-import { isLink, linkParts, nodeOf, writtenLiteral } from "../document/graph";
-import { isList, sameJson } from "../document/objects";
-import type { Document, Json, Place } from "../document/types";
+import { renameInput } from "../document/edits";
+import { inputsOf, isLink, linkParts, nodeOf, writtenLiteral } from "../document/graph";
+import { has, isList, sameJson } from "../document/objects";
+import { type Document, isRefusal, type Json, type Place } from "../document/types";
 import type { Problem } from "../service/types";
 import { useCatalogue } from "../state/catalogue";
 import { placeOf, tabOf, useWorkspace } from "../state/workspace";
@@ -92,7 +93,10 @@ export function Widget(props: WidgetProps) {
   const onFix = (fix: Fix) => {
     if (fix.act === "set") onChange(fix.value, { final: true });
     else if (fix.act === "unlink" || fix.act === "remove" || fix.act === "reset") onChange(undefined, { final: true });
-    else if (fix.act === "link") field.onLink?.();
+    else if (fix.act === "rename" && where) {
+      const attempt = renameInput(where.document, where.place, node, input, fix.to);
+      if (!isRefusal(attempt)) useWorkspace.getState().edit(attempt);
+    } else if (fix.act === "link") field.onLink?.();
     else if (fix.act === "choose-file") document.getElementById(id)?.click();
   };
 
@@ -143,7 +147,7 @@ export function Widget(props: WidgetProps) {
   return (
     <div ref={box} className={classes("widget", `widget--${size}`)} data-input={input}>
       {body}
-      <FieldProblems id={problemId ?? ""} problems={props.problems} input={type} value={value} quiet={size === "card"} onFix={onFix} />
+      <FieldProblems id={problemId ?? ""} problems={props.problems} input={type} value={value} quiet={size === "card"} set={(name) => Boolean(spec) && has(inputsOf(spec ?? undefined), name)} onFix={onFix} />
       {picker && where && catalogue && (
         <SourcePicker
           anchor={picker.anchor}

@@ -12,11 +12,11 @@ export type Fix =
   | { readonly act: "unlink" | "link" | "choose-file" | "remove" | "reset"; readonly label: string }
   | { readonly act: "rename"; readonly label: string; readonly to: string };
 
-/** The fixes of one problem, the likeliest first. */
-export function fixesOf(problem: Problem, input: InputType | undefined, value: Json | undefined): Fix[] {
+/** The fixes of one problem, the likeliest first. `set`: which inputs of the node have a value, so that none is written over. */
+export function fixesOf(problem: Problem, input: InputType | undefined, value: Json | undefined, set: (input: string) => boolean = () => false): Fix[] {
   switch (problem.code) {
     case "unknown_input": {
-      const fixes: Fix[] = problem.suggestion ? [{ act: "rename", label: `Rename to ${problem.suggestion}`, to: problem.suggestion }] : [];
+      const fixes: Fix[] = problem.suggestion && !set(problem.suggestion) ? [{ act: "rename", label: `Rename to ${problem.suggestion}`, to: problem.suggestion }] : [];
       return [...fixes, { act: "remove", label: "Remove" }];
     }
     case "missing_input":

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { Refused } from "../service/refused";
 import { api } from "../service/api";
 import type { Uploaded } from "../service/types";
+import { bytes } from "../state/words";
 
 /** What the server takes (docs/server.md): larger files are refused before a byte is sent. */
 export const LARGEST_UPLOAD = 32 * 1024 * 1024;
@@ -11,6 +12,13 @@ export interface Uploading {
   readonly name: string;
   readonly bytes: number;
   readonly began: number;
+  /** How much of it is sent, from 0 to 1. */
+  readonly part: number;
+}
+
+/** "12 MB, on its way", "40 % of 12 MB". */
+export function sentWords({ bytes: size, part }: Uploading): string {
+  return part > 0 && part < 1 ? `${Math.floor(part * 100)} % of ${bytes(size)}` : `${bytes(size)}, on its way`;
 }
 
 /** Why a file cannot be an input, before it is sent. */
@@ -44,9 +52,11 @@ export function useUpload(onDone: (uploaded: Uploaded, name: string) => void) {
     turn.current += 1;
     const mine = turn.current;
     setFault(null);
-    setBusy({ name, bytes: file.size, began: performance.now() });
+    setBusy({ name, bytes: file.size, began: performance.now(), part: 0 });
     try {
-      const uploaded = await api.upload(file);
+      const uploaded = await api.upload(file, (part) => {
+        if (turn.current === mine) setBusy((now) => now && { ...now, part });
+      });
       if (turn.current === mine) done.current(uploaded, name);
     } catch (error) {
       if (turn.current === mine) setFault(error instanceof Refused ? error.message : "The server does not answer; the file was not sent.");

@@ -115,7 +115,7 @@ export class Editor {
     return this.page.getByRole("combobox", { name: /add|node/i });
   }
   get tabs(): Locator {
-    return this.page.getByRole("tablist", { name: "Open workflows" }).getByRole("tab");
+    return this.page.locator('[role=tab][id^="tab-"]');
   }
   menuItem(name: string | RegExp): Locator {
     return this.page.getByRole("menuitem", { name });

@@ -57,6 +57,7 @@ export async function inPage(work: (editor: Editor) => Promise<void>, options: S
     if (editor.faults.length > 0 && error instanceof Error) error.message += `\nThe page said: ${editor.faults.join("\n")}`;
     throw error;
   } finally {
+    for (const page of context.pages()) await page.unrouteAll({ behavior: "ignoreErrors" });
     await context.close();
   }
 }
