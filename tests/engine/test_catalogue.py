@@ -123,7 +123,7 @@ def test_listed_by_category_and_name() -> None:
 
 
 def test_a_catalogue_that_several_threads_load_at_once_is_whole() -> None:
-    """A module that one thread is in the middle of importing was taken by another one as it stood, without its nodes."""
+    """A module that one thread is importing was taken by another one as it stood, without its nodes."""
     program = """
 import threading
 from weft.engine import Catalogue
