@@ -1,13 +1,13 @@
 import { defineConfig } from "vitest/config";
 
-/** Scenarios in a real browser against a real server: `npm run browser`. One server and one browser for all files. */
+/** Scenarios in a real browser against a real server: `npm run browser`. Two files at a time, each worker with a server and a browser of its own. */
 export default defineConfig({
   test: {
     dir: "tests/browser",
     include: ["**/*.scenario.ts"],
     globalSetup: ["tests/browser/harness/setup.ts"],
     environment: "node",
-    fileParallelism: false,
+    maxWorkers: Math.max(1, Number(process.env["BROWSERS"] ?? 2)),
     isolate: false,
     pool: "forks",
     testTimeout: 40_000,

@@ -5,8 +5,9 @@ import { Canvas } from "./canvas";
 import { registerCommands } from "./keys/commands";
 import { listenToKeys } from "./keys/dispatch";
 import { registerPanels } from "./keys/panels";
-import { bringAll } from "./marks/later";
+import { bringAll, whenMissing } from "./marks/later";
 import { panels } from "./panels";
+import { say } from "./state/notices";
 import { start } from "./state/start";
 import { showConflicts } from "./views/conflicts";
 import { Frame } from "./views/Frame";
@@ -40,4 +41,8 @@ void import("./commands").then(({ commands, listenToRequests }) => {
   registerCommands(commands());
   draw();
 });
-void start().then(bringAll);
+whenMissing(() => say("This part of the page is not here yet, and the server does not answer."));
+void start()
+  .then(bringAll)
+  .then(() => import("./layout/placed"))
+  .catch(() => {});

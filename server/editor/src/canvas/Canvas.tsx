@@ -1,4 +1,4 @@
-import { Background, BackgroundVariant, ReactFlow, ReactFlowProvider, type EdgeTypes, type NodeChange, type NodeTypes, type ReactFlowInstance } from "@xyflow/react";
+import { Background, BackgroundVariant, ReactFlow, ReactFlowProvider, type EdgeTypes, type NodeChange, type NodeTypes, type ReactFlowInstance, useStoreApi } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
 import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type MouseEvent as ReactMouseEvent } from "react";
 import { useCatalogue } from "../state/catalogue";
@@ -135,6 +135,7 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
     select(chosen);
   }, []);
 
+  const store = useStoreApi();
   const onContextMenu = useCallback((event: ReactMouseEvent | MouseEvent) => {
     event.preventDefault();
     openMenuAt(event.target, event.clientX, event.clientY);
@@ -168,7 +169,8 @@ function Flow({ tab, catalogue, wheel = "zoom", viewOnly = false }: CanvasProps 
       data-scope="canvas"
       data-region="canvas"
       onKeyDown={onKeyDown}
-      onPointerDownCapture={(event) => { setFree(event.ctrlKey || event.metaKey); if (event.button === 0 && !(event.target instanceof Element && event.target.closest(".menu"))) closeFloating(); }}
+      // React Flow learns of Shift a frame after the key, and never when it was pressed elsewhere: the pointer knows.
+      onPointerDownCapture={(event) => { store.setState({ multiSelectionActive: event.shiftKey }); setFree(event.ctrlKey || event.metaKey); if (event.button === 0 && !(event.target instanceof Element && event.target.closest(".menu"))) closeFloating(); }}
       onClickCapture={(event) => { if (wires.onAltClick(event)) event.stopPropagation(); }}
       onDoubleClick={(event) => { if (!viewOnly && event.target instanceof Element && event.target.classList.contains("react-flow__pane") && flow !== null) {
         const screen = { x: event.clientX, y: event.clientY };

@@ -7,6 +7,7 @@ import { cardUi, groups, modeOf, notes, order, reroutes } from "../document/grap
 import { own } from "../document/objects";
 import { isRefusal, type Attempt, type Document, type Mode } from "../document/types";
 import { tidy } from "../layout/tidy";
+import { say } from "../state/notices";
 import { useWorkspace } from "../state/workspace";
 import { act, here, together, type Here } from "./acts";
 import type { End } from "./canvasStore";
@@ -203,7 +204,11 @@ export async function tidyChosen(): Promise<void> {
   const now = here();
   if (now === null) return;
   const ids = ofKind(now.tab.selected, "node");
-  const places = await tidy(now.document, now.place, now.catalogue, ids.length > 1 ? ids : undefined);
+  const places = await tidy(now.document, now.place, now.catalogue, ids.length > 1 ? ids : undefined).catch(() => null);
+  if (places === null) {
+    say("The layout is not here yet, and the server does not answer.");
+    return;
+  }
   act(({ document, place, tab }) => {
     // While the layout was made, the reader may have gone on.
     if (document !== now.document || tab.id !== now.tab.id) return null;

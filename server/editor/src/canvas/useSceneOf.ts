@@ -108,18 +108,25 @@ function meanwhile(index: number): { x: number; y: number } {
 /** Places of cards that have none in the document, from the layout, which is loaded when it is needed. */
 function usePlaces(document: Document, place: Place, catalogue: Catalogue, key: string): ReadonlyMap<string, { x: number; y: number }> {
   const [laid, setLaid] = useState<{ key: string; places: ReadonlyMap<string, { x: number; y: number }> }>({ key, places: NO_PLACES });
+  const [tries, setTries] = useState(0);
   const missing = useMemo(() => needsPlaces(document, place).join(" "), [document, place]);
   useEffect(() => {
     if (missing === "" && place === null) return;
     let over = false;
-    void tidy(document, place, catalogue).then((places) => {
-      if (!over) setLaid((last) => ({ key, places: last.key === key && last.places.size > 0 ? new Map([...places, ...last.places]) : places }));
-    });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    tidy(document, place, catalogue).then(
+      (places) => {
+        if (!over) setLaid((last) => ({ key, places: last.key === key && last.places.size > 0 ? new Map([...places, ...last.places]) : places }));
+      },
+      // The layout could not be loaded, as while the server is away: cards stand in rows meanwhile.
+      () => void (over || (timer = setTimeout(() => setTries(tries + 1), 2000))),
+    );
     return () => {
       over = true;
+      clearTimeout(timer);
     };
     // Only a card without a place asks for the layout: an edit must not move those that were laid out.
-  }, [missing, key, catalogue]);
+  }, [missing, key, catalogue, tries]);
   return laid.key === key ? laid.places : NO_PLACES;
 }
 

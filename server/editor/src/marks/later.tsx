@@ -2,9 +2,11 @@
 import { type ComponentType, useEffect, useState } from "react";
 
 const coming: (() => Promise<unknown>)[] = [];
+/** Acts come before what is only drawn: a key or a button that does nothing would be worse than a panel that is late. */
+const first: (() => Promise<unknown>)[] = [];
 
 /** A module that comes later. `now` is there once it has come. */
-function part<Module>(load: () => Promise<Module>): { readonly now: () => Module | null; readonly bring: () => Promise<Module> } {
+function part<Module>(load: () => Promise<Module>, list = coming): { readonly now: () => Module | null; readonly bring: () => Promise<Module> } {
   let module: Module | null = null;
   let asked: Promise<Module> | null = null;
   const bring = () =>
@@ -15,7 +17,7 @@ function part<Module>(load: () => Promise<Module>): { readonly now: () => Module
         throw error;
       },
     ));
-  coming.push(bring);
+  list.push(bring);
   return { now: () => module, bring };
 }
 
@@ -47,19 +49,25 @@ export function later<Props extends object>(load: () => Promise<ComponentType<Pr
   };
 }
 
+let tellMissing: () => void = () => {};
+/** What is to be said when an act is called whose part cannot be brought. */
+export function whenMissing(tell: () => void): void {
+  tellMissing = tell;
+}
+
 /** Acts of a module that comes later: done at once when it is there. */
 export function laterActs<Module>(load: () => Promise<Module>): (act: (module: Module) => void) => void {
-  const { now, bring } = part(load);
+  const { now, bring } = part(load, first);
   return (act) => {
     const module = now();
     if (module !== null) act(module);
-    else void bring().then(act, () => {});
+    else void bring().then(act, () => tellMissing());
   };
 }
 
 /** Brings everything that is still to come, one after the other while the page is idle: nobody waits for it, and it is there when the server is not. */
 export async function bringAll(): Promise<void> {
-  for (const bring of coming) {
+  for (const bring of [...first, ...coming]) {
     await idle();
     await bring().catch(() => {});
   }
@@ -67,7 +75,7 @@ export async function bringAll(): Promise<void> {
 
 function idle(): Promise<unknown> {
   return new Promise((done) => {
-    if (typeof requestIdleCallback === "function") requestIdleCallback(done, { timeout: 1000 });
+    if (typeof requestIdleCallback === "function") requestIdleCallback(done, { timeout: 200 });
     else setTimeout(done, 50);
   });
 }

@@ -82,6 +82,8 @@ async function go(id: string, live: Live): Promise<void> {
   if (plan.asked !== "known" || !sameContent(plan.about, document)) await planNow(id);
   const now = tabOf(id);
   if (!now?.live || tabs.get(id) !== live || now.history.document.nodes !== document.nodes) return;
+  // Another look at the same document may have been quicker.
+  if (live.ran && sameContent(live.ran, document)) return;
   const { problems, seconds, counts, asked } = planOf(id);
   if (asked === "failed" || problems.some((problem) => problem.severity === "error")) return;
   // What is all there already need not run, once its pictures are shown.

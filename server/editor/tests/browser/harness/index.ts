@@ -9,10 +9,16 @@ export { WeftServer } from "./server";
 export { warm } from "./setup";
 export * from "./documents";
 
+/** Of this worker, counted from 0. */
+const worker = Number(process.env["VITEST_POOL_ID"] ?? 1) - 1;
+function mine(list: readonly string[]): string {
+  return list[worker % list.length] ?? "";
+}
+
 /** One connection for all scenarios of this process. */
 let connection: Promise<Browser> | null = null;
 export function theBrowser(): Promise<Browser> {
-  connection ??= chromium.connect(inject("browser"));
+  connection ??= chromium.connect(mine(inject("browsers")));
   return connection;
 }
 
@@ -35,7 +41,7 @@ scenario.only = (name: string, work: (editor: Editor) => Promise<void>, options:
 };
 
 export async function inPage(work: (editor: Editor) => Promise<void>, options: ScenarioOptions = {}): Promise<void> {
-  const { url = inject("server"), path = "/", errors = [], timeout: _, ...more } = options;
+  const { url = mine(inject("servers")), path = "/", errors = [], timeout: _, ...more } = options;
   const browser = await theBrowser();
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 },

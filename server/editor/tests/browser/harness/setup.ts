@@ -1,31 +1,40 @@
-/** Before all scenarios: the server that they share, warm, and the browser. */
-import { chromium } from "playwright-core";
+/** Before all scenarios: for each worker a server of its own, warm, and a browser of its own (they share no clipboard then). */
+import { type BrowserServer, chromium } from "playwright-core";
 import type { TestProject } from "vitest/node";
 import { WeftServer } from "./server";
 
 declare module "vitest" {
   interface ProvidedContext {
-    readonly server: string;
-    readonly browser: string;
+    /** By worker. */
+    readonly servers: readonly string[];
+    readonly browsers: readonly string[];
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   // While scenarios are written: a server that runs already, its worker warm.
   const given = process.env["WEFT_URL"];
-  const server = given === undefined ? await WeftServer.start() : null;
-  // The worker imports torch and loads the bundled model once, here and not in the first scenario that runs.
-  if (server) await warm(server);
-  const browser = await chromium.launchServer({
-    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--force-color-profile=srgb"],
-  });
-  project.provide("server", server?.url ?? given ?? "");
-  project.provide("browser", browser.wsEndpoint());
+  const workers = Math.max(1, Number(project.config.maxWorkers) || 1);
+  const each = <Made>(make: () => Promise<Made>): Promise<Made[]> => Promise.all(Array.from({ length: workers }, make));
+  const servers = given === undefined ? await each(warmServer) : [];
+  const browsers: BrowserServer[] = await each(() =>
+    chromium.launchServer({
+      executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+      args: ["--no-sandbox", "--force-color-profile=srgb"],
+    }),
+  );
+  project.provide("servers", given === undefined ? servers.map(({ url }) => url) : Array.from({ length: workers }, () => given));
+  project.provide("browsers", browsers.map((browser) => browser.wsEndpoint()));
   return async () => {
-    await browser.close();
-    await server?.stop();
+    await Promise.all([...browsers.map((browser) => browser.close()), ...servers.map((server) => server.stop())]);
   };
+}
+
+/** The worker imports torch and loads the bundled model once, here and not in the first scenario that runs. */
+async function warmServer(): Promise<WeftServer> {
+  const server = await WeftServer.start();
+  await warm(server);
+  return server;
 }
 
 /** Runs one step of the bundled model. */
