@@ -106,7 +106,7 @@ for (const scheme of ["dark", "light"] as const) {
       });
     }
     await editor.panel("4");
-    for (const [name, command] of [["keys", "Keys"], ["settings", "Settings of this browser"], ["open", "Open"], ["save-as", "Save as"], ["text", "The workflow as JSON or Python"], ["sweep", "Run with several values"], ["help", "Help of what is in focus"]] as const) {
+    for (const [name, command] of [["keys", "Keys"], ["settings", "Settings of this browser"], ["open", "Open"], ["save-as", "Save as"], ["text", "The workflow as JSON or Python"], ["sweep", "Run with"], ["help", "Help of what is in focus"]] as const) {
       await take(name, async () => {
         if (name === "help") await editor.choose("draw");
         await editor.command(command);
@@ -156,17 +156,16 @@ for (const scheme of ["dark", "light"] as const) {
       await editor.open(textToImage({ text: "a green star on a navy background" }), "inside.json");
       await editor.choose("prompt", "cfg", "denoise");
       await editor.press("Control+g");
-      await editor.page.waitForTimeout(500);
-      await editor.press("Enter");
-      await editor.page.waitForTimeout(300);
+      await editor.page.waitForTimeout(800);
       await shot("defined");
-      await editor.press("Escape");
       await editor.press("Alt+ArrowDown");
       await editor.page.waitForTimeout(800);
       await shot("inside");
     });
     await take("far", async () => {
-      await editor.open(large(143), "large.json");
+      await editor.drop([{ name: "large.json", mime: "application/json", bytes: JSON.stringify(large(143)) }]);
+      await editor.page.getByRole("group", { name: /: 574 nodes$/ }).waitFor();
+      await editor.focusCanvas();
       await editor.press("Shift+F");
       await editor.page.waitForTimeout(1500);
       await shot("far");
