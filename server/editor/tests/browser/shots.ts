@@ -198,7 +198,8 @@ for (const scheme of ["dark", "light"] as const) {
     const name = `shared ${newSeed()} ${scheme}`;
     const document = { ...textToImage(), meta: { title: "Shared" }, parameters };
     await ask(editor, `workflows/${encodeURIComponent(name)}`, document, "PUT");
-    await editor.goto(`/w/${encodeURIComponent(name)}`);
+    await editor.goto(`/app/${encodeURIComponent(name)}`);
+    await editor.page.getByRole("radio", { name: "Graph" }).click();
     await editor.card("cfg").waitFor();
     const scale = editor.card("cfg").getByRole("spinbutton", { name: "scale" });
     await scale.fill("2.5");
