@@ -231,8 +231,11 @@ class Bench:
         async with self._graph_named("nodes-13") as page:
             await self._show(page, "shows")
             await self._runs(page, 5)
+            await asyncio.sleep(3.0)
             before = await page.memory()
             await self._runs(page, runs)
+            # Pictures are let go of a second after another one took their place.
+            await asyncio.sleep(3.0)
             after = await page.memory()
             return {"runs": runs, "before": before, "after": after, "errors": page.errors}
 
@@ -251,8 +254,10 @@ class Bench:
     async def _runs(self, page: Page, count: int) -> None:
         for _ in range(count):
             number = await page.run("bench.made")
+            await page.run("bench.focus('[data-card=shows]')")
             await page.key("r", "KeyR", 82, text="r")
             await page.until(f"bench.made > {number} && /done/.test(bench.says('shows'))", 30)
+            await asyncio.sleep(0.1)
 
 
 def _wave(at: int, every: int) -> float:

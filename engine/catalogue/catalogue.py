@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -24,6 +25,9 @@ from weft.engine.surroundings import contained
 from weft.graphs.problems import near
 
 __all__ = ["Catalogue", "CatalogueError", "Failure", "installed"]
+
+_LOADING = threading.RLock()
+"""One thread at a time imports nodes: a module that another one is in the middle of has only some of its nodes."""
 
 
 class CatalogueError(Exception):
@@ -60,16 +64,17 @@ class Catalogue:
             CatalogueError: a folder that is not there.
         """
         catalogue = cls()
-        # By its name and not by its entry point: a source tree that was not installed has none.
-        if importlib.util.find_spec(OURS) is not None:
-            catalogue._add_entry(OURS, "", OURS)
-        if packs:
-            found, unreadable = installed_packs()
-            catalogue.failures += unreadable
-            for pack in found:
-                catalogue._add_pack(pack)
-        for folder in folders:
-            catalogue.add_folder(folder)
+        with _LOADING:
+            # By its name and not by its entry point: a source tree that was not installed has none.
+            if importlib.util.find_spec(OURS) is not None:
+                catalogue._add_entry(OURS, "", OURS)
+            if packs:
+                found, unreadable = installed_packs()
+                catalogue.failures += unreadable
+                for pack in found:
+                    catalogue._add_pack(pack)
+            for folder in folders:
+                catalogue.add_folder(folder)
         return catalogue
 
     def add(self, node: Node[..., Any] | NodeType) -> None:
@@ -111,7 +116,8 @@ class Catalogue:
         for file in sorted(path.glob("*.py")):
             if not file.name.startswith("_"):
                 looked.append(file.name)
-                module = self._import(f"{package}.{file.stem}", str(file))
+                with _LOADING:
+                    module = self._import(f"{package}.{file.stem}", str(file))
                 if module is not None:
                     with self._failing(str(file)):
                         brought += self._add_nodes(module, str(file), lambda fn: not fn.__module__.startswith(OWN))
@@ -181,10 +187,14 @@ class Catalogue:
             self._left_out.add(node_type)
 
     def _import(self, module: str, origin: str) -> ModuleType | None:
-        if (known := sys.modules.get(module)) is not None:
+        known = sys.modules.get(module)
+        if known is not None and not _unfinished(known):
             return known
         with self._failing(origin), contained(f"importing {origin}"):
-            return importlib.import_module(module)
+            found = importlib.import_module(module)  # waits for another thread that imports it
+            if _unfinished(found):
+                raise ImportError(f"{module} is asked for its nodes while it is being imported")
+            return found
         return None
 
     @contextlib.contextmanager
@@ -256,7 +266,17 @@ class Catalogue:
         return code_fingerprint(node_type.fn)
 
 
-@functools.cache
 def installed() -> Catalogue:
     """The catalogue of installed nodes, loaded once a process."""
+    with _LOADING:
+        return _installed()
+
+
+@functools.cache
+def _installed() -> Catalogue:
     return Catalogue.load()
+
+
+def _unfinished(module: ModuleType) -> bool:
+    """Whether a module is still being imported, so that it may not have all its nodes yet."""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))

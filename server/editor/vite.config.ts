@@ -1,5 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
+import { licences } from "./scripts/licences.mjs";
 import { stamp } from "./scripts/stamp.mjs";
 
 interface Modules {
@@ -21,9 +22,9 @@ function firstPart() {
 
 /** Fixed names, no hashes: the bundle is committed, and a build of the same sources gives the same bytes. */
 export default defineConfig({
-  plugins: [react(), stamp()],
-  // React Flow moves views with d3, whose reading of colours nothing here uses.
-  resolve: { alias: { "d3-color": `${import.meta.dirname}/src/canvas/noColours.ts` } },
+  plugins: [react(), licences(), stamp()],
+  // React Flow moves views with d3, whose colours, transitions and ways between all sorts of values nothing here uses.
+  resolve: { alias: { "d3-transition": `${import.meta.dirname}/src/canvas/viewMoves.ts`, "d3-interpolate": `${import.meta.dirname}/src/canvas/viewWays.ts` } },
   // The page is given at /app/name, too.
   base: "/",
   build: {

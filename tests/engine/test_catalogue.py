@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -118,3 +120,45 @@ def test_listed_by_category_and_name() -> None:
     def z() -> int: ...
 
     assert [node_type.name for node_type in Catalogue([a, z])] == ["z", "a"]
+
+
+def test_a_catalogue_that_several_threads_load_at_once_is_whole() -> None:
+    """A module that one thread is importing was taken by another one as it stood, without its nodes."""
+    program = """
+import threading
+from weft.engine import Catalogue
+from weft.engine.catalogue.catalogue import installed
+
+together = threading.Barrier(6)
+found = []
+
+def load(number):
+    together.wait()
+    catalogue = installed() if number % 2 else Catalogue.load()
+    found.append((len(list(catalogue)), len(catalogue.failures)))
+
+threads = [threading.Thread(target=load, args=(number,)) for number in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*sorted(set(found)), len(list(Catalogue.load())))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    sizes = done.stdout.split("\n")[-2]
+    count = sizes.rpartition(" ")[2]
+    assert sizes == f"({count}, 0) {count}"
+
+
+def test_a_module_that_asks_for_nodes_while_it_is_imported_is_said_to_be_unfinished(tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text(
+        "from weft.engine import Catalogue, node\n"
+        "from pathlib import Path\n"
+        "seen = Catalogue(); seen.add_folder(Path(__file__).parent)\n"
+        "@node('late_one')\ndef late_one() -> int:\n    return 1\n"
+    )
+    catalogue = Catalogue()
+    catalogue.add_folder(tmp_path)
+    assert "late_one" in [type.name for type in catalogue]
+    (module,) = [module for name, module in sys.modules.items() if name.endswith(".early")]
+    assert "while it is being imported" in str(module.seen.failures[0])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,11 @@ def postgres_url() -> Iterator[str]:
 def postgres(postgres_url: str) -> str:
     """A database of PostgreSQL without tables."""
     return postgres_server.emptied(postgres_url)
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    """What is written says itself who may read it."""
+    before = os.umask(0)
+    yield
+    os.umask(before)

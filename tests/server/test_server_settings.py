@@ -205,8 +205,7 @@ def test_a_file_in_the_place_of_the_data_is_said(tmp_path: Path) -> None:
         resolve({"data": tmp_path / "file"}, {})
 
 
-def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
-    os.umask(0)
+def test_folders_are_made_for_their_owner_alone(tmp_path: Path, no_umask: None) -> None:
     settings = resolve({"data": tmp_path / "new" / "data"}, {}).settings
     for _ in range(2):
         make_folders(settings)

@@ -11,8 +11,7 @@ from typer.testing import Result
 from weft.server.tokens import TokenError, make_token, read_token, same_token
 
 
-def test_a_token_is_random_and_its_owners_alone(tmp_path: Path) -> None:
-    os.umask(0)
+def test_a_token_is_random_and_its_owners_alone(tmp_path: Path, no_umask: None) -> None:
     tokens = [read_token(make_token(tmp_path / "new" / f"token{number}")) for number in range(20)]
     assert len(set(tokens)) == 20
     assert all(len(token) == 43 for token in tokens), "32 bytes in base 64"

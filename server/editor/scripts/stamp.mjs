@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FILES = ["index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "scripts/stamp.mjs"];
+const FILES = ["index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "scripts/licences.mjs", "scripts/stamp.mjs"];
 const FOLDERS = ["public", "src"];
 
 /** Every file that the bundle is made of, by its path from here; tests are none. */

@@ -13,7 +13,7 @@ from weft.graphs import Workflow, WorkflowError, examples
 from weft.graphs.exif import packed
 from weft.graphs.png import embed
 from weft.server.documents.errors import NoSuchWorkflow
-from weft.server.documents.examples import all_examples, example
+from weft.server.documents.examples import all_examples, example, example_image
 from weft.server.documents.importing import MAX_IMPORT, import_document
 from weft.server.documents.reading import prototype_keys, read_document
 
@@ -136,7 +136,13 @@ def test_a_depth_that_no_document_has_is_told_and_not_recursed_into() -> None:
 def test_every_example_is_listed_and_given() -> None:
     listed = all_examples()
     assert [item.name for item in listed] == examples.names()
-    assert all(item.title and item.description and item.image is None for item in listed)
+    assert all(item.title and item.description for item in listed)
+    shown = [item for item in listed if item.image]
+    assert len(shown) >= 40
+    assert all(item.image == f"/api/v1/examples/{item.name}/image" for item in shown)
+    assert example_image(shown[0].name).startswith(b"RIFF")
+    with pytest.raises(NoSuchWorkflow, match="no picture"):
+        example_image(next(item.name for item in listed if not item.image))
     for item in listed[:3]:
         assert read_document(example(item.name)) == examples.load(item.name)
     with pytest.raises(NoSuchWorkflow, match="Did you mean 'sweep'"):

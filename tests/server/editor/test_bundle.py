@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[3]
 EDITOR = ROOT / "server" / "editor"
 STATIC = ROOT / "server" / "static"
-FILES = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "scripts/stamp.mjs")
+FILES = (
+    "index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "scripts/licences.mjs",
+    "scripts/stamp.mjs",
+)  # fmt: skip
 FOLDERS = ("public", "src")
 FIRST_LOAD = 220_000
 """Bytes, compressed."""

@@ -1,10 +1,10 @@
 /** Acts on wires. The two cards at a definition's edges are its signature: wires to them expose inputs and outputs. */
-import { removeExposed } from "../document/definitions";
 import { connect, disconnect, moveItem, moveLink, tag } from "../document/edits";
 import { cardUi, inputOf, linksOfNode } from "../document/graph";
 import { isList, own } from "../document/objects";
 import type { Attempt } from "../document/types";
 import { whyNot as whyNotType } from "../catalogue/typeexpr";
+import { laterActs } from "../marks/later";
 import { act, tell, together, type Here } from "./acts";
 import type { End } from "./canvasStore";
 import { handleOf, INPUTS_CARD, OUTPUTS_CARD } from "./ids";
@@ -60,12 +60,13 @@ export function moveWire(from: InputEnd, to: InputEnd): boolean {
   });
 }
 
+const exposing = laterActs(() => import("../document/exposed"));
+
 /** Takes a wire away. */
 export function removeWire(end: InputEnd): boolean {
-  return act(({ document, place }) => {
-    if (end.node === OUTPUTS_CARD) return place === null ? null : removeExposed(document, place, "output", end.input);
-    return disconnect(document, place, trimmed(end));
-  });
+  if (end.node !== OUTPUTS_CARD) return act(({ document, place }) => disconnect(document, place, trimmed(end)));
+  exposing(({ removeExposed }) => void act(({ document, place }) => (place === null ? null : removeExposed(document, place, "output", end.input))));
+  return true;
 }
 
 function trimmed(end: InputEnd): { node: string; input: string; index?: number } {

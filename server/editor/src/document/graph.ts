@@ -173,24 +173,41 @@ export function order(nodes: Nodes): string[] {
 
 /** The nodes and all that they depend on. */
 export function upstream(nodes: Nodes, ids: Iterable<string>): Set<string> {
-  return reached(dependencies(nodes), ids);
+  return reached(ids, (id) => {
+    const spec = own(nodes, id);
+    return spec === undefined ? null : Array.from(linksOfNode(id, spec), (link) => link.source);
+  });
 }
 
 /** The nodes and all that depends on them. */
 export function downstream(nodes: Nodes, ids: Iterable<string>): Set<string> {
-  const users = new Map<string, string[]>();
-  for (const id of keysOf(nodes)) users.set(id, []);
-  for (const link of links(nodes)) users.get(link.source)?.push(link.target);
-  return reached(users, ids);
+  const users = usersOf(nodes);
+  return reached(ids, (id) => users.get(id) ?? null);
 }
 
-function reached(next: Map<string, string[]>, ids: Iterable<string>): Set<string> {
+const usersKnown = new WeakMap<Nodes, Map<string, string[]>>();
+
+/** What takes from each node. Found once for each state of a graph: fields of many cards ask for it. */
+function usersOf(nodes: Nodes): Map<string, string[]> {
+  let users = usersKnown.get(nodes);
+  if (users) return users;
+  users = new Map();
+  for (const id of keysOf(nodes)) users.set(id, []);
+  for (const link of links(nodes)) users.get(link.source)?.push(link.target);
+  usersKnown.set(nodes, users);
+  return users;
+}
+
+/** All that a way leads to; `next` is null for what is not there. */
+function reached(ids: Iterable<string>, next: (id: string) => readonly string[] | null): Set<string> {
   const found = new Set<string>();
   const stack = [...ids];
   for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
-    if (found.has(id) || !next.has(id)) continue;
+    if (found.has(id)) continue;
+    const more = next(id);
+    if (more === null) continue;
     found.add(id);
-    stack.push(...(next.get(id) ?? []));
+    stack.push(...more);
   }
   return found;
 }

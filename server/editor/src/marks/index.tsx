@@ -1,7 +1,9 @@
 /** What the editor draws beside words: icons, and the shape and hue of a kind of data. */
 import { family, letterOf, shape } from "../catalogue/families";
+import { later } from "./later";
 
-export { Sprite } from "./Sprite";
+/** Stands once in the page. Drawings come beside the first part and not in it: the page stands without them for a moment. */
+export const Sprite = later(async () => (await import("./Sprite")).Sprite);
 
 interface IconProps {
   /** A drawing of Sprite.tsx, without its `i-`. */

@@ -36,7 +36,11 @@ export interface Fresh<T> {
 async function fresh<T>(path: string, etag?: string | null): Promise<Fresh<T> | null> {
   const answer = await ask(path, etag ? { headers: { "if-none-match": etag } } : {});
   if (answer.status === 304) return null;
-  return { value: (await answer.json()) as T, etag: answer.headers.get("etag") ?? "" };
+  try {
+    return { value: (await answer.json()) as T, etag: answer.headers.get("etag") ?? "" };
+  } catch (error) {
+    throw new Unreachable(error); // half an answer
+  }
 }
 
 /** A request's body around the text of a workflow. */

@@ -11,13 +11,15 @@ export interface Open {
   nodes: Map<string, NodeRun>;
   /** Nodes whose run became another one. */
   readonly touched: Set<string>;
+  /** Object URLs of previews that came. */
+  readonly made: string[];
   /** The job as a whole changed: started, ended. */
   whole: boolean;
 }
 
 /** Begins to change a run. */
 export function opened(info: RunInfo): Open {
-  return { info, nodes: new Map(info.nodes), touched: new Set(), whole: false };
+  return { info, nodes: new Map(info.nodes), touched: new Set(), made: [], whole: false };
 }
 
 /** The run after the changes. */

@@ -90,7 +90,13 @@ export function flushEvents(): void {
       if (event.state === undefined || event.state >= run.info.next) take(run, event);
     }
   }
-  for (const [id, run] of open) jobs.set(id, closed(run));
+  for (const [id, run] of open) {
+    const before = jobs.get(id);
+    const now = closed(run);
+    jobs.set(id, now);
+    // A run that begins anew, or a use whose inside has another picture, lets pictures go without a word.
+    revokeGone([...picturesIn(before), ...run.made], now);
+  }
   useRuns.setState({ jobs: pruned(jobs) });
   for (const [id, run] of open) told(id, run.touched, run.whole);
 }
@@ -99,8 +105,7 @@ function takePreview(run: Open, preview: Preview): void {
   const before = run.nodes.get(preview.node);
   if (ended(run.info.job) || before?.state === "done") return;
   const source = URL.createObjectURL(new Blob([preview.data as BlobPart], { type: preview.mime }));
-  // Whoever shows the picture before has a frame to change over.
-  if (before?.preview) later(before.preview);
+  run.made.push(source);
   run.nodes.set(preview.node, { ...(before ?? { state: "running" }), preview: source });
   run.touched.add(preview.node);
   for (let cut = preview.node.lastIndexOf("/"); cut > 0; cut = preview.node.lastIndexOf("/", cut - 1)) {
@@ -109,6 +114,19 @@ function takePreview(run: Open, preview: Preview): void {
     run.nodes.set(use, { ...outer, preview: source });
     run.touched.add(use);
   }
+}
+
+/** The pictures that a run has, each once. */
+function picturesIn(info: RunInfo | undefined): Set<string> {
+  const found = new Set<string>();
+  for (const node of info?.nodes.values() ?? []) if (node.preview !== undefined) found.add(node.preview);
+  return found;
+}
+
+/** Lets go of those pictures that a run has no more. */
+function revokeGone(pictures: Iterable<string>, now: RunInfo | undefined): void {
+  let there: Set<string> | null = null;
+  for (const source of pictures) if (!(there ??= picturesIn(now)).has(source)) later(source);
 }
 
 /** Revokes an object URL a moment later, so that a picture in a card does not break while it is replaced. */
@@ -120,26 +138,40 @@ function later(source: string): void {
 export function dropPreviews(job: string): void {
   const info = useRuns.getState().jobs.get(job);
   if (!info) return;
-  const gone = new Set<string>();
   const nodes = new Map(info.nodes);
   const touched: string[] = [];
   for (const [id, node] of info.nodes) {
     if (node.preview === undefined) continue;
-    gone.add(node.preview);
     const { preview: _, ...rest } = node;
     nodes.set(id, rest);
     touched.push(id);
   }
-  if (gone.size === 0) return;
+  if (touched.length === 0) return;
   put({ ...info, nodes });
   told(job, touched, false);
-  for (const source of gone) later(source);
+}
+
+/** Of each tab that is open, the newest run that ended keeps its pictures; no other one that ended does. */
+export function dropOldPreviews(tabs: Iterable<string>): void {
+  const { jobs, ofTab } = useRuns.getState();
+  const kept = new Set<string>();
+  for (const tab of tabs) {
+    const newest = (ofTab.get(tab) ?? []).find((id) => {
+      const info = jobs.get(id);
+      return info !== undefined && ended(info.job);
+    });
+    if (newest !== undefined) kept.add(newest);
+  }
+  for (const [id, info] of jobs) if (ended(info.job) && !kept.has(id)) dropPreviews(id);
 }
 
 // -- jobs
 
 function put(info: RunInfo): void {
-  useRuns.setState(({ jobs }) => ({ jobs: pruned(new Map(jobs).set(info.job.id, info)) }));
+  const { jobs } = useRuns.getState();
+  const before = jobs.get(info.job.id);
+  useRuns.setState({ jobs: pruned(new Map(jobs).set(info.job.id, info)) });
+  if (before && before.nodes !== info.nodes) revokeGone(picturesIn(before), info);
 }
 
 /** Takes what the server says of a job; what events have told beyond it stays. */
@@ -192,7 +224,7 @@ function pruned(jobs: Map<string, RunInfo>): Map<string, RunInfo> {
   for (const [id, info] of jobs) {
     if (jobs.size <= MOST_RUNS) break;
     if (!ended(info.job)) continue;
-    for (const source of new Set([...info.nodes.values()].map((node) => node.preview))) if (source) later(source);
+    revokeGone(picturesIn(info), undefined);
     jobs.delete(id);
   }
   return jobs;

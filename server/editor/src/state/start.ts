@@ -7,7 +7,7 @@ import type { Job, JobEvent, ServerEvent } from "../service/types";
 import { parseDocument } from "../document/text";
 import { countWaiting, followJobsBy, sendWaiting } from "./actions";
 import { announce, watchProblems } from "./announce";
-import { refreshAll, refreshNodes } from "./catalogue";
+import { keepAskingNodes, refreshAll } from "./catalogue";
 import { useConnection } from "./connection";
 import { restoreDrafts, watchDrafts } from "./keeping";
 import { watchLive } from "./live";
@@ -16,9 +16,10 @@ import { say, useNotices } from "./notices";
 import { openSaved } from "./opening";
 import { planAgain, readyForSilence, watchPlans } from "./planner";
 import { ended } from "./reduce";
-import { dropPreviews, flushEvents, forgetJob, serverNow, takeEvent, takeJob, useRuns } from "./runs";
+import { dropOldPreviews, flushEvents, forgetJob, serverNow, takeEvent, takeJob, useRuns } from "./runs";
 import { saveWaiting, workflowChanged } from "./saving";
 import { counted } from "./words";
+import { useWorkspace } from "./workspace";
 
 const ENDS = new Set(["job_finished", "job_failed", "job_cancelled"]);
 
@@ -26,8 +27,10 @@ const ENDS = new Set(["job_finished", "job_failed", "job_cancelled"]);
 export async function start(): Promise<() => void> {
   const locked = (await logIn().catch(() => "none" as const)) === "wrong";
   useConnection.setState({ locked });
+  // Not only once the socket is open: cards can be drawn without it.
+  if (!locked) keepAskingNodes().catch(() => {});
   await restoreDrafts();
-  const stops = [watchDrafts(), watchPlans(), watchLive(), watchProblems()];
+  const stops = [watchDrafts(), watchPlans(), watchLive(), watchProblems(), watchClosing()];
   await countWaiting();
   const connection = connectionHere(api.alive);
   stops.push(follow(connection));
@@ -46,6 +49,13 @@ export async function start(): Promise<() => void> {
     for (const stop of stops) stop();
     connection.end();
   };
+}
+
+/** A tab that is closed shows no pictures any more. */
+function watchClosing(): () => void {
+  return useWorkspace.subscribe((now, before) => {
+    if (now.tabs.length < before.tabs.length) dropPreviewsNow();
+  });
 }
 
 /** `/app/name` is the app view of a saved workflow. */
@@ -190,7 +200,7 @@ function heard(event: ServerEvent, connection: Connection): void {
       positionsSoon();
       return;
     case "catalogue":
-      void refreshNodes().then(planAgain, () => {});
+      void keepAskingNodes().then(planAgain, () => {});
       return;
     case "workflow": {
       const { name, etag } = event as { name: string; etag: string | null };
@@ -215,15 +225,17 @@ function heardOfJob(event: JobEvent, connection: Connection): void {
   void jobEnded(event.job);
 }
 
+/** Only what an open tab shows keeps its pictures. */
+function dropPreviewsNow(): void {
+  dropOldPreviews(useWorkspace.getState().tabs.map((tab) => tab.id));
+}
+
 /** Outputs stand in the job and not in its events. */
 async function jobEnded(id: string): Promise<void> {
   await api.job(id).then(takeJob, () => {});
   const info = useRuns.getState().jobs.get(id);
+  dropPreviewsNow();
   if (!info?.tab) return;
-  for (const other of useRuns.getState().ofTab.get(info.tab) ?? []) {
-    const run = useRuns.getState().jobs.get(other);
-    if (other !== id && run && ended(run.job)) dropPreviews(other);
-  }
   if (info.job.state === "failed" && info.job.error) {
     const { error } = info.job;
     if (error.code === "worker_died" || error.node === "") {
