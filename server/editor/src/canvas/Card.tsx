@@ -115,11 +115,19 @@ function FoldedCard(props: CardProps & { readonly classes: readonly string[] }):
   );
 }
 
+/** As much of a message as the four lines hold that the layout keeps free for it. */
+const LONG = 96;
+
+function shortened(message: string): string {
+  return message.length > LONG ? `${message.slice(0, LONG).replace(/\W*\w*$/, "")}…` : message;
+}
+
+/** The whole sentence is at the field, in the inspector and in the list of problems. */
 function Messages({ face, problems }: { readonly face: Face; readonly problems: readonly ProblemModel[] }): ReactNode {
-  if (problems.length === 0) return face.message === undefined ? null : <div className="card__message">{face.message}</div>;
+  if (problems.length === 0) return face.message === undefined ? null : <div className="card__message" title={face.message.length > LONG ? face.message : undefined}>{shortened(face.message)}</div>;
   return problems.slice(0, 3).map(({ problem, fixes }, at) => (
     <div className={problem.severity === "warning" ? "card__message card__message--warn" : "card__message"} key={at} id={`problem-${problem.node ?? ""}-${problem.input ?? ""}`}>
-      {problem.message}
+      <span title={problem.message.length > LONG ? problem.message : undefined}>{shortened(problem.message)}</span>
       {fixes.map((fix) => (
         <span key={fix.label}> <button type="button" tabIndex={-1} className="link nodrag" onClick={fix.run}>{fix.label}</button></span>
       ))}

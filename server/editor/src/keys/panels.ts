@@ -9,7 +9,8 @@ export interface PanelSpec {
   readonly icon: string;
   /** The key that opens it on the canvas. */
   readonly key: string;
-  readonly component: ComponentType;
+  /** `phone`: in the phone view, where rows are as high as a thumb. */
+  readonly component: ComponentType<{ readonly phone?: boolean }>;
   /** A number beside its title, kept up to date by the component itself: a hook. */
   useCount?(): { readonly count: number; readonly tone?: "failed" | "work" } | null;
   /** What stands at the right of the tabs while the panel is open. */

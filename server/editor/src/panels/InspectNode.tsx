@@ -1,4 +1,5 @@
 /** One node: what it is, its inputs, who takes its outputs, why it ran again. */
+import { HelpText } from "../widgets/HelpText";
 import { useEffect, useMemo, useState } from "react";
 import { pinnedOn } from "../catalogue/pins";
 import { cardUi, graphOf, inputsOf, isDefinition, links, modeOf, nodeOf } from "../document/graph";
@@ -85,7 +86,7 @@ export function InspectNode({ tab, document, place, id }: NodeProps) {
           </button>
         )}
       </p>
-      {all && <p className="inspect__summary small quiet inspect__all">{type?.help}</p>}
+      {all && <p className="inspect__summary small quiet inspect__all"><HelpText text={type?.help ?? ""} /></p>}
       <div className="inspect__inputs">
         {(type?.inputs ?? []).map((input) => (
           <InputRow

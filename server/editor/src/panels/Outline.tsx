@@ -14,17 +14,19 @@ import { OutlineItem } from "./OutlineItem";
 import { outlineRows, parseQuery, rowAfterKey, type OutlineRow } from "./outlineRows";
 import "../styles/side.css";
 
-const ROW = 24;
+/** The height of a row; on a phone that of a thumb. */
+const ROWS = { desk: 24, phone: 44 } as const;
 const AROUND = 12;
 const EMPTY: ReadonlySet<string> = new Set();
 
-export function Outline() {
+export function Outline({ phone }: { readonly phone?: boolean }) {
   const tab = useWorkspace((state) => state.tabs.find((one) => one.id === state.current));
   if (!tab) return <p className="outline__empty quiet">No workflow is open.</p>;
-  return <Tree key={tab.id} />;
+  return <Tree key={tab.id} phone={phone === true} />;
 }
 
-function Tree() {
+function Tree({ phone }: { readonly phone: boolean }) {
+  const ROW = phone ? ROWS.phone : ROWS.desk;
   const tab = useWorkspace((state) => state.tabs.find((one) => one.id === state.current));
   const catalogue = useCatalogue((state) => state.catalogue);
   const [turned, setTurned] = useState<ReadonlySet<string>>(EMPTY);
@@ -174,7 +176,7 @@ function Tree() {
           className="outline__find"
           type="search"
           value={query}
-          placeholder="Find a node, value or word"
+          placeholder="Find a node or value"
           aria-label="Find in the outline: a word, or state: type: takes: changed: group:"
           title="A word, or state: type: takes: changed: group:"
           autoComplete="off"
@@ -192,7 +194,7 @@ function Tree() {
             }
           }}
         />
-        <kbd>/</kbd>
+        {!phone && <kbd>/</kbd>}
       </div>
       <div
         ref={(element) => {
@@ -224,8 +226,14 @@ function Tree() {
               path={pathOf(row.way, row.id)}
               document={document}
               onPress={(more) => {
+                // A thumb has no double click: a second tap edits an input, or opens a node.
+                const again = phone && row.key === current?.key;
                 tree.current?.focus();
                 goTo(index);
+                if (again) {
+                  if (row.kind === "input") edit(row, "edit");
+                  else turn(row.key);
+                }
                 if (more && row.way.length === 0 && row.kind === "node") useWorkspace.getState().select([...tab.selected, row.id], row.id);
               }}
               onOpen={() => (row.kind === "input" ? edit(row, "edit") : turn(row.key))}
@@ -235,12 +243,14 @@ function Tree() {
         </div>
         {rows.length === 0 && <p className="outline__empty quiet">{query ? "Nothing has these words." : "No nodes. A adds one."}</p>}
       </div>
-      <div className="outline__foot" aria-hidden="true">
-        <span className="row"><kbd>⏎</kbd>edit</span>
-        <span className="row"><kbd>L</kbd>link</span>
-        <span className="row"><kbd>A</kbd>add</span>
-        <span className="row"><kbd>⌥↑</kbd>move</span>
-      </div>
+      {!phone && (
+        <div className="outline__foot" aria-hidden="true">
+          <span className="row"><kbd>⏎</kbd>edit</span>
+          <span className="row"><kbd>L</kbd>link</span>
+          <span className="row"><kbd>A</kbd>add</span>
+          <span className="row"><kbd>⌥↑</kbd>move</span>
+        </div>
+      )}
       {editing && (
         <OutlineEditor
           editing={editing}

@@ -1,4 +1,5 @@
 /** What opens at a row of the outline: its field, what can be linked, what can be added, a name. */
+import { HelpText } from "../widgets/HelpText";
 import { useEffect, useRef, useState } from "react";
 import { graphOf, groups, inputOf } from "../document/graph";
 import type { InputType } from "../catalogue/types";
@@ -159,7 +160,7 @@ function FieldForm({ row, type, document, anchor, onClose }: { row: OutlineRow; 
           problems={problemsOf(planOf(current ?? "").problems, [...row.way, row.id].join("/"), input)}
           onChange={(value, how) => changeInput(row.place, row.id, input, value, how)}
         />
-        <p className="tiny faint">{type.help}</p>
+        <p className="tiny faint"><HelpText text={type.help ?? ""} /></p>
       </div>
     </Popover>
   );

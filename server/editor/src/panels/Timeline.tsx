@@ -165,7 +165,7 @@ function SpanBox({ run, span, row, left, width, room, now, chosen, first, onChoo
   const node = run.nodes.get(span.node);
   const step = node?.state === "running" && node.total ? `step ${node.step ?? 0} of ${node.total}` : "";
   const time = span.expected ? `${duration(span.to - span.from)} expected` : duration(span.to - span.from);
-  const tip = `${span.node}: ${step || time}${span.critical ? ", on the critical path" : ""}${span.failed ? ", failed" : ""}`;
+  const tip = `${span.node} ${step || time}${span.critical ? ", on the critical path" : ""}${span.failed ? ", failed" : ""}`;
   const inside = width > span.node.length * NAMES + 16;
   const running = span.open && !span.expected;
   // What is done of it is filled; the rest is expected.
@@ -192,7 +192,7 @@ function SpanBox({ run, span, row, left, width, room, now, chosen, first, onChoo
       >
         {inside && (
           <>
-            {span.node}
+            {span.node}{" "}
             {step && <span className="span__step">{step}</span>}
           </>
         )}

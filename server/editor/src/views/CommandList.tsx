@@ -91,8 +91,8 @@ function CommandList() {
             {keysOf(command)[0] !== undefined && <kbd>{shownPress(keysOf(command)[0] ?? "")}</kbd>}
           </li>
         ))}
-        {hits.length === 0 && <li className="item quiet">No command has these words.</li>}
       </ul>
+      {hits.length === 0 && <p className="item quiet">No command has these words.</p>}
     </div>
   );
 }

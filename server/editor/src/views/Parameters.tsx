@@ -12,6 +12,7 @@ import { NO_PLAN, usePlan } from "../state/plans";
 import type { Tab } from "../state/types";
 import { changeInput } from "../panels/acts";
 import { Widget } from "../widgets/Widget";
+import { HelpText } from "../widgets/HelpText";
 import { seedInputs } from "../state/seeds";
 
 export interface ParameterField {
@@ -110,7 +111,7 @@ function Field({ tab, field, phone, was }: { readonly tab: Tab; readonly field: 
       />
       {!phone && type.help && (
         <p id={`${id}-help`} className="small quiet parameter__help">
-          {type.help.split(". ")[0]}
+          <HelpText text={type.help.split(". ")[0] ?? ""} />
         </p>
       )}
       {(phone || !type.help) && <span id={`${id}-help`} className="sr-only">{type.help}</span>}

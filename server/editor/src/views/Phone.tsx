@@ -72,7 +72,7 @@ export function Phone() {
             <div className="pbody" role="tabpanel" id="phone-panel" aria-labelledby={`phone-${shown}`} tabIndex={0}>
               {shown === "parameters" && <ParameterForm tab={tab} phone />}
               {shown === "result" && <ResultView tab={tab} inside />}
-              {Body && <Body />}
+              {Body && <Body phone />}
             </div>
             {(shown === "parameters" || shown === "result") && <RunRow tab={tab} />}
           </main>

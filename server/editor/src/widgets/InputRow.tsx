@@ -1,4 +1,5 @@
 /** One input in the inspector: dot, name, field, reset or unlink; help, range and default while it has the focus. */
+import { HelpText } from "./HelpText";
 import { memo, useId, useState } from "react";
 import type { InputType } from "../catalogue/types";
 import { isLink } from "../document/graph";
@@ -69,7 +70,7 @@ export const InputRow = memo(function InputRow({ parameter, pinned, onPin, ...pr
         <div className={focused ? "inspect__more" : undefined}>
           {focused && type.help && (
             <p className="inspect__help" id={help}>
-              {type.help}
+              <HelpText text={type.help} />
             </p>
           )}
           <p className="inspect__facts">
