@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { bringAll, laterActs } from "./later";
+import { bringAll, laterActs, whenMissing } from "./later";
 
 describe("parts that come later", () => {
   test("an act waits for its module once, and is done at once after that", async () => {
@@ -26,5 +26,13 @@ describe("parts that come later", () => {
     let seen = 0;
     acts((number) => void (seen = number));
     expect(seen).toBe(2);
+  });
+  test("an act whose module cannot come says so", async () => {
+    let told = 0;
+    whenMissing(() => void (told += 1));
+    const acts = laterActs(async () => Promise.reject(new Error("away")));
+    acts(() => void (told += 10));
+    await new Promise((next) => setTimeout(next, 0));
+    expect(told).toBe(1);
   });
 });
