@@ -204,7 +204,7 @@ for (const scheme of ["dark", "light"] as const) {
     const scale = editor.card("cfg").getByRole("spinbutton", { name: "scale" });
     await scale.fill("2.5");
     await scale.press("Enter");
-    const { etag } = (await ask<{ workflows: { name: string; etag?: string }[] }>(editor, "workflows").catch(() => ({ workflows: [] as { name: string; etag?: string }[] }))).workflows.find((one) => one.name === name) ?? {};
+    const etag = (await fetch(`${editor.url}/api/v1/workflows/${encodeURIComponent(name)}`)).headers.get("etag");
     await ask(editor, `workflows/${encodeURIComponent(name)}`, { ...document, meta: { title: "Theirs" } }, "PUT", etag ? { "If-Match": etag } : {}).catch((error: unknown) => console.error(String(error)));
     await editor.press("Control+s");
     await editor.page.waitForTimeout(800);
