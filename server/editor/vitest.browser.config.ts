@@ -11,6 +11,8 @@ export default defineConfig({
     isolate: false,
     pool: "forks",
     testTimeout: 40_000,
+    // A browser on a busy machine is given a second try; the list says which scenarios took it.
+    retry: 1,
     expect: { poll: { timeout: 8000, interval: 60 } },
     hookTimeout: 60_000,
     // Each scenario is printed with its time.

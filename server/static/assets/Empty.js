@@ -1,0 +1,1 @@
+import{aa as e}from"./first.js";var t=e();function n({title:e,children:n}){return(0,t.jsxs)(`div`,{className:`empty`,children:[(0,t.jsx)(`b`,{children:e}),(0,t.jsx)(`span`,{className:`quiet small`,children:n})]})}export{n as t};

@@ -1,0 +1,1 @@
+import{aa as e}from"./first.js";var t=e();function n({text:e}){return e.split(/(`[^`\n]+`)/).map((e,n)=>e.length>2&&e.startsWith("`")&&e.endsWith("`")?(0,t.jsx)(`code`,{className:`code`,children:e.slice(1,-1)},n):e)}export{n as t};

@@ -1,0 +1,1 @@
+import{a as e,c as t,n,o as r,s as i,t as a}from"./defineActs.js";import{n as o}from"./definitionActs.js";import{n as s,t as c}from"./linkActs.js";export{i as copyTo,a as defineChosen,t as duplicate,c as linkInput,s as linkNode,e as pasteFromClipboard,o as removeExposedRow,n as unpackChosen,r as watchClipboard};
