@@ -92,7 +92,11 @@ export function Widget(props: WidgetProps) {
 
   const onFix = (fix: Fix) => {
     if (fix.act === "set") onChange(fix.value, { final: true });
-    else if (fix.act === "unlink" || fix.act === "remove" || fix.act === "reset") onChange(undefined, { final: true });
+    else if (fix.act === "unlink" && isList(value)) {
+      // Of a list only the thread that does not fit goes.
+      const kept = value.filter((item) => !(isLink(item) && props.problems.some(({ given }) => (isLink(given) ? given.link : given) === item.link)));
+      onChange(kept.length < value.length ? kept : undefined, { final: true });
+    } else if (fix.act === "unlink" || fix.act === "remove" || fix.act === "reset") onChange(undefined, { final: true });
     else if (fix.act === "rename" && where) {
       const attempt = renameInput(where.document, where.place, node, input, fix.to);
       if (!isRefusal(attempt)) useWorkspace.getState().edit(attempt);
