@@ -13,9 +13,8 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 demo: $(VENV)/.run
 	$(BIN)/weft run graphs/examples/text_to_image.json --out out
 
-# A process for each core, the files of tests dealt out among them; each with one thread, since tiny models are slower with more.
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -rs --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -rs
 
 # Faults of the server at length: kills at random moments, many clients, restarts in a row. Takes some minutes.
 test-chaos: $(VENV)/.dev
