@@ -122,7 +122,7 @@ def list_models(folders: Sequence[Path]) -> Iterator[ModelEntry]:
     yield from entries(folders)
 
 
-NODE_FOLDERS = ("basic", "techniques")
+NODE_FOLDERS = ("basic", "techniques", "data", "train")
 """Where the nodes are: the engine looks there, as in any package that says so, and leaves the rest for later."""
 
 globals().update((name, node) for module in modules(sys.modules[__name__]) for name, node in declared_in(module))

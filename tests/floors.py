@@ -49,6 +49,8 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("shapes.measure_variants",),
         ("shapes.measure", "shapes.training"),
         ("__init__",),
+        ("train", "data"),
+        ("training",),
         ("techniques",),
         ("basic",),
         ("checks", "listing"),

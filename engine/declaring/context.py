@@ -29,6 +29,7 @@ OWN_REPORTS = frozenset({"progress", "preview", "resumed"})
 """What the methods of a Context report; other kinds are those of nodes."""
 REPORT_BYTES = 16 * 1024
 """The longest report of a node's own, as JSON."""
+_KEY = re.compile(r"(?:[0-9a-f]{2}){8,64}")
 _REPORT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 OUT = "out"
@@ -287,6 +288,34 @@ class Context:
 
             self._workspace = self._workspaces.open(self._key, waiting)
         return self._workspace.path
+
+    @contextlib.contextmanager
+    def shared_workspace(self, key: str) -> Iterator[Path]:
+        """A folder as `workspace` gives it, for all nodes and runs that ask for this key: what one of them computed,
+        the others find there. It is the caller's alone while the block runs; when another has it, this waits.
+
+        Args:
+            key: hex digits that say all that decides what lies in it, such as a hash; 16 to 128 of them.
+
+        Where nothing outlives a run it is a folder in the scratch folder.
+
+        Raises:
+            ValueError: the key is no such text.
+            Cancelled: the run was cancelled while it waited.
+            OSError: the folder cannot be made.
+        """
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r} is no key of a workspace: give 16 to 128 hex digits")
+        if self._workspaces is None:
+            folder = self.scratch / key
+            folder.mkdir(exist_ok=True)
+            yield folder
+            return
+        workspace = self._workspaces.open(bytes.fromhex(key), self.check_cancelled)
+        try:
+            yield workspace.path
+        finally:
+            workspace.close()
 
     @property
     def scratch(self) -> Path:

@@ -32,9 +32,25 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     try:
         data = _read_bytes(path)
+    except ImageFileError as error:
+        raise ImageFileError(f"{path.name}: the file {error}") from error.__cause__
+    return decode_picture(data, path.name, max_pixels=max_pixels)
+
+
+def decode_picture(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The same for a file that was read: its bytes, and its name for messages."""
+    try:
         header = read_header(data)
         check_pixels(header.width, header.height, "has", max_pixels)
         return _decode(data, header)
+    except ImageFileError as error:
+        raise ImageFileError(f"{name}: the file {error}") from error.__cause__
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of an image file of bearable size. Raises ImageFileError, with the file's name, where that is none."""
+    try:
+        return _read_bytes(path)
     except ImageFileError as error:
         raise ImageFileError(f"{path.name}: the file {error}") from error.__cause__
 

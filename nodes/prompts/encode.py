@@ -145,7 +145,6 @@ def conditioning(encoders: Sequence[TextEncoder], found: Sequence[Encoded], prom
     )
 
 
-@torch.no_grad()
 def encoder_states(
     family: str, encoder: Any, ids: Tensor, mask: Tensor | None, clip_skip: int = 0
 ) -> tuple[Tensor, Tensor | None]:

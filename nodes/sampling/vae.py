@@ -81,6 +81,17 @@ def encode_pixels(
     return torch.cat(pieces)
 
 
+@torch.no_grad()
+def posterior(vae: Any, pixels: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Mean and standard deviation (B, C, h, w) float32 of VAE latents, from pixels (B, H, W, 3) in [0, 1].
+
+    None for a VAE that gives latents without a distribution.
+    """
+    signal = (pixels.permute(0, 3, 1, 2) * 2 - 1).to(vae.device, vae.dtype)
+    mean, *log_variance = _moments(vae, signal).float().split(vae.config.latent_channels, dim=1)
+    return (mean, torch.exp(0.5 * log_variance[0].clamp(-30.0, 20.0))) if log_variance else None
+
+
 def unscale(vae: Any, samples: Tensor) -> Tensor:
     """VAE latents from denoiser latents."""
     statistics = _statistics(vae, samples)

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from weft.nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
-from weft.nodes.shapes.training.muon import Muon
 from weft.nodes.shapes.training.schedule import one_cycle
 from weft.nodes.shapes.training.vae import edges, round_trip, wholes
+from weft.nodes.training.muon import Muon
 
 PEAK_LR, NOISE = 2e-3, 0.06
 

@@ -24,8 +24,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from weft.nodes.shapes.training.common import Checkpoint, Curve, flatten_optimizer, restore_optimizer
 from weft.nodes.shapes.training.common import arguments as common_arguments
-from weft.nodes.shapes.training.muon import Muon
 from weft.nodes.shapes.training.schedule import one_cycle
+from weft.nodes.training.muon import Muon
 
 Pictures = NDArray[np.uint8]
 

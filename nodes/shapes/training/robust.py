@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from weft.nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
-from weft.nodes.shapes.training.muon import Muon
 from weft.nodes.shapes.training.schedule import one_cycle
 from weft.nodes.shapes.training.vae import edges, round_trip, whiten, wholes
+from weft.nodes.training.muon import Muon
 
 PEAK_LR, NOISE, MEMORY = 2.5e-3, 0.4, 0.95
 

@@ -23,10 +23,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from weft.nodes.shapes.judge import agreement, judge
 from weft.nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
-from weft.nodes.shapes.training.muon import Muon
 from weft.nodes.shapes.training.schedule import one_cycle
 from weft.nodes.shapes.training.text import LENGTH, WIDTH
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, caption, render, sample_scene
+from weft.nodes.training.muon import Muon
 
 SCENES, BATCH, PEAK_LR, TEXT_LR, EMA = 24_000, 64, 2.5e-3, 0.3, 0.998
 CHANNELS = (48, 96, 128)

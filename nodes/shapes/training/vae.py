@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from weft.nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
-from weft.nodes.shapes.training.muon import Muon
 from weft.nodes.shapes.training.schedule import one_cycle
 from weft.nodes.shapes.world import Scene, render, sample_scene
+from weft.nodes.training.muon import Muon
 
 CROP, CROPS, WHOLES, PEAK_LR, KL = 64, 16, 6, 2.5e-3, 3e-5
 CROP_STEPS = 3000

@@ -27,8 +27,14 @@ def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon for matrices, AdamW for the rest, with one learning rate (of AdamW's scale) for both."""
 
-    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float = 1e-2) -> None:
-        super().__init__(parameters, dict(lr=lr, momentum=0.95, betas=(0.9, 0.99), weight_decay=weight_decay))
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        lr: float,
+        weight_decay: float = 1e-2,
+        betas: tuple[float, float] = (0.9, 0.99),
+    ) -> None:
+        super().__init__(parameters, dict(lr=lr, momentum=0.95, betas=betas, weight_decay=weight_decay))
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]

@@ -1,0 +1,1 @@
+"""Nodes that make data sets, and what is cached of them."""

@@ -1,0 +1,253 @@
+"""What recipes that teach a denoiser share: noise, targets, losses with weights and masks, and prior preservation.
+
+A recipe says which modules learn, what the denoiser is told, and how it predicts. The step of arXiv 2006.11239, with
+prior preservation as in arXiv 2208.12242.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from weft.nodes.training.draws import Draws
+from weft.nodes.training.material import Material, fixed_samples
+from weft.nodes.training.objective import Diffusion
+from weft.nodes.training.pictures import View, size_of
+from weft.nodes.training.recipe import Recipe, Samples
+from weft.nodes.values.model import Model
+from weft.nodes.values.train_options import TrainOptions
+from weft.nodes.values.training import Item
+
+VALIDATION_TIMES = 4
+"""Noise levels at which each item that is held out is measured."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the denoiser is told of each sample.
+
+    text: (n, L, D) states. padding: (l, D), those of the empty prompt, which fill up a shorter text beside a longer
+    one. added: SDXL's pooled states and sizes.
+    """
+
+    text: Tensor
+    padding: Tensor
+    added: dict[str, Tensor] | None = None
+
+    def joined(self, other: Condition) -> Condition:
+        """Both, one after the other."""
+        length = max(self.text.shape[1], other.text.shape[1])
+        text = torch.cat([filled(self.text, length, self.padding), filled(other.text, length, self.padding)])
+        added = None
+        if self.added is not None and other.added is not None:
+            added = {name: torch.cat([tensor, other.added[name]]) for name, tensor in self.added.items()}
+        return Condition(text, self.padding, added)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items of a batch, ready for the denoiser. All tensors are on the device, float32, (n, C, h, w) or (n,).
+
+    purpose: what their random numbers are drawn for; those of class images have others than instances.
+    """
+
+    items: Sequence[Item]
+    views: Sequence[View]
+    samples: Samples
+    purpose: str
+    clean: Tensor
+    noise: Tensor
+    times: Tensor
+    mask: Tensor | None
+
+
+class DenoisingRecipe(Recipe):
+    """A recipe that teaches a denoiser to predict.
+
+    Args:
+        model: to train on.
+        material: to learn from.
+        prior_weight: how much the class images count, where there are some.
+    """
+
+    def __init__(self, model: Model, material: Material, options: TrainOptions, prior_weight: float = 1.0) -> None:
+        self.model, self.material, self.options, self.prior_weight = model, material, options, prior_weight
+        self.parts = model.parts()
+        self.device = self.parts.device
+        self.objective = Diffusion(model.scheduler, model.prediction, self.device)
+        self.unet: Any = self.make_unet()
+        self.unet.train()
+        if options.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
+
+    @abstractmethod
+    def make_unet(self) -> Any:
+        """The denoiser, for this recipe alone: see `shared_copy` and `own_copy`."""
+
+    @abstractmethod
+    def settings(self) -> Any:
+        """The recipe's own settings, as plain data: a part of `identity`."""
+
+    def identity(self) -> Any:
+        """Model, data and settings."""
+        return (model_identity(self.model), self.material.identity(), self.prior_weight, self.settings())
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Of the instances."""
+        return self.material.sizes()
+
+    def losses(self, samples: Samples) -> Tensor:
+        """The weighted square error of each sample, and of a class image beside it where there are some."""
+        batch = self.batch([self.material.instances[k] for k in samples.items], samples, "")
+        if not self.material.classes:
+            return self.errors(batch)
+        before = self.batch(self.material.class_items(samples, len(samples)), samples, "class ")
+        found = self.errors(batch, before)
+        learned, prior = found.chunk(2)
+        return learned + self.prior_weight * prior
+
+    def batch(self, items: Sequence[Item], samples: Samples, purpose: str) -> Batch:
+        """Latents, noise and times of some items."""
+        options, draws = self.options, samples.draws
+        views = self.material.views(items, samples, purpose)
+        clean = self.material.latents(items, views, samples, purpose)
+        noise = draws.normal(f"{purpose}noise", samples.numbers, clean.shape[1:])
+        if options.noise_offset:
+            offset = draws.normal(f"{purpose}noise offset", samples.numbers, (clean.shape[1], 1, 1))
+            noise = noise + options.noise_offset * offset
+        mask = self.material.masks(items, views, clean.shape[-2:]) if options.masked else None
+        return Batch(
+            items,
+            views,
+            samples,
+            purpose,
+            clean.to(self.device),
+            noise.to(self.device),
+            self.times(samples, purpose),
+            None if mask is None else mask.to(self.device),
+        )
+
+    def times(self, samples: Samples, purpose: str) -> Tensor:
+        """The timestep of each sample: (n,) int64."""
+        low, high = self.options.min_timestep, self.options.max_timestep
+        steps = self.objective.steps
+        drawn = samples.draws.uniform(f"{purpose}timestep", samples.numbers)
+        first, last = low * steps // 1000, max(high * steps // 1000, low * steps // 1000 + 1)
+        return (first + (drawn * (last - first)).floor()).long().clamp(max=steps - 1).to(self.device)
+
+    def errors(self, *batches: Batch) -> Tensor:
+        """The weighted square error of each sample of one or two batches, in one forward: (n,) float32."""
+        clean, noise, times = (torch.cat([getattr(b, k) for b in batches]) for k in ("clean", "noise", "times"))
+        condition = self.condition(batches[0])
+        for other in batches[1:]:
+            condition = condition.joined(self.condition(other))
+        prediction = self.predict(self.objective.noisy(clean, noise, times), times, condition, batches)
+        square = (prediction.float() - self.objective.target(clean, noise, times)).square()
+        masks = [b.mask for b in batches]
+        if any(mask is not None for mask in masks):
+            ones = [
+                b.clean.new_ones(len(b.clean), 1, *b.clean.shape[-2:]) if b.mask is None else b.mask for b in batches
+            ]
+            mask = torch.cat(ones).expand_as(square)
+            error = (square * mask).sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3)).clamp(min=1e-6)
+        else:
+            error = square.mean(dim=(1, 2, 3))
+        return error * self.objective.weights(times, self.options.snr_gamma)
+
+    def condition(self, batch: Batch) -> Condition:
+        """What the denoiser is told of each sample of a batch."""
+        captions = self.material.captions(batch.items, batch.samples, batch.purpose, self.options.caption_dropout)
+        text, pooled = self.text_states(captions)
+        padding = self.padding
+        if self.model.family != "sdxl":
+            return Condition(text, padding)
+        assert pooled is not None
+        sizes = [size_of(item, self.model.size) for item in batch.items]
+        ids = torch.tensor([[high, wide, 0, 0, high, wide] for wide, high in sizes], dtype=text.dtype)
+        return Condition(text, padding, {"text_embeds": pooled, "time_ids": ids.to(self.device)})
+
+    def text_states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+        """States (n, L, D) of captions and the pooled ones (n, P), on the device: those that were encoded before."""
+        assert self.material.texts is not None
+        found = [self.material.texts.entries[caption] for caption in captions]
+        length, padding = max(len(states) for states, _ in found), self.material.texts.entries[""][0]
+        text = torch.cat([filled(states[None], length, padding) for states, _ in found])
+        pooled = [own for _, own in found if own is not None]
+        return text.to(self.device), torch.stack(pooled).to(self.device) if pooled else None
+
+    @property
+    def padding(self) -> Tensor:
+        """The states of the empty prompt, (l, D), on the device."""
+        assert self.material.texts is not None
+        return self.material.texts.entries[""][0].to(self.device)
+
+    def predict(self, noisy: Tensor, times: Tensor, condition: Condition, batches: Sequence[Batch]) -> Tensor:
+        """What the denoiser predicts: (n, C, h, w)."""
+        dtype = self.parts.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
+        added = condition.added
+        return self.unet(
+            noisy.to(dtype),
+            times,
+            encoder_hidden_states=condition.text.to(dtype),
+            added_cond_kwargs=None if added is None else {name: t.to(dtype) for name, t in added.items()},
+        ).sample
+
+    def validation_losses(self) -> Tensor | None:
+        """The mean error on what is held out, at the same noise levels with the same noise each time."""
+        held_out = self.material.validation
+        if not held_out:
+            return None
+        samples = fixed_samples(Draws(self.options.validation_seed), len(held_out), VALIDATION_TIMES)
+        total = torch.zeros((), device=self.device)
+        for place, number in enumerate(samples.numbers):
+            item = held_out[samples.items[place]]
+            one = self.batch([item], samples.part(place, place + 1), "validation ")
+            level = (number // len(held_out) + 0.5) / VALIDATION_TIMES
+            times = torch.full_like(one.times, int(level * self.objective.steps))
+            total += self.errors(
+                Batch(one.items, one.views, one.samples, one.purpose, one.clean, one.noise, times, one.mask)
+            )[0]
+        return total / len(samples)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The denoiser without what is for training alone."""
+        self.unet.eval()
+        try:
+            yield
+        finally:
+            self.unet.train()
+
+
+def model_identity(model: Model) -> Any:
+    """What of a model decides how it trains: its weights, changes to them, format, objective and VAE scaling."""
+    vae = (model.vae.fingerprint, model.vae.settings) if model.vae is not None else None
+    patches = list(model.patches)
+    return (model.fingerprint, patches, model.dtype, model.prediction, model.scheduler, model.scaling_factor, vae)
+
+
+def shared_copy(module: Any) -> Any:
+    """A module of its own over the same weights: layers can be put around it, and the weights must stay as they are."""
+    memo = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, memo).requires_grad_(False)
+
+
+def own_copy(module: Any) -> Any:
+    """A copy with float32 weights of its own, which can learn."""
+    return copy.deepcopy(module).float()
+
+
+def filled(text: Tensor, length: int, padding: Tensor) -> Tensor:
+    """States (n, L, D), filled up to a length with those of the empty prompt, (l, D), as a denoise does it."""
+    times = -(-(length - text.shape[1]) // padding.shape[0])
+    if times <= 0:
+        return text
+    more = padding.to(text.device).repeat(times, 1)[: length - text.shape[1]]
+    return torch.cat([text, more.expand(len(text), -1, -1)], dim=1)

@@ -1,0 +1,1 @@
+"""What each way of training says to the trainer, one file each."""
