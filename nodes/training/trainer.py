@@ -1,8 +1,9 @@
 """The one trainer: it makes steps of a recipe, and goes on from where an earlier run was cancelled or killed.
 
 A training is told by its *trajectory*: the recipe with its data, the options, the seed, the code and the machine. Each
-trajectory has a folder of checkpoints that outlives the run. The number of steps is no part of it where the learning rate
-does not depend on it, so 800 steps go on from 500 that were made before, and any step that was saved can be had again.
+trajectory has a folder of checkpoints that outlives the run. The number of steps is no part of it where the learning
+rate does not depend on it, so 800 steps go on from 500 that were made before, and a step that was saved can be had
+again.
 """
 
 from __future__ import annotations
