@@ -113,6 +113,10 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+    from weft.nodes.train.compare_adapters import compare_adapters as compare_adapters
+    from weft.nodes.train.load_adapter import load_adapter as load_adapter
+    from weft.nodes.train.loss_curve import loss_curve as loss_curve
+    from weft.nodes.train.save_adapter import save_adapter as save_adapter
 
 
 @lists_models
