@@ -17,7 +17,7 @@ from weft.nodes.values.train_options import TrainOptions
 def problems(trainer: dict[str, Any] | None = None, **inputs: Any) -> list[tuple[str, str | None, str]]:
     """What a check says of the options, wired to a training of some inputs: node, input and message."""
     graph: dict[str, Any] = {"options": {"type": "train_options", "inputs": inputs}}
-    graph["lora"] = {"type": "train_lora", "inputs": {**(trainer or {}), "options": {"node": "options"}}}
+    graph["lora"] = {"type": "train_lora", "inputs": {**(trainer or {}), "options": {"link": "options"}}}
     found = check({"weft": 1, "nodes": graph}, targets=["lora"])
     return [(p.node or "", p.input, p.message) for p in found if p.node == "options" or p.input == "learning_rate"]
 
