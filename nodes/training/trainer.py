@@ -130,7 +130,7 @@ class _Training:
             parameter.requires_grad_(True)
         self.listed = list(self.parameters.values())
         self.optimizer = build_optimizer(options, groups, self.rates)
-        self.schedule = Schedule(options, goal.steps)
+        self.schedule = Schedule(options, goal.steps, max(self.rates.values()))
         self.numerics = Numerics(options.precision, recipe.device)
         self.draws = Draws(goal.seed)
         self.order = Order(self.draws, recipe.sizes(), goal.batch)
