@@ -24,7 +24,7 @@ from weft.nodes.training.pictures import Pixels, colour_of, digest_of, views_of
 from weft.nodes.values.model import Model
 from weft.nodes.values.training import Dataset, Item, LatentCache, Picture, TextCache
 
-VERSION = 1
+VERSION = 2
 """Raise it when equal pictures or captions give other tensors."""
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ def encode_latents(
                     if part.digest not in pixels:
                         pixels.clear()
                         pixels[part.digest] = colour_of(part)
-                    return _posterior(parts, view.of(pixels[part.digest], part.digest), part.name)
+                    return _posterior(parts, view.of(pixels[part.digest]), part.name)
                 except TrainingError as error:
                     bad[part.digest] = str(error)
                     ctx.log.warning("%s: it is passed over", error)
