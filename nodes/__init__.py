@@ -113,8 +113,8 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
-    from weft.nodes.train.train_options import train_options as train_options
     from weft.nodes.train.train_custom_diffusion import train_custom_diffusion as train_custom_diffusion
+    from weft.nodes.train.train_options import train_options as train_options
     from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
 
 
