@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from weft.nodes.basic.upscale import load_upscaler as load_upscaler
     from weft.nodes.basic.upscale import upscale as upscale
     from weft.nodes.data.shapes_dataset import shapes_dataset as shapes_dataset
+    from weft.nodes.techniques.apply_adapter import apply_adapter as apply_adapter
     from weft.nodes.techniques.apply_lora import apply_lora as apply_lora
     from weft.nodes.techniques.apply_lora import merge_loras as merge_loras
     from weft.nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite
