@@ -117,6 +117,9 @@ if TYPE_CHECKING:
     from weft.nodes.train.train_custom_diffusion import train_custom_diffusion as train_custom_diffusion
     from weft.nodes.train.train_options import train_options as train_options
     from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
+    from weft.nodes.train.train_dreambooth import train_dreambooth as train_dreambooth
+    from weft.nodes.train.train_instruct_pix2pix import train_instruct_pix2pix as train_instruct_pix2pix
+    from weft.nodes.train.train_lora import train_lora as train_lora
 
 
 @lists_models
