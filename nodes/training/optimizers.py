@@ -15,14 +15,19 @@ from weft.nodes.values.train_options import TrainOptions
 Groups = Mapping[str, Mapping[str, torch.nn.Parameter]]
 
 
-def build_optimizer(options: TrainOptions, groups: Groups, rates: Mapping[str, float]) -> torch.optim.Optimizer:
+def build_optimizer(
+    options: TrainOptions, groups: Groups, rates: Mapping[str, float], decays: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
     """The optimizer over some groups, each with its learning rate.
+
+    decays: weight decays of groups that have one of their own.
 
     Raises:
         TrainingError: it is in a package that is not installed.
     """
     listed: Any = [
         {"params": list(own.values()), "lr": rates[name], "name": name, "base": rates[name]}
+        | ({"weight_decay": decays[name]} if decays and name in decays else {})
         for name, own in groups.items()
         if own
     ]

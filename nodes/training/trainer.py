@@ -121,7 +121,7 @@ class _Training:
         self.rates = {name: rate * options.rates.get(name, 1.0) for name, rate in own_rates.items()}
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
-        self.optimizer = build_optimizer(options, self.groups, self.rates)
+        self.optimizer = build_optimizer(options, self.groups, self.rates, recipe.decays())
         self.schedule = Schedule(options, goal.steps)
         self.numerics = Numerics(options.precision, recipe.device)
         self.draws = Draws(goal.seed)
