@@ -181,7 +181,9 @@ class AestheticHead(torch.nn.Module):
 
     def __init__(self, tensors: dict[str, Tensor], source: str) -> None:
         super().__init__()
-        numbers = sorted({int(parts[1]) for name in tensors if len(parts := name.split(".")) == 3 and parts[1].isdigit()})
+        numbers = sorted(
+            {int(parts[1]) for name in tensors if len(parts := name.split(".")) == 3 and parts[1].isdigit()}
+        )
         wanted = {f"layers.{n}.{kind}" for n in numbers for kind in ("weight", "bias")}
         if not numbers or wanted != set(tensors):
             odd = sorted(wanted ^ set(tensors))[:3] or ["layers.0.weight"]
@@ -194,7 +196,9 @@ class AestheticHead(torch.nn.Module):
         self.width = width
         for number, (weight, bias) in zip(numbers, self.layers, strict=True):
             if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
-                raise TrainingError(f"layers.{number} of {source} is {list(weight.shape)}: it does not fit the one before")
+                raise TrainingError(
+                    f"layers.{number} of {source} is {list(weight.shape)}: it does not fit the one before"
+                )
             width = weight.shape[0]
         if width != 1:
             raise TrainingError(f"the last layer of {source} gives {width} numbers: a predictor gives one")

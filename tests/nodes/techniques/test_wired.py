@@ -268,9 +268,7 @@ def test_refusals_name_both(models_of: Models) -> None:
     lora = learned.lora_adapter(model)
     with pytest.raises(ModelError, match=r"trained on Stable Diffusion 1\.x and the model '.*' is SDXL"):
         applied(other, lora)
-    with pytest.raises(
-        ModelError, match=r"learned words.* where a LoRA is expected: wire it to load_textual_inv"
-    ):
+    with pytest.raises(ModelError, match=r"learned words.* where a LoRA is expected: wire it to load_textual_inv"):
         apply_lora(model, adapter=learned.word_adapter(model, {"<x>": 1}))
     with pytest.raises(ModelError, match=r"the adapter \w+ \(a ControlNet\).*wire it to load_controlnet"):
         applied(model, Adapter.of("controlnet", {}, {}, "", "sd1"))
