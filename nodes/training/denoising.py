@@ -77,12 +77,15 @@ class DenoisingRecipe(Recipe):
         model: to train on.
         material: to learn from.
         prior_weight: how much the class images count, where there are some.
+
+    `dtype` is what the denoiser computes in outside of mixed precision: the model's, unless `make_unet` sets another.
     """
 
     def __init__(self, model: Model, material: Material, options: TrainOptions, prior_weight: float = 1.0) -> None:
         self.model, self.material, self.options, self.prior_weight = model, material, options, prior_weight
         self.parts = model.parts()
         self.device = self.parts.device
+        self.dtype = self.parts.dtype
         self.objective = Diffusion(model.scheduler, model.prediction, self.device)
         self._padding: Tensor | None = None
         self.unet: Any = self.make_unet()
@@ -96,7 +99,7 @@ class DenoisingRecipe(Recipe):
 
     @abstractmethod
     def make_unet(self) -> Any:
-        """The denoiser, for this recipe alone: see `shared_copy` and `own_copy`."""
+        """The denoiser, for this recipe alone: see `shared_copy` and `own_copy`, beside which `dtype` is float32."""
 
     @abstractmethod
     def settings(self) -> Any:
@@ -170,8 +173,7 @@ class DenoisingRecipe(Recipe):
 
     def condition(self, batch: Batch) -> Condition:
         """What the denoiser is told of each sample of a batch."""
-        captions = self.material.captions(batch.items, batch.samples, batch.purpose, self.options.caption_dropout)
-        text, pooled = self.text_states(captions)
+        text, pooled = self.text_states(self.captions(batch))
         padding = self.padding
         if self.model.family != "sdxl":
             return Condition(text, padding)
@@ -179,6 +181,10 @@ class DenoisingRecipe(Recipe):
         sizes = [size_of(item, self.model.size) for item in batch.items]
         ids = torch.tensor([[high, wide, 0, 0, high, wide] for wide, high in sizes], dtype=text.dtype)
         return Condition(text, padding, {"text_embeds": pooled, "time_ids": on_device(ids, self.device)})
+
+    def captions(self, batch: Batch) -> list[str]:
+        """The caption that the denoiser is told of each sample."""
+        return self.material.captions(batch.items, batch.samples, batch.purpose, self.options.caption_dropout)
 
     def text_states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """States (n, L, D) of captions and the pooled ones (n, P), on the device: those that were encoded before."""
@@ -199,7 +205,7 @@ class DenoisingRecipe(Recipe):
 
     def predict(self, noisy: Tensor, times: Tensor, condition: Condition, batches: Sequence[Batch]) -> Tensor:
         """What the denoiser predicts: (n, C, h, w)."""
-        dtype = self.parts.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
+        dtype = self.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
         added = condition.added
         return self.unet(
             noisy.to(dtype),

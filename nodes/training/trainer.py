@@ -129,7 +129,7 @@ class _Training:
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
         self.listed = list(self.parameters.values())
-        self.optimizer = build_optimizer(options, groups, self.rates)
+        self.optimizer = build_optimizer(options, groups, self.rates, recipe.decays())
         self.schedule = Schedule(options, goal.steps, max(self.rates.values()))
         self.numerics = Numerics(options.precision, recipe.device)
         self.draws = Draws(goal.seed)
