@@ -285,11 +285,11 @@ class Context:
         """A workspace, when nobody else uses it any more."""
 
         def busy() -> None:
-            raise _Busy
+            raise _BusyError
 
         try:
             return workspaces.open(key, busy)
-        except _Busy:
+        except _BusyError:
             self.log.info("another run uses the workspace %s: waiting for its end", key.hex())
         # Whoever has it may want the device before it ends: waiting for it with the device would be for ever.
         with contextlib.ExitStack() as opened:
@@ -302,8 +302,8 @@ class Context:
     @contextlib.contextmanager
     def shared_workspace(self, key: str) -> Iterator[Path]:
         """A folder as `workspace` gives it, for all nodes and runs that ask for this key: what one of them computed,
-        the others find there. It is the caller's alone while the block runs; when another has it, this waits, and lets others have
-        the device.
+        the others find there. It is the caller's alone while the block runs; when another has it, this waits, and
+        lets others have the device.
 
         Args:
             key: hex digits that say all that decides what lies in it, such as a hash; 16 to 128 of them.
@@ -433,7 +433,7 @@ def _in_turn(yields: Any) -> Iterator[None]:
         yield
 
 
-class _Busy(Exception):
+class _BusyError(Exception):
     """Somebody else uses a workspace."""
 
 
