@@ -227,7 +227,9 @@ class LiveTexts:
     def checkpoint(self) -> None:
         """Keep less for the backward pass, and compute it again there."""
         for reader in self.readers:
-            reader.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            # transformers 5 renamed it on its way.
+            kind = "activation" if hasattr(reader.encoder, "activation_checkpointing_enable") else "gradient"
+            getattr(reader.encoder, f"{kind}_checkpointing_enable")({"use_reentrant": False})
             reader.encoder.train()  # checkpoints nothing otherwise
             for part in reader.encoder.modules():
                 if isinstance(getattr(part, "dropout", None), float):
