@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from tests.tiny import tiny_sd1, tiny_sd2, tiny_sdxl
-from tests.tiny_words import batches_of, drawn_of, gradients, tiny_items
+from tests.tiny_words import batches_of, calm, drawn_of, gradients, tiny_items
 from tests.word_reference import Reference
 from weft.engine import Context
 from weft.nodes import load_model
@@ -37,7 +37,8 @@ RATE, WORDS_RATE = 1e-3, 1e-2
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model that predicts noise, one that predicts v, and one with two text encoders."""
     root = tmp_path_factory.mktemp("custom")
-    return {"epsilon": tiny_sd1(root / "epsilon"), "v": tiny_sd2(root / "v"), "sdxl": tiny_sdxl(root / "sdxl")}
+    found = {"epsilon": tiny_sd1(root / "epsilon"), "v": tiny_sd2(root / "v"), "sdxl": tiny_sdxl(root / "sdxl")}
+    return {kind: calm(folder) for kind, folder in found.items()}
 
 
 def masked(items: list[Item]) -> list[Item]:
@@ -99,9 +100,8 @@ def loss_of(reference: Reference, instance: Any, prior: Any) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("kind", "freeze", "mask"),
     [
-        ("epsilon", "crossattn_kv", False),
         ("epsilon", "crossattn", True),
-        ("v", "crossattn_kv", True),
+        ("v", "crossattn_kv", False),
         ("sdxl", "crossattn_kv", True),
     ],
 )
@@ -150,15 +150,16 @@ def test_the_script_counts_an_instance_once_for_each_channel(folders: dict[str, 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v", "sdxl"])
 def test_the_weights_after_some_steps_are_those_of_the_reference(folders: dict[str, Path], kind: str) -> None:
-    steps, batch = 4, 2
-    recipe = recipe_of(folders[kind], mask=True)
+    steps, batch = 3, 2
+    options = TrainOptions(epsilon=1e-5)  # else what is left of rounding where a gradient is none makes whole steps
+    recipe = recipe_of(folders[kind], mask=True, options=options)
     reference, learned = reference_of(folders[kind])
     before = [table.detach().clone() for table in reference.tables]
     optimizer = torch.optim.AdamW(
         [{"params": list(learned.values()), "lr": RATE}, {"params": reference.tables, "lr": WORDS_RATE}],
         betas=(0.9, 0.999),
         weight_decay=1e-2,
-        eps=1e-8,
+        eps=options.epsilon,
     )
     losses = []
     for samples in batches_of(recipe, steps, batch):
@@ -177,7 +178,7 @@ def test_the_weights_after_some_steps_are_those_of_the_reference(folders: dict[s
                 keep = torch.ones(len(table), dtype=torch.bool)
                 keep[reference.ids] = False
                 table[keep] = rest[keep]
-    result = train(recipe, Goal(steps, RATE, batch), TrainOptions(), Context())
+    result = train(recipe, Goal(steps, RATE, batch), options, Context())
     assert result.curve.column("loss")[1] == pytest.approx(losses, rel=2e-5)
     expected = {name: p.detach() for name, p in learned.items()}
     for end, rows in zip(("text_encoder", "text_encoder_2"), reference.rows(), strict=False):
