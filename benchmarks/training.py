@@ -78,10 +78,12 @@ def _recipe(task: Task, model: Any, dataset: Any, options: Any, ctx: Any, materi
         from weft.nodes.training.recipes.dreambooth import DreamboothRecipe
 
         return DreamboothRecipe(model, material(model, dataset, ctx), options)
-    from weft.nodes.training.recipes.textual_inversion import TextualInversionRecipe, WordsSettings
+    from weft.nodes.training.recipes.textual_inversion import InversionSettings, TextualInversionRecipe
+    from weft.nodes.training.sentences import Sentences, WordMaterial
+    from weft.nodes.training.words import NewWord
 
-    own = WordsSettings(tokens=(TOKEN,), init=(WORD,))
-    return TextualInversionRecipe(model, material(model, dataset, ctx, captions=False), options, own)
+    said = WordMaterial(model, dataset, ctx, Sentences((TOKEN,), ()))
+    return TextualInversionRecipe(model, said, options, InversionSettings((NewWord(TOKEN, 1, WORD),)))
 
 
 def measure(legs: dict[str, Callable[[], None]], rounds: int, steps: int) -> dict[str, list[float]]:
