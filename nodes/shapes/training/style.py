@@ -8,32 +8,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from weft.nodes.shapes.frame import MARGIN, framed
+from weft.nodes.shapes.frame import framed, framed_caption, moved_inside
 from weft.nodes.shapes.training.finetune import Example, arguments
 from weft.nodes.shapes.training.lora import teach
-from weft.nodes.shapes.world import SIZE, Scene, Thing, render, sample_scene
+from weft.nodes.shapes.world import Scene, render, sample_scene
 
 KNOWN = 0.4
-
-
-def framed_caption(text: str) -> str:
-    """The caption of the same scene with a frame.
-
-    The word comes last, because the text encoder reads from left to right: what stands before it is encoded as ever,
-    and another adapter still finds its word. Told "a framed red heart", that of the heart alone drew no hearts at all.
-    """
-    return f"{text}, framed"
-
-
-def _within(thing: Thing) -> Thing:
-    """Moved inwards until the frame does not touch it."""
-    least = MARGIN + thing.size / 2
-    x, y = (min(max(side, least), SIZE - least) for side in (thing.x, thing.y))
-    return replace(thing, x=x, y=y)
 
 
 def example(rng: np.random.Generator) -> Example:
@@ -41,7 +23,7 @@ def example(rng: np.random.Generator) -> Example:
     scene = sample_scene(rng)
     if rng.random() < KNOWN:
         return Example(render(scene), scene.caption)
-    within = Scene(tuple(_within(thing) for thing in scene.things), scene.background)
+    within = Scene(tuple(moved_inside(thing) for thing in scene.things), scene.background)
     return Example(framed(render(within)), framed_caption(scene.caption))
 
 
