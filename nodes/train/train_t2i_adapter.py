@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from weft.engine import Context, Range, Widget, node
+from weft.engine import Context, Range, node
 from weft.nodes.checks import model_of
 from weft.nodes.nets.handles import Adapter as AdapterNet
+from weft.nodes.train.train_lora import Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -17,15 +18,15 @@ from weft.nodes.values.training import Checkpoint, Dataset, LatentCache, TextCac
 def train_t2i_adapter(
     model: Model,
     dataset: Dataset,
-    steps: Annotated[int, Range(1, 1_000_000, usual=(500, 50_000))] = 5000,
-    learning_rate: Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))] = 1e-5,
+    steps: Steps = 5000,
+    learning_rate: Rate = 1e-5,
     batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 4,
     net: AdapterNet | None = None,
     size: Literal["full", "light"] = "full",
     blocks: Annotated[int, Range(1, 16, usual=(1, 4))] = 2,
     grayscale: bool = False,
     timesteps: Literal["cubic", "uniform"] = "cubic",
-    seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    seed: Seed = 0,
     options: TrainOptions | None = None,
     latents: LatentCache | None = None,
     texts: TextCache | None = None,
