@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.net_reference import Inputs, Reference, adapter_loss
+from tests.net_reference import TOLERANCE, Inputs, Reference, adapter_loss
 from tests.tiny_hints import tiny_hints, tiny_model
 from weft.engine import Context
 from weft.nodes.training.denoising import own_copy
@@ -103,10 +103,10 @@ def test_first_loss_and_gradients(kind: str, name: str, models: Models) -> None:
         assert parameter.grad is not None, own
         assert bool(ours.grad.any()), own
         # A single layer's may be nearly nothing, of which rounding is a larger part.
-        assert (ours.grad - parameter.grad).norm() / parameter.grad.norm() < 1e-4, own
+        assert (ours.grad - parameter.grad).norm() / parameter.grad.norm() < 10 * TOLERANCE[name], own
         gradients.append((ours.grad.flatten(), parameter.grad.flatten()))
     mine, scripts = (torch.cat(parts) for parts in zip(*gradients, strict=True))
-    assert (mine - scripts).norm() / scripts.norm() < 1e-5
+    assert (mine - scripts).norm() / scripts.norm() < TOLERANCE[name]
     assert all(parameter.grad is None for parameter in recipe.unet.parameters())
 
 
