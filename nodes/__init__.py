@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from weft.nodes.basic.upscale import load_upscaler as load_upscaler
     from weft.nodes.basic.upscale import upscale as upscale
     from weft.nodes.data.shapes_dataset import shapes_dataset as shapes_dataset
+    from weft.nodes.techniques.apply_adapter import apply_adapter as apply_adapter
     from weft.nodes.techniques.apply_lora import apply_lora as apply_lora
     from weft.nodes.techniques.apply_lora import merge_loras as merge_loras
     from weft.nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite
@@ -98,9 +99,9 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.invert import from_inversion as from_inversion
     from weft.nodes.techniques.invert import invert as invert
     from weft.nodes.techniques.ip_adapter import ip_adapter as ip_adapter
-    from weft.nodes.techniques.ip_adapter import load_ip_adapter as load_ip_adapter
     from weft.nodes.techniques.load_custom_diffusion import load_custom_diffusion as load_custom_diffusion
     from weft.nodes.techniques.load_dreambooth import load_dreambooth as load_dreambooth
+    from weft.nodes.techniques.load_ip_adapter import load_ip_adapter as load_ip_adapter
     from weft.nodes.techniques.load_textual_inversion import load_textual_inversion as load_textual_inversion
     from weft.nodes.techniques.multidiffusion import multidiffusion as multidiffusion
     from weft.nodes.techniques.pag import pag as pag
