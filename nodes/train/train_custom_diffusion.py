@@ -42,8 +42,8 @@ def train_custom_diffusion(
 ) -> Trained:
     """Teach a model one or several concepts: keys and values of its cross-attention, and a word each.
 
-    Custom Diffusion (arXiv 2212.04488): fewer numbers than DreamBooth, and concepts that can be combined. Texts are read
-    anew in each step, so there is no cache of texts.
+    Custom Diffusion (arXiv 2212.04488): fewer numbers than DreamBooth, and concepts that can be combined. Texts are
+    read anew in each step, so there is no cache of texts.
 
     Args:
         model: to train on; it stays as it is.
@@ -56,10 +56,10 @@ def train_custom_diffusion(
         learning_rate: of keys and values.
         words_rate: learning rate of the words' vectors.
         batch: pictures in one forward.
-        freeze: what of the denoiser is left to learn: crossattn_kv keys and values of the cross-attention, crossattn all
-            its projections.
-        templates: sentences for pictures whose caption has no token, another one for each sample, for an object or for
-            a style; none makes such captions an error.
+        freeze: what of the denoiser is left to learn: crossattn_kv keys and values of the cross-attention, crossattn
+            all its projections.
+        templates: sentences for pictures whose caption has no token, another one for each sample, for an object or
+            for a style; none makes such captions an error.
         sentences: your own in their place, with {} where the word goes.
         prior_weight: how much class images count.
         words_decay: weight decay of the words' vectors, in place of that of the options.

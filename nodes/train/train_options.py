@@ -62,6 +62,8 @@ def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
         if schedule not in (None, "constant"):
             message = "schedule_free_adamw takes the place of a schedule: leave `schedule` at constant."
             yield "schedule", message, schedule
+        if values.get("beta1") == 0:
+            yield "beta1", "schedule_free_adamw needs a beta1 above 0; 0.9 is usual.", 0
         if values.get("ema"):
             message = "schedule_free_adamw averages the weights by itself: leave `ema` at 0."
             yield "ema", message, values["ema"]
@@ -159,7 +161,7 @@ def train_options(
             and brighter pictures.
         caption_dropout: the share of the samples whose caption is left empty, so that guidance works better.
         ema: the decay of a running average of the weights, which is what comes out then; 0.99 to 0.9999 are usual, 0 is
-            none. At step n, from 0, it is at most (1 + n) / (10 + n).
+            none. At step n, from 0, it is at most (1 + n) / (10 + n), and 0 at the first.
         gradient_checkpointing: less memory for about a third more time; what is learned is the same.
         precision: of the computation: no is the model's own format, bf16 and fp16 are mixed precision. What learns is
             float32 in any case.

@@ -94,7 +94,7 @@ def train_textual_inversion(
         latents: from `cache_latents`; without it, pictures are encoded here.
         start: a checkpoint to go on from.
     """
-    from weft.nodes.training.recipes.textual_inversion import InversionRecipe, InversionSettings
+    from weft.nodes.training.recipes.textual_inversion import InversionSettings, TextualInversionRecipe
     from weft.nodes.training.running import run_training
     from weft.nodes.training.sentences import Sentences, WordMaterial
     from weft.nodes.training.trainer import Goal
@@ -104,5 +104,5 @@ def train_textual_inversion(
     words = new_words(tokens, init, vectors, init_by)
     said = Sentences.of(tokens, templates, sentences)
     material = WordMaterial(model, dataset, ctx, said, latents=latents, classes=False)
-    recipe = InversionRecipe(model, material, options, InversionSettings(words, hold_norm, weight_decay, seed))
+    recipe = TextualInversionRecipe(model, material, options, InversionSettings(words, hold_norm, weight_decay, seed))
     return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)

@@ -93,6 +93,7 @@ class Words:
         self.parameters: dict[str, torch.nn.Parameter] = {}
         self.tokens = {word.token: word.vectors for word in words}
         self.first: dict[str, Tensor] = {}
+        self.encoders: dict[str, Any] = {}
         readers: list[Reader] = []
         for number, (tokenizer, encoder) in enumerate(zip(parts.tokenizers, parts.text_encoders, strict=True)):
             component = "text_encoder" if number == 0 else f"text_encoder_{number + 1}"
@@ -106,7 +107,8 @@ class Words:
             for word, tensor, parameter in zip(words, begin, rows, strict=True):
                 self.parameters[f"word.{word.token}.{component}"] = parameter
                 self.first[f"word.{word.token}.{component}"] = tensor.norm(dim=1, keepdim=True).clone()
-            readers.append(Reader(parts.model.family, own, _with_rows(encoder, own, first, rows), first))
+            self.encoders[component] = _with_rows(encoder, own, first, rows)
+            readers.append(Reader(parts.model.family, own, self.encoders[component], first))
         self.texts = LiveTexts(readers, parts.device)
 
     @torch.no_grad()

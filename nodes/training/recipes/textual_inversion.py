@@ -31,7 +31,7 @@ class InversionSettings:
     seed: int = 0
 
 
-class InversionRecipe(DenoisingRecipe):
+class TextualInversionRecipe(DenoisingRecipe):
     """The vectors of new words."""
 
     name: ClassVar[str] = "textual_inversion"

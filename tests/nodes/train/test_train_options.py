@@ -17,7 +17,10 @@ from weft.nodes.values.train_options import TrainOptions
 def problems(trainer: dict[str, Any] | None = None, **inputs: Any) -> list[tuple[str, str | None, str]]:
     """What a check says of the options, wired to a training of some inputs: node, input and message."""
     graph: dict[str, Any] = {"options": {"type": "train_options", "inputs": inputs}}
-    graph["lora"] = {"type": "train_lora", "inputs": {**(trainer or {}), "options": {"link": "options"}}}
+    graph["lora"] = {
+        "type": "train_lora",
+        "inputs": {"learning_rate": 1.0, **(trainer or {}), "options": {"link": "options"}},
+    }
     found = check({"weft": 1, "nodes": graph}, targets=["lora"])
     return [(p.node or "", p.input, p.message) for p in found if p.node == "options" or p.input == "learning_rate"]
 
@@ -46,6 +49,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "takes the place",
     ),
     "schedule-free with an average": ({"optimizer": "schedule_free_adamw", "ema": 0.9}, "ema", "by itself"),
+    "schedule-free without momentum": ({"optimizer": "schedule_free_adamw", "beta1": 0.0}, "beta1", "above 0"),
     "a negative rate": ({"rates": {"unet": -1.0}}, "rates", "'unet'"),
     "rates of prodigy": ({"optimizer": "prodigy", "rates": {"unet": 0.5}}, "rates", "one learning rate"),
     "prompts never drawn": ({"validation_prompts": ["a cat"]}, "validation_prompts", "validate_every"),
