@@ -69,13 +69,14 @@ def train_controlnet(
         start: a checkpoint to go on from.
     """
     from weft.nodes.training.conditions import with_conditions
+    from weft.nodes.training.controls import hinted
     from weft.nodes.training.material import Material
     from weft.nodes.training.recipes.controlnet import ControlNetRecipe, ControlNetSettings
     from weft.nodes.training.running import run_training
     from weft.nodes.training.trainer import Goal
 
     ctx, options = ctx or Context(), options or TrainOptions()
-    hinted = with_conditions(dataset, "a ControlNet", ctx, model.size, model.scale_factor)
-    material = Material(model, hinted, ctx, latents=latents, texts=texts)
+    items = with_conditions(dataset, "a ControlNet", ctx, model.size, model.scale_factor)
+    material = Material(model, items, ctx, latents=latents, texts=texts)
     recipe = ControlNetRecipe(model, material, options, ControlNetSettings(tuple(embedding), seed), net)
-    return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)
+    return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx, hinted(material))

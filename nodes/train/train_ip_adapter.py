@@ -93,6 +93,7 @@ def train_ip_adapter(
     import torch
 
     from weft.nodes.nets.live import verify
+    from weft.nodes.training.controls import prompted_by
     from weft.nodes.training.image_states import prompted
     from weft.nodes.training.material import Material
     from weft.nodes.training.recipes.ip_adapter import IPAdapterRecipe, IPAdapterSettings
@@ -106,4 +107,6 @@ def train_ip_adapter(
     material = Material(model, seen, ctx, latents=latents, texts=texts)
     own = IPAdapterSettings(image_dropout, both_dropout, seed)
     recipe = IPAdapterRecipe(model, material, options, own, images, image_encoder)
-    return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)
+    return run_training(
+        recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx, prompted_by(material, prompt_with)
+    )

@@ -21,7 +21,6 @@ from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Adapter
 
-
 TOKENS = 4
 """That a picture becomes: published files do not say how many, and readers take it for granted."""
 
