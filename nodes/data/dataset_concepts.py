@@ -16,7 +16,7 @@ from weft.nodes.datasets.inputs import (
     found_problems,
     size_problems,
 )
-from weft.nodes.values.training import Dataset, Role
+from weft.nodes.values.training import Dataset, Item, Role
 
 Folders = Annotated[list[str], Widget("folder")]
 
@@ -102,7 +102,8 @@ def dataset_concepts(
     ctx = ctx or Context()
     if wrong := list(_misfits(folders, captions, class_folders, class_captions)):
         raise TrainingError("; ".join(wrong))
-    items, passed = [], []
+    items: list[Item] = []
+    passed: list[str] = []
     roles: tuple[tuple[Role, Sequence[str], Sequence[str], int], ...] = (
         ("instance", folders, captions, repeats),
         ("class", class_folders, class_captions, 1),
@@ -129,7 +130,8 @@ def join_datasets(datasets: list[Dataset], number: bool = False) -> Annotated[Da
     datasets = [datasets] if isinstance(datasets, Dataset) else list(datasets)
     if not datasets:
         raise ValueError("no data set is given to join: link at least one")
-    items, first = [], 0
+    items: list[Item] = []
+    first = 0
     for dataset in datasets:
         items.extend(
             dataclasses.replace(item, concept=first + item.concept) if number else item for item in dataset.items

@@ -26,7 +26,7 @@ OTHER_PICTURES = (".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".jxl", ".j
 MASK = ".mask"
 """Ends the stem of a mask's file: `dog.mask.png` is the mask of `dog.png`."""
 
-Resolve = Callable[[str | os.PathLike[str]], Path]
+Resolve = Callable[[str], Path]
 Size = tuple[int, int]
 
 
@@ -138,7 +138,7 @@ def look(path: Path, name: str, resolve: Resolve) -> Seen:
     from weft.nodes.images.reading import HEAD_BYTES, displayed_size
 
     try:
-        place = resolve(path)
+        place = resolve(str(path))
         state = place.stat()
         if not stat.S_ISREG(state.st_mode):
             raise TrainingError(f"{name}: it is no regular file")
@@ -180,7 +180,7 @@ def caption_in(path: Path, name: str, resolve: Resolve) -> str:
         TrainingError: it cannot be read, is too long or no text.
     """
     try:
-        place = resolve(path)
+        place = resolve(str(path))
         with place.open("rb") as file:
             data = file.read(MAX_CAPTION_BYTES + 1)
         if len(data) > MAX_CAPTION_BYTES:
@@ -194,12 +194,12 @@ def caption_in(path: Path, name: str, resolve: Resolve) -> str:
         raise TrainingError(f"{name}: the file cannot be read: {error.strerror or error}") from error
 
 
-def contents(*folders: str | os.PathLike[str]) -> str:
+def contents(*folders: str) -> str:
     """For a node's fingerprint: names and contents of what a data set may read in some folders, at any depth."""
     tables = (".csv", ".jsonl", ".json", ".parquet")
     suffixes = [*PICTURES, *OTHER_PICTURES, *CAPTIONS, *tables]
     every = tuple(form for suffix in suffixes for form in _forms(suffix))
-    for folder in filter(None, folders):
+    for folder in (folder for folder in folders if folder):
         # Hashing waits for what a pipe gives. The node that runs in its place passes over it.
         for path in files_in(Path(folder), True):
             if path.name.endswith(every) and not path.is_file():
