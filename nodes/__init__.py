@@ -112,6 +112,19 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+    from weft.nodes.train.preferences import preferences as preferences
+    from weft.nodes.train.reward_aesthetic import reward_aesthetic as reward_aesthetic
+    from weft.nodes.train.reward_alignment import reward_alignment as reward_alignment
+    from weft.nodes.train.reward_human import reward_human as reward_human
+    from weft.nodes.train.reward_jpeg import reward_compressibility as reward_compressibility
+    from weft.nodes.train.reward_jpeg import reward_incompressibility as reward_incompressibility
+    from weft.nodes.train.reward_random import reward_random as reward_random
+    from weft.nodes.train.reward_shapes import reward_shapes as reward_shapes
+    from weft.nodes.train.reward_sum import reward_sum as reward_sum
+    from weft.nodes.train.train_ddpo import train_ddpo as train_ddpo
+    from weft.nodes.train.train_dpo import train_dpo as train_dpo
+    from weft.nodes.train.train_lora import train_lora as train_lora
+    from weft.nodes.train.train_reward_backprop import train_reward_backprop as train_reward_backprop
 
 
 @lists_models

@@ -81,9 +81,9 @@ def train_ddpo(
         sampling_steps: of DDIM, for each picture.
         guidance: its scale while pictures are made, and in the updates; 1 is none and takes half of the time.
         eta: how much noise each step of DDIM draws; above 0, for without it there is nothing to choose from.
-        clip: how far the ratio of probabilities counts. It is small because log-probabilities are means over the latents.
+        clip: how far the ratio of probabilities counts. It is small: log-probabilities are means over the latents.
         clip_advantage: how far an advantage counts, in standard deviations.
-        history: how many rewards of each prompt tell whether a new one is good for it; 0 compares within the epoch alone.
+        history: how many rewards of each prompt tell whether a new one is good for it; 0 compares with the epoch alone.
         history_least: as long as a prompt has fewer, its rewards are compared with those of the whole epoch.
         timesteps: the share of DDIM's steps that updates use, drawn for each picture.
         rows: pictures in a forward, while they are made and in updates; more take more memory. 0 is the batch.

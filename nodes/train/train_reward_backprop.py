@@ -61,7 +61,7 @@ def train_reward_backprop(
         steps: of the optimizer.
         learning_rate: of the adapter.
         batch: pictures in one forward.
-        through: last goes through the last steps of the sampler, random through the last 1 to `last` of them as drawn for
+        through: last goes through the last steps of the sampler, random through the last 1 to `last` of them, drawn for
             each step of the optimizer, and one through a single one of the last `last`, whose guess is the picture.
         last: how many steps of the sampler; each takes memory, unless the options have gradient checkpointing.
         margin: with one above 0 only what a reward lacks to it counts; 0 is the reward itself.

@@ -1,4 +1,4 @@
-"""A denoiser as a policy: what recipes that learn from rewards share. Prompts, DDIM's steps, and an adapter that learns.
+"""A denoiser as a policy: what recipes that learn from rewards share. Prompts, DDIM's steps and an adapter.
 
 Each step of DDIM with eta above 0 (arXiv 2010.02502) draws from a Gaussian: its mean is DDIM's step, and its standard
 deviation eta times that of the posterior. Pictures are sampled by it, and their probabilities are those of its noise.
@@ -46,7 +46,7 @@ class Sampling:
 class DdimSteps:
     """DDIM's steps for a model, as diffusers' DDIMScheduler makes them, for rows that may be at different steps.
 
-    times: (T,) int64, the timestep of each. deviations: (T,) the standard deviation of what each draws; 0 draws nothing.
+    times: (T,) int64, the timestep of each. deviations: (T,) the standard deviation of what each draws; 0 is none.
     """
 
     def __init__(self, model: Model, objective: Diffusion, sampling: Sampling) -> None:

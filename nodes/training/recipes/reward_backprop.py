@@ -1,4 +1,4 @@
-"""Gradients of a reward through the sampler: DRaFT-K (arXiv 2309.17400), AlignProp (2310.03739) and ReFL (2304.05977)."""
+"""Gradients of a reward through the sampler: DRaFT-K (arXiv 2309.17400), AlignProp (2310.03739), ReFL (2304.05977)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RewardBackpropRecipe(PolicyRecipe):
             )
         if backprop.last > len(self.ddim):
             raise TrainingError(
-                f"`last` is {backprop.last} and pictures are made in {len(self.ddim)} steps: it can be no more than these"
+                f"`last` is {backprop.last} and pictures are made in {len(self.ddim)} steps: it can be no more"
             )
         self._found: list[Tensor] = []
 

@@ -155,12 +155,18 @@ def pixel_values(images: Tensor, size: int) -> Tensor:
 def _load(part: str, folder: Path, device: torch.device) -> Any:
     with IMPORTING:
         from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
+        from transformers.utils import logging as hf
 
     kind: Any = {"vision": CLIPVisionModelWithProjection, "text": CLIPTextModelWithProjection}[part]
+    bars = hf.is_progress_bar_enabled()
+    hf.disable_progress_bar()
     try:
         module = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32)
     except Exception as error:  # transformers raises many kinds for files that do not fit
         raise TrainingError(f"the CLIP in {folder} cannot be read: {str(error).strip().splitlines()[0]}") from error
+    finally:
+        if bars:
+            hf.enable_progress_bar()
     return module.eval().requires_grad_(False).to(device)
 
 
@@ -181,7 +187,9 @@ class AestheticHead(torch.nn.Module):
 
     def __init__(self, tensors: dict[str, Tensor], source: str) -> None:
         super().__init__()
-        numbers = sorted({int(parts[1]) for name in tensors if len(parts := name.split(".")) == 3 and parts[1].isdigit()})
+        numbers = sorted(
+            {int(parts[1]) for name in tensors if len(parts := name.split(".")) == 3 and parts[1].isdigit()}
+        )
         wanted = {f"layers.{n}.{kind}" for n in numbers for kind in ("weight", "bias")}
         if not numbers or wanted != set(tensors):
             odd = sorted(wanted ^ set(tensors))[:3] or ["layers.0.weight"]
@@ -194,7 +202,9 @@ class AestheticHead(torch.nn.Module):
         self.width = width
         for number, (weight, bias) in zip(numbers, self.layers, strict=True):
             if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
-                raise TrainingError(f"layers.{number} of {source} is {list(weight.shape)}: it does not fit the one before")
+                raise TrainingError(
+                    f"layers.{number} of {source} is {list(weight.shape)}: it does not fit the one before"
+                )
             width = weight.shape[0]
         if width != 1:
             raise TrainingError(f"the last layer of {source} gives {width} numbers: a predictor gives one")
@@ -220,7 +230,7 @@ def read_head(path: str, source: str) -> AestheticHead:
         return AestheticHead(load_file(path), source)
     except (OSError, SafetensorError, ValueError) as error:
         raise TrainingError(
-            f"{source} cannot be read as safetensors: {error}. A .pth file is a pickle, which is never opened: convert it"
+            f"{source} cannot be read as safetensors: {error}. A .pth file is a pickle, which is not opened: convert it"
         ) from error
 
 
