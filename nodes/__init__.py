@@ -130,6 +130,19 @@ if TYPE_CHECKING:
     from weft.nodes.train.train_lora import train_lora as train_lora
     from weft.nodes.train.train_options import train_options as train_options
     from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
+    from weft.nodes.train.preferences import preferences as preferences
+    from weft.nodes.train.reward_aesthetic import reward_aesthetic as reward_aesthetic
+    from weft.nodes.train.reward_alignment import reward_alignment as reward_alignment
+    from weft.nodes.train.reward_human import reward_human as reward_human
+    from weft.nodes.train.reward_jpeg import reward_compressibility as reward_compressibility
+    from weft.nodes.train.reward_jpeg import reward_incompressibility as reward_incompressibility
+    from weft.nodes.train.reward_random import reward_random as reward_random
+    from weft.nodes.train.reward_shapes import reward_shapes as reward_shapes
+    from weft.nodes.train.reward_sum import reward_sum as reward_sum
+    from weft.nodes.train.train_ddpo import train_ddpo as train_ddpo
+    from weft.nodes.train.train_dpo import train_dpo as train_dpo
+    from weft.nodes.train.train_lora import train_lora as train_lora
+    from weft.nodes.train.train_reward_backprop import train_reward_backprop as train_reward_backprop
 
 
 @lists_models
