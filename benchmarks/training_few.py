@@ -1,0 +1,1 @@
+"""What each technique learns of a few pictures, trained by its node."""
