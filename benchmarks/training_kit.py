@@ -121,12 +121,13 @@ class Plan:
     def train(self, model: Any, folder: Path) -> Any:
         """Train it: an `Adapter`."""
         from weft import nodes
-        from weft.nodes.shapes.training.common import context
+        from weft.engine import Context
+        from weft.engine.cache.workspaces import Workspaces
+        from weft.nodes.shapes.training.by_nodes import CHECKPOINT_BYTES, Printed
 
-        data = dataset(self.data)
+        ctx = Context(listener=Printed(), workspaces=Workspaces(folder / "workspaces", CHECKPOINT_BYTES))
         options = nodes.train_options(**self.options)
-        with context(folder) as ctx:
-            return getattr(nodes, self.node)(model, data, options=options, ctx=ctx, **self.settings).adapter
+        return getattr(nodes, self.node)(model, dataset(self.data), options=options, ctx=ctx, **self.settings).adapter
 
 
 def dataset(told: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import statistics
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,20 +18,29 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from weft.engine import CancelToken, Context
+from weft.engine import Cancelled, CancelToken, Context
 from weft.engine.cache.workspaces import Workspaces
+from weft.nodes.shapes.training.common import Curve
 from weft.nodes.shapes.training.common import arguments as common_arguments
+from weft.nodes.values import Model
+from weft.nodes.values.trained import Trained
 
 CHECKPOINT_BYTES = 8 * 2**30
 """What checkpoints and encoded pictures may take; those that were not used for the longest time go first."""
+EVERY = 20
+"""Steps of which the curve that is drawn shows the mean."""
 
 
-def arguments(description: str, steps: int, out: str = "nodes/shapes/variants") -> argparse.Namespace:
+def arguments(
+    description: str, steps: int, batch: int, pool: int, out: str = "nodes/shapes/variants"
+) -> argparse.Namespace:
     """The command line of a recipe that calls a training node."""
 
     def more(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--base", default="shapes", help="the model to start from")
         parser.add_argument("--out", type=Path, default=Path(out), help="where the result goes")
+        parser.add_argument("--batch", type=int, default=batch)
+        parser.add_argument("--pool", type=int, default=pool, help="pictures to train on")
 
     return common_arguments(description, steps, "build/variants", more)
 
@@ -38,7 +48,7 @@ def arguments(description: str, steps: int, out: str = "nodes/shapes/variants") 
 class Printed:
     """Says on the standard error how a training goes, every so many steps."""
 
-    def __init__(self, every: int = 20) -> None:
+    def __init__(self, every: int = EVERY) -> None:
         self.every = every
 
     def report(self, node: str, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
@@ -48,15 +58,36 @@ class Printed:
 
 
 @contextmanager
-def context(folder: Path) -> Iterator[Context]:
-    """A context to call nodes with: checkpoints lie in the folder, and SIGTERM stops the training after saving one."""
+def training(args: argparse.Namespace) -> Iterator[tuple[Model, Context]]:
+    """The base model, and a context to call nodes with: checkpoints lie in the recipe's folder, and SIGTERM stops the
+    training once it has saved one.
+    """
+    from weft.nodes import load_model
+
     cancel = CancelToken()
     before = signal.signal(signal.SIGTERM, lambda number, frame: cancel.cancel())
     try:
-        spaces = Workspaces(folder / "workspaces", CHECKPOINT_BYTES)
-        yield Context(cancel=cancel, listener=Printed(), workspaces=spaces)
+        spaces = Workspaces(args.work / "workspaces", CHECKPOINT_BYTES)
+        yield (
+            load_model(args.base, dtype="float32", device=args.device),
+            Context(cancel=cancel, listener=Printed(), workspaces=spaces),
+        )
+    except Cancelled:
+        raise SystemExit("stopped; run again to go on") from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def draw_curve(trained: Trained, name: str, folder: Path) -> None:
+    """The loss of a training over its steps, as JSON lines and as a picture."""
+    curve = Curve(folder / f"{name}.jsonl")
+    steps, losses = trained.curve.column("loss")
+    curve.rows = [
+        {"step": steps[min(k + EVERY, len(steps)) - 1], "loss": statistics.fmean(losses[k : k + EVERY])}
+        for k in range(0, len(steps), EVERY)
+    ]
+    curve.write()
+    curve.draw(folder / f"{name}.png", name)
 
 
 def save_half(tensors: Mapping[str, torch.Tensor], file: Path) -> None:
