@@ -82,6 +82,8 @@ if TYPE_CHECKING:
     from weft.nodes.basic.text import join_text as join_text
     from weft.nodes.basic.upscale import load_upscaler as load_upscaler
     from weft.nodes.basic.upscale import upscale as upscale
+    from weft.nodes.data.shapes_dataset import shapes_dataset as shapes_dataset
+    from weft.nodes.techniques.apply_adapter import apply_adapter as apply_adapter
     from weft.nodes.techniques.apply_lora import apply_lora as apply_lora
     from weft.nodes.techniques.apply_lora import merge_loras as merge_loras
     from weft.nodes.techniques.attend_and_excite import attend_and_excite as attend_and_excite
@@ -112,6 +114,12 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+    from weft.nodes.train.train_custom_diffusion import train_custom_diffusion as train_custom_diffusion
+    from weft.nodes.train.train_dreambooth import train_dreambooth as train_dreambooth
+    from weft.nodes.train.train_instruct_pix2pix import train_instruct_pix2pix as train_instruct_pix2pix
+    from weft.nodes.train.train_lora import train_lora as train_lora
+    from weft.nodes.train.train_options import train_options as train_options
+    from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
 
 
 @lists_models

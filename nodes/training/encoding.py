@@ -24,7 +24,7 @@ from weft.nodes.training.pictures import Pixels, colour_of, digest_of, views_of
 from weft.nodes.values.model import Model
 from weft.nodes.values.training import Dataset, Item, LatentCache, Picture, TextCache
 
-VERSION = 1
+VERSION = 2
 """Raise it when equal pictures or captions give other tensors."""
 T = TypeVar("T")
 
@@ -87,13 +87,13 @@ def encode_latents(
                     if part.digest not in pixels:
                         pixels.clear()
                         pixels[part.digest] = colour_of(part)
-                    return _posterior(parts, view.of(pixels[part.digest], part.digest), part.name)
+                    return _posterior(parts, view.of(pixels[part.digest]), part.name)
                 except TrainingError as error:
                     bad[part.digest] = str(error)
                     ctx.log.warning("%s: it is passed over", error)
                     return None
 
-            for name, found in _each(folder, missing, make, ctx, "encode pictures"):
+            for name, found in each(folder, missing, make, ctx, "encode pictures"):
                 entries[name] = (found["mean"], found["std"])
         skipped.extend(bad.values())
     kept = {view.key(part): entries[view.key(part)] for part, view in wanted if view.key(part) in entries}
@@ -131,12 +131,12 @@ def encode_texts(model: Model, captions: Iterable[str], ctx: Context, known: Tex
                 states = {"text": found.text[0].float()}
                 return states if found.pooled is None else states | {"pooled": found.pooled[0].float()}
 
-            for name, found in _each(folder, missing, make, ctx, "encode captions"):
+            for name, found in each(folder, missing, make, ctx, "encode captions"):
                 entries[missing[name]] = (found["text"], found.get("pooled"))
     return TextCache(key, {text: entries[text] for text in wanted})
 
 
-def _each(
+def each(
     folder: Path, names: Mapping[str, object], make: Callable[[str], dict[str, Tensor] | None], ctx: Context, phase: str
 ) -> Iterable[tuple[str, dict[str, Tensor]]]:
     """The tensors of each name: those that the folder has, and others made and put there."""

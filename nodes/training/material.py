@@ -146,7 +146,7 @@ class Material:
         key = view.key(picture)
         if key not in known:
             # uint8 keeps thousands of hints within memory.
-            pixels = view.of(colour_of(picture), picture.digest)
+            pixels = view.of(colour_of(picture))
             known[key] = torch.from_numpy(np.round(pixels * 255).astype(np.uint8))
         return known[key].float() / 255
 

@@ -117,8 +117,8 @@ class Adapter:
     """What a training learned: it changes a model that it is applied to.
 
     kind: how it is applied. tensors: by name, which begins with the component that it changes
-    (``unet.down_blocks...lora_A.weight``, ``text_encoder...``; of learned words ``word.<token>.text_encoder``, and where
-    there is a second text encoder ``word.<token>.text_encoder_2``, (vectors, width) each), float32 on the CPU.
+    (``unet.down_blocks...lora_A.weight``, ``text_encoder...``; of learned words ``word.<token>.text_encoder``, and
+    where there is a second text encoder ``word.<token>.text_encoder_2``, (vectors, width) each), float32 on the CPU.
     settings: plain data: configurations of networks, ranks, tokens, what it was trained with.
     base, family: of the model that it was trained on: its fingerprint, and ``sd1``, ``sd2`` or ``sdxl``.
     digest: by content.

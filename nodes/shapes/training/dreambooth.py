@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from weft.nodes.shapes.scenes import full_caption
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from weft.nodes.shapes.training.scenes import full_caption
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, LARGE, SIZE, Scene, Thing, render, sample_scene, with_article
 
 WORDS = "sks shape"
