@@ -36,7 +36,7 @@ def build_optimizer(
             "is usual), or choose adamw"
         )
     try:
-        optimizer = _build(options, groups, rates)
+        optimizer = _build(options, groups, rates, decays or {})
     except (ValueError, RuntimeError) as error:
         raise TrainingError(f"the optimizer {options.optimizer} cannot be made: {error}") from error
     if hasattr(optimizer, "train"):
@@ -64,10 +64,10 @@ def as_used(optimizer: torch.optim.Optimizer, parameters: Sequence[torch.nn.Para
                 parameter.copy_(own)
 
 
-def _build(options: TrainOptions, groups: Groups, rates: Mapping[str, float]) -> Any:
+def _build(options: TrainOptions, groups: Groups, rates: Mapping[str, float], decays: Mapping[str, float]) -> Any:
     listed: Any = [
         {"params": list(own.values()), "lr": rates[name], "name": name, "base": rates[name]}
-        | ({"weight_decay": decays[name]} if decays and name in decays else {})
+        | ({"weight_decay": decays[name]} if name in decays else {})
         for name, own in groups.items()
         if own
     ]
