@@ -82,7 +82,17 @@ if TYPE_CHECKING:
     from weft.nodes.basic.text import join_text as join_text
     from weft.nodes.basic.upscale import load_upscaler as load_upscaler
     from weft.nodes.basic.upscale import upscale as upscale
+    from weft.nodes.data.bucket import bucket as bucket
+    from weft.nodes.data.caches import cache_latents as cache_latents
+    from weft.nodes.data.caches import cache_text as cache_text
+    from weft.nodes.data.class_images import class_images as class_images
+    from weft.nodes.data.dataset_captioned import dataset_captioned as dataset_captioned
+    from weft.nodes.data.dataset_concepts import dataset_concepts as dataset_concepts
+    from weft.nodes.data.dataset_concepts import join_datasets as join_datasets
+    from weft.nodes.data.dataset_folder import dataset_folder as dataset_folder
+    from weft.nodes.data.dataset_paired import dataset_paired as dataset_paired
     from weft.nodes.data.shapes_dataset import shapes_dataset as shapes_dataset
+    from weft.nodes.data.split import split as split
     from weft.nodes.techniques.apply_adapter import apply_adapter as apply_adapter
     from weft.nodes.techniques.apply_lora import apply_lora as apply_lora
     from weft.nodes.techniques.apply_lora import merge_loras as merge_loras
