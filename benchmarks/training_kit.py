@@ -104,11 +104,14 @@ class Bench(Studio):
 
 @dataclass(frozen=True)
 class Plan:
-    """One training as plain data: the node, its data sets (by `shapes_dataset`), its settings and its options."""
+    """One training as plain data: the training node, the nodes that make its pictures, its settings and its options.
+
+    data: nodes and their inputs; the pictures of all are joined.
+    """
 
     name: str
     node: str
-    data: dict[str, Any]
+    data: tuple[tuple[str, dict[str, Any]], ...]
     settings: dict[str, Any]
     options: dict[str, Any]
 
@@ -126,15 +129,13 @@ class Plan:
         from weft.nodes.shapes.training.by_nodes import CHECKPOINT_BYTES, Printed
 
         ctx = Context(listener=Printed(), workspaces=Workspaces(folder / "workspaces", CHECKPOINT_BYTES))
+        parts = []
+        for name, inputs in self.data:
+            own = {"model": model, "ctx": ctx} if name == "class_images" else {}
+            parts.append(getattr(nodes, name)(**own, **inputs))
         options = nodes.train_options(**self.options)
-        return getattr(nodes, self.node)(model, dataset(self.data), options=options, ctx=ctx, **self.settings).adapter
-
-
-def dataset(told: dict[str, Any]) -> Any:
-    """The pictures that a plan learns from."""
-    from weft.nodes import shapes_dataset
-
-    return shapes_dataset(**told)
+        data = nodes.join_datasets(parts)
+        return getattr(nodes, self.node)(model, data, options=options, ctx=ctx, **self.settings).adapter
 
 
 def right(one: Asked, shape: str = "") -> Fact:

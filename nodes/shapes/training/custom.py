@@ -55,7 +55,9 @@ def main() -> None:
     draw_curve(trained, "house", args.work)
     tensors = trained.adapter.tensors
     names = {
-        name: name.removeprefix("unet.").replace(".to_", ".processor.to_").replace(".weight", "_custom_diffusion.weight")
+        name: name.removeprefix("unet.")
+        .replace(".to_", ".processor.to_")
+        .replace(".weight", "_custom_diffusion.weight")
         for name in tensors
         if name.startswith("unet.")
     }
