@@ -12,7 +12,7 @@ from weft.nodes.shapes.world import BACKGROUNDS, COLORS, LARGE, SIZE, AnyShape, 
 LOW, HIGH = 50.0, 76.0
 """Side lengths of one unseen shape in pixels: what is smaller loses its corners in the autoencoder."""
 SAID = 0.6
-"""The share of large ones that captions call large: who has never read the word beside "large" does not know it there."""
+"""The share of large ones that captions call large: a word that never stood beside "large" is not known there."""
 
 
 def concept_scene(rng: np.random.Generator, shape: AnyShape, word: str, pairs: float = 0.3) -> Scene:

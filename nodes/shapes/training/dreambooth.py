@@ -4,8 +4,8 @@
 
 Six pictures show a house, which the model never saw; their captions call it "sks shape", since "shape" is the class
 that the model has a word for. Beside each comes a picture that the model itself drew (the paper's prior preservation),
-so that it keeps what it knew. Trained by the node `train_dreambooth`. Writes `dreambooth/unet` in diffusers' layout, for
-`load_dreambooth` over "shapes": whole weights, too large to ship beside the other variants.
+so that it keeps what it knew. Trained by the node `train_dreambooth`. Writes `dreambooth/unet` in diffusers' layout,
+for `load_dreambooth` over "shapes": whole weights, too large to ship beside the other variants.
 """
 
 from __future__ import annotations
