@@ -20,14 +20,14 @@ from typing import Any, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import training_bundled, training_few, training_kit
+from benchmarks import training_bundled, training_few, training_kit, training_nets
 from benchmarks.effect_kit import sheet
 from benchmarks.kit import chosen
 from benchmarks.training_kit import Bench, Case, Split
 
 CASES: dict[str, Case] = {
     name.removeprefix("case_"): item
-    for module in (training_few, training_bundled)
+    for module in (training_few, training_nets, training_bundled)
     for name, item in vars(module).items()
     if name.startswith("case_")
 }
@@ -38,7 +38,7 @@ SHEETS = ("<!-- pictures: made by benchmarks/training_effects.py -->", "<!-- end
 def state_of(name: str, options: argparse.Namespace) -> str:
     """Identifies what a case measures: its code and settings, the bundled files, and how many pictures of what."""
     total = hashlib.blake2b(digest_size=16)
-    for module in (training_few, training_bundled, training_kit):
+    for module in (training_few, training_nets, training_bundled, training_kit):
         total.update(Path(str(module.__file__)).read_bytes())
     variants = Path(__file__).resolve().parent.parent / "nodes" / "shapes"
     for manifest in (variants / "manifest.json", variants / "variants" / "manifest.json"):
