@@ -1,4 +1,4 @@
-"""Networks beside the denoiser, and whole denoisers: what their training nodes learn, of a few hundred pairs at most."""
+"""Networks beside the denoiser, and whole denoisers: what their nodes learn, of a few hundred pairs at most."""
 
 from __future__ import annotations
 
