@@ -10,7 +10,6 @@ from benchmarks.training_kit import Bench, Plan, taught
 
 FEW = 8
 """Pictures of what is new, of which each case learns; pairs are more."""
-LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "conv1", "conv2"]
 COMMON: dict[str, Any] = {"optimizer": "muon", "beta2": 0.99, "schedule": "cosine", "ema": 0.98}
 CLASSES = [
     f"{article} {color} {shape} on a {background} background"
@@ -46,14 +45,14 @@ HEART = Plan(
     "few_lora",
     "train_lora",
     (pictures("heart"), OWN),
-    {"steps": 200, "learning_rate": 2e-3, "batch": 8, "rank": 8, "targets": LAYERS},
+    {"steps": 200, "learning_rate": 2e-3, "batch": 8, "rank": 8, "targets": ["attention+conv"], "init": "kaiming"},
     {**COMMON, "warmup": 16, "unmasked_weight": 0.33},
 )
 FRAME = Plan(
     "few_style",
     "train_lora",
     (("shapes_dataset", {"style": "framed", "count": 10, "seed": 11}), OWN),
-    {"steps": 200, "learning_rate": 2e-3, "batch": 8, "rank": 4, "targets": LAYERS},
+    {"steps": 200, "learning_rate": 2e-3, "batch": 8, "rank": 4, "targets": ["attention+conv"], "init": "kaiming"},
     {**COMMON, "warmup": 16},
 )
 DOME = Plan(

@@ -13,9 +13,9 @@ from typing import Any
 
 from weft.nodes import shapes_dataset, train_lora, train_options
 from weft.nodes.shapes.training.by_nodes import arguments, draw_curve, save_half, training
+from weft.nodes.training.lora_settings import Init
 from weft.nodes.values.training import Dataset
 
-LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "conv1", "conv2"]
 OPTIONS: dict[str, Any] = {
     "optimizer": "muon",
     "beta2": 0.99,
@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def teach(name: str, data: Dataset, rank: int, rate: float, args: argparse.Namespace, **options: Any) -> None:
+def teach(name: str, data: Dataset, rank: int, rate: float, args: argparse.Namespace, init: Init = "gaussian") -> None:
     """Train an adapter on pictures, and save it under the name, in diffusers' layout."""
     with training(args) as (model, ctx):
         trained = train_lora(
@@ -36,9 +36,10 @@ def teach(name: str, data: Dataset, rank: int, rate: float, args: argparse.Names
             learning_rate=rate,
             batch=args.batch,
             rank=rank,
-            targets=LAYERS,
+            targets=["attention+conv"],
+            init=init,
             seed=args.seed,
-            options=train_options(**{**OPTIONS, "warmup": args.steps // 12, **options}),
+            options=train_options(warmup=args.steps // 12, **OPTIONS),
             ctx=ctx,
         )
     draw_curve(trained, name, args.work)
