@@ -95,8 +95,8 @@ def train_lora(
         alpha: the factor on what is learned is alpha / rank; 0 means the rank. oft has none.
         targets: layers of the denoiser, by the ends of their names; or attention, which is the four that stand here
             at first, or attention+conv, with the convolutions and projections beside them.
-        init: how the first matrices of lora and dora begin: gaussian as diffusers' scripts do, larger the lower the rank;
-            or kaiming as PEFT and kohya do, which leaves more to what is learned.
+        init: how the first matrices of lora and dora begin: gaussian as diffusers' scripts do, larger the lower the
+            rank; or kaiming as PEFT and kohya do, which leaves more to what is learned.
         text_encoder: whether the attention of the text encoders (of SDXL, of both) learns too. Captions are then
             encoded at each step, and `texts` is not used. `train_options` can give it a learning rate of its own, by
             the group text_encoder.
