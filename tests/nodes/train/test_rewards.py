@@ -132,7 +132,7 @@ def test_the_aesthetic_reward_reads_normalised_embeddings(pictures: Tensor, tmp_
 def test_a_wrong_predictor_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="reads embeddings of 90 numbers, and the CLIP 'shapes-clip' gives 96"):
         reward_aesthetic(str(predictor(tmp_path, 90)), "shapes-clip")
-    with pytest.raises(TrainingError, match="no aesthetic predictor.*differs in head.weight"):
+    with pytest.raises(TrainingError, match=r"no aesthetic predictor.*differs in head.weight"):
         reward_aesthetic(str(predictor(tmp_path, 96, **{"head.weight": torch.ones(1)})), "shapes-clip")
     pickled = tmp_path / "sac.pth"
     torch.save({}, pickled)
@@ -145,7 +145,7 @@ def test_a_wrong_predictor_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_clip_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="neither config.json nor image_encoder/config.json"):
+    with pytest.raises(ModelError, match=r"neither config\.json nor image_encoder/config\.json"):
         reward_alignment(str(tmp_path))
     vision = reward_alignment().clip.vision  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match="has no text encoder"):

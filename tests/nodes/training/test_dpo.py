@@ -130,7 +130,7 @@ def test_each_setting_changes_the_result(model: Model, tmp_path: Path, change: d
 
 def test_what_is_no_pair_is_refused(model: Model) -> None:
     lonely = Dataset((*pairs(1).items, Item(picture(9))))
-    with pytest.raises(TrainingError, match="1 items have no other picture.*first picture 9"):
+    with pytest.raises(TrainingError, match=r"1 items have no other picture.*first picture 9"):
         recipe_of(model, lonely)
     mixed = Dataset((*pairs(1).items, *pairs(1, role="class").items))
     with pytest.raises(TrainingError, match="class images have no place among pairs"):

@@ -138,7 +138,7 @@ def test_a_reward_without_gradients_is_refused() -> None:
 
 
 def test_what_cannot_be_is_said_before_the_training(model: Model) -> None:
-    with pytest.raises(TrainingError, match="JpegReward has no gradients.*train_ddpo takes any reward"):
+    with pytest.raises(TrainingError, match=r"JpegReward has no gradients.*train_ddpo takes any reward"):
         backprop(model, reward_compressibility())
     with pytest.raises(TrainingError, match="`last` is 5 and pictures are made in 4 steps"):
         backprop(model, last=5)
