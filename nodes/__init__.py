@@ -109,9 +109,9 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.invert import from_inversion as from_inversion
     from weft.nodes.techniques.invert import invert as invert
     from weft.nodes.techniques.ip_adapter import ip_adapter as ip_adapter
-    from weft.nodes.techniques.ip_adapter import load_ip_adapter as load_ip_adapter
     from weft.nodes.techniques.load_custom_diffusion import load_custom_diffusion as load_custom_diffusion
     from weft.nodes.techniques.load_dreambooth import load_dreambooth as load_dreambooth
+    from weft.nodes.techniques.load_ip_adapter import load_ip_adapter as load_ip_adapter
     from weft.nodes.techniques.load_textual_inversion import load_textual_inversion as load_textual_inversion
     from weft.nodes.techniques.multidiffusion import multidiffusion as multidiffusion
     from weft.nodes.techniques.pag import pag as pag
@@ -124,11 +124,23 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+    from weft.nodes.train.preferences import preferences as preferences
+    from weft.nodes.train.reward_aesthetic import reward_aesthetic as reward_aesthetic
+    from weft.nodes.train.reward_alignment import reward_alignment as reward_alignment
+    from weft.nodes.train.reward_human import reward_human as reward_human
+    from weft.nodes.train.reward_jpeg import reward_compressibility as reward_compressibility
+    from weft.nodes.train.reward_jpeg import reward_incompressibility as reward_incompressibility
+    from weft.nodes.train.reward_random import reward_random as reward_random
+    from weft.nodes.train.reward_shapes import reward_shapes as reward_shapes
+    from weft.nodes.train.reward_sum import reward_sum as reward_sum
     from weft.nodes.train.train_custom_diffusion import train_custom_diffusion as train_custom_diffusion
+    from weft.nodes.train.train_ddpo import train_ddpo as train_ddpo
+    from weft.nodes.train.train_dpo import train_dpo as train_dpo
     from weft.nodes.train.train_dreambooth import train_dreambooth as train_dreambooth
     from weft.nodes.train.train_instruct_pix2pix import train_instruct_pix2pix as train_instruct_pix2pix
     from weft.nodes.train.train_lora import train_lora as train_lora
     from weft.nodes.train.train_options import train_options as train_options
+    from weft.nodes.train.train_reward_backprop import train_reward_backprop as train_reward_backprop
     from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
 
 

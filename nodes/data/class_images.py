@@ -15,28 +15,27 @@ from weft.nodes.values.training import Dataset
 MAX_IMAGES = 20_000
 
 
-def _faults(prompt: object, count: object) -> Iterator[tuple[str, str]]:
-    prompts = [prompt] if isinstance(prompt, str) else prompt
-    if not isinstance(prompts, (list, tuple)) or not isinstance(count, int):
+def _faults(prompt: object, more: object, count: object) -> Iterator[tuple[str, str]]:
+    if not isinstance(prompt, str) or not isinstance(more, (list, tuple)) or not isinstance(count, int):
         return
-    if not prompts:
-        yield "prompt", "no prompt is given: name the class, such as 'a photo of a dog'"
-    if len(set(map(str, prompts))) < len(prompts):
-        yield "prompt", "a prompt is given twice: its pictures would be the same ones again"
+    prompts = [prompt, *map(str, more)]
+    if len(set(prompts)) < len(prompts):
+        yield "more_prompts", "a prompt is given twice: its pictures would be the same ones again"
     if len(prompts) * count > MAX_IMAGES:
         yield "count", f"{len(prompts) * count:,} pictures are asked for; at most {MAX_IMAGES:,} are made"
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
     yield from size_problems(view)
-    for input, message in _faults(view.literals.get("prompt"), view.literals.get("count")):
+    given = (view.literals.get(name) for name in ("prompt", "more_prompts", "count"))
+    for input, message in _faults(*given):
         yield Problem(code="bad_value", node=view.id, input=input, message=message, given=view.literals.get(input))
 
 
 @node("class_images", category="training", resource="device", tags=(model_of("model"),), check=_check)
 def class_images(
     model: Model,
-    prompt: Annotated[list[str], Widget("textarea")],
+    prompt: Annotated[str, Widget("textarea")],
     count: Annotated[int, Range(1, MAX_IMAGES, usual=(1, 400))] = 100,
     steps: Annotated[int, Range(1, 1000, usual=(10, 100))] = 25,
     guidance_scale: Annotated[float, Range(0.0, 100.0, usual=(0.0, 20.0))] = 7.5,
@@ -45,6 +44,7 @@ def class_images(
     width: Side = 0,
     height: Side = 0,
     batch: Annotated[int, Range(1, 64)] = 4,
+    more_prompts: list[str] = [],  # noqa: B006 - the signature is the schema; it is never changed
     seed: Seed = 0,
     ctx: Context | None = None,
 ) -> Annotated[Dataset, Output("dataset")]:
@@ -56,8 +56,7 @@ def class_images(
 
     Args:
         model: that will be trained, before its training.
-        prompt: of the class, such as "a photo of a dog"; or several, of each of which there are `count` pictures. It is
-            the pictures' caption.
+        prompt: of the class, such as "a photo of a dog"; it is the pictures' caption.
         count: how many pictures of each prompt.
         steps: of the denoising.
         guidance_scale: see `cfg`.
@@ -66,14 +65,15 @@ def class_images(
         width: in pixels, a multiple of 8; 0 and 0 is the model's own size. They are trained at this size too.
         height: likewise.
         batch: how many are made at once; more take more memory.
-        seed: picture k is drawn with seed + k.
+        more_prompts: of each of these there are `count` pictures too.
+        seed: picture k of a prompt is drawn with seed + k.
     """
     from weft.nodes.datasets.class_pictures import SEEDS, Drawing, class_items
     from weft.nodes.training.errors import TrainingError
 
     ctx = ctx or Context()
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-    if wrong := [message for _, message in _faults(prompts, count)]:
+    prompts = [prompt, *more_prompts]
+    if wrong := [message for _, message in _faults(prompt, more_prompts, count)]:
         raise TrainingError("; ".join(wrong))
     how = Drawing(negative, steps, guidance_scale, scheduler, width, height)
     seeds = [(seed + number) % SEEDS for number in range(count)]

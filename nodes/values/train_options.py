@@ -40,7 +40,7 @@ class TrainOptions:
     schedule: ScheduleName = "constant"
     warmup: int = 0
     horizon: int = 0
-    cycles: float = 1.0
+    cycles: int = 1
     power: float = 1.0
     optimizer: OptimizerName = "adamw"
     beta1: float = 0.9

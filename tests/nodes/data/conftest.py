@@ -1,14 +1,18 @@
-"""Folders of pictures, written by the tests themselves."""
+"""Folders of pictures, written by the tests themselves, and a tiny model."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 
+from tests.nodes.training.train_case import tiny_model
 from weft.engine.filehash import forget
+from weft.nodes.values import Model
 
 
 class Pictures:
@@ -41,3 +45,18 @@ def pictures(tmp_path: Path) -> Pictures:
     folder = tmp_path / "pictures"
     folder.mkdir()
     return Pictures(folder)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A Stable Diffusion 1.x of a few hundred kilobytes, for pictures of 64 x 64."""
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "sd1")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums in one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
