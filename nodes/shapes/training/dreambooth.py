@@ -60,7 +60,9 @@ def main() -> None:
     )
     with training(args) as (model, ctx):
         texts = prompts(args.seed, max(1, args.pool // EACH))
-        own = class_images(model, texts, EACH, DRAWN, 3.0, batch=EACH, seed=args.seed, ctx=ctx)
+        own = class_images(
+            model, texts[0], EACH, DRAWN, 3.0, batch=EACH, more_prompts=texts[1:], seed=args.seed, ctx=ctx
+        )
         trained = train_dreambooth(
             model,
             join_datasets([dataset_of(map(instance, range(INSTANCES))), own]),
