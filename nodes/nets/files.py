@@ -60,8 +60,12 @@ def describe_adapter(path: Path) -> Description:
     if not path.is_dir():
         raise ModelError(f"{path} is a file; a T2I-Adapter is read from its diffusers folder (config.json and weights)")
     config, tensors, files = folder_net(path, "T2IAdapter", "T2I-Adapter")
-    family: Family = "sdxl" if config.get("adapter_type") == "full_adapter_xl" else "sd1"
-    return _described("t2i_adapter", path, family, config, tensors, files)
+    return _described("t2i_adapter", path, adapter_family(config), config, tensors, files)
+
+
+def adapter_family(config: Any) -> Family:
+    """The family of the models that a T2I-Adapter of this configuration is for."""
+    return "sdxl" if config.get("adapter_type") == "full_adapter_xl" else "sd1"
 
 
 def _described(

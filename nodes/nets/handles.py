@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from weft.engine import NodeView, Problem, value
 from weft.nodes.values.reprs import short_repr
+from weft.nodes.values.training import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,25 +15,27 @@ if TYPE_CHECKING:
 FAMILIES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
 
 
-@value("controlnet")
+@value("controlnet", version=2)
 @dataclass(frozen=True, eq=False)
 class ControlNet:
     """A ControlNet by name. family: of the models that it is for. Its number format and device are those of the run.
 
     source: as given. location: where it was found. fingerprint: identifies the weights by content.
+    adapter: what a training gave, which then is the network; source is what messages call it.
     """
 
     source: str
     location: str
     fingerprint: str
     family: str
+    adapter: Adapter | None = None
 
     __repr__ = short_repr
 
 
-@value("t2i_adapter")
+@value("t2i_adapter", version=2)
 @dataclass(frozen=True, eq=False)
-class Adapter:
+class T2IAdapter:
     """A T2I-Adapter by name; see `ControlNet`. channels: of the hint that it reads, 3 or 1."""
 
     source: str
@@ -40,11 +43,12 @@ class Adapter:
     fingerprint: str
     family: str
     channels: int = 3
+    adapter: Adapter | None = None
 
     __repr__ = short_repr
 
 
-@value("ip_adapter")
+@value("ip_adapter", version=2)
 @dataclass(frozen=True, eq=False)
 class ImageAdapter:
     """An IP-Adapter and its image encoder by name; see `ControlNet`.
@@ -61,6 +65,7 @@ class ImageAdapter:
     encoder_fingerprint: str
     sites: int
     width: int
+    adapter: Adapter | None = None
 
     __repr__ = short_repr
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.models.description import Description, Weights, read_json
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.folder import weight_files
 from weft.nodes.models.headers import TensorInfo, read_header
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _KEYS = re.compile(r"ip_adapter\.(\d+)\.to_k_ip\.weight")
 WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
@@ -28,7 +32,11 @@ def describe_image_adapter(path: Path) -> Description:
         raise ModelError(
             f"{path} is a folder: give the IP-Adapter's file" + (f", such as {single[0]}" if single else "")
         )
-    tensors = read_header(path).tensors
+    return image_adapter_of(path, read_header(path).tensors)
+
+
+def image_adapter_of(path: Path, tensors: dict[str, TensorInfo]) -> Description:
+    """The same of a file's tensors, or of those that a training gave; path: what messages call them."""
     numbers = sorted(int(match[1]) for name in tensors if (match := _KEYS.fullmatch(name)))
     kind, reads = _projection(path, tensors)
     if not numbers:
@@ -91,25 +99,21 @@ def describe_image_encoder(path: Path) -> Description:
     return Description(path, "sd1", "epsilon", weights, {}, {}, 0, [path / "config.json", *files])
 
 
-def make_image_adapter(description: Description) -> Any:
+def make_image_adapter(description: Description, tensors: Mapping[str, Tensor] | None = None) -> Any:
     """The module of an IP-Adapter, float32 on the CPU: `projection`, and `to_k` and `to_v` by site.
+
+    tensors: in place of those of the file.
 
     Raises ModelError where its tensors do not make one.
     """
     import torch
-    from safetensors import SafetensorError, safe_open
 
     with IMPORTING:
         from diffusers.loaders.unet import UNet2DConditionLoadersMixin
 
-    config, state = description.weights["ip_adapter"].config, {}
-    try:
-        with safe_open(description.location, framework="pt", device="cpu") as file:
-            for name in file.keys():  # noqa: SIM118 - it is no dict
-                if name.startswith(("image_proj.", "ip_adapter.")):
-                    state[name] = file.get_tensor(name).to(torch.float32, copy=True)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{description.location} cannot be read: {error}") from error
+    config = description.weights["ip_adapter"].config
+    stored = _read(description.location) if tensors is None else tensors
+    state = {name: item.to(torch.float32, copy=True) for name, item in stored.items()}
     image = {name.removeprefix("image_proj."): item for name, item in state.items() if name.startswith("image_proj.")}
     module = torch.nn.Module()
     try:
@@ -125,6 +129,17 @@ def make_image_adapter(description: Description) -> Any:
         weights = [state[f"ip_adapter.{2 * i + 1}.{name}_ip.weight"] for i in range(config["sites"])]
         setattr(module, name, torch.nn.ParameterList(torch.nn.Parameter(w, requires_grad=False) for w in weights))
     return module
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names if name.startswith(("image_proj.", "ip_adapter."))}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
 
 
 def encode_pictures(encoder: Any, pixels: Any, kind: str) -> tuple[Any, Any]:

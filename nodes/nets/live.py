@@ -16,6 +16,8 @@ from weft.nodes.models.errors import ModelError
 from weft.nodes.models.residency import Lease, default_residency
 from weft.nodes.models.sources import Kind, existing
 from weft.nodes.nets.files import fingerprint
+from weft.nodes.nets.wired import describe_wired, net_tensors
+from weft.nodes.values.training import Adapter
 
 
 class LoadedNet:
@@ -33,16 +35,19 @@ def load_net(
     describe: Callable[[Path], Description],
     device: torch.device,
     dtype: torch.dtype,
-    make: Callable[[Description], Any] | None = None,
+    make: Callable[..., Any] | None = None,
     kind: Kind | None = None,
+    adapter: Adapter | None = None,
 ) -> LoadedNet:
     """The network that `describe` finds at `location`.
 
     source: as the user named it, for messages. expected: its fingerprint when it was named.
     make: builds and fills the module on the CPU in float32 where `shell` cannot. kind: with it, a network that is no
-    longer at `location` is looked for again by its source.
+    longer at `location` is looked for again by its source. adapter: holds the network, in place of files.
     Raises ModelError when its files are gone or changed.
     """
+    if adapter is not None:
+        return _load_wired(adapter, device, dtype, make)
     path = Path(location) if kind is None else existing(location, source, kind)
     if not path.exists():
         raise ModelError(f"{source!r} is no longer in {location}: run its loader again")
@@ -58,6 +63,29 @@ def load_net(
         return build.load(description, name, dtype, device, shell(description))
 
     return LoadedNet(default_residency().acquire((expected, name, str(dtype), str(device)), str(device), size, load))
+
+
+def _load_wired(
+    adapter: Adapter, device: torch.device, dtype: torch.dtype, make: Callable[..., Any] | None
+) -> LoadedNet:
+    """The network that a training gave."""
+    description, tensors = describe_wired(adapter, adapter.kind), net_tensors(adapter)
+    (name,) = description.weights
+    size = sum(item.numel() for item in tensors.values()) * dtype.itemsize
+
+    def load() -> Any:
+        if make is not None:
+            return make(description, tensors).eval().requires_grad_(False).to(device, dtype)
+        module = shell(description)
+        build.match(description, name, module)
+        # Copies: the adapter's own tensors are a value that others read.
+        own = {key: tensors[key].to(device=device, dtype=dtype, copy=True) for key in module.state_dict()}
+        module.load_state_dict(own, assign=True, strict=True)
+        return module.eval().requires_grad_(False)
+
+    return LoadedNet(
+        default_residency().acquire((adapter.digest, name, str(dtype), str(device)), str(device), size, load)
+    )
 
 
 def shell(description: Description) -> torch.nn.Module:

@@ -20,6 +20,8 @@ from weft.nodes.nets.handles import ControlNet, other_family, window_problems
 from weft.nodes.nets.source import NetSource
 from weft.nodes.technique import Residuals, Technique
 from weft.nodes.values import Control, Image
+from weft.nodes.values.training import Adapter
+from weft.nodes.weights.adapters import called, require_one
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,8 +109,9 @@ class _Live:
             raise ValueError(other_family("ControlNet", net.source, net.family, family))
         self.hint = hint_tensor(control.hint.pixels, run, "controlnet")
         self._loaded: LoadedNet = load_net(
-            net.source, net.location, net.fingerprint, describe_controlnet, run.device, run.dtype, kind=CONTROLNET
-        )
+            net.source, net.location, net.fingerprint, describe_controlnet, run.device, run.dtype, kind=CONTROLNET,
+            adapter=net.adapter,
+        )  # fmt: skip
         self.net: Any = self._loaded.item
         own = self.net.config
         misfit = controlnet_misfit(net.source, net.family, own, run.unet.config)
@@ -130,7 +133,9 @@ SOURCE = NetSource(CONTROLNET, describe_controlnet)
     check=SOURCE.check,
 )
 def load_controlnet(
-    source: Annotated[str, Widget("model", names=tuple(CONTROLNETS))], ctx: Context | None = None
+    source: Annotated[str, Widget("model", names=tuple(CONTROLNETS))] = "",
+    adapter: Adapter | None = None,
+    ctx: Context | None = None,
 ) -> ControlNet:
     """Find a ControlNet, check it, and hand it on. Its weights load when a denoise uses them.
 
@@ -139,10 +144,17 @@ def load_controlnet(
     Args:
         source: "shapes-edges" (ships with Weft, for the model "shapes"), a diffusers folder, a single .safetensors
             file (diffusers' names or the original ones), a name in a model folder, or a hub id such as owner/name that
-            is in the hub's local cache; nothing is downloaded.
+            is in the hub's local cache; nothing is downloaded. Empty where `adapter` is wired.
+        adapter: what a training gave, in place of a source.
     """
     from weft.nodes.nets.live import verify
+    from weft.nodes.nets.wired import describe_wired
 
+    require_one(source, adapter)
+    if adapter is not None:
+        description = describe_wired(adapter, "controlnet")
+        verify(description)
+        return ControlNet(called(adapter), "", adapter.digest, description.family, adapter)
     description = SOURCE.look(source, (ctx or Context()).resolve_input_path)
     verify(description)
     return ControlNet(source, str(description.location), fingerprint(description), description.family)

@@ -11,18 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
-from weft.nodes.checks import check_net, described_model, names_net, runs_with, same_size
+from weft.engine import NodeView, Problem, Range, node, value
+from weft.nodes.checks import check_net, described_model, runs_with, same_size
 from weft.nodes.checks.tags import run_input
-from weft.nodes.models.bundled import IMAGE_ENCODERS, IMAGE_PROMPTS
-from weft.nodes.models.errors import ModelError
-from weft.nodes.models.sources import IMAGE_ADAPTER, IMAGE_ENCODER, PathRule, existing, problems, weights_in
-from weft.nodes.nets.files import fingerprint
+from weft.nodes.models.sources import IMAGE_ADAPTER, existing, weights_in
 from weft.nodes.nets.handles import ImageAdapter, window_problems
-from weft.nodes.nets.image_prompt import WIDTHS, describe_image_adapter, describe_image_encoder
-from weft.nodes.nets.source import NetSource
+from weft.nodes.nets.image_prompt import describe_image_adapter, describe_image_encoder
 from weft.nodes.technique import AttentionRule, Site, Technique
 from weft.nodes.technique.layers import absent, attention_places, layer_problem, share, twice
+from weft.nodes.techniques.load_ip_adapter import encoder_now
 from weft.nodes.values import Control, Image, Mask
 
 if TYPE_CHECKING:
@@ -75,6 +72,7 @@ class _Live:
         from weft.nodes.nets.fit import image_adapter_misfit, other_layers
         from weft.nodes.nets.image_prompt import encode_pictures, make_image_adapter
         from weft.nodes.nets.live import load_net
+        from weft.nodes.nets.wired import describe_wired
         from weft.nodes.sampling.attention import sites
 
         net = control.net
@@ -101,15 +99,19 @@ class _Live:
             run.dtype,
             make_image_adapter,
             IMAGE_ADAPTER,
+            net.adapter,
         )
         self._net: Any = self._loaded.item
         inner = [module.to_q.weight.shape[0] for site, module in places.values() if site.kind == "cross"]
         if [weight.shape[0] for weight in self._net.to_k] != inner:
             raise ValueError(other_layers(net.source, net.sites, net.width, len(names), run.unet.config))
         encoder = load_net(
-            net.source, _encoder_now(net), net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype
+            net.source, encoder_now(net), net.encoder_fingerprint, describe_image_encoder, run.device, run.dtype
         )
-        description = describe_image_adapter(existing(net.location, net.source, IMAGE_ADAPTER))
+        if net.adapter is not None:
+            description = describe_wired(net.adapter, "ip_adapter")
+        else:
+            description = describe_image_adapter(existing(net.location, net.source, IMAGE_ADAPTER))
         states = encode_pictures(encoder.item, pictures, description.weights["ip_adapter"].config["kind"])
         with torch.no_grad():
             # (pictures, tokens, width); one group for each mask, or all in one.
@@ -196,107 +198,6 @@ class _Live:
             parts = step.rows.units.take(mask, factor)
             mask = parts.repeat(count // parts.shape[0], 1, 1, 1)
         return interpolate(mask, size=site.resolution, mode="bicubic").flatten(2)[..., None]
-
-
-SOURCE = NetSource(IMAGE_ADAPTER, describe_image_adapter)
-ENCODER = NetSource(IMAGE_ENCODER, describe_image_encoder)
-
-
-def _encoder(source: str, file: Path, given: str, allowed: PathRule | None = None) -> Description:
-    """An adapter's image encoder: the one given, or the usual one."""
-    if given:
-        return ENCODER.look(given, allowed)
-    if source.strip() in IMAGE_PROMPTS:
-        return ENCODER.look(next(iter(IMAGE_ENCODERS)))
-    beside = file.parent / "image_encoder"
-    if not beside.exists():
-        raise ModelError(
-            f"no image encoder is given, and there is no folder {beside}: an IP-Adapter needs the one that it was "
-            "trained with, for instance models/image_encoder of h94/IP-Adapter"
-        )
-    return describe_image_encoder(beside)
-
-
-def _encoder_now(net: ImageAdapter) -> str:
-    """Where an adapter's image encoder lies now. A cached adapter may come from before it was moved."""
-    if Path(net.encoder).exists():
-        return net.encoder
-    try:
-        place = existing(net.location, net.source, IMAGE_ADAPTER)
-        return str(_encoder(net.source, weights_in(place, IMAGE_ADAPTER) if place.is_dir() else place, "").location)
-    except ModelError:
-        return net.encoder
-
-
-def _fingerprint(source: str, image_encoder: str, ctx: Context) -> str:
-    allowed = ctx.resolve_input_path
-    adapter = SOURCE.look(source, allowed)
-    return f"{fingerprint(adapter)}:{fingerprint(_encoder(source, adapter.location, image_encoder, allowed))}"
-
-
-def _check(view: NodeView) -> Iterator[Problem]:
-    found = list(SOURCE.check(view))
-    yield from found
-    if view.literals.get("image_encoder"):
-        yield from ENCODER.check(view, "image_encoder")
-    elif not found and "image_encoder" in view.literals:
-
-        def look(text: str) -> None:
-            _encoder(text, SOURCE.look(text, view.resolve).location, "")
-
-        expected = "an adapter beside its folder image_encoder, or that folder in image_encoder"
-        yield from problems(view, "source", look, expected)
-
-
-@node(
-    "load_ip_adapter",
-    category="model",
-    resource="io",
-    fingerprint=_fingerprint,
-    tags=(names_net("ip_adapter", "source"),),
-    check=_check,
-)
-def load_ip_adapter(
-    source: Annotated[str, Widget("model", names=tuple(IMAGE_PROMPTS))],
-    image_encoder: Annotated[str, Widget("model", names=tuple(IMAGE_ENCODERS))] = "",
-    ctx: Context | None = None,
-) -> ImageAdapter:
-    """Find an IP-Adapter and its image encoder, check them, and hand them on. Weights load when a denoise uses them.
-
-    Plain, Plus and Full adapters as published (h94/IP-Adapter), for Stable Diffusion 1.x and SDXL; safetensors only.
-    FaceID adapters are not supported: they read face embeddings rather than pictures.
-
-    Args:
-        source: "shapes-image" (ships with Weft, for the model "shapes"), the adapter's .safetensors file or a folder
-            with no other in it, a name in a model folder, or a hub id of such a folder that is in the hub's local
-            cache; nothing is downloaded.
-        image_encoder: the CLIP vision model that it was trained with, a folder or named like a source, or
-            "shapes-clip"; empty is the folder image_encoder beside the file, and shapes-clip for shapes-image.
-    """
-    from weft.nodes.nets.live import verify
-
-    allowed = (ctx or Context()).resolve_input_path
-    adapter = SOURCE.look(source, allowed)
-    encoder = _encoder(source, adapter.location, image_encoder, allowed)
-    folder = encoder.location
-    verify(encoder)
-    config, own = adapter.weights["ip_adapter"].config, encoder.weights["image_encoder"].config
-    gives = int(own.get("projection_dim", 512) if config["kind"] == "plain" else own.get("hidden_size", 768))
-    if gives != config["reads"]:
-        raise ValueError(
-            f"the IP-Adapter {source!r} reads image states {config['reads']} wide and the encoder {folder} gives "
-            f"{gives}: it was trained with another, name it in image_encoder"
-        )
-    return ImageAdapter(
-        source=source,
-        location=str(adapter.location),
-        fingerprint=fingerprint(adapter),
-        family=WIDTHS.get(config["width"], ""),
-        encoder=str(folder),
-        encoder_fingerprint=fingerprint(encoder),
-        sites=config["sites"],
-        width=config["width"],
-    )
 
 
 def _misfit(source: str, path: Path, model: Description) -> str | None:

@@ -13,8 +13,12 @@ from weft.nodes.checks import model_named, model_of
 from weft.nodes.models.bundled import MODELS
 from weft.nodes.models.sources import MODEL, Kind, PathRule, files_fingerprint, find, problems
 from weft.nodes.values import Model, Patch
+from weft.nodes.values.training import Adapter
+from weft.nodes.weights.adapters import one_problem, require, require_one
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from weft.nodes.models.headers import TensorInfo
     from weft.nodes.models.parts import Parts
 
@@ -26,32 +30,62 @@ TRAINED = Kind("UNet")
 """What is loaded over a base: a UNet, and text encoders beside it."""
 
 
-@value("patch.weights", version=2)
+@value("patch.weights", version=3)
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WeightsPatch(Patch):
-    """Whole components, replaced by those of other files.
+    """Whole components, replaced by those of other files, or by what a training gave.
 
     files: the safetensors files of each component. digests: of each file, in the same order. source: as given, for
-    files that were moved since.
+    files that were moved since. adapter: in place of files. channels: into the denoiser, where the adapter's takes
+    others than the model's. strength: 1 replaces the weights, 0.5 is the mean of both.
     """
 
     files: dict[str, tuple[str, ...]]
     digests: dict[str, tuple[str, ...]]
     source: str = ""
+    adapter: Adapter | None = None
+    channels: int = 0
+    strength: float = 1.0
 
     @property
     def key(self) -> str:
-        """By content."""
+        """By content and strength."""
         from weft.nodes.weights.files import digest_of
 
-        return digest_of("weights", self.digests)
+        if self.adapter is None:
+            return digest_of("weights", self.digests)
+        return digest_of("weights", self.adapter.digest, self.channels, self.strength)
 
     def touches(self, component: str) -> bool:
-        """The components that it has files for."""
-        return component in self.files
+        """The components that it has files or tensors for."""
+        if self.adapter is None:
+            return component in self.files
+        return any(name.startswith(f"{component}.") for name in self.adapter.tensors)
 
     def apply(self, component: str, module: Any, parts: Parts) -> None:
         """Write over all weights of the component."""
+        if self.adapter is None:
+            self._apply_files(component, module, parts)
+        else:
+            self._apply_adapter(self.adapter, component, module)
+
+    def _apply_adapter(self, adapter: Adapter, component: str, module: Any) -> None:
+        import torch
+
+        from weft.nodes.weights.adapters import of_component
+        from weft.nodes.weights.files import write
+
+        if self.channels and component == "unet":
+            _widen(module, self.channels)
+        source = _named_as(module, of_component(adapter, component))
+        with torch.no_grad():
+            for name, tensor in module.state_dict().items():
+                if name in source:
+                    # Learned words may have made the table of embeddings longer: they stay.
+                    own = tensor[: source[name].shape[0]] if tensor.ndim else tensor
+                    write(own, source[name], self.strength)
+
+    def _apply_files(self, component: str, module: Any, parts: Parts) -> None:
         import torch
 
         from weft.nodes.models import build
@@ -84,12 +118,39 @@ class WeightsPatch(Patch):
         return moved if len(moved) == len(files) else files
 
 
-def _over(parts: Parts, component: str, tensors: dict[str, TensorInfo]) -> Any:
+def _widen(unet: Any, channels: int) -> None:
+    """Let a denoiser take so many channels; those that are new count nothing until weights are written."""
+    import torch
+
+    old = unet.conv_in
+    if old.in_channels == channels:
+        return
+    weight = old.weight.new_zeros(old.out_channels, channels, *old.kernel_size)
+    shared = min(channels, old.in_channels)
+    weight[:, :shared] = old.weight[:, :shared]
+    with torch.device("meta"):
+        new = torch.nn.Conv2d(channels, old.out_channels, old.kernel_size, padding=old.padding)
+    new.weight, new.bias = torch.nn.Parameter(weight, requires_grad=False), old.bias
+    unet.conv_in = new
+    unet.register_to_config(in_channels=channels)
+
+
+def _named_as(module: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by the names of a module: text encoders are written with text_model. before them, and without."""
+    names = set(module.state_dict())
+    if any(name in names for name in tensors):
+        return tensors
+    bare = {name.removeprefix("text_model."): item for name, item in tensors.items()}
+    return {name: bare[stem] for name in names if (stem := name.removeprefix("text_model.")) in bare}
+
+
+def _over(parts: Parts, component: str, tensors: dict[str, TensorInfo], channels: int = 0) -> Any:
     """The base's description with other files for one component."""
     from weft.nodes.models.description import Weights
 
     base = parts.description
-    weights = Weights(base.weights[component].config, tensors)
+    config = base.weights[component].config
+    weights = Weights({**config, "in_channels": channels} if channels else config, tensors)
     return dataclasses.replace(base, weights={**base.weights, component: weights})
 
 
@@ -127,6 +188,8 @@ def _fingerprint(source: str, ctx: Context) -> str:
     from weft.nodes.models.device import machine_hint
     from weft.nodes.models.locate import locate, weights_fingerprint
 
+    if not source:
+        return machine_hint("auto")
     located = locate(source, allowed=ctx.resolve_input_path)
     if located.path.is_dir() and located.commit is None and source.strip() not in MODEL.bundled:
         # With a base or without one, other files are read of a folder.
@@ -142,6 +205,8 @@ def _check(view: NodeView) -> Iterator[Problem]:
     based = bool(view.sources("base"))
 
     def look(source: str) -> None:
+        if not source:
+            return  # an adapter may come by wire
         if based:
             _components(_find(source, view.resolve))
             return
@@ -149,6 +214,10 @@ def _check(view: NodeView) -> Iterator[Problem]:
         if located.path.exists():
             describe(located)
 
+    yield from one_problem(view)
+    if view.sources("adapter") and not based:
+        message = "an adapter changes a model: wire the one that it was trained on to base"
+        yield Problem(code="missing_input", node=view.id, input="base", message=message)
     yield from problems(view, "source", look, (TRAINED if based else MODEL).expected)
 
 
@@ -161,7 +230,10 @@ def _check(view: NodeView) -> Iterator[Problem]:
     check=_check,
 )
 def load_dreambooth(
-    source: Annotated[str, Widget("model", names=tuple(MODELS))], base: Model | None = None, ctx: Context | None = None
+    source: Annotated[str, Widget("model", names=tuple(MODELS))] = "",
+    base: Model | None = None,
+    adapter: Adapter | None = None,
+    ctx: Context | None = None,
 ) -> Model:
     """Load what DreamBooth trained: a whole model, or a UNet (and text encoders, if they are there) over a base.
 
@@ -169,7 +241,9 @@ def load_dreambooth(
         source: without a base, all that load_model takes. With one, a folder that holds unet and perhaps text_encoder
             folders, a UNet's own folder, or its .safetensors file, in diffusers' names; by its path, by its name in a
             model folder, or as a hub id such as owner/name that is in the hub's local cache.
+            Empty where `adapter` is wired.
         base: the model that it was trained on. What was not trained is taken from it.
+        adapter: what a training gave, in place of a source.
     """
     from weft.nodes.basic.load_model import load_model
     from weft.nodes.models import build
@@ -177,6 +251,12 @@ def load_dreambooth(
     from weft.nodes.weights.files import content
 
     ctx = ctx or Context()
+    require_one(source, adapter)
+    if adapter is not None:
+        if base is None:
+            raise ValueError("an adapter changes a model: wire the one that it was trained on to base")
+        require(adapter, ("weights",), base)
+        return with_weights(base, adapter)
     if base is None:
         return load_model.node_type.fn(source, ctx=ctx)
     found = _components(_find(source, ctx.resolve_input_path))
@@ -193,3 +273,31 @@ def load_dreambooth(
         source=source,
     )
     return dataclasses.replace(base, patches=(*base.patches, patch))
+
+
+def with_weights(model: Model, adapter: Adapter, strength: float = 1.0) -> Model:
+    """The model with components that a training gave, a denoiser that takes other channels among them.
+
+    Raises:
+        ModelError: they do not fit the model.
+    """
+    from weft.nodes.models import build
+    from weft.nodes.models.errors import ModelError
+    from weft.nodes.weights.adapters import called, infos, of_component
+
+    parts = model.parts()
+    names = dict.fromkeys(name.partition(".")[0] for name in adapter.tensors)
+    extra = [name for name in names if name not in parts.components]
+    if extra or not names:
+        lack = f"has a {extra[0]}, which this model lacks" if extra else "is empty"
+        raise ModelError(f"{called(adapter)} {lack}. Is it for another model family?")
+    entry = adapter.tensors.get("unet.conv_in.weight")
+    own = int(parts.description.weights["unet"].config.get("in_channels", 4))
+    channels = int(entry.shape[1]) if adapter.kind == "unet_delta" and entry is not None and entry.ndim == 4 else 0
+    for component in names:
+        wider = channels if component == "unet" and channels != own else 0
+        described = _over(parts, component, infos(adapter, of_component(adapter, component)), wider)
+        build.match(described, component, build.build_shell(described, component))
+    patch = WeightsPatch(files={}, digests={}, adapter=adapter, channels=channels, strength=strength)
+    changed = dataclasses.replace(model, patches=(*model.patches, patch))
+    return dataclasses.replace(changed, unet_channels=channels) if channels else changed

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from weft.engine import Context, NodeView, Problem, Range, Widget, node, value
+from weft.engine import Context, NodeView, Output, Problem, Range, Widget, node, value
 from weft.nodes.checks import check_net, names_net, same_size
 from weft.nodes.models.bundled import ADAPTERS
 from weft.nodes.models.sources import ADAPTER
 from weft.nodes.nets.files import describe_adapter, fingerprint
-from weft.nodes.nets.handles import Adapter, window_problems
+from weft.nodes.nets.handles import T2IAdapter, window_problems
 from weft.nodes.nets.source import NetSource
 from weft.nodes.technique import Residuals, Technique
 from weft.nodes.values import Control, Image
+from weft.nodes.values.training import Adapter
+from weft.nodes.weights.adapters import called, require_one
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +38,7 @@ class AdapterControl(Control):
 
     counts_calls: ClassVar[bool] = False
 
-    net: Adapter
+    net: T2IAdapter
     hint: Image
     scale: float = 1.0
 
@@ -71,8 +73,9 @@ class _Live:
         hint = hint_tensor(control.hint.pixels, run, "t2i_adapter")
         self._hint = hint.mean(dim=1, keepdim=True) if net.channels == 1 else hint
         self._loaded: LoadedNet = load_net(
-            net.source, net.location, net.fingerprint, describe_adapter, run.device, run.dtype, kind=ADAPTER
-        )
+            net.source, net.location, net.fingerprint, describe_adapter, run.device, run.dtype, kind=ADAPTER,
+            adapter=net.adapter,
+        )  # fmt: skip
         # One row for each image, or a single one for all; views have rows of their own.
         self._whole: list[Tensor] = [] if run.views else self._evaluate(self._hint)
         self._by_units: dict[Units, list[Tensor]] = {}
@@ -120,24 +123,35 @@ SOURCE = NetSource(ADAPTER, describe_adapter)
     check=SOURCE.check,
 )
 def load_t2i_adapter(
-    source: Annotated[str, Widget("model", names=tuple(ADAPTERS))], ctx: Context | None = None
-) -> Adapter:
+    source: Annotated[str, Widget("model", names=tuple(ADAPTERS))] = "",
+    adapter: Adapter | None = None,
+    ctx: Context | None = None,
+) -> Annotated[T2IAdapter, Output("adapter")]:
     """Find a T2I-Adapter, check it, and hand it on. Its weights load when a denoise uses them.
 
     For Stable Diffusion 1.x and SDXL; safetensors only. It takes the number format and the device of the model.
 
     Args:
         source: "shapes-regions" (ships with Weft, for the model "shapes"), a diffusers folder, a name in a
-            model folder, or a hub id such as owner/name that is in the hub's local cache; nothing is downloaded.
+            model folder, or a hub id such as owner/name that is in the hub's local cache; nothing is downloaded. Empty
+            where `adapter` is wired.
+        adapter: what a training gave, in place of a source.
     """
     from weft.nodes.nets.live import verify
+    from weft.nodes.nets.wired import describe_wired
 
-    description = SOURCE.look(source, (ctx or Context()).resolve_input_path)
+    require_one(source, adapter)
+    if adapter is not None:
+        description, source = describe_wired(adapter, "t2i_adapter"), called(adapter)
+    else:
+        description = SOURCE.look(source, (ctx or Context()).resolve_input_path)
     verify(description)
     channels = int(description.weights["t2i_adapter"].config.get("in_channels", 3))
     if channels not in (1, 3):
         raise ValueError(f"the T2I-Adapter {source!r} reads {channels} channels; 1 and 3 are supported")
-    return Adapter(source, str(description.location), fingerprint(description), description.family, channels)
+    if adapter is not None:
+        return T2IAdapter(source, "", adapter.digest, description.family, channels, adapter)
+    return T2IAdapter(source, str(description.location), fingerprint(description), description.family, channels)
 
 
 def _misfit(source: str, path: Path, model: Description) -> str | None:
@@ -155,7 +169,7 @@ def _check_control(view: NodeView) -> Iterator[Problem]:
 
 @node("t2i_adapter", category="control", tags=(same_size("hint"),), check=_check_control)
 def t2i_adapter(
-    net: Adapter,
+    net: T2IAdapter,
     hint: Image,
     scale: Annotated[float, Range(0.0, 10.0, usual=(0.0, 2.0))] = 1.0,
     start: Annotated[float, Range(0.0, 1.0)] = 0.0,

@@ -77,15 +77,16 @@ def place(path: Path, word: Word, widths: Mapping[str, int]) -> dict[str, str]:
         width = word.shapes["any"][1]
         fitting = [component for component, own in widths.items() if own == width]
         if not fitting:
-            raise ModelError(_misfit(path, width, widths))
+            raise ModelError(misfit(path, width, widths))
         return {fitting[0]: word.tensors["any"]}
     for component in word.tensors:
         if widths.get(component) != word.shapes[component][1]:
-            raise ModelError(_misfit(path, word.shapes[component][1], widths, f" for {component}"))
+            raise ModelError(misfit(path, word.shapes[component][1], widths, f" for {component}"))
     return dict(word.tensors)
 
 
-def _misfit(path: Path, width: int, widths: Mapping[str, int], whose: str = "") -> str:
+def misfit(path: Path | str, width: int, widths: Mapping[str, int], whose: str = "") -> str:
+    """The message for vectors of another width than a model's words have."""
     own = " and ".join(f"{size} ({component})" for component, size in widths.items())
     return f"{path} has vectors of {width}{whose}, this model's words are {own} wide. Is it for another model family?"
 

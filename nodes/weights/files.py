@@ -65,3 +65,12 @@ def read_tensors(path: str, digest: str, names: Iterable[str] | None = None) -> 
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     return found
+
+
+def write(parameter: Tensor, tensor: Tensor, strength: float = 1.0) -> None:
+    """Write over a parameter; with another strength than 1, so far from what it was towards the tensor."""
+    if strength == 1:
+        parameter.copy_(tensor)
+    else:
+        before = parameter.float()
+        parameter.copy_(before + strength * (tensor.to(before.device).float() - before))

@@ -1,34 +1,15 @@
-"""What teaching the bundled model a new word needs: scenes with an unseen shape, and vectors in place of embeddings."""
+"""What teaching the bundled model a new word needs: pictures of it, and vectors in place of embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
 
+from weft.nodes.shapes.concepts import concept_scene
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, v_loss
-from weft.nodes.shapes.training.scenes import full_caption
-from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SIZE, Scene, Thing, Unseen, render, sample_scene
-
-LOW, HIGH = 50.0, 76.0
-"""Side lengths of one unseen shape in pixels: what is smaller loses its corners in the autoencoder."""
-
-
-def concept_scene(rng: np.random.Generator, shape: Unseen, word: str, pairs: float = 0.3) -> Scene:
-    """A scene with the shape, whose caption calls it `word`; in a share of `pairs` a known shape stands beside it."""
-    if rng.random() < pairs:
-        scene = sample_scene(rng, two=1.0)
-        first = scene.things[0]
-        known = f"{first.color} {first.shape}"
-        if known in scene.caption and scene.caption.count(known) == 1:
-            things = (replace(first, shape=shape, size=max(first.size, 44.0)), scene.things[1])
-            return Scene(things, scene.background, scene.caption.replace(known, f"{first.color} {word}"))
-    x, y = SIZE / 2 + rng.uniform(-12, 12, 2)
-    thing = Thing(shape, str(rng.choice(list(COLORS))), float(x), float(y), float(rng.uniform(LOW, HIGH)))
-    background = str(rng.choice(list(BACKGROUNDS)))
-    return Scene((thing,), background, full_caption(rng, [thing], background).replace(shape, word))
+from weft.nodes.shapes.world import Unseen, render, sample_scene
 
 
 def example(rng: np.random.Generator, shape: Unseen, word: str, known: float, pairs: float = 0.3) -> Example:

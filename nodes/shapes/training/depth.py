@@ -13,9 +13,9 @@ import torch
 from torch.nn import functional
 
 from weft.nodes.hints.flat import backdrop_depth
+from weft.nodes.shapes.scenes import free_scene, vague_caption
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
 from weft.nodes.shapes.training.instruct import widened
-from weft.nodes.shapes.training.scenes import free_scene, vague_caption
 from weft.nodes.shapes.world import render
 
 

@@ -13,8 +13,8 @@ import torch
 from diffusers import ControlNetModel
 
 from weft.nodes.hints.edges import canny
+from weft.nodes.shapes.scenes import free_scene, vague_caption
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from weft.nodes.shapes.training.scenes import free_scene, vague_caption
 from weft.nodes.shapes.world import SIZE, render
 
 

@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 from transformers import CLIPVisionModelWithProjection
 
 from weft.nodes.models.bundled import IMAGE_ENCODERS, home
+from weft.nodes.shapes.scenes import free_scene
 from weft.nodes.shapes.training.clip import as_values, worn
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, train, v_loss
-from weft.nodes.shapes.training.scenes import free_scene
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, render, sample_scene
 
 TOKENS = 4

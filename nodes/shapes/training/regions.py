@@ -8,23 +8,20 @@ things are and the prompt says what colour these have.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from diffusers import T2IAdapter
 
 from weft.nodes.hints.flat import flatten
+from weft.nodes.shapes.scenes import free_scene, repainted, vague_caption
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from weft.nodes.shapes.training.scenes import free_scene, vague_caption
-from weft.nodes.shapes.world import BACKGROUNDS, COLORS, Scene, palette, render
+from weft.nodes.shapes.world import palette, render
 
 
 def draw(rng: np.random.Generator) -> Example:
     """A scene, its caption or less, and its regions in other colours (3, 128, 128)."""
     scene = free_scene(rng)
-    things = tuple(replace(thing, color=str(rng.choice(list(COLORS)))) for thing in scene.things)
-    painted = render(Scene(things, str(rng.choice(list(BACKGROUNDS)))))
+    painted = render(repainted(rng, scene))
     regions = flatten(painted.astype(np.float32) / np.float32(255), palette(), 0.002)
     hint = np.round(regions * 255).astype(np.uint8).transpose(2, 0, 1)
     return Example(render(scene), vague_caption(rng, scene), np.ascontiguousarray(hint))

@@ -346,16 +346,16 @@ def test_the_encoder_of_an_ip_adapter_that_was_moved_is_found_again(folders: tup
     from dataclasses import replace
 
     from weft.nodes import load_ip_adapter
-    from weft.nodes.techniques.ip_adapter import _encoder_now
+    from weft.nodes.techniques.load_ip_adapter import encoder_now
 
     one, two = folders
     shipped = load_ip_adapter("shapes-image")
-    assert _encoder_now(replace(shipped, location="/gone/net", encoder="/gone/encoder")) == shipped.encoder
+    assert encoder_now(replace(shipped, location="/gone/net", encoder="/gone/encoder")) == shipped.encoder
     shutil.copy(shipped.location, one / "ip.safetensors")
     shutil.copytree(shipped.encoder, one / "image_encoder")
     own = load_ip_adapter("ip")
     for name in ("ip.safetensors", "image_encoder"):
         shutil.move(one / name, two / name)
-    assert Path(_encoder_now(own)) == two / "image_encoder"
+    assert Path(encoder_now(own)) == two / "image_encoder"
     shutil.rmtree(two / "image_encoder")
-    assert _encoder_now(own) == own.encoder
+    assert encoder_now(own) == own.encoder

@@ -19,13 +19,13 @@ from tests.tiny_nets import tiny_adapter
 from weft.nodes import load_t2i_adapter, multidiffusion, t2i_adapter
 from weft.nodes.models.errors import ModelError
 from weft.nodes.nets.files import describe_adapter
-from weft.nodes.nets.handles import Adapter
+from weft.nodes.nets.handles import T2IAdapter
 from weft.nodes.nets.live import LoadedNet, load_net
 from weft.nodes.values import Image, Model
 
 Models = Callable[[str], Model]
 Pipes = Callable[[str, str], Any]
-Nets = Callable[..., Adapter]
+Nets = Callable[..., T2IAdapter]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def nets(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("adapters")
 
     @cache
-    def make(name: str, seed: int = 0, kind: str | None = None, channels: int = 3) -> Adapter:
+    def make(name: str, seed: int = 0, kind: str | None = None, channels: int = 3) -> T2IAdapter:
         target = root / f"{name}-{seed}-{kind}-{channels}"
         return load_t2i_adapter(str(tiny_adapter(target, folder(name), seed, kind=kind, channels=channels)))
 
@@ -45,7 +45,7 @@ def picture(count: int = 1, height: int = 128, width: int = 128, seed: int = 3) 
     return Image(torch.rand(count, height, width, 3, generator=torch.Generator().manual_seed(seed)))
 
 
-def live(net: Adapter) -> LoadedNet:
+def live(net: T2IAdapter) -> LoadedNet:
     return load_net(net.source, net.location, net.fingerprint, describe_adapter, torch.device("cpu"), torch.float32)
 
 
