@@ -16,11 +16,11 @@ from weft.engine import Context
 from weft.nodes.images.encoding import encode
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.lora_settings import LoraSettings
 from weft.nodes.training.material import Material
 from weft.nodes.training.pictures import digest_of
 from weft.nodes.training.recipe import Samples
 from weft.nodes.training.recipes.dpo import DpoRecipe, DpoSettings, without_adapter
-from weft.nodes.training.recipes.lora import LoraSettings
 from weft.nodes.training.trainer import Goal, train
 from weft.nodes.values import Image, Model
 from weft.nodes.values.train_options import TrainOptions
