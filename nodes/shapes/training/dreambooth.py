@@ -74,7 +74,8 @@ def main() -> None:
     )
     with training(args) as (model, ctx):
         texts = prompts(args.seed, max(1, args.pool // EACH))
-        own = class_images(model, texts, EACH, DRAWN, 3.0, batch=EACH, seed=args.seed, ctx=ctx)
+        first, *more = dict.fromkeys(texts)
+        own = class_images(model, first, EACH, DRAWN, 3.0, batch=EACH, more_prompts=more, seed=args.seed, ctx=ctx)
         trained = train_dreambooth(
             model,
             join_datasets([instances(), own]),
