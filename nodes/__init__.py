@@ -114,11 +114,14 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+    from weft.nodes.train.train_controlnet import train_controlnet as train_controlnet
     from weft.nodes.train.train_custom_diffusion import train_custom_diffusion as train_custom_diffusion
     from weft.nodes.train.train_dreambooth import train_dreambooth as train_dreambooth
     from weft.nodes.train.train_instruct_pix2pix import train_instruct_pix2pix as train_instruct_pix2pix
+    from weft.nodes.train.train_ip_adapter import train_ip_adapter as train_ip_adapter
     from weft.nodes.train.train_lora import train_lora as train_lora
     from weft.nodes.train.train_options import train_options as train_options
+    from weft.nodes.train.train_t2i_adapter import train_t2i_adapter as train_t2i_adapter
     from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
 
 
