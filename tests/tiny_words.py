@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,3 +63,16 @@ def gradients(recipe: Any, loss: Tensor) -> dict[str, Tensor]:
     parameters = {name: p for group in recipe.groups().values() for name, p in group.items()}
     found = torch.autograd.grad(loss, list(parameters.values()))
     return dict(zip(parameters, found, strict=True))
+
+
+def calm(folder: Path) -> Path:
+    """A model whose attention is less sharp: the tiny ones make much of how sums are rounded."""
+    from safetensors.torch import load_file, save_file
+
+    for path in folder.glob("*/*.safetensors"):
+        weights = load_file(path)
+        for name in weights:
+            if name.endswith(("to_q.weight", "to_k.weight", "q_proj.weight", "k_proj.weight")):
+                weights[name] = weights[name] * 0.2
+        save_file(weights, path, metadata={"format": "pt"})
+    return folder

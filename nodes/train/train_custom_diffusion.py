@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.train.train_lora import Rate, Seed, Steps
+from weft.nodes.train.train_lora import Batch, PriorWeight, Rate, Seed, Steps
 from weft.nodes.train.train_textual_inversion import word_problems
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
@@ -28,11 +28,12 @@ def train_custom_diffusion(
     steps: Steps = 250,
     learning_rate: Rate = 1e-5,
     words_rate: Rate = 1e-5,
-    batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 2,
+    batch: Batch = 2,
     freeze: Literal["crossattn_kv", "crossattn"] = "crossattn_kv",
+    augment: bool = False,
     templates: Literal["object", "style", "none"] = "object",
     sentences: list[str] = [],  # noqa: B006
-    prior_weight: Annotated[float, Range(0.0, 100.0, usual=(0.0, 2.0))] = 1.0,
+    prior_weight: PriorWeight = 1.0,
     words_decay: Annotated[float, Range(0.0, 1.0, usual=(0.0, 0.1))] = 0.0,
     seed: Seed = 0,
     options: TrainOptions | None = None,
@@ -58,6 +59,9 @@ def train_custom_diffusion(
         batch: pictures in one forward.
         freeze: what of the denoiser is left to learn: crossattn_kv keys and values of the cross-attention, crossattn
             all its projections.
+        augment: show two pictures of three smaller on a grey canvas, which counts nothing, and the third from nearer,
+            and begin captions with "a far away", "very small", "zoomed in" or "close up". Pictures are then encoded in
+            each step.
         templates: sentences for pictures whose caption has no token, another one for each sample, for an object or
             for a style; none makes such captions an error.
         sentences: your own in their place, with {} where the word goes.
@@ -70,13 +74,15 @@ def train_custom_diffusion(
     """
     from weft.nodes.training.recipes.custom_diffusion import CustomDiffusionRecipe, CustomSettings
     from weft.nodes.training.running import run_training
+    from weft.nodes.training.scaled import ScaledMaterial
     from weft.nodes.training.sentences import Sentences, WordMaterial
     from weft.nodes.training.trainer import Goal
     from weft.nodes.training.words import new_words
 
     ctx, options = ctx or Context(), options or TrainOptions()
     words = new_words(tokens, init, 1, "words")
-    material = WordMaterial(model, dataset, ctx, Sentences.of(tokens, templates, sentences), latents=latents)
+    kind = ScaledMaterial if augment else WordMaterial
+    material = kind(model, dataset, ctx, Sentences.of(tokens, templates, sentences), latents=latents)
     own = CustomSettings(words, freeze, words_rate, words_decay, seed)
     recipe = CustomDiffusionRecipe(model, material, options, own, prior_weight)
     return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)

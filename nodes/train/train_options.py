@@ -120,6 +120,7 @@ def train_options(
     gradient_checkpointing: bool = False,
     precision: Precision = "no",
     masked: bool = True,
+    unmasked_weight: Annotated[float, Range(0.0, 1.0)] = 0.0,
     min_timestep: Annotated[int, Range(0, 999)] = 0,
     max_timestep: Annotated[int, Range(1, 1000)] = 1000,
     checkpoint_every: Annotated[int, Range(0, 1_000_000, usual=(0, 1000))] = 0,
@@ -165,6 +166,7 @@ def train_options(
         precision: of the computation: no is the model's own format, bf16 and fp16 are mixed precision. What learns is
             float32 in any case.
         masked: whether masks of the data set count.
+        unmasked_weight: how much counts what a mask leaves out, beside 1 for what it shows.
         min_timestep: the least noisy timestep that is trained, in thousandths of all.
         max_timestep: the timesteps that are trained lie below this, in thousandths of all.
         checkpoint_every: steps between two checkpoints; 0 writes one every 30 seconds. The last two stay.

@@ -20,11 +20,12 @@ class LiveText:
     Args:
         parts: of the model, for its tokenizers.
         encoders: all of the model's text encoders by component, in its order.
+        tokenizers: in place of the model's.
     """
 
-    def __init__(self, parts: Parts, encoders: Mapping[str, Any]) -> None:
-        self._family, self._device = parts.model.family, parts.device
-        self._pairs = list(zip(parts.tokenizers, encoders.values(), strict=True))
+    def __init__(self, parts: Parts, encoders: Mapping[str, Any], tokenizers: Sequence[Any] | None = None) -> None:
+        self._family, self.device = parts.model.family, parts.device
+        self._pairs = list(zip(tokenizers or parts.tokenizers, encoders.values(), strict=True))
         self._chunks: dict[tuple[int, str], list[Chunk]] = {}
 
     def states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
@@ -33,11 +34,11 @@ class LiveText:
         Each different caption is encoded once. One that is shorter than another is filled up with the empty one.
         """
         unique = list(dict.fromkeys(captions))
-        lengths = {len(self._of(number, text)) for number in range(len(self._pairs)) for text in unique}
+        lengths = {len(self.chunks(number, text)) for number in range(len(self._pairs)) for text in unique}
         if len(lengths) > 1 and "" not in unique:
             unique.append("")
         found = [self._encoded(number, unique, max(lengths)) for number in range(len(self._pairs))]
-        places = torch.tensor([unique.index(caption) for caption in captions], device=self._device)
+        places = torch.tensor([unique.index(caption) for caption in captions], device=self.device)
         text = torch.cat([states for states, _ in found], dim=-1)[places]
         pooled = [pooled for _, pooled in found if pooled is not None]
         return text, pooled[-1][places] if pooled else None
@@ -45,21 +46,22 @@ class LiveText:
     def _encoded(self, number: int, texts: Sequence[str], length: int) -> tuple[Tensor, Tensor | None]:
         """States (n, length * l, D) of one encoder, of texts of different numbers of chunks."""
         encoder = self._pairs[number][1]
-        own = [self._of(number, text) for text in texts]
-        ids = torch.cat([chunk.ids for chunks in own for chunk in chunks]).to(self._device)
+        own = [self.chunks(number, text) for text in texts]
+        ids = torch.cat([chunk.ids for chunks in own for chunk in chunks]).to(self.device)
         seen = None
         if getattr(encoder.config, "use_attention_mask", False):
             seen = torch.cat([chunk.seen for chunks in own for chunk in chunks])
         states, pooled = encoder_states(self._family, encoder, ids, seen)
         parts = list(states.float().split([len(chunks) for chunks in own]))
-        firsts = torch.tensor([0, *(len(chunks) for chunks in own)]).cumsum(0)[:-1].to(self._device)
+        firsts = torch.tensor([0, *(len(chunks) for chunks in own)]).cumsum(0)[:-1].to(self.device)
         if any(len(part) < length for part in parts):
             empty = parts[texts.index("")]
             parts = [torch.cat([part, *[empty] * (length - len(part))]) for part in parts]
         text = torch.stack([part.reshape(-1, part.shape[-1]) for part in parts])
         return text, None if pooled is None else pooled.float()[firsts]
 
-    def _of(self, number: int, text: str) -> list[Chunk]:
+    def chunks(self, number: int, text: str) -> list[Chunk]:
+        """A text in chunks of the length of an encoder, by the encoder's number."""
         key = (number, text)
         if key not in self._chunks:
             self._chunks[key] = chunks_of(self._pairs[number][0], [(text, 1.0)], False)

@@ -75,7 +75,7 @@ def _build(options: TrainOptions, groups: Groups, rates: Mapping[str, float], de
     lr = max(rates.values())
     betas, decay = (options.beta1, options.beta2), options.weight_decay
     if options.optimizer == "adamw":
-        return torch.optim.AdamW(listed, lr=lr, betas=betas, eps=options.epsilon, weight_decay=decay)
+        return torch.optim.AdamW(listed, lr=lr, betas=betas, eps=options.epsilon, weight_decay=decay, fused=True)
     if options.optimizer == "sgd":
         return torch.optim.SGD(listed, lr=lr, momentum=options.beta1, weight_decay=decay)
     if options.optimizer == "muon":

@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from weft.nodes.models.parts import Parts
-from weft.nodes.prompts.chunks import Chunk, chunks_of
-from weft.nodes.prompts.encode import encoder_states
 from weft.nodes.prompts.words import expand
 from weft.nodes.training.denoising import filled, shared_copy
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.live_text import LiveText, text_components
 from weft.nodes.weights.embeddings import token_names
 
 InitBy = Literal["words", "mean"]
@@ -94,9 +93,8 @@ class Words:
         self.tokens = {word.token: word.vectors for word in words}
         self.first: dict[str, Tensor] = {}
         self.encoders: dict[str, Any] = {}
-        readers: list[Reader] = []
-        for number, (tokenizer, encoder) in enumerate(zip(parts.tokenizers, parts.text_encoders, strict=True)):
-            component = "text_encoder" if number == 0 else f"text_encoder_{number + 1}"
+        tokenizers, firsts = [], []
+        for tokenizer, (component, encoder) in zip(parts.tokenizers, text_components(parts).items(), strict=True):
             own: Any = copy.deepcopy(tokenizer)
             check_tokens(own, words)
             begin = [_begin(word, own, encoder, Draws(seed), component) for word in words]
@@ -108,8 +106,20 @@ class Words:
                 self.parameters[f"word.{word.token}.{component}"] = parameter
                 self.first[f"word.{word.token}.{component}"] = tensor.norm(dim=1, keepdim=True).clone()
             self.encoders[component] = _with_rows(encoder, own, first, rows)
-            readers.append(Reader(parts.model.family, own, self.encoders[component], first))
-        self.texts = LiveTexts(readers, parts.device)
+            tokenizers.append(own)
+            firsts.append(first)
+        self.texts = WordTexts(parts, self.encoders, tokenizers, firsts)
+
+    def checkpoint(self) -> None:
+        """Keep less of the text encoders for the backward pass, and compute it again there."""
+        for encoder in self.encoders.values():
+            # transformers 5 renamed it on its way.
+            kind = "activation" if hasattr(encoder, "activation_checkpointing_enable") else "gradient"
+            getattr(encoder, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+            encoder.train()  # checkpoints nothing otherwise
+            for part in encoder.modules():
+                if isinstance(getattr(part, "dropout", None), float):
+                    part.dropout = 0.0  # its random numbers would be nobody's
 
     @torch.no_grad()
     def hold(self, weights: Mapping[str, Tensor], share: float) -> None:
@@ -180,90 +190,49 @@ def _with_rows(encoder: Any, tokenizer: Any, first: int, rows: Sequence[torch.nn
     return own
 
 
-@dataclass(frozen=True, eq=False)
-class Reader:
-    """A text encoder with its tokenizer. first: the id of the first token that is learned."""
+class WordTexts(LiveText):
+    """Texts as the denoiser is told them, read anew each time where they hold a word that is learned.
 
-    family: str
-    tokenizer: Any
-    encoder: Any
-    first: int
+    Args:
+        parts: of the model.
+        encoders: with rows of their own, by component.
+        tokenizers: theirs. first: the id of the first token that is learned, of each.
+    """
 
-    def chunks(self, text: str) -> list[Chunk]:
-        """A text in chunks of the encoder's length."""
-        return chunks_of(self.tokenizer, [(text, 1.0)], cut=False)
-
-    def read(self, chunks: Sequence[Chunk], device: torch.device) -> tuple[Tensor, Tensor | None]:
-        """States (m, l, d) of some chunks in one forward, and the pooled ones."""
-        ids = torch.cat([chunk.ids for chunk in chunks]).to(device)
-        masked = getattr(self.encoder.config, "use_attention_mask", False)
-        seen = torch.cat([chunk.seen for chunk in chunks]) if masked else None
-        return encoder_states(self.family, self.encoder, ids, seen)
-
-
-class LiveTexts:
-    """Texts as the denoiser is told them, read anew each time where they hold a word that is learned."""
-
-    def __init__(self, readers: Sequence[Reader], device: torch.device) -> None:
-        self.readers, self._device = readers, device
-        self._chunks: dict[str, list[list[Chunk]]] = {}
+    def __init__(
+        self, parts: Parts, encoders: Mapping[str, Any], tokenizers: Sequence[Any], first: Sequence[int]
+    ) -> None:
+        super().__init__(parts, encoders, tokenizers)
+        self._first = tuple(first)
         self._fixed: dict[str, tuple[Tensor, Tensor | None]] = {}
 
     @property
     def padding(self) -> Tensor:
         """The states of the empty text, (l, D), on the device."""
-        return self._one("")[0].to(self._device)
+        return self._one("")[0].to(self.device)
 
-    def states(self, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+    def states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """States (n, L, D) and pooled ones (n, P) of some texts, on the device."""
-        learned = [text for text in dict.fromkeys(texts) if self._is_learned(text)]
-        found = dict(zip(learned, self._read(learned), strict=True)) if learned else {}
-        pairs = [found[text] if text in found else self._one(text) for text in texts]
+        learned = [text for text in dict.fromkeys(captions) if self._is_learned(text)]
+        found: dict[str, tuple[Tensor, Tensor | None]] = {}
+        if learned:
+            live, pooled = super().states(learned)
+            found = {text: (live[k], None if pooled is None else pooled[k]) for k, text in enumerate(learned)}
+        pairs = [found[text] if text in found else self._one(text) for text in captions]
         length, padding = max(len(states) for states, _ in pairs), self.padding
-        states = torch.cat([filled(states.to(self._device)[None], length, padding) for states, _ in pairs])
-        pooled = [own.to(self._device) for _, own in pairs if own is not None]
-        return states, torch.stack(pooled) if pooled else None
-
-    def checkpoint(self) -> None:
-        """Keep less for the backward pass, and compute it again there."""
-        for reader in self.readers:
-            reader.encoder.gradient_checkpointing_enable({"use_reentrant": False})
-            reader.encoder.train()  # checkpoints nothing otherwise
-            for part in reader.encoder.modules():
-                if isinstance(getattr(part, "dropout", None), float):
-                    part.dropout = 0.0  # its random numbers would be nobody's
-
-    def chunks(self, text: str) -> list[list[Chunk]]:
-        """A text's chunks for each encoder."""
-        if text not in self._chunks:
-            self._chunks[text] = [reader.chunks(text) for reader in self.readers]
-        return self._chunks[text]
+        states = torch.cat([filled(own.to(self.device)[None], length, padding) for own, _ in pairs])
+        rest = [own.to(self.device) for _, own in pairs if own is not None]
+        return states, torch.stack(rest) if rest else None
 
     def _is_learned(self, text: str) -> bool:
-        pairs = zip(self.readers, self.chunks(text), strict=True)
-        return any(bool((chunk.ids >= reader.first).any()) for reader, own in pairs for chunk in own)
+        chunks = ((first, chunk) for number, first in enumerate(self._first) for chunk in self.chunks(number, text))
+        return any(bool((chunk.ids >= first).any()) for first, chunk in chunks)
 
     @torch.no_grad()
     def _one(self, text: str) -> tuple[Tensor, Tensor | None]:
         """A text without words that are learned: it is read once, alone, so that it is the same in each batch."""
         if text not in self._fixed:
-            with torch.autocast(self._device.type, enabled=False):
-                ((states, pooled),) = self._read([text])
-            self._fixed[text] = states.cpu(), None if pooled is None else pooled.cpu()
+            with torch.autocast(self.device.type, enabled=False):
+                states, pooled = super().states([text])
+            self._fixed[text] = states[0].cpu(), None if pooled is None else pooled[0].cpu()
         return self._fixed[text]
-
-    def _read(self, texts: Sequence[str]) -> list[tuple[Tensor, Tensor | None]]:
-        """States (L, D) of each text, of all encoders side by side, and the pooled ones of the last."""
-        length = max(len(own) for text in texts for own in self.chunks(text))
-        columns: list[list[Tensor]] = []
-        pooled: list[Tensor | None] = [None] * len(texts)
-        for number, reader in enumerate(self.readers):
-            each = [self.chunks(text)[number] for text in texts]
-            # Texts of several chunks are filled up with chunks of the empty one.
-            (empty,) = self.chunks("")[number] if length > 1 else (None,)
-            listed = [[*own, *[empty] * (length - len(own))] for own in each]
-            states, found = reader.read([chunk for own in listed for chunk in own if chunk is not None], self._device)
-            columns.append(list(states.reshape(len(texts), -1, states.shape[-1])))
-            if found is not None:
-                pooled = list(found[::length])
-        return [(torch.cat(parts, dim=-1), own) for parts, own in zip(zip(*columns, strict=True), pooled, strict=True)]

@@ -56,6 +56,7 @@ class TrainOptions:
     gradient_checkpointing: bool = False
     precision: Precision = "no"
     masked: bool = True
+    unmasked_weight: float = 0.0
     min_timestep: int = 0
     max_timestep: int = 1000
     checkpoint_every: int = 0

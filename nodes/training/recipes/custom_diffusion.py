@@ -57,7 +57,7 @@ class CustomDiffusionRecipe(DenoisingRecipe):
         super().__init__(model, material, options, prior_weight)
         self.words = Words(self.parts, own.words, own.seed)
         if options.gradient_checkpointing:
-            self.words.texts.checkpoint()
+            self.words.checkpoint()
 
     def settings(self) -> Any:
         """Words and layers."""

@@ -41,7 +41,7 @@ class TextualInversionRecipe(DenoisingRecipe):
         super().__init__(model, material, options)
         self.words = Words(self.parts, own.words, own.seed)
         if options.gradient_checkpointing:
-            self.words.texts.checkpoint()
+            self.words.checkpoint()
 
     def settings(self) -> Any:
         """The words, and how they are learned."""
