@@ -64,6 +64,13 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
     return "\n".join([head, *map(row, lines)])
 
 
+def gallery(lines: Sequence[dict[str, Any]], images: Path) -> str:
+    """A heading and a sheet for each case that has one."""
+    names = dict.fromkeys(line["technique"] for line in lines)
+    shown = [name for name in names if (images / f"{name}.png").is_file()]
+    return "\n".join(f"### {name}\n\n![`{name}`](images/{images.name}/{name}.png)\n" for name in shown)
+
+
 def main() -> None:
     """Parse, train what is not there, measure, print a line for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
@@ -103,9 +110,10 @@ def main() -> None:
     if options.docs is not None:
         from weft.nodes.shapes.measure import write_between
 
-        write_between(
-            options.docs, *FIGURES, table([line for name in CASES for line in known.get(name, {}).get("lines", [])])
-        )
+        lines = [line for name in CASES for line in known.get(name, {}).get("lines", [])]
+        options.docs.with_suffix(".json").write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+        write_between(options.docs, *FIGURES, table(lines))
+        write_between(options.docs, *SHEETS, gallery(lines, options.docs.parent / "images" / options.docs.stem))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,10 @@ CLASSES = [
     )
 ]
 """What the model draws itself, so that it keeps it."""
-OWN = ("class_images", {"prompt": CLASSES, "count": 6, "steps": 12, "guidance_scale": 3.0, "seed": 5_000})
+OWN = (
+    "class_images",
+    {"prompt": CLASSES[0], "more_prompts": CLASSES[1:], "count": 6, "steps": 12, "guidance_scale": 3.0, "seed": 5_000},
+)
 
 
 def pictures(show: str, word: str = "", seed: int = 11, **more: Any) -> tuple[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.effect_kit import BACKGROUNDS, COLORS, SHAPES, Fact, Measure, Pixels, Studio, verdict
+from benchmarks.effect_kit import BACKGROUNDS, COLORS, SHAPES, Fact, Measure, Pixels, Studio, has, verdict
 
 Split = Literal["settings", "measured"]
 BATCH = 4
@@ -159,23 +159,25 @@ def coloured(one: Asked) -> Fact:
 
 
 def sees(shape: str) -> Fact:
-    """1 for a picture with an unseen shape, told apart from the world's."""
-    return lambda picture: float(verdict(picture, (shape,)).has(shape=shape))
+    """1 for a picture with an unseen shape, told apart from the world's own."""
+    return has((shape,), shape=shape)
 
 
 def taught(bench: Bench, name: str, model: Any, shape: str, word: str) -> list[Measure]:
     """An unseen shape by a word, and what should stay: the prompt's colour and background, and known shapes."""
     seen = Measure(name, f"a {shape} is seen", f'the model alone, told "a {shape}"')
+    apart = Measure(name, f"a {shape} is seen, told apart from other shapes that are not known", seen.note)
     rest = Measure(name, "colour and background as told", seen.note, "same")
     known = Measure(name, "known shapes as asked for", "the model alone, same prompt", "same")
     for one in bench.asked():
         plain = bench.made(bench.model, one.text(shape), one.seed)
         ours = bench.made(model, one.text(word), one.seed)
         seen.add(sees(shape), plain, ours)
+        apart.add(has(UNSEEN, shape=shape), plain, ours)
         rest.add(coloured(one), plain, ours)
         known.add(right(one), *(bench.made(which, one.text(one.shape), one.seed) for which in (bench.model, model)))
         bench.keep(name, without=plain, with_=ours)
-    return [seen, rest, known]
+    return [seen, apart, rest, known]
 
 
 Case = Callable[[Bench], Sequence[Measure]]

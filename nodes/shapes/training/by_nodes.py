@@ -10,20 +10,27 @@ import argparse
 import signal
 import statistics
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from weft.engine import Cancelled, CancelToken, Context
 from weft.engine.cache.workspaces import Workspaces
+from weft.nodes.images.encoding import encode
 from weft.nodes.shapes.training.common import Curve
 from weft.nodes.shapes.training.common import arguments as common_arguments
+from weft.nodes.shapes.training.finetune import Example
+from weft.nodes.training.pictures import digest_of
 from weft.nodes.values import Model
 from weft.nodes.values.trained import Trained
+from weft.nodes.values.training import Adapter, Dataset, Item, Picture
 
 CHECKPOINT_BYTES = 8 * 2**30
 """What checkpoints and encoded pictures may take; those that were not used for the longest time go first."""
@@ -76,6 +83,33 @@ def training(args: argparse.Namespace) -> Iterator[tuple[Model, Context]]:
         raise SystemExit("stopped; run again to go on") from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def dataset_of(examples: Iterable[Example]) -> Dataset:
+    """Drawn pictures with captions, each with its hint (or the picture before it) as its condition, as a data set."""
+    items = []
+    for number, one in enumerate(examples):
+        condition = one.hint if one.hint is not None else one.source
+        items.append(
+            Item(
+                _picture(one.picture, f"{number}.png"),
+                one.caption,
+                None if condition is None else _picture(condition, f"{number}.condition.png"),
+            )
+        )
+    return Dataset(tuple(items))
+
+
+def _picture(pixels: NDArray[np.uint8], name: str) -> Picture:
+    data = encode(PIL.Image.fromarray(pixels), "png")
+    return Picture(name, digest_of(data), data=data)
+
+
+def net_of(adapter: Adapter, kind: Any) -> Any:
+    """A network beside the denoiser, as a module of diffusers."""
+    net = kind.from_config(adapter.settings["config"])
+    net.load_state_dict({name.removeprefix("net."): tensor for name, tensor in adapter.tensors.items()})
+    return net
 
 
 def draw_curve(trained: Trained, name: str, folder: Path) -> None:

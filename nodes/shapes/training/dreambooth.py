@@ -11,17 +11,13 @@ for `load_dreambooth` over "shapes": whole weights, too large to ship beside the
 from __future__ import annotations
 
 import numpy as np
-import PIL.Image
 
 from weft.nodes import class_images, join_datasets, train_dreambooth, train_options
-from weft.nodes.images.encoding import encode
 from weft.nodes.shapes.scenes import full_caption
-from weft.nodes.shapes.training.by_nodes import arguments, draw_curve, training
+from weft.nodes.shapes.training.by_nodes import arguments, dataset_of, draw_curve, training
 from weft.nodes.shapes.training.finetune import Example, save_module
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, LARGE, SIZE, Scene, Thing, render, sample_scene, with_article
 from weft.nodes.training.denoising import own_copy
-from weft.nodes.training.pictures import digest_of
-from weft.nodes.values.training import Dataset, Item, Picture
 
 WORDS = "sks shape"
 INSTANCES = 6
@@ -40,16 +36,6 @@ def instance(number: int) -> Example:
     thing = Thing("house", color, float(x), float(y), 56 + 4.0 * (number % 4))
     words = f"large {color}" if thing.size >= LARGE[0] else color
     return Example(render(Scene((thing,), background)), f"{with_article(words)} {WORDS} on a {background} background")
-
-
-def instances() -> Dataset:
-    """The few pictures, as a data set."""
-    items = []
-    for number in range(INSTANCES):
-        one = instance(number)
-        data = encode(PIL.Image.fromarray(one.picture), "png")
-        items.append(Item(Picture(f"house-{number}.png", digest_of(data), data=data), one.caption))
-    return Dataset(tuple(items))
 
 
 def prompts(seed: int, count: int) -> list[str]:
@@ -74,10 +60,12 @@ def main() -> None:
     )
     with training(args) as (model, ctx):
         texts = prompts(args.seed, max(1, args.pool // EACH))
-        own = class_images(model, texts, EACH, DRAWN, 3.0, batch=EACH, seed=args.seed, ctx=ctx)
+        own = class_images(
+            model, texts[0], EACH, DRAWN, 3.0, batch=EACH, more_prompts=texts[1:], seed=args.seed, ctx=ctx
+        )
         trained = train_dreambooth(
             model,
-            join_datasets([instances(), own]),
+            join_datasets([dataset_of(map(instance, range(INSTANCES))), own]),
             steps=args.steps,
             learning_rate=4e-4,
             batch=args.batch,
