@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+    from weft.nodes.train.train_controlnet import train_controlnet as train_controlnet
     from weft.nodes.train.preferences import preferences as preferences
     from weft.nodes.train.reward_aesthetic import reward_aesthetic as reward_aesthetic
     from weft.nodes.train.reward_alignment import reward_alignment as reward_alignment
@@ -139,8 +140,10 @@ if TYPE_CHECKING:
     from weft.nodes.train.train_dpo import train_dpo as train_dpo
     from weft.nodes.train.train_dreambooth import train_dreambooth as train_dreambooth
     from weft.nodes.train.train_instruct_pix2pix import train_instruct_pix2pix as train_instruct_pix2pix
+    from weft.nodes.train.train_ip_adapter import train_ip_adapter as train_ip_adapter
     from weft.nodes.train.train_lora import train_lora as train_lora
     from weft.nodes.train.train_options import train_options as train_options
+    from weft.nodes.train.train_t2i_adapter import train_t2i_adapter as train_t2i_adapter
     from weft.nodes.train.train_reward_backprop import train_reward_backprop as train_reward_backprop
     from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
 
