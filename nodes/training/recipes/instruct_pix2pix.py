@@ -29,7 +29,9 @@ class InstructPix2PixRecipe(DenoisingRecipe):
 
     def __init__(self, model: Model, material: Material, options: TrainOptions, dropout: float = 0.05) -> None:
         if not 0 <= dropout <= 1 / 3:
-            raise TrainingError(f"the dropout is {dropout}: three times it are a share of the samples, so give 0 to 1/3")
+            raise TrainingError(
+                f"the dropout is {dropout}: three times it are a share of the samples, so give 0 to 1/3"
+            )
         self.dropout = dropout
         super().__init__(model, material, options)
 
