@@ -27,18 +27,16 @@ class Ours:
 
     def __init__(self, task: Task, folder: Path, pictures: Path, batch: int) -> None:
         from weft.engine import Context
-        from weft.nodes import dataset_folder, load_model
-        from weft.nodes.training.material import Material
+        from weft.nodes import load_model
+        from weft.nodes.training.checkpoints import Checkpoints
         from weft.nodes.training.recipe import Samples
-        from weft.nodes.training.trainer import Goal, Training
-        from weft.nodes.values.train_options import TrainOptions
+        from weft.nodes.training.trainer import _Training
 
-        model, ctx, options = load_model(str(folder), dtype="float32", device="cpu"), Context(), TrainOptions()
-        caption = PROMPT.replace(WORD, TOKEN) if task == "textual_inversion" else PROMPT
-        dataset: Any = dataset_folder(str(pictures), caption)
-        self.recipe: Any = _recipe(task, model, dataset, options, ctx, Material)
-        self.training = Training(self.recipe, Goal(10**6, 1e-4, batch), options, ctx, Path(tempfile.mkdtemp()))
-        self.number = 0
+        model, ctx = load_model(str(folder), dtype="float32", device="cpu"), Context()
+        self.recipe, goal, options = handed_over(task, model, _dataset(task, pictures), batch)
+        places = Checkpoints(Path(tempfile.mkdtemp()))
+        self.training = _Training(self.recipe, goal, options, ctx, places, "benchmark", None)
+        self.number = self.training._resume()
         draws = self.training.draws
         samples = Samples(0, tuple(range(batch)), tuple(self.training.order.items(0)), draws)
         items = [self.recipe.material.instances[place] for place in samples.items]
@@ -46,7 +44,7 @@ class Ours:
 
     def step(self) -> None:
         """One step of the optimizer."""
-        self.training.step(self.number)
+        self.training._step(self.number)
         self.number += 1
 
     def pure(self) -> None:
@@ -62,26 +60,41 @@ class Ours:
         """Bytes of a checkpoint and of the adapter's tensors."""
         from safetensors.torch import save
 
-        state = self.training.save(self.number)
-        adapter = self.recipe.export(self.training.result())
-        wrote = sum(file.stat().st_size for file in state.folder.iterdir())
+        saved: Any = self.training._save(self.number)
+        adapter = self.recipe.export({name: p.detach().clone() for name, p in self.training.parameters.items()})
+        wrote = sum(file.stat().st_size for file in saved.folder.iterdir())
         plain = len(save(adapter.tensors))
         return {"checkpoint": wrote, "adapter": plain, "times": round(wrote / plain, 2)}
 
 
-def _recipe(task: Task, model: Any, dataset: Any, options: Any, ctx: Any, material: Any) -> Any:
-    if task == "lora":
-        from weft.nodes.training.recipes.lora import LoraRecipe, LoraSettings
+def _dataset(task: Task, folder: Path) -> Any:
+    from weft.nodes.training.pictures import digest_of
+    from weft.nodes.values.training import Dataset, Item, Picture
 
-        return LoraRecipe(model, material(model, dataset, ctx), options, LoraSettings())
-    if task == "dreambooth":
-        from weft.nodes.training.recipes.dreambooth import DreamboothRecipe
+    caption = PROMPT.replace(WORD, TOKEN) if task == "textual_inversion" else PROMPT
+    files = [(file, digest_of(file.read_bytes())) for file in sorted(folder.glob("*.jpg"))]
+    return Dataset(tuple(Item(Picture(file.name, digest, str(file)), caption) for file, digest in files))
 
-        return DreamboothRecipe(model, material(model, dataset, ctx), options)
-    from weft.nodes.training.recipes.textual_inversion import TextualInversionRecipe, WordsSettings
 
-    own = WordsSettings(tokens=(TOKEN,), init=(WORD,))
-    return TextualInversionRecipe(model, material(model, dataset, ctx, captions=False), options, own)
+def handed_over(task: Task, model: Any, dataset: Any, batch: int) -> tuple[Any, Any, Any]:
+    """The recipe, goal and options that a node hands to the trainer."""
+    from weft import nodes
+    from weft.nodes.training import running
+
+    found: list[Any] = []
+
+    def take(recipe: Any, model: Any, goal: Any, options: Any, ctx: Any) -> None:
+        found.append((recipe, goal, options))
+
+    own: dict[str, Any] = {"steps": 10**6, "learning_rate": 1e-4, "batch": batch}
+    if task == "textual_inversion":
+        own |= {"tokens": [TOKEN], "init": [WORD]}
+    before, running.run_training = running.run_training, take  # type: ignore[assignment]
+    try:
+        getattr(nodes, f"train_{task}")(model, dataset, **own)
+    finally:
+        running.run_training = before
+    return found[0]
 
 
 def measure(legs: dict[str, Callable[[], None]], rounds: int, steps: int) -> dict[str, list[float]]:

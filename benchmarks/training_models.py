@@ -25,20 +25,21 @@ def build_model(folder: Path, preset: Preset) -> Path:
         sample_size=32,
         block_out_channels=channels,
         layers_per_block=2,
-        down_block_types=("CrossAttnDownBlock2D",) * (len(channels) - 1) + ("DownBlock2D",),
-        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (len(channels) - 1),
+        down_block_types=(*("CrossAttnDownBlock2D",) * 3, "DownBlock2D")
+        if mid
+        else ("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 3) if mid else ("CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=width,
         attention_head_dim=8,
         norm_num_groups=32 if mid else 8,
     )
     unet.save_pretrained(folder / "unet")
-    levels = (64, 64, 128, 128) if mid else (16, 32)
+    levels = (64, 64, 128, 128) if mid else (32, 64)
     AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * len(levels),
         up_block_types=("UpDecoderBlock2D",) * len(levels),
         block_out_channels=levels,
         layers_per_block=2 if mid else 1,
-        norm_num_groups=32 if mid else 8,
         sample_size=256 if mid else 64,
     ).save_pretrained(folder / "vae")
     words = len(tiny_vocabulary()[0])

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from weft.nodes.shapes.scenes import full_caption
-from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SIZE, AnyShape, Scene, Thing, sample_scene
+from weft.nodes.shapes.world import BACKGROUNDS, COLORS, LARGE, SIZE, AnyShape, Scene, Thing, sample_scene
 
 LOW, HIGH = 50.0, 76.0
 """Side lengths of one unseen shape in pixels: what is smaller loses its corners in the autoencoder."""
+SAID = 0.6
+"""The share of large ones that captions call large: a word that never stood beside "large" is not known there."""
 
 
 def concept_scene(rng: np.random.Generator, shape: AnyShape, word: str, pairs: float = 0.3) -> Scene:
@@ -25,4 +27,7 @@ def concept_scene(rng: np.random.Generator, shape: AnyShape, word: str, pairs: f
     x, y = SIZE / 2 + rng.uniform(-12, 12, 2)
     thing = Thing(shape, str(rng.choice(list(COLORS))), float(x), float(y), float(rng.uniform(LOW, HIGH)))
     background = str(rng.choice(list(BACKGROUNDS)))
-    return Scene((thing,), background, full_caption(rng, [thing], background).replace(shape, word))
+    text = full_caption(rng, [thing], background).replace(shape, word)
+    if thing.size >= LARGE[0] and rng.random() < SAID:
+        text = f"a large {text.partition(' ')[2]}"
+    return Scene((thing,), background, text)

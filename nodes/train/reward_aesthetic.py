@@ -99,7 +99,8 @@ def reward_aesthetic(
     head, width = read_head(str(path), predictor), embedding_width(place)
     if head.width != width:
         raise TrainingError(
-            f"the predictor {predictor!r} reads embeddings of {head.width} numbers and the CLIP {clip!r} gives {width}: "
+            f"the predictor {predictor!r} reads embeddings of {head.width} numbers, and the CLIP {clip!r} gives "
+            f"{width}: "
             "give the CLIP that it was trained on"
         )
     return AestheticReward(predictor, str(path), content_hash(path), place)

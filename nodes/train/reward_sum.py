@@ -65,8 +65,8 @@ def _check(view: NodeView) -> Iterator[Problem]:
 def reward_sum(rewards: list[Reward], weights: list[float] = []) -> Reward:  # noqa: B006 - the signature is the schema
     """Add rewards up, each times a weight.
 
-    Rewards have units of their own: kB, cosines times 100, ratings. Weights bring them to one scale; a negative one turns
-    a reward round.
+    Rewards have units of their own: kB, cosines times 100, ratings. Weights bring them to one scale; a negative one
+    turns a reward round.
 
     Args:
         rewards: the parts.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
 from weft.nodes.nets.handles import ControlNet
+from weft.nodes.train.train_lora import Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -34,12 +35,12 @@ def _check(view: NodeView) -> Iterator[Problem]:
 def train_controlnet(
     model: Model,
     dataset: Dataset,
-    steps: Annotated[int, Range(1, 1_000_000, usual=(500, 50_000))] = 5000,
-    learning_rate: Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))] = 1e-5,
+    steps: Steps = 5000,
+    learning_rate: Rate = 1e-5,
     batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 4,
     net: ControlNet | None = None,
     embedding: list[int] = [16, 32, 96, 256],  # noqa: B006 - the signature is the schema; it is never changed
-    seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    seed: Seed = 0,
     options: TrainOptions | None = None,
     latents: LatentCache | None = None,
     texts: TextCache | None = None,
@@ -68,13 +69,14 @@ def train_controlnet(
         start: a checkpoint to go on from.
     """
     from weft.nodes.training.conditions import with_conditions
+    from weft.nodes.training.controls import hinted
     from weft.nodes.training.material import Material
     from weft.nodes.training.recipes.controlnet import ControlNetRecipe, ControlNetSettings
     from weft.nodes.training.running import run_training
     from weft.nodes.training.trainer import Goal
 
     ctx, options = ctx or Context(), options or TrainOptions()
-    hinted = with_conditions(dataset, "a ControlNet", ctx, model.size, model.scale_factor)
-    material = Material(model, hinted, ctx, latents=latents, texts=texts)
+    items = with_conditions(dataset, "a ControlNet", ctx, model.size, model.scale_factor)
+    material = Material(model, items, ctx, latents=latents, texts=texts)
     recipe = ControlNetRecipe(model, material, options, ControlNetSettings(tuple(embedding), seed), net)
-    return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)
+    return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx, hinted(material))

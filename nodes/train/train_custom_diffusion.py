@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.train.train_lora import Rate, Seed, Steps
+from weft.nodes.train.train_lora import Batch, PriorWeight, Rate, Seed, Steps
 from weft.nodes.train.train_textual_inversion import word_problems
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
@@ -28,12 +28,12 @@ def train_custom_diffusion(
     steps: Steps = 250,
     learning_rate: Rate = 1e-5,
     words_rate: Rate = 1e-5,
-    batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 2,
+    batch: Batch = 2,
     freeze: Literal["crossattn_kv", "crossattn"] = "crossattn_kv",
     augment: bool = False,
     templates: Literal["object", "style", "none"] = "object",
     sentences: list[str] = [],  # noqa: B006
-    prior_weight: Annotated[float, Range(0.0, 100.0, usual=(0.0, 2.0))] = 1.0,
+    prior_weight: PriorWeight = 1.0,
     words_decay: Annotated[float, Range(0.0, 1.0, usual=(0.0, 0.1))] = 0.0,
     seed: Seed = 0,
     options: TrainOptions | None = None,

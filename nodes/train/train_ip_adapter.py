@@ -12,6 +12,7 @@ from weft.nodes.models.sources import IMAGE_ENCODER
 from weft.nodes.nets.files import fingerprint
 from weft.nodes.nets.image_prompt import describe_image_encoder
 from weft.nodes.nets.source import NetSource
+from weft.nodes.train.train_lora import Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -52,15 +53,14 @@ def _check(view: NodeView) -> Iterator[Problem]:
 def train_ip_adapter(
     model: Model,
     dataset: Dataset,
-    steps: Annotated[int, Range(1, 1_000_000, usual=(500, 50_000))] = 5000,
-    learning_rate: Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))] = 1e-4,
+    steps: Steps = 5000,
+    learning_rate: Rate = 1e-4,
     batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 8,
     image_encoder: Annotated[str, Widget("model", names=tuple(IMAGE_ENCODERS))] = "shapes-clip",
     prompt_with: Literal["picture", "condition"] = "picture",
-    tokens: Annotated[int, Range(1, 64, usual=(1, 16))] = 4,
     image_dropout: Share = 0.05,
     both_dropout: Share = 0.05,
-    seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    seed: Seed = 0,
     options: TrainOptions | None = None,
     latents: LatentCache | None = None,
     texts: TextCache | None = None,
@@ -82,7 +82,6 @@ def train_ip_adapter(
         image_encoder: a CLIP vision model with its projection: "shapes-clip", a folder, a name in a model folder, or a
             hub id that is in the hub's local cache. The adapter needs this one ever after.
         prompt_with: the picture that is drawn, or the item's condition: another picture of the same thing.
-        tokens: that a picture becomes, beside those of the prompt.
         image_dropout: the share of the samples without the picture.
         both_dropout: the share of the samples without picture and caption.
         seed: of all random numbers of the training.
@@ -94,6 +93,7 @@ def train_ip_adapter(
     import torch
 
     from weft.nodes.nets.live import verify
+    from weft.nodes.training.controls import prompted_by
     from weft.nodes.training.image_states import prompted
     from weft.nodes.training.material import Material
     from weft.nodes.training.recipes.ip_adapter import IPAdapterRecipe, IPAdapterSettings
@@ -105,6 +105,8 @@ def train_ip_adapter(
     verify(encoder)
     images, seen = prompted(encoder, torch.device(model.device), dataset, prompt_with, ctx)
     material = Material(model, seen, ctx, latents=latents, texts=texts)
-    own = IPAdapterSettings(tokens, image_dropout, both_dropout, seed)
+    own = IPAdapterSettings(image_dropout, both_dropout, seed)
     recipe = IPAdapterRecipe(model, material, options, own, images, image_encoder)
-    return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)
+    return run_training(
+        recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx, prompted_by(material, prompt_with)
+    )

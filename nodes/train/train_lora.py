@@ -7,7 +7,7 @@ from typing import Annotated
 
 from weft.engine import Context, NodeView, Problem, Range, Widget, node
 from weft.nodes.checks import described_model, model_of
-from weft.nodes.training.lora_settings import Kind, LoraSettings, Shapes, misfits, wrong_settings
+from weft.nodes.training.lora_settings import Init, Kind, LoraSettings, Shapes, misfits, wrong_settings
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -68,6 +68,7 @@ def train_lora(
     rank: Annotated[int, Range(1, 1024, usual=(1, 128))] = 4,
     alpha: Annotated[float, Range(0.0, 1024.0, usual=(0.0, 128.0))] = 0.0,
     targets: list[str] = ["to_q", "to_k", "to_v", "to_out.0"],  # noqa: B006 - the signature is the schema
+    init: Init = "gaussian",
     text_encoder: bool = False,
     prior_weight: PriorWeight = 1.0,
     seed: Seed = 0,
@@ -94,6 +95,8 @@ def train_lora(
         alpha: the factor on what is learned is alpha / rank; 0 means the rank. oft has none.
         targets: layers of the denoiser, by the ends of their names; or attention, which is the four that stand here
             at first, or attention+conv, with the convolutions and projections beside them.
+        init: how the first matrices of lora and dora begin: gaussian as diffusers' scripts do, larger the lower the
+            rank; or kaiming as PEFT and kohya do, which leaves more to what is learned.
         text_encoder: whether the attention of the text encoders (of SDXL, of both) learns too. Captions are then
             encoded at each step, and `texts` is not used. `train_options` can give it a learning rate of its own, by
             the group text_encoder.
@@ -111,6 +114,6 @@ def train_lora(
 
     ctx, options = ctx or Context(), options or TrainOptions()
     material = Material(model, dataset, ctx, latents=latents, texts=texts, captions=not text_encoder)
-    own = LoraSettings(kind, rank, alpha, tuple(targets), text_encoder, seed)
+    own = LoraSettings(kind, rank, alpha, tuple(targets), text_encoder, seed, init)
     recipe = LoraRecipe(model, material, options, own, prior_weight)
     return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)

@@ -104,7 +104,7 @@ def train_options(
     schedule: ScheduleName = "constant",
     warmup: Annotated[int, Range(0, 1_000_000, usual=(0, 1000))] = 0,
     horizon: Annotated[int, Range(0, 1_000_000, usual=(0, 5000))] = 0,
-    cycles: Annotated[float, Range(0.0, 1000.0, usual=(0.0, 10.0))] = 1.0,
+    cycles: Annotated[int, Range(1, 1000, usual=(1, 10))] = 1,
     power: Annotated[float, Range(0.0, 100.0, usual=(0.0, 4.0))] = 1.0,
     optimizer: OptimizerName = "adamw",
     beta1: Annotated[float, Range(0.0, 0.9999)] = 0.9,
@@ -120,6 +120,7 @@ def train_options(
     gradient_checkpointing: bool = False,
     precision: Precision = "no",
     masked: bool = True,
+    unmasked_weight: Annotated[float, Range(0.0, 1.0)] = 0.0,
     min_timestep: Annotated[int, Range(0, 999)] = 0,
     max_timestep: Annotated[int, Range(1, 1000)] = 1000,
     checkpoint_every: Annotated[int, Range(0, 1_000_000, usual=(0, 1000))] = 0,
@@ -144,9 +145,8 @@ def train_options(
             schedule_free_adamw has its own, of as many steps.
         horizon: the step at which the schedule ends; 0 is the number of steps. Trainings of one horizon share their
             steps, so a cosine over 1000 steps can be looked at after 500.
-        cycles: how often cosine_with_restarts starts anew; of cosine the half-waves, where 1 ends at 0. Others have
-            none.
-        power: of the schedule polynomial, 1 is a line.
+        cycles: how many half-waves cosine_with_restarts has, each from the full learning rate to 0. Others have none.
+        power: of the schedule polynomial, where 1 is a line. Others have none.
         optimizer: adamw, adafactor, sgd and muon are built in; adamw_8bit needs the package bitsandbytes, prodigy
             prodigyopt and schedule_free_adamw schedulefree.
         beta1: how long the mean of the gradients remembers; of sgd the momentum. adafactor has none.
@@ -166,6 +166,7 @@ def train_options(
         precision: of the computation: no is the model's own format, bf16 and fp16 are mixed precision. What learns is
             float32 in any case.
         masked: whether masks of the data set count.
+        unmasked_weight: how much counts what a mask leaves out, beside 1 for what it shows.
         min_timestep: the least noisy timestep that is trained, in thousandths of all.
         max_timestep: the timesteps that are trained lie below this, in thousandths of all.
         checkpoint_every: steps between two checkpoints; 0 writes one every 30 seconds. The last two stay.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from weft.engine import Context, Range, Widget, node
+from weft.engine import Context, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.nets.handles import Adapter as AdapterNet
+from weft.nodes.nets.handles import T2IAdapter
+from weft.nodes.train.train_lora import Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -17,15 +18,15 @@ from weft.nodes.values.training import Checkpoint, Dataset, LatentCache, TextCac
 def train_t2i_adapter(
     model: Model,
     dataset: Dataset,
-    steps: Annotated[int, Range(1, 1_000_000, usual=(500, 50_000))] = 5000,
-    learning_rate: Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))] = 1e-5,
+    steps: Steps = 5000,
+    learning_rate: Rate = 1e-5,
     batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 4,
-    net: AdapterNet | None = None,
+    net: T2IAdapter | None = None,
     size: Literal["full", "light"] = "full",
     blocks: Annotated[int, Range(1, 16, usual=(1, 4))] = 2,
     grayscale: bool = False,
     timesteps: Literal["cubic", "uniform"] = "cubic",
-    seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    seed: Seed = 0,
     options: TrainOptions | None = None,
     latents: LatentCache | None = None,
     texts: TextCache | None = None,
@@ -54,6 +55,7 @@ def train_t2i_adapter(
         start: a checkpoint to go on from.
     """
     from weft.nodes.training.conditions import with_conditions
+    from weft.nodes.training.controls import hinted
     from weft.nodes.training.material import Material
     from weft.nodes.training.recipes.t2i_adapter import T2IAdapterRecipe, T2IAdapterSettings
     from weft.nodes.training.running import run_training
@@ -61,8 +63,8 @@ def train_t2i_adapter(
 
     ctx, options = ctx or Context(), options or TrainOptions()
     multiple = model.scale_factor * (2 if model.family == "sdxl" else 1)
-    hinted = with_conditions(dataset, "a T2I-Adapter", ctx, model.size, multiple)
-    material = Material(model, hinted, ctx, latents=latents, texts=texts)
+    items = with_conditions(dataset, "a T2I-Adapter", ctx, model.size, multiple)
+    material = Material(model, items, ctx, latents=latents, texts=texts)
     own = T2IAdapterSettings(size, blocks, grayscale, timesteps, seed)
     recipe = T2IAdapterRecipe(model, material, options, own, net)
-    return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)
+    return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx, hinted(material))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.train.train_lora import Rate, Seed, Steps
+from weft.nodes.train.train_lora import Batch, Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -54,7 +54,7 @@ def train_textual_inversion(
     init_by: Literal["words", "mean"] = "words",
     steps: Steps = 2000,
     learning_rate: Rate = 5e-4,
-    batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 1,
+    batch: Batch = 1,
     vectors: Annotated[int, Range(1, 64, usual=(1, 16))] = 1,
     templates: Literal["object", "style", "none"] = "object",
     sentences: list[str] = [],  # noqa: B006

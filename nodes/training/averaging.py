@@ -18,7 +18,7 @@ class Average:
 
     def __init__(self, decay: float, parameters: Mapping[str, torch.nn.Parameter]) -> None:
         self._decay = decay
-        self._parameters = list(parameters.values())
+        self._parameters: list[Tensor] = list(parameters.values())
         self.tensors: dict[str, Tensor] = {name: p.detach().clone() for name, p in parameters.items()}
 
     def decay(self, step: int) -> float:

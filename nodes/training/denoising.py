@@ -133,6 +133,8 @@ class DenoisingRecipe(Recipe):
             offset = draws.normal(f"{purpose}noise offset", samples.numbers, (clean.shape[1], 1, 1))
             noise = noise + options.noise_offset * offset
         mask = self.material.masks(items, views, clean.shape[-2:]) if options.masked else None
+        if mask is not None:
+            mask = options.unmasked_weight + (1 - options.unmasked_weight) * mask
         return Batch(
             items,
             views,

@@ -40,7 +40,7 @@ class ImageStates:
 
     def of(self, items: Iterable[Item]) -> Tensor:
         """The embeddings of the pictures that prompt, (n, width)."""
-        return torch.stack([self.entries[_picture(item, self.identity[1]).digest] for item in items])
+        return torch.stack([self.entries[prompting_picture(item, self.identity[1]).digest] for item in items])
 
 
 def prompted(
@@ -58,7 +58,7 @@ def prompted(
         dataset = with_conditions(dataset, "an IP-Adapter prompted with conditions", ctx, hints=False)
     told = fingerprint(encoder)
     parts = ("image states", VERSION, str(torch.__version__), told, machine(device))
-    pictures = {picture.digest: picture for picture in (_picture(item, prompting) for item in dataset.items)}
+    pictures = {picture.digest: picture for picture in (prompting_picture(item, prompting) for item in dataset.items)}
     bad: dict[str, str] = {}
     loaded = None
 
@@ -78,12 +78,13 @@ def prompted(
     with ctx.shared_workspace(Contents().key(parts).hex()) as folder:
         entries = {name: found["embedding"] for name, found in each(folder, pictures, make, ctx, "encode prompts")}
     width = int(encoder.weights["image_encoder"].config.get("projection_dim", 512))
-    items = tuple(item for item in dataset.items if _picture(item, prompting).digest in entries)
+    items = tuple(item for item in dataset.items if prompting_picture(item, prompting).digest in entries)
     left = dataclasses.replace(dataset, items=items, skipped=(*dataset.skipped, *bad.values()))
     return ImageStates((told, prompting), entries, width), left
 
 
-def _picture(item: Item, prompting: Prompting) -> Picture:
+def prompting_picture(item: Item, prompting: Prompting) -> Picture:
+    """The picture of an item that is the prompt."""
     if prompting == "picture":
         return item.picture
     assert item.condition is not None

@@ -11,6 +11,7 @@ from weft.graphs.problems import near
 
 Kind = Literal["lora", "dora", "lokr", "loha", "oft"]
 KINDS: tuple[str, ...] = get_args(Kind)
+Init = Literal["gaussian", "kaiming"]
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 PRESETS: Mapping[str, tuple[str, ...]] = {
     "attention": ATTENTION,
@@ -30,7 +31,8 @@ class LoraSettings:
 
     kind: one of `KINDS`. rank: of the matrices; of OFT the size of its blocks. alpha: the factor on what is learned is
     alpha / rank, and 0 means the rank; OFT has none. targets: ends of the names of the denoiser's layers, or presets.
-    text_encoder: whether the attention of the text encoders gets one too. seed: of the first numbers.
+    text_encoder: whether the attention of the text encoders gets one too. seed: of the first numbers. init: how the
+    matrices A of LoRA and DoRA begin: as diffusers' scripts begin, or as PEFT and kohya do.
     """
 
     kind: str = "lora"
@@ -39,6 +41,7 @@ class LoraSettings:
     targets: tuple[str, ...] = ATTENTION
     text_encoder: bool = False
     seed: int = 0
+    init: Init = "gaussian"
 
 
 def expanded(targets: Sequence[str]) -> tuple[str, ...]:

@@ -50,15 +50,16 @@ def as_used(optimizer: torch.optim.Optimizer, parameters: Sequence[torch.nn.Para
 
     Afterwards they are what they were to the bit, which the optimizer's own way back would not give.
     """
-    if not hasattr(optimizer, "train"):
+    switch: Any = optimizer
+    if not hasattr(switch, "train"):
         yield
         return
     before = [parameter.detach().clone() for parameter in parameters]
-    optimizer.eval()
+    switch.eval()
     try:
         yield
     finally:
-        optimizer.train()
+        switch.train()
         with torch.no_grad():
             for parameter, own in zip(parameters, before, strict=True):
                 parameter.copy_(own)
@@ -74,7 +75,7 @@ def _build(options: TrainOptions, groups: Groups, rates: Mapping[str, float], de
     lr = max(rates.values())
     betas, decay = (options.beta1, options.beta2), options.weight_decay
     if options.optimizer == "adamw":
-        return torch.optim.AdamW(listed, lr=lr, betas=betas, eps=options.epsilon, weight_decay=decay)
+        return torch.optim.AdamW(listed, lr=lr, betas=betas, eps=options.epsilon, weight_decay=decay, fused=True)
     if options.optimizer == "sgd":
         return torch.optim.SGD(listed, lr=lr, momentum=options.beta1, weight_decay=decay)
     if options.optimizer == "muon":
@@ -113,18 +114,17 @@ def _installed(optimizer: str, module: str, name: str) -> Any:
 class Schedule:
     """The factor on the learning rates at each step, from diffusers' `get_scheduler`.
 
-    steps: of the whole training, for those that depend on it.
+    steps: of the whole training, for those that depend on it. rate: the highest learning rate: a polynomial does not go
+    below 1e-7.
     """
 
-    def __init__(self, options: TrainOptions, steps: int) -> None:
+    def __init__(self, options: TrainOptions, steps: int, rate: float = 1.0) -> None:
         with IMPORTING:
             from diffusers.optimization import get_scheduler
-        dummy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        dummy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate if rate > 1e-6 else 1.0)
         given: dict[str, Any] = {}
         if options.schedule == "cosine_with_restarts":
-            given["num_cycles"] = max(1, round(options.cycles))
-        elif options.schedule == "cosine":
-            given["num_cycles"] = options.cycles / 2
+            given["num_cycles"] = options.cycles
         elif options.schedule == "polynomial":
             given["power"] = options.power
         # schedule-free optimizers warm up by themselves

@@ -57,10 +57,17 @@ def inject(module: Any, component: str, own: LoraSettings) -> dict[str, Any]:
         for name, parameter in adapter_parameters(module).items():
             parameter.data = parameter.data.float()
             if ".lora_A." in name:
-                # As diffusers' scripts begin. Drawn by name, so that they do not depend on what other layers there are.
-                drawn = draws.normal(f"init {name}", [0], parameter.shape)[0]
-                parameter.copy_(drawn.to(parameter.device) / own.rank)
+                # Drawn by name, so that they do not depend on what other layers there are.
+                parameter.copy_(_first(own, draws, name, parameter.shape).to(parameter.device))
     return _plain(config)
+
+
+def _first(own: LoraSettings, draws: Draws, name: str, shape: torch.Size) -> torch.Tensor:
+    """The numbers that a matrix A begins with: normal ones over the rank, or even ones by how many it sums."""
+    if own.init == "gaussian":
+        return draws.normal(f"init {name}", [0], shape)[0] / own.rank
+    most = math.prod(shape[1:]) ** -0.5
+    return torch.from_numpy(draws.generator(f"init {name}", 0).uniform(-most, most, tuple(shape)).astype("float32"))
 
 
 def adapter_parameters(module: Any) -> dict[str, nn.Parameter]:

@@ -100,8 +100,8 @@ def trajectory(recipe: Recipe, goal: Goal, options: TrainOptions) -> str:
     own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     learned = {name: item for name, item in own.items() if name not in NOT_LEARNED}
     horizon = None if options.schedule in WITHOUT_HORIZON else options.horizon or goal.steps
-    begin = goal.start.digest if goal.start is not None else ""
-    rates = (goal.rate, dict(recipe.rates()))
+    begin = (goal.start.step, goal.start.digest) if goal.start is not None else None
+    rates = (goal.rate, dict(recipe.rates()), dict(recipe.decays()))
     parts = (recipe.name, recipe.identity(), learned, horizon, rates, goal.batch, goal.seed, begin)
     return Contents().key((code(), machine(recipe.device), parts)).hex()
 
@@ -130,7 +130,7 @@ class _Training:
             parameter.requires_grad_(True)
         self.listed = list(self.parameters.values())
         self.optimizer = build_optimizer(options, groups, self.rates, recipe.decays())
-        self.schedule = Schedule(options, goal.steps)
+        self.schedule = Schedule(options, goal.steps, max(self.rates.values()))
         self.numerics = Numerics(options.precision, recipe.device)
         self.draws = Draws(goal.seed)
         self.order = Order(self.draws, recipe.sizes(), goal.batch)

@@ -40,7 +40,7 @@ class TrainOptions:
     schedule: ScheduleName = "constant"
     warmup: int = 0
     horizon: int = 0
-    cycles: float = 1.0
+    cycles: int = 1
     power: float = 1.0
     optimizer: OptimizerName = "adamw"
     beta1: float = 0.9
@@ -56,6 +56,7 @@ class TrainOptions:
     gradient_checkpointing: bool = False
     precision: Precision = "no"
     masked: bool = True
+    unmasked_weight: float = 0.0
     min_timestep: int = 0
     max_timestep: int = 1000
     checkpoint_every: int = 0

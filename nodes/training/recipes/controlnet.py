@@ -85,7 +85,14 @@ class ControlNetRecipe(HintedRecipe):
 
         cpu = torch.device("cpu")
         loaded = load_net(
-            net.source, net.location, net.fingerprint, describe_controlnet, cpu, torch.float32, kind=CONTROLNET
+            net.source,
+            net.location,
+            net.fingerprint,
+            describe_controlnet,
+            cpu,
+            torch.float32,
+            kind=CONTROLNET,
+            adapter=net.adapter,
         )
         misfit = controlnet_misfit(net.source, net.family, loaded.item.config, self.parts.unet.config)
         if misfit is not None:

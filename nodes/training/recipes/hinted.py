@@ -46,7 +46,7 @@ class HintedRecipe(DenoisingRecipe):
     def predict(self, noisy: Tensor, times: Tensor, condition: Condition, batches: Sequence[Batch]) -> Tensor:
         """What the denoiser predicts with the hints."""
         hints = torch.cat([self.material.hints(batch.items, batch.views) for batch in batches]).to(self.device)
-        dtype = self.parts.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
+        dtype = self.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
         added = condition.added
         more = self.residuals(noisy, times, condition, hints)
         return self.unet(

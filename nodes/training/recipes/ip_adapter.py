@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -22,14 +21,17 @@ from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Adapter
 
+TOKENS = 4
+"""That a picture becomes: published files do not say how many, and readers take it for granted."""
+
 
 @dataclass(frozen=True)
 class IPAdapterSettings:
-    """tokens: that a picture becomes. image_dropout, both_dropout: shares of the samples without the picture, and
-    without picture and caption. seed: of the projection's first weights.
+    """image_dropout, both_dropout: shares of the samples without the picture, and without picture and caption.
+
+    seed: of the projection's first weights.
     """
 
-    tokens: int = 4
     image_dropout: float = 0.05
     both_dropout: float = 0.05
     seed: int = 0
@@ -38,22 +40,20 @@ class IPAdapterSettings:
 class Projection(torch.nn.Module):
     """States of pictures (n, reads) become tokens (n, tokens, width). Named as in published files."""
 
-    def __init__(self, reads: int, tokens: int, width: int) -> None:
+    def __init__(self, reads: int, width: int) -> None:
         super().__init__()
-        self._tokens = tokens
-        self.proj = torch.nn.Linear(reads, tokens * width)
+        self.proj = torch.nn.Linear(reads, TOKENS * width)
         self.norm = torch.nn.LayerNorm(width)
 
     def forward(self, states: Tensor) -> Tensor:
-        return self.norm(self.proj(states).unflatten(-1, (self._tokens, -1)))
+        return self.norm(self.proj(states).unflatten(-1, (TOKENS, -1)))
 
 
 class ImageAttention(torch.nn.Module):
     """The processor of a cross-attention whose last states are tokens of a picture, with keys and values for them."""
 
-    def __init__(self, attention: Any, tokens: int) -> None:
+    def __init__(self, attention: Any) -> None:
         super().__init__()
-        self._tokens = tokens
         inner, width = attention.to_k.weight.shape
         device = attention.to_k.weight.device
         self.to_k_ip = torch.nn.Linear(width, inner, bias=False, device=device)
@@ -71,7 +71,7 @@ class ImageAttention(torch.nn.Module):
         temb: Tensor | None = None,
     ) -> Tensor:
         """Attention to the text and, beside it with the same queries, to the picture: (n, positions, channels)."""
-        text, tokens = encoder_hidden_states[:, : -self._tokens], encoder_hidden_states[:, -self._tokens :]
+        text, tokens = encoder_hidden_states[:, :-TOKENS], encoder_hidden_states[:, -TOKENS:]
         query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
 
         def read(keys: Tensor, values: Tensor) -> Tensor:
@@ -114,7 +114,6 @@ class IPAdapterRecipe(DenoisingRecipe):
         # One number decides for a sample, so that no share depends on another: first those without caption alone, then
         # those without both, then those without picture alone.
         self._without_picture = (text, text + own.both_dropout + own.image_dropout)
-        options = dataclasses.replace(options, caption_dropout=text + own.both_dropout)
         super().__init__(model, material, options)
 
     def settings(self) -> Any:
@@ -131,9 +130,9 @@ class IPAdapterRecipe(DenoisingRecipe):
             if attention.to_k.weight.shape[1] != width:
                 raise TrainingError("cross-attentions of several widths: an IP-Adapter for this model is not known")
             with own_random():
-                attention.set_processor(ImageAttention(attention, self.own.tokens))
+                attention.set_processor(ImageAttention(attention))
         with own_random():
-            projection = Projection(self.images.width, self.own.tokens, width)
+            projection = Projection(self.images.width, width)
         begin(projection, Draws(self.own.seed))
         self.projection = projection.to(self.device)
         return unet
@@ -155,6 +154,11 @@ class IPAdapterRecipe(DenoisingRecipe):
         wider = torch.cat([text, self.projection(states).to(text.dtype)], dim=1)
         return super().predict(noisy, times, Condition(wider, condition.padding, condition.added), batches)
 
+    def captions(self, batch: Batch) -> list[str]:
+        """The caption of each sample, empty for those that go without it."""
+        share = self.options.caption_dropout + self.own.both_dropout
+        return self.material.captions(batch.items, batch.samples, batch.purpose, share)
+
     def _states(self, batch: Batch) -> Tensor:
         """The embedding of each sample's picture, (n, reads); zeros for those that go without."""
         states = self.images.of(batch.items)
@@ -165,6 +169,6 @@ class IPAdapterRecipe(DenoisingRecipe):
 
     def export(self, weights: Mapping[str, Tensor]) -> Adapter:
         """An IP-Adapter in published names."""
-        config = {"kind": "plain", "tokens": self.own.tokens, "image_encoder": self.encoder}
+        config = {"kind": "plain", "tokens": TOKENS, "image_encoder": self.encoder}
         tensors = {name.removeprefix("net."): tensor for name, tensor in weights.items()}
         return Adapter.of("ip_adapter", tensors, {"config": config}, self.model.fingerprint, self.model.family)

@@ -12,7 +12,7 @@ from torch import Tensor
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.nets.files import describe_adapter
 from weft.nodes.nets.fit import adapter_channels, adapter_misfit
-from weft.nodes.nets.handles import Adapter as AdapterNet
+from weft.nodes.nets.handles import T2IAdapter
 from weft.nodes.training.denoising import Condition, own_copy
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
@@ -57,7 +57,7 @@ class T2IAdapterRecipe(HintedRecipe):
         material: Material,
         options: TrainOptions,
         own: T2IAdapterSettings,
-        net: AdapterNet | None = None,
+        net: T2IAdapter | None = None,
     ) -> None:
         self.own, self.before = own, net
         super().__init__(model, material, options)
@@ -69,21 +69,30 @@ class T2IAdapterRecipe(HintedRecipe):
     def make_net(self) -> torch.nn.Module:
         """One sized to the denoiser, or the one to go on from."""
         with IMPORTING:
-            from diffusers import T2IAdapter
+            import diffusers
         if self.before is not None:
             return self._going_on(self.before)
         options = architecture(self.model, self.parts.unet.config.block_out_channels, self.own)
         with own_random():
-            net = T2IAdapter(**options)
+            net = diffusers.T2IAdapter(**options)
         begin(net, Draws(self.own.seed))
         return net
 
-    def _going_on(self, net: AdapterNet) -> torch.nn.Module:
+    def _going_on(self, net: T2IAdapter) -> torch.nn.Module:
         from weft.nodes.models.sources import ADAPTER
         from weft.nodes.nets.live import load_net
 
         cpu = torch.device("cpu")
-        loaded = load_net(net.source, net.location, net.fingerprint, describe_adapter, cpu, torch.float32, kind=ADAPTER)
+        loaded = load_net(
+            net.source,
+            net.location,
+            net.fingerprint,
+            describe_adapter,
+            cpu,
+            torch.float32,
+            kind=ADAPTER,
+            adapter=net.adapter,
+        )
         config = self.parts.unet.config
         misfit = adapter_misfit(net.source, net.family, adapter_channels(loaded.item.config), config)
         if misfit is not None:

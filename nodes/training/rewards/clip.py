@@ -155,12 +155,18 @@ def pixel_values(images: Tensor, size: int) -> Tensor:
 def _load(part: str, folder: Path, device: torch.device) -> Any:
     with IMPORTING:
         from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
+        from transformers.utils import logging as hf
 
     kind: Any = {"vision": CLIPVisionModelWithProjection, "text": CLIPTextModelWithProjection}[part]
+    bars = hf.is_progress_bar_enabled()
+    hf.disable_progress_bar()
     try:
         module = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32)
     except Exception as error:  # transformers raises many kinds for files that do not fit
         raise TrainingError(f"the CLIP in {folder} cannot be read: {str(error).strip().splitlines()[0]}") from error
+    finally:
+        if bars:
+            hf.enable_progress_bar()
     return module.eval().requires_grad_(False).to(device)
 
 
@@ -224,7 +230,7 @@ def read_head(path: str, source: str) -> AestheticHead:
         return AestheticHead(load_file(path), source)
     except (OSError, SafetensorError, ValueError) as error:
         raise TrainingError(
-            f"{source} cannot be read as safetensors: {error}. A .pth file is a pickle, which is never opened: convert it"
+            f"{source} cannot be read as safetensors: {error}. A .pth file is a pickle, which is not opened: convert it"
         ) from error
 
 

@@ -12,7 +12,7 @@ QUALITY = 95
 
 
 def kilobytes(images: Tensor) -> Tensor:
-    """The size of each picture (n, H, W, 3) in [0, 1] as a JPEG file of quality 95, in kB (1000 bytes): (n,) float32."""
+    """The size of each picture (n, H, W, 3) in [0, 1] as a JPEG file of quality 95, in kB of 1000 bytes: (n,)."""
     sizes = []
     for pixels in (images.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy():
         file = BytesIO()
