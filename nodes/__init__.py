@@ -146,6 +146,10 @@ if TYPE_CHECKING:
     from weft.nodes.train.train_t2i_adapter import train_t2i_adapter as train_t2i_adapter
     from weft.nodes.train.train_reward_backprop import train_reward_backprop as train_reward_backprop
     from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
+    from weft.nodes.train.compare_adapters import compare_adapters as compare_adapters
+    from weft.nodes.train.load_adapter import load_adapter as load_adapter
+    from weft.nodes.train.loss_curve import loss_curve as loss_curve
+    from weft.nodes.train.save_adapter import save_adapter as save_adapter
 
 
 @lists_models
