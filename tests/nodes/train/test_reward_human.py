@@ -203,11 +203,11 @@ def test_where_paths_are_confined_an_address_has_to_be_allowed(monkeypatch: pyte
     monkeypatch.setenv("WEFT_RATING_ENDPOINTS", "http://10.0.0.1/rate http://10.0.0.2/")
     reward_human(endpoint="http://10.0.0.1/rate", ctx=confined)
     for wrong in ("ftp://host/", "10.0.0.1", "http://"):
-        with pytest.raises(TrainingError, match="is no address"):
+        with pytest.raises(ValueError, match="is no address"):
             reward_human(endpoint=wrong)
 
 
 @pytest.mark.parametrize("folder", ["../ratings", "/ratings", "", "a//b"])
 def test_the_folder_lies_within_the_output_folder(folder: str) -> None:
-    with pytest.raises(TrainingError, match="name"):
+    with pytest.raises(ValueError, match="name"):
         reward_human(folder)
