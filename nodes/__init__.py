@@ -133,6 +133,7 @@ if TYPE_CHECKING:
     from weft.nodes.train.reward_random import reward_random as reward_random
     from weft.nodes.train.reward_shapes import reward_shapes as reward_shapes
     from weft.nodes.train.reward_sum import reward_sum as reward_sum
+    from weft.nodes.train.save_curve import save_curve as save_curve
     from weft.nodes.train.train_custom_diffusion import train_custom_diffusion as train_custom_diffusion
     from weft.nodes.train.train_ddpo import train_ddpo as train_ddpo
     from weft.nodes.train.train_dpo import train_dpo as train_dpo

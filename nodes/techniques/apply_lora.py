@@ -73,7 +73,7 @@ class LoraPatch(Patch):
 
         from weft.nodes.weights import lora
 
-        names = {component: lora.layer_names(component, module, _config(module))}
+        names = {component: lora.layer_names(component, module, lora.config_of(module))}
         terms: dict[str, list[_Term]] = {}
         for place, weight in zip(self._origins(), self.weights, strict=True):
             layers, _ = lora.match(place.where, place.header, names, strict=False, partial=True)
@@ -137,10 +137,6 @@ def _linear(terms: list[_Term], layer: Any, name: str) -> Tensor:
     if len(pairs) < len(terms):
         raise ModelError(f"linear merging needs plain LoRAs; at {name} one is of another kind. Use sum")
     return lora.linear_merge(pairs, layer.weight.shape, name)
-
-
-def _config(module: Any) -> dict[str, Any]:
-    return dict(module.config) if hasattr(module.config, "items") else {}
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
@@ -226,12 +222,7 @@ def with_loras(
         require(adapter, ("lora",), model)
     headers: list[tuple[Path | str, Header]] = [(path, header_of(path)) for path in paths]
     headers += [(place.where, place.header) for place in map(origin, adapters)]
-    parts = model.parts()
-    names = {}
-    for component in parts.components:
-        if component != "vae":
-            shell = parts.shell(component)
-            names[component] = lora.layer_names(component, shell, _config(shell))
+    names = lora.layers_of(model.parts())
     components: set[str] = set()
     for where, header in headers:
         layers, unknown = lora.match(where, header, names, amount.strict)

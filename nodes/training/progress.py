@@ -41,7 +41,7 @@ class Recorder:
         self._ctx, self._checkpoints, self._total, self._skips = ctx, checkpoints, total, skips
         self.rows = rows
         self._skipped = 0
-        self._writes = True
+        self._unwritten: list[dict[str, float]] = []
         self._names: list[tuple[str, ...]] = []
         self._values: list[Tensor] = []
         self._plain: list[dict[str, float]] = []
@@ -82,13 +82,15 @@ class Recorder:
         return any(row["step"] == step and name in row for row in reversed(self.rows))
 
     def _write(self, rows: list[dict[str, float]]) -> None:
-        """To the file. What cannot be written is still told, and in the curve that this run gives."""
+        """To the file. What cannot be written is still told, and written when there is room again."""
+        known = bool(self._unwritten)
+        self._unwritten.extend(rows)
         try:
-            self._checkpoints.add_to_curve(rows)
+            self._checkpoints.add_to_curve(self._unwritten)
+            self._unwritten = []
         except OSError as error:
-            if self._writes:
+            if not known:
                 self._ctx.log.warning("the curve cannot be written: %s. The training goes on", error)
-            self._writes = False
 
     def _wrong(self, row: Mapping[str, float]) -> str | None:
         """What of a step is no number, where that is a reason to stop."""

@@ -100,7 +100,7 @@ def trajectory(recipe: Recipe, goal: Goal, options: TrainOptions) -> str:
     own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     learned = {name: item for name, item in own.items() if name not in NOT_LEARNED}
     horizon = None if options.schedule in WITHOUT_HORIZON else options.horizon or goal.steps
-    begin = goal.start.digest if goal.start is not None else ""
+    begin = (goal.start.step, goal.start.digest) if goal.start is not None else None
     rates = (goal.rate, dict(recipe.rates()), dict(recipe.decays()))
     parts = (recipe.name, recipe.identity(), learned, horizon, rates, goal.batch, goal.seed, begin)
     return Contents().key((code(), machine(recipe.device), parts)).hex()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from weft.nodes.models.description import Description
+    from weft.nodes.models.parts import Parts
 
 _ROLE = re.compile(
     r"(?P<base>.+?)"
@@ -123,6 +124,21 @@ def layer_names(component: str, module: torch.nn.Module, config: Mapping[str, An
     kinds = ("Linear", "Conv2d", "LoRACompatibleLinear", "LoRACompatibleConv")
     parts = [(name, part) for name, part in module.named_modules() if type(part).__name__ in kinds]
     return named_layers(component, {name: tuple(part.weight.shape) for name, part in parts}, config)
+
+
+def layers_of(parts: Parts) -> dict[str, Names]:
+    """Those of a model's denoiser and text encoders, by component."""
+    names = {}
+    for component in parts.components:
+        if component != "vae":
+            shell = parts.shell(component)
+            names[component] = layer_names(component, shell, config_of(shell))
+    return names
+
+
+def config_of(module: Any) -> dict[str, Any]:
+    """A module's configuration as plain data, where it has one of diffusers'."""
+    return dict(module.config) if hasattr(module.config, "items") else {}
 
 
 def named_layers(component: str, shapes: dict[str, tuple[int, ...]], config: Mapping[str, Any]) -> Names:

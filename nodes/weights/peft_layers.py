@@ -62,6 +62,12 @@ def missing(kind: Kind, roles: Collection[str]) -> list[str]:
     return []
 
 
+def plain_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What of PEFT's settings decides what a layer of a kind computes, rank and alpha aside."""
+    own = next(names for key, names in _SETTINGS.items() if key == kind)
+    return {name: settings[name] for name in own if name in settings}
+
+
 def misfit(kind: Kind, shapes: Mapping[str, tuple[int, ...]], weight: tuple[int, ...]) -> str | None:
     """Which tensor does not fit a layer's weight, with its shape; None where all do, as far as shapes tell.
 
@@ -89,15 +95,15 @@ def misfit(kind: Kind, shapes: Mapping[str, tuple[int, ...]], weight: tuple[int,
             return None
         return None if math.prod(rows) == weight[0] else " and ".join(told(role) for role in sorted(shapes))
     blocks, numbers = shapes["oft_R"]
-    side = _side(numbers)
-    fits = side > 0 and (blocks * side == inner or (blocks == 1 and inner % side == 0))
+    size = side(numbers)
+    fits = size > 0 and (blocks * size == inner or (blocks == 1 and inner % size == 0))
     return None if fits else told("oft_R")
 
 
-def _side(numbers: int) -> int:
+def side(numbers: int) -> int:
     """The side n of a block whose upper triangle has so many numbers, n (n - 1) / 2; 0 where there is none."""
-    side = (1 + math.isqrt(1 + 8 * numbers)) // 2
-    return side if side * (side - 1) // 2 == numbers and numbers > 0 else 0
+    size = (1 + math.isqrt(1 + 8 * numbers)) // 2
+    return size if size * (size - 1) // 2 == numbers and numbers > 0 else 0
 
 
 def weight_change(where: str, name: str, layer: PeftLayer, tensors: Mapping[str, Tensor], base: Any) -> Tensor:
@@ -149,7 +155,7 @@ def _config(layer: PeftLayer, own: Mapping[str, torch.Tensor]) -> Any:
     """PEFT's configuration for this layer alone. Ranks are those of the tensors, which bounds what is allocated."""
     import peft
 
-    known: dict[str, Any] = {name: layer.settings[name] for name in _SETTINGS[layer.kind] if name in layer.settings}
+    known = plain_settings(layer.kind, layer.settings)
     if known.get("num_cayley_neumann_terms", 0) > _MAX_TERMS:
         raise ModelError(
             f"num_cayley_neumann_terms is {known['num_cayley_neumann_terms']}; at most {_MAX_TERMS} will do"
@@ -164,4 +170,4 @@ def _config(layer: PeftLayer, own: Mapping[str, torch.Tensor]) -> Any:
         return peft.LoHaConfig(r=own["hada_w1_b"].shape[0], alpha=alpha, **known)
     if layer.kind == "lokr":
         return peft.LoKrConfig(r=rank, alpha=alpha, **known)
-    return peft.OFTConfig(r=0, oft_block_size=_side(own["oft_R"].shape[1]), **known)
+    return peft.OFTConfig(r=0, oft_block_size=side(own["oft_R"].shape[1]), **known)

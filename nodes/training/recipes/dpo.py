@@ -19,6 +19,7 @@ from weft.nodes.training.material import Material
 from weft.nodes.training.recipes.lora import LoraRecipe, LoraSettings
 from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
+from weft.nodes.values.training import Item
 
 Loss = Literal["sigmoid", "hinge", "ipo"]
 
@@ -69,7 +70,7 @@ class DpoRecipe(LoraRecipe):
     def errors(self, *batches: Batch) -> Tensor:
         """The loss of each pair: (n,). Both pictures have the same noise and timestep."""
         (batch,) = batches
-        others = [dataclasses.replace(item, picture=item.condition, condition=None) for item in batch.items]
+        others = [_other(item) for item in batch.items]
         other = self.material.latents(others, batch.views, batch.samples, f"{batch.purpose}other ").to(self.device)
         clean, noise, times = torch.cat([batch.clean, other]), batch.noise.repeat(2, 1, 1, 1), batch.times.repeat(2)
         noisy, target = self.objective.noisy(clean, noise, times), self.objective.target(clean, noise, times)
@@ -99,6 +100,12 @@ class DpoRecipe(LoraRecipe):
     def numbers(self) -> dict[str, float]:
         """The share of pairs that the adapter tells right."""
         return {"accuracy": self._right / self._all} if self._all else {}
+
+
+def _other(item: Item) -> Item:
+    """The picture that an item's own is preferred to."""
+    assert item.condition is not None
+    return dataclasses.replace(item, picture=item.condition, condition=None)
 
 
 @contextmanager

@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
 
 from tests.nodes.training.train_case import dataset, picture
 from weft import nodes
-from weft.engine import Context
+from weft.engine import Context, value
 from weft.nodes.values import Model
+from weft.nodes.values.rewards import Reward
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
 from weft.nodes.values.training import Dataset
@@ -95,6 +100,38 @@ def _ip(model: Model, options: TrainOptions, ctx: Context, steps: int) -> Traine
     return nodes.train_ip_adapter(model, captioned(), steps, 1e-3, 2, image_dropout=0.2, options=options, ctx=ctx)
 
 
+@value("test_training.red")
+@dataclass(frozen=True, eq=False)
+class Red(Reward):
+    """How much redder than blue pictures are."""
+
+    differentiable: ClassVar[bool] = True
+
+    def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+        return self.score_tensor(images, prompts)
+
+    def score_tensor(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+        return (images[..., 0] - images[..., 2]).mean(dim=(1, 2))
+
+
+def _dpo(model: Model, options: TrainOptions, ctx: Context, steps: int) -> Trained:
+    return nodes.train_dpo(model, paired(), steps, 1e-3, 2, options=options, ctx=ctx)
+
+
+def _ddpo(model: Model, options: TrainOptions, ctx: Context, steps: int) -> Trained:
+    prompts = ["a red circle", "a cat"]
+    return nodes.train_ddpo(
+        model, prompts, Red(), steps, 1e-3, 2, pictures=4, sampling_steps=2, guidance=1.0, options=options, ctx=ctx
+    )
+
+
+def _backprop(model: Model, options: TrainOptions, ctx: Context, steps: int) -> Trained:
+    prompts = ["a red circle", "a cat"]
+    return nodes.train_reward_backprop(
+        model, prompts, Red(), steps, 1e-3, 2, sampling_steps=2, guidance=1.0, options=options, ctx=ctx
+    )
+
+
 CALLS: dict[str, tuple[str, Call]] = {
     "lora": ("train_lora", _lora),
     "lora, 8 bits": ("train_lora", _lora_8bit),
@@ -107,6 +144,9 @@ CALLS: dict[str, tuple[str, Call]] = {
     "controlnet": ("train_controlnet", _controlnet),
     "t2i_adapter": ("train_t2i_adapter", _t2i),
     "ip_adapter": ("train_ip_adapter", _ip),
+    "dpo": ("train_dpo", _dpo),
+    "ddpo": ("train_ddpo", _ddpo),
+    "reward_backprop": ("train_reward_backprop", _backprop),
 }
 """By a name for the test, the node and a small call of it."""
 
