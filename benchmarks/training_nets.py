@@ -43,28 +43,28 @@ EDGES = Plan(
     "few_controlnet",
     "train_controlnet",
     (("shapes_dataset", {"pairs": "edges", "count": 300, "vague": True, "seed": 11}),),
-    {"steps": 300, "learning_rate": 2e-3, "batch": 12},
+    {"steps": 260, "learning_rate": 2e-3, "batch": 12},
     {**COMMON, "warmup": 20},
 )
 REGIONS = Plan(
     "few_t2i_adapter",
     "train_t2i_adapter",
     (("shapes_dataset", {"pairs": "regions", "count": 300, "vague": True, "seed": 11}),),
-    {"steps": 250, "learning_rate": 2e-3, "batch": 12, "blocks": 1},
+    {"steps": 240, "learning_rate": 2e-3, "batch": 12, "timesteps": "uniform"},
     {**COMMON, "warmup": 20},
 )
 EDIT = Plan(
     "few_instruct",
     "train_instruct_pix2pix",
     (("shapes_dataset", {"pairs": "edit", "count": 400, "seed": 11}),),
-    {"steps": 400, "learning_rate": 1e-3, "batch": 12},
+    {"steps": 320, "learning_rate": 1e-3, "batch": 12},
     {**COMMON, "warmup": 20},
 )
 IMAGE = Plan(
     "few_ip_adapter",
     "train_ip_adapter",
     (("shapes_dataset", {"count": 300, "vague": True, "seed": 11}),),
-    {"steps": 250, "learning_rate": 2e-3, "batch": 12},
+    {"steps": 240, "learning_rate": 2e-3, "batch": 12},
     {**COMMON, "warmup": 20},
 )
 

@@ -16,7 +16,7 @@ TOKEN, START = "<house>", "square"
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=360, batch=10, pool=852)
+    args = arguments(__doc__ or "", steps=450, batch=10, pool=852)
     data = shapes_dataset(
         show="house",
         word=TOKEN,

@@ -3,8 +3,8 @@
     python -m weft.nodes.shapes.training.inversion
 
 The shape is the dome, round above and flat below: a frozen model can only draw what it can put together from what it
-knows, and this one lies between the circle, the square and the triangle. Trained by the node
-`train_textual_inversion`.
+knows, and this one lies between the circle, the square and the triangle. Trained where there is much noise, since a
+word says what is drawn and not how fine it is. Trained by the node `train_textual_inversion`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ TOKEN, START = "<dome>", "circle square triangle circle"
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=450, batch=16, pool=768)
+    args = arguments(__doc__ or "", steps=300, batch=16, pool=768)
     data = shapes_dataset(show="dome", word=TOKEN, count=args.pool, beside=0.15, masks=True, seed=args.seed)
     options = train_options(
         optimizer="adamw",
         beta2=0.99,
         schedule="cosine",
         warmup=min(20, args.steps // 2),
-        ema=0.98,
-        unmasked_weight=0.33,
+        ema=0.97,
+        unmasked_weight=0.2,
+        min_timestep=300,
     )
     with training(args) as (model, ctx):
         trained = train_textual_inversion(
@@ -33,7 +34,7 @@ def main() -> None:
             [TOKEN],
             [START],
             steps=args.steps,
-            learning_rate=1.5e-2,
+            learning_rate=1e-2,
             batch=args.batch,
             vectors=len(START.split()),
             templates="none",

@@ -51,6 +51,7 @@ LEARNED: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     "ema": [({}, {"ema": 0.5})],
     "precision": [({}, {"precision": "bf16"}), ({}, {"precision": "fp16"})],
     "masked": [({}, {"masked": False})],
+    "unmasked_weight": [({}, {"unmasked_weight": 0.5})],
     "min_timestep": [({}, {"min_timestep": 900})],
     "max_timestep": [({}, {"max_timestep": 100})],
 }
@@ -91,6 +92,12 @@ def same(one: Adapter, other: Adapter) -> bool:
 def test_no_option_is_missing_here() -> None:
     fields = {field.name for field in dataclasses.fields(TrainOptions)}
     assert LEARNED.keys() | SAME.keys() | {"gradient_checkpointing"} == fields
+
+
+def test_with_a_weight_of_one_a_mask_is_none(model: Model, places: Path) -> None:
+    one, other = learn(model, places, {"unmasked_weight": 1.0}), learn(model, places, {"masked": False})
+    for name, tensor in one.tensors.items():
+        assert torch.allclose(tensor, other.tensors[name], rtol=1e-3, atol=1e-5), name
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.nodes.training.recipes.pictures_of import dataset
 from tests.nodes.training.recipes.reference import RATE, Reference, trained
 from weft.engine import Context
 from weft.nodes import train_lora
+from weft.nodes.training.denoising import shared_copy
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.lora_settings import KINDS, TEXT, LoraSettings
 from weft.nodes.training.material import Material
@@ -182,6 +183,27 @@ def test_first_numbers_are_the_seeds_and_nobody_elses(
     assert (other.digest == first.digest) == (kind == "oft")
 
 
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+def test_first_matrices_are_as_large_as_pefts_own(kind: str, model: Models) -> None:
+    from peft import LoraConfig
+
+    recipe = recipe_of(model("sd1"), dataset(1), kind=kind, init="kaiming", rank=8)
+    own = exported(recipe)
+    with recipe.model.parts() as parts:
+        unet = shared_copy(parts.unet)
+        unet.add_adapter(LoraConfig(r=8, lora_alpha=8, target_modules=sorted(recipe.own.targets)))
+    theirs = {name.replace(".default", ""): p for name, p in unet.named_parameters() if ".lora_A." in name}
+    assert theirs
+    for name, tensor in theirs.items():
+        mine = own.tensors[f"unet.{name}"]
+        most = tensor[0].numel() ** -0.5
+        assert mine.abs().max() <= most
+        assert tensor.abs().max() <= most
+        assert mine.std().item() == pytest.approx(most / 3**0.5, rel=0.15)
+    plain = exported(recipe_of(model("sd1"), dataset(1), kind=kind, rank=8))
+    assert not any(tensor.equal(own.tensors[name]) for name, tensor in plain.tensors.items() if ".lora_A." in name)
+
+
 def test_first_numbers_of_a_layer_do_not_depend_on_what_other_layers_learn(model: Models) -> None:
     few = exported(recipe_of(model("sd1"), dataset(1), targets=("to_q",)))
     more = exported(recipe_of(model("sd1"), dataset(1)))
@@ -234,6 +256,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "rank": {"rank": 2},
     "alpha": {"alpha": 8.0},
     "targets": {"targets": ["attention+conv"]},
+    "init": {"init": "kaiming"},
     "text_encoder": {"text_encoder": True},
     "prior_weight": {"prior_weight": 0.2},
     "seed": {"seed": 6},
