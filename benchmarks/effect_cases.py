@@ -164,7 +164,7 @@ def scene(number: int) -> tuple[Any, Pixels, str, str]:
     """A drawn picture of one object anywhere, and a prompt for it in another colour on another background."""
     from dataclasses import replace
 
-    from weft.nodes.shapes.training.scenes import free_scene
+    from weft.nodes.shapes.scenes import free_scene
     from weft.nodes.shapes.world import caption, render
 
     rng = np.random.default_rng((7, number))

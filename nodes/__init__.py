@@ -82,6 +82,17 @@ if TYPE_CHECKING:
     from weft.nodes.basic.text import join_text as join_text
     from weft.nodes.basic.upscale import load_upscaler as load_upscaler
     from weft.nodes.basic.upscale import upscale as upscale
+    from weft.nodes.data.bucket import bucket as bucket
+    from weft.nodes.data.caches import cache_latents as cache_latents
+    from weft.nodes.data.caches import cache_text as cache_text
+    from weft.nodes.data.class_images import class_images as class_images
+    from weft.nodes.data.dataset_captioned import dataset_captioned as dataset_captioned
+    from weft.nodes.data.dataset_concepts import dataset_concepts as dataset_concepts
+    from weft.nodes.data.dataset_concepts import join_datasets as join_datasets
+    from weft.nodes.data.dataset_folder import dataset_folder as dataset_folder
+    from weft.nodes.data.dataset_paired import dataset_paired as dataset_paired
+    from weft.nodes.data.shapes_dataset import shapes_dataset as shapes_dataset
+    from weft.nodes.data.split import split as split
     from weft.nodes.techniques.apply_adapter import apply_adapter as apply_adapter
     from weft.nodes.techniques.apply_lora import apply_lora as apply_lora
     from weft.nodes.techniques.apply_lora import merge_loras as merge_loras
@@ -116,7 +127,29 @@ if TYPE_CHECKING:
     from weft.nodes.train.compare_adapters import compare_adapters as compare_adapters
     from weft.nodes.train.load_adapter import load_adapter as load_adapter
     from weft.nodes.train.loss_curve import loss_curve as loss_curve
+    from weft.nodes.train.preferences import preferences as preferences
+    from weft.nodes.train.reward_aesthetic import reward_aesthetic as reward_aesthetic
+    from weft.nodes.train.reward_alignment import reward_alignment as reward_alignment
+    from weft.nodes.train.reward_human import reward_human as reward_human
+    from weft.nodes.train.reward_jpeg import reward_compressibility as reward_compressibility
+    from weft.nodes.train.reward_jpeg import reward_incompressibility as reward_incompressibility
+    from weft.nodes.train.reward_random import reward_random as reward_random
+    from weft.nodes.train.reward_shapes import reward_shapes as reward_shapes
+    from weft.nodes.train.reward_sum import reward_sum as reward_sum
     from weft.nodes.train.save_adapter import save_adapter as save_adapter
+    from weft.nodes.train.save_curve import save_curve as save_curve
+    from weft.nodes.train.train_controlnet import train_controlnet as train_controlnet
+    from weft.nodes.train.train_custom_diffusion import train_custom_diffusion as train_custom_diffusion
+    from weft.nodes.train.train_ddpo import train_ddpo as train_ddpo
+    from weft.nodes.train.train_dpo import train_dpo as train_dpo
+    from weft.nodes.train.train_dreambooth import train_dreambooth as train_dreambooth
+    from weft.nodes.train.train_instruct_pix2pix import train_instruct_pix2pix as train_instruct_pix2pix
+    from weft.nodes.train.train_ip_adapter import train_ip_adapter as train_ip_adapter
+    from weft.nodes.train.train_lora import train_lora as train_lora
+    from weft.nodes.train.train_options import train_options as train_options
+    from weft.nodes.train.train_reward_backprop import train_reward_backprop as train_reward_backprop
+    from weft.nodes.train.train_t2i_adapter import train_t2i_adapter as train_t2i_adapter
+    from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
 
 
 @lists_models

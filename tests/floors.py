@@ -50,6 +50,7 @@ FLOORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("shapes.measure", "shapes.training"),
         ("__init__",),
         ("train", "data"),
+        ("datasets",),
         ("training",),
         ("techniques",),
         ("basic",),

@@ -51,7 +51,7 @@ def tiny_sd1(
             folder, unet_in, sample_size, levels, 64 if single_file else 32, single_file, attention_head_dim=heads
         )
         _save_vae(folder, sample_size * 8, 0.18215, single_file)
-    _save_tokenizer(folder / "tokenizer", "<|endoftext|>", length, layout)
+    save_tokenizer(folder / "tokenizer", "<|endoftext|>", length, layout)
     _save_scheduler(folder, "PNDMScheduler", prediction, skip_prk_steps=True, set_alpha_to_one=False)
     _save_index(folder, "StableDiffusionPipeline", scheduler="PNDMScheduler")
     return folder
@@ -78,7 +78,7 @@ def tiny_sd2(
         options: dict[str, Any] = {"attention_head_dim": heads, "use_linear_projection": True}
         _save_unet(folder, unet_in, sample_size, levels, 64 if single_file else 32, single_file, **options)
         _save_vae(folder, sample_size * 8, 0.18215, single_file)
-    _save_tokenizer(folder / "tokenizer", "!", length, layout)
+    save_tokenizer(folder / "tokenizer", "!", length, layout)
     _save_scheduler(folder, "DDIMScheduler", prediction, set_alpha_to_one=False)
     _save_index(folder, "StableDiffusionPipeline", scheduler="DDIMScheduler")
     return folder
@@ -122,8 +122,8 @@ def tiny_sdxl(
             projection_class_embeddings_input_dim=6 * 8 + 24,
         )
         _save_vae(folder, sample_size * 8, 0.13025, single_file, force_upcast=True)
-    _save_tokenizer(folder / "tokenizer", "<|endoftext|>", length, layout)
-    _save_tokenizer(folder / "tokenizer_2", "!", length, layout)
+    save_tokenizer(folder / "tokenizer", "<|endoftext|>", length, layout)
+    save_tokenizer(folder / "tokenizer_2", "!", length, layout)
     _save_scheduler(folder, "EulerDiscreteScheduler", prediction)
     _save_index(
         folder,
@@ -255,7 +255,7 @@ def _save_text(
     save_file(plain, path, metadata={"format": "pt"})
 
 
-def _save_tokenizer(folder: Path, pad: str, length: int, layout: Layout) -> None:
+def save_tokenizer(folder: Path, pad: str, length: int, layout: Layout) -> None:
     from transformers import CLIPTokenizer
 
     vocabulary, merges = tiny_vocabulary()

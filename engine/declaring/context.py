@@ -265,7 +265,8 @@ class Context:
         """A folder that outlives the run, even when it is killed: a later run of a node with this key finds in it what
         this one left, and can go on from there.
 
-        Nobody else uses it until the node ends: when another run has it, this waits, and is a cancel point meanwhile.
+        Nobody else uses it until the node ends: when another run has it, this waits, is a cancel point meanwhile, and
+        lets others have the device.
         Where nothing outlives a run (a plain call, a node that runs each time, a cache in memory only), it is the
         scratch folder. It lies in the cache's folder: `weft cache clear` removes it, and so may want of room, so
         results do not belong there.
@@ -277,22 +278,32 @@ class Context:
         if self._key is None or self._workspaces is None:
             return self.scratch
         if self._workspace is None:
-            told = False
-
-            def waiting() -> None:
-                nonlocal told
-                if not told:
-                    told = True
-                    self.log.info("another run uses the workspace %s: waiting for its end", self.key)
-                self.check_cancelled()
-
-            self._workspace = self._workspaces.open(self._key, waiting)
+            self._workspace = self._open(self._workspaces, self._key)
         return self._workspace.path
+
+    def _open(self, workspaces: Workspaces, key: bytes) -> Workspace:
+        """A workspace, when nobody else uses it any more."""
+
+        def busy() -> None:
+            raise _BusyError
+
+        try:
+            return workspaces.open(key, busy)
+        except _BusyError:
+            self.log.info("another run uses the workspace %s: waiting for its end", key.hex())
+        # Whoever has it may want the device before it ends: waiting for it with the device would be for ever.
+        with contextlib.ExitStack() as opened:
+            with self.yield_device():
+                workspace = workspaces.open(key, self.check_cancelled)
+                opened.callback(workspace.close)
+            opened.pop_all()
+        return workspace
 
     @contextlib.contextmanager
     def shared_workspace(self, key: str) -> Iterator[Path]:
         """A folder as `workspace` gives it, for all nodes and runs that ask for this key: what one of them computed,
-        the others find there. It is the caller's alone while the block runs; when another has it, this waits.
+        the others find there. It is the caller's alone while the block runs; when another has it, this waits, and
+        lets others have the device.
 
         Args:
             key: hex digits that say all that decides what lies in it, such as a hash; 16 to 128 of them.
@@ -311,7 +322,7 @@ class Context:
             folder.mkdir(exist_ok=True)
             yield folder
             return
-        workspace = self._workspaces.open(bytes.fromhex(key), self.check_cancelled)
+        workspace = self._open(self._workspaces, bytes.fromhex(key))
         try:
             yield workspace.path
         finally:
@@ -420,6 +431,10 @@ def _in_turn(yields: Any) -> Iterator[None]:
     """Others may draw meanwhile; the generators are waited for after the device, as at the beginning of a node."""
     with surroundings.waiting(), yields:
         yield
+
+
+class _BusyError(Exception):
+    """Somebody else uses a workspace."""
 
 
 class _NodeLog(logging.LoggerAdapter[logging.Logger]):

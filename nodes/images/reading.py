@@ -55,6 +55,34 @@ def read_bytes(path: Path) -> bytes:
         raise ImageFileError(f"{path.name}: the file {error}") from error.__cause__
 
 
+def displayed_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture as it is shown, its EXIF orientation applied; no pixel is decoded.
+
+    data: a file's first bytes. HEAD_BYTES are enough but for a WebP file, whose orientation stands at its end. Raises
+    ImageFileError for what is no picture or above the limit of pixels.
+    """
+    header = read_header(data)
+    check_pixels(header.width, header.height, "has")
+    size = header.width, header.height
+    if b"Exif" not in data and b"eXIf" not in data and b"EXIF" not in data:
+        return size
+    from io import BytesIO
+
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(BytesIO(data), formats=(header.format,)) as image:
+            # The orientation of a PNG may follow its pixels, for which Pillow would decode them.
+            orientation = 1 if header.format == "PNG" and "exif" not in image.info else _orientation(image)
+    except Exception:  # decoders raise anything on hostile bytes, which the one who reads the pixels will tell of
+        return size
+    return size[::-1] if orientation in (5, 6, 7, 8) else size
+
+
+HEAD_BYTES = 1 << 20
+"""What of a file holds its header and, but for WebP, its orientation."""
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         status = path.stat()

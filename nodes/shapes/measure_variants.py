@@ -38,11 +38,10 @@ from weft.nodes import (
     segmentation_palette,
     t2i_adapter,
 )
-from weft.nodes.shapes.frame import frame_share, inside
+from weft.nodes.shapes.frame import frame_share, framed_caption, inside
 from weft.nodes.shapes.judge import judge
 from weft.nodes.shapes.measure import as_pixels, write_between
-from weft.nodes.shapes.training.scenes import free_scene
-from weft.nodes.shapes.training.style import framed_caption
+from weft.nodes.shapes.scenes import free_scene
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Shape, Thing, Unseen, caption, render
 from weft.nodes.values import Control, Guidance, Image, Model
 

@@ -32,14 +32,32 @@ TENSORS, META, CURVE = "state.safetensors", "meta.json", "curve.jsonl"
 
 
 @dataclass(frozen=True)
-class State:
-    """A training after some steps. meta: plain data. folder: where it lies. digest: of the tensors' file."""
+class Saved:
+    """A checkpoint in a folder. step: after which it was made. digest: of the tensors' file. final: it stays."""
 
     step: int
-    tensors: dict[str, Tensor]
-    meta: dict[str, Any]
     folder: Path
     digest: str
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """A training after some steps, as a checkpoint has it. meta: plain data."""
+
+    saved: Saved
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """How many steps were done."""
+        return self.saved.step
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.saved.folder
 
 
 class Checkpoints:
@@ -62,12 +80,12 @@ class Checkpoints:
         """The one after most steps, of at most so many; one that is damaged is passed over."""
         for step in reversed([step for step in self.steps() if step <= most]):
             try:
-                return read_state(self.folder / f"step-{step:08d}")
+                return read_state(self._at(step))
             except TrainingError as error:
                 log.warning("%s: the training goes on from an earlier one", error)
         return None
 
-    def save(self, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], final: bool = False) -> State:
+    def save(self, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], final: bool = False) -> Saved:
         """Write one and remove those that are no longer wanted.
 
         final: it is what somebody asked for, and stays.
@@ -75,34 +93,56 @@ class Checkpoints:
         Raises:
             OSError: it cannot be written, as when the disk is full; those before it are as they were.
         """
-        from safetensors.torch import save
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
 
-        target = self.folder / f"step-{step:08d}"
-        aside = self.folder / f".step-{step:08d}.{os.getpid()}"
+        target, aside = self._at(step), self._aside(step)
         self._sweep()
         try:
             aside.mkdir(parents=True)
-            data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
-            digest = hashlib.blake2b(data, digest_size=20).hexdigest()
-            _write(aside / TENSORS, data)
-            full = {"format": FORMAT, "step": step, "digest": digest, "final": final, **meta}
-            _write(aside / META, json.dumps(full).encode())
-            shutil.rmtree(target, ignore_errors=True)
+            try:
+                save_file({name: _whole(tensor) for name, tensor in tensors.items()}, aside / TENSORS)
+            except SafetensorError as error:  # its own word for an OSError
+                raise OSError(str(error)) from error
+            _sync(aside / TENSORS)
+            digest = _digest(aside / TENSORS)
+            _write_meta(aside, {"format": FORMAT, "step": step, "digest": digest, "final": final, **meta})
+            if target.exists():
+                os.rename(target, self._aside(step, "old"))
             os.rename(aside, target)
+            _sync(self.folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        self._remove_old()
-        return State(step, dict(tensors), dict(full), target, digest)
+        with contextlib.suppress(OSError):
+            _sync(self.folder / CURVE)
+        self._remove_old(step)
+        return Saved(step, target, digest, final)
 
-    def _remove_old(self) -> None:
-        steps = self.steps()
-        for step in steps[:-KEEP]:
+    def keep(self, saved: Saved) -> Saved:
+        """Let one stay for good: it is what somebody asked for. Raises OSError when that cannot be written."""
+        meta = json.loads((saved.folder / META).read_bytes())
+        _write_meta(saved.folder, {**meta, "final": True})
+        return Saved(saved.step, saved.folder, saved.digest, True)
+
+    def _at(self, step: int) -> Path:
+        return self.folder / f"step-{step:08d}"
+
+    def _aside(self, step: int, what: str = "new") -> Path:
+        return self.folder / f".step-{step:08d}.{os.getpid()}.{what}"
+
+    def _remove_old(self, newest: int) -> None:
+        """Those before the newest; what a longer training left, whose steps are others, is not touched."""
+        before = [step for step in self.steps() if step <= newest]
+        for step in before[:-KEEP]:
             if self._keep_every and step % self._keep_every == 0:
                 continue
-            folder = self.folder / f"step-{step:08d}"
-            if not self._is_final(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+            if not self._is_final(self._at(step)):
+                # Under its own name it would be half a checkpoint for a while.
+                aside = self._aside(step, "old")
+                with contextlib.suppress(OSError):
+                    os.rename(self._at(step), aside)
+                shutil.rmtree(aside, ignore_errors=True)
 
     def _is_final(self, folder: Path) -> bool:
         try:
@@ -121,7 +161,7 @@ class Checkpoints:
         """The lines of the curve up to a step, in order; a line that was cut off is left away."""
         rows: dict[int, dict[str, float]] = {}
         try:
-            with open(self.folder / CURVE, encoding="utf-8") as file:
+            with open(self.folder / CURVE, encoding="utf-8", errors="replace") as file:
                 for line in file:
                     with contextlib.suppress(ValueError, TypeError, KeyError):
                         row = json.loads(line)
@@ -150,29 +190,47 @@ def read_state(folder: Path) -> State:
         TrainingError: it is not there, damaged, or of another format.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.torch import load_file
 
     try:
         meta = json.loads((folder / META).read_bytes())
         step, digest = int(meta["step"]), str(meta["digest"])
         if meta["format"] != FORMAT:
             raise TrainingError(f"the checkpoint {folder} has the format {meta['format']}; {FORMAT} is read here")
-        data = (folder / TENSORS).read_bytes()
-        if hashlib.blake2b(data, digest_size=20).hexdigest() != digest:
+        if _digest(folder / TENSORS) != digest:
             raise TrainingError(f"the checkpoint {folder} is damaged: {TENSORS} is not what was written")
-        tensors = load(data)
+        tensors = load_file(folder / TENSORS)
     except FileNotFoundError as error:
         raise TrainingError(f"the checkpoint {folder} is not there: {Path(error.filename or '').name}") from None
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise TrainingError(f"the checkpoint {folder} cannot be read: {error}") from error
-    return State(step, tensors, meta, folder, digest)
+    return State(Saved(step, folder, digest, bool(meta.get("final"))), tensors, meta)
 
 
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _whole(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous()
+
+
+def _write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
+    aside = folder / f"{META}.new"
+    aside.write_bytes(json.dumps(meta).encode())
+    _sync(aside)
+    os.replace(aside, folder / META)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -7,6 +7,7 @@ prior preservation as in arXiv 2208.12242.
 from __future__ import annotations
 
 import copy
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.material import Material, fixed_samples
+from weft.nodes.training.memory import on_device
 from weft.nodes.training.objective import Diffusion
 from weft.nodes.training.pictures import View, size_of
 from weft.nodes.training.recipe import Recipe, Samples
@@ -75,21 +77,29 @@ class DenoisingRecipe(Recipe):
         model: to train on.
         material: to learn from.
         prior_weight: how much the class images count, where there are some.
+
+    `dtype` is what the denoiser computes in outside of mixed precision: the model's, unless `make_unet` sets another.
     """
 
     def __init__(self, model: Model, material: Material, options: TrainOptions, prior_weight: float = 1.0) -> None:
         self.model, self.material, self.options, self.prior_weight = model, material, options, prior_weight
         self.parts = model.parts()
         self.device = self.parts.device
+        self.dtype = self.parts.dtype
         self.objective = Diffusion(model.scheduler, model.prediction, self.device)
+        self._padding: Tensor | None = None
         self.unet: Any = self.make_unet()
         self.unet.train()
+        for module in self.unet.modules():
+            # Its random numbers would come from a generator whose state no checkpoint has. Published models have none.
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
         if options.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
 
     @abstractmethod
     def make_unet(self) -> Any:
-        """The denoiser, for this recipe alone: see `shared_copy` and `own_copy`."""
+        """The denoiser, for this recipe alone: see `shared_copy` and `own_copy`, beside which `dtype` is float32."""
 
     @abstractmethod
     def settings(self) -> Any:
@@ -123,15 +133,17 @@ class DenoisingRecipe(Recipe):
             offset = draws.normal(f"{purpose}noise offset", samples.numbers, (clean.shape[1], 1, 1))
             noise = noise + options.noise_offset * offset
         mask = self.material.masks(items, views, clean.shape[-2:]) if options.masked else None
+        if mask is not None:
+            mask = options.unmasked_weight + (1 - options.unmasked_weight) * mask
         return Batch(
             items,
             views,
             samples,
             purpose,
-            clean.to(self.device),
-            noise.to(self.device),
+            on_device(clean, self.device),
+            on_device(noise, self.device),
             self.times(samples, purpose),
-            None if mask is None else mask.to(self.device),
+            None if mask is None else on_device(mask, self.device),
         )
 
     def times(self, samples: Samples, purpose: str) -> Tensor:
@@ -140,7 +152,7 @@ class DenoisingRecipe(Recipe):
         steps = self.objective.steps
         drawn = samples.draws.uniform(f"{purpose}timestep", samples.numbers)
         first, last = low * steps // 1000, max(high * steps // 1000, low * steps // 1000 + 1)
-        return (first + (drawn * (last - first)).floor()).long().clamp(max=steps - 1).to(self.device)
+        return on_device((first + (drawn * (last - first)).floor()).long().clamp(max=steps - 1), self.device)
 
     def errors(self, *batches: Batch) -> Tensor:
         """The weighted square error of each sample of one or two batches, in one forward: (n,) float32."""
@@ -163,15 +175,18 @@ class DenoisingRecipe(Recipe):
 
     def condition(self, batch: Batch) -> Condition:
         """What the denoiser is told of each sample of a batch."""
-        captions = self.material.captions(batch.items, batch.samples, batch.purpose, self.options.caption_dropout)
-        text, pooled = self.text_states(captions)
+        text, pooled = self.text_states(self.captions(batch))
         padding = self.padding
         if self.model.family != "sdxl":
             return Condition(text, padding)
         assert pooled is not None
         sizes = [size_of(item, self.model.size) for item in batch.items]
         ids = torch.tensor([[high, wide, 0, 0, high, wide] for wide, high in sizes], dtype=text.dtype)
-        return Condition(text, padding, {"text_embeds": pooled, "time_ids": ids.to(self.device)})
+        return Condition(text, padding, {"text_embeds": pooled, "time_ids": on_device(ids, self.device)})
+
+    def captions(self, batch: Batch) -> list[str]:
+        """The caption that the denoiser is told of each sample."""
+        return self.material.captions(batch.items, batch.samples, batch.purpose, self.options.caption_dropout)
 
     def text_states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """States (n, L, D) of captions and the pooled ones (n, P), on the device: those that were encoded before."""
@@ -180,17 +195,19 @@ class DenoisingRecipe(Recipe):
         length, padding = max(len(states) for states, _ in found), self.material.texts.entries[""][0]
         text = torch.cat([filled(states[None], length, padding) for states, _ in found])
         pooled = [own for _, own in found if own is not None]
-        return text.to(self.device), torch.stack(pooled).to(self.device) if pooled else None
+        return on_device(text, self.device), on_device(torch.stack(pooled), self.device) if pooled else None
 
     @property
     def padding(self) -> Tensor:
         """The states of the empty prompt, (l, D), on the device."""
-        assert self.material.texts is not None
-        return self.material.texts.entries[""][0].to(self.device)
+        if self._padding is None:
+            assert self.material.texts is not None
+            self._padding = self.material.texts.entries[""][0].to(self.device)
+        return self._padding
 
     def predict(self, noisy: Tensor, times: Tensor, condition: Condition, batches: Sequence[Batch]) -> Tensor:
         """What the denoiser predicts: (n, C, h, w)."""
-        dtype = self.parts.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
+        dtype = self.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
         added = condition.added
         return self.unet(
             noisy.to(dtype),
@@ -206,14 +223,18 @@ class DenoisingRecipe(Recipe):
             return None
         samples = fixed_samples(Draws(self.options.validation_seed), len(held_out), VALIDATION_TIMES)
         total = torch.zeros((), device=self.device)
-        for place, number in enumerate(samples.numbers):
-            item = held_out[samples.items[place]]
-            one = self.batch([item], samples.part(place, place + 1), "validation ")
-            level = (number // len(held_out) + 0.5) / VALIDATION_TIMES
-            times = torch.full_like(one.times, int(level * self.objective.steps))
-            total += self.errors(
-                Batch(one.items, one.views, one.samples, one.purpose, one.clean, one.noise, times, one.mask)
-            )[0]
+        learned = self.options
+        # Equal for all options, so that the curves of two trainings can be compared.
+        self.options = dataclasses.replace(learned, snr_gamma=0.0, noise_offset=0.0, caption_dropout=0.0)
+        try:
+            for place, number in enumerate(samples.numbers):
+                item = held_out[samples.items[place]]
+                one = self.batch([item], samples.part(place, place + 1), "validation ")
+                level = (number // len(held_out) + 0.5) / VALIDATION_TIMES
+                times = torch.full_like(one.times, int(level * self.objective.steps))
+                total += self.errors(dataclasses.replace(one, times=times))[0]
+        finally:
+            self.options = learned
         return total / len(samples)
 
     @contextmanager

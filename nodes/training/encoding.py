@@ -20,11 +20,11 @@ from weft.nodes.prompts.encode import encode
 from weft.nodes.sampling.content import Contents, machine
 from weft.nodes.sampling.vae import posterior
 from weft.nodes.training.errors import TrainingError
-from weft.nodes.training.pictures import Pixels, colour_of, digest_of, views_of
+from weft.nodes.training.pictures import Pixels, View, colour_of, digest_of, views_of
 from weft.nodes.values.model import Model
 from weft.nodes.values.training import Dataset, Item, LatentCache, Picture, TextCache
 
-VERSION = 1
+VERSION = 2
 """Raise it when equal pictures or captions give other tensors."""
 T = TypeVar("T")
 
@@ -75,32 +75,87 @@ def encode_latents(
     missing = {view.key(part): (part, view) for part, view in wanted if view.key(part) not in entries}
     skipped: list[str] = list(dataset.skipped)
     if missing:
-        bad: dict[str, str] = {}
-        pixels: dict[str, Pixels] = {}
+        reader = _Reader(ctx, {part.digest for item in dataset.items if item.size == (0, 0) for part in _parts(item)})
         with model.parts() as parts, ctx.shared_workspace(key) as folder:
 
             def make(name: str) -> dict[str, Tensor] | None:
                 part, view = missing[name]
-                if part.digest in bad:
-                    return None
-                try:
-                    if part.digest not in pixels:
-                        pixels.clear()
-                        pixels[part.digest] = colour_of(part)
-                    return _posterior(parts, view.of(pixels[part.digest], part.digest), part.name)
-                except TrainingError as error:
-                    bad[part.digest] = str(error)
-                    ctx.log.warning("%s: it is passed over", error)
-                    return None
+                pixels = reader.view(part, view)
+                return None if pixels is None else _posterior(parts, pixels, part.name)
 
-            for name, found in _each(folder, missing, make, ctx, "encode pictures"):
+            for name, found in each(folder, missing, make, ctx, "encode pictures"):
                 entries[name] = (found["mean"], found["std"])
-        skipped.extend(bad.values())
+        reader.tell()
+        skipped.extend(reader.bad.values())
     kept = {view.key(part): entries[view.key(part)] for part, view in wanted if view.key(part) in entries}
     return LatentCache(key, kept, tuple(skipped))
 
 
-def _parts(item: Item, conditions: bool) -> list[Picture]:
+class _Reader:
+    """Pictures as pixels, one after the other; those that cannot be read are told and passed over.
+
+    unsized: digests of pictures that train at the model's own size: nobody compared theirs with it before.
+    """
+
+    def __init__(self, ctx: Context, unsized: set[str]) -> None:
+        self._ctx, self._unsized = ctx, unsized
+        self._last: tuple[str, Pixels] | None = None
+        self._little: dict[str, str] = {}
+        self.bad: dict[str, str] = {}
+
+    def view(self, picture: Picture, view: View) -> Pixels | None:
+        """A view of a picture, or None where it cannot be read."""
+        if picture.digest in self.bad:
+            return None
+        if self._last is None or self._last[0] != picture.digest:
+            try:
+                self._last = picture.digest, colour_of(picture)
+            except TrainingError as error:
+                self.bad[picture.digest] = str(error)
+                self._ctx.log.warning("%s: it is passed over", error)
+                return None
+        pixels = self._last[1]
+        high, wide = pixels.shape[:2]
+        if picture.digest in self._unsized and (wide < view.size[0] or high < view.size[1]):
+            told = f"{picture.name}: {wide} x {high} pixels for {view.size[0]} x {view.size[1]}"
+            self._little[picture.digest] = told
+        return view.of(pixels)
+
+    def tell(self) -> None:
+        """Say which pictures have fewer pixels than they are trained at."""
+        names = list(self._little.values())
+        if names:
+            more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+            text = ", ".join(names[:TOLD]) + more
+            self._ctx.log.warning("%d pictures are enlarged, which blurs them: %s", len(names), text)
+
+
+TOLD = 8
+"""Pictures that one warning names."""
+
+
+def unreadable(pictures: Iterable[Picture], ctx: Context) -> dict[str, str]:
+    """Which of some pictures cannot be read, and why, by digest. One that could be is not read a second time."""
+    wanted = {picture.digest: picture for picture in pictures}
+    bad: dict[str, str] = {}
+    if not wanted:
+        return bad
+    with ctx.shared_workspace(digest_of(f"sound pictures {VERSION}".encode())) as folder:
+
+        def make(name: str) -> dict[str, Tensor] | None:
+            try:
+                colour_of(wanted[name])
+            except TrainingError as error:
+                bad[name] = str(error)
+                return None
+            return {"sound": torch.ones(1)}
+
+        for _ in each(folder, wanted, make, ctx, "read masks and hints"):
+            pass
+    return bad
+
+
+def _parts(item: Item, conditions: bool = True) -> list[Picture]:
     return [item.picture, *([item.condition] if conditions and item.condition is not None else [])]
 
 
@@ -131,12 +186,12 @@ def encode_texts(model: Model, captions: Iterable[str], ctx: Context, known: Tex
                 states = {"text": found.text[0].float()}
                 return states if found.pooled is None else states | {"pooled": found.pooled[0].float()}
 
-            for name, found in _each(folder, missing, make, ctx, "encode captions"):
+            for name, found in each(folder, missing, make, ctx, "encode captions"):
                 entries[missing[name]] = (found["text"], found.get("pooled"))
     return TextCache(key, {text: entries[text] for text in wanted})
 
 
-def _each(
+def each(
     folder: Path, names: Mapping[str, object], make: Callable[[str], dict[str, Tensor] | None], ctx: Context, phase: str
 ) -> Iterable[tuple[str, dict[str, Tensor]]]:
     """The tensors of each name: those that the folder has, and others made and put there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +13,16 @@ from torch import Tensor
 from weft.engine import Context
 from weft.nodes.sampling.vae import rescale
 from weft.nodes.training.draws import Draws
-from weft.nodes.training.encoding import encode_latents, encode_texts
+from weft.nodes.training.encoding import encode_latents, encode_texts, unreadable
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.order import Order
 from weft.nodes.training.pictures import View, colour_of, size_of, views_of
 from weft.nodes.training.recipe import Samples
 from weft.nodes.values.model import Model
 from weft.nodes.values.training import Dataset, Item, LatentCache, Picture, TextCache
+
+RECENT_BYTES = 1 << 30
+"""Most memory that masks and hints take."""
 
 
 class Material:
@@ -46,7 +50,8 @@ class Material:
     ) -> None:
         self.model, self.dataset = model, dataset
         self._cache = encode_latents(model, dataset, ctx, latents, conditions)
-        there = [item for item in dataset.items if self._whole(item, conditions)]
+        bad = self._unreadable(dataset, ctx, conditions)
+        there = [item for item in dataset.items if self._whole(item, conditions) and not bad & _beside(item)]
         self.instances = [item for item in there if item.role == "instance" for _ in range(item.repeats)]
         self.classes = [item for item in there if item.role == "class" for _ in range(item.repeats)]
         self.validation = [item for item in there if item.role == "validation"]
@@ -56,9 +61,22 @@ class Material:
         if captions:
             self.texts = encode_texts(model, ["", *(item.caption for item in there)], ctx, texts)
         self._vae: Any = None
-        self._masks: dict[str, Tensor] = {}
-        self._hints: dict[str, Tensor] = {}
+        self._recent: OrderedDict[str, Tensor] = OrderedDict()
+        self._recent_bytes = 0
         self._class_orders: dict[Any, tuple[list[int], Order]] = {}
+
+    def _unreadable(self, dataset: Dataset, ctx: Context, conditions: bool) -> set[str]:
+        """Digests of masks, and of conditions that are not encoded, that cannot be read: with their items' names told.
+
+        A training would meet them in one of its steps.
+        """
+        items = [item for item in dataset.items if self._whole(item, conditions)]
+        parts = [part for item in items for part in (item.mask, None if conditions else item.condition) if part]
+        bad = unreadable(parts, ctx)
+        for item in items:
+            for digest in sorted(bad.keys() & _beside(item)):
+                ctx.log.warning("%s: %s: it is passed over", item.picture.name, bad[digest])
+        return set(bad)
 
     def _whole(self, item: Item, conditions: bool) -> bool:
         pictures = [item.picture, *([item.condition] if conditions and item.condition is not None else [])]
@@ -123,7 +141,7 @@ class Material:
         parts = []
         for item, view in zip(items, views, strict=True):
             assert item.condition is not None
-            parts.append(self._pixels(self._hints, item.condition, view).permute(2, 0, 1))
+            parts.append(self._pixels(item.condition, view).permute(2, 0, 1))
         return torch.stack(parts)
 
     def masks(self, items: Sequence[Item], views: Sequence[View], shape: Sequence[int]) -> Tensor | None:
@@ -138,17 +156,21 @@ class Material:
             if item.mask is None:
                 parts.append(torch.ones(1, *shape))
                 continue
-            plane = self._pixels(self._masks, item.mask, view).mean(dim=2)[None, None]
+            plane = self._pixels(item.mask, view).mean(dim=2)[None, None]
             parts.append(torch.nn.functional.adaptive_avg_pool2d(plane, (shape[0], shape[1]))[0])
         return torch.stack(parts)
 
-    def _pixels(self, known: dict[str, Tensor], picture: Picture, view: View) -> Tensor:
+    def _pixels(self, picture: Picture, view: View) -> Tensor:
+        """A view of a mask or a hint, (height, width, c); the last ones used are in memory, a quarter as large."""
         key = view.key(picture)
-        if key not in known:
-            # uint8 keeps thousands of hints within memory.
-            pixels = view.of(colour_of(picture), picture.digest)
-            known[key] = torch.from_numpy(np.round(pixels * 255).astype(np.uint8))
-        return known[key].float() / 255
+        if key not in self._recent:
+            pixels = torch.from_numpy(np.round(view.of(colour_of(picture)) * 255).astype(np.uint8))
+            self._recent[key] = pixels
+            self._recent_bytes += pixels.nbytes
+            while self._recent_bytes > RECENT_BYTES and len(self._recent) > 1:
+                self._recent_bytes -= self._recent.popitem(last=False)[1].nbytes
+        self._recent.move_to_end(key)
+        return self._recent[key].float() / 255
 
     @property
     def _scaling(self) -> Any:
@@ -163,6 +185,11 @@ class Material:
             return [item.caption for item in items]
         draws = samples.draws.uniform(f"{purpose}caption dropout", samples.numbers).tolist()
         return ["" if drawn < dropout else item.caption for item, drawn in zip(items, draws, strict=True)]
+
+
+def _beside(item: Item) -> set[str]:
+    """Digests of the pictures that belong to an item's."""
+    return {part.digest for part in (item.mask, item.condition) if part is not None}
 
 
 def _nothing(dataset: Dataset, cache: LatentCache) -> str:

@@ -58,12 +58,15 @@ class View:
         """Identifies what a picture becomes by it."""
         return digest_of(f"{picture.digest} {self.size} {self.crop} {self.flip}".encode())
 
-    def of(self, pixels: Pixels, digest: str) -> Pixels:
-        """Pixels (H, W, c), of the picture with a digest, cut and scaled: (height, width, c) float32 in [0, 1]."""
+    def of(self, pixels: Pixels) -> Pixels:
+        """Pixels (H, W, c) cut and scaled: (height, width, c) float32 in [0, 1].
+
+        The place depends on its number alone, so that a picture, its hint and its mask are cut alike.
+        """
         (width, height), (rows, columns) = self.size, pixels.shape[:2]
         _, _, (left, top, right, bottom) = target((columns, rows), width, height, "fill")
         if self.crop:
-            across, down = Draws(0).generator(f"crop {digest}", self.crop).random(2)
+            across, down = Draws(0).generator("crop", self.crop).random(2)
             wide, high = right - left, bottom - top
             left, top = (columns - wide) * across, (rows - high) * down
             right, bottom = left + wide, top + high

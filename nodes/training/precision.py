@@ -1,4 +1,8 @@
-"""Mixed precision: in which format the forward runs, and the scale that keeps float16 gradients above zero."""
+"""Mixed precision: in which format the forward runs, and the scale that keeps float16 gradients above zero.
+
+It is torch's own `autocast` and `GradScaler`, which are what accelerate wraps: its wrappers would change the modules
+that recipes share with others, and their scaler has no state of its own to save.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,12 @@ class Numerics:
     def __init__(self, precision: Precision, device: torch.device) -> None:
         self._dtype = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         self._device = device
-        self._scaler = torch.amp.GradScaler(device.type) if precision == "fp16" and device.type != "cpu" else None
+        self._scaler = torch.amp.GradScaler(device.type) if precision == "fp16" else None
+
+    @property
+    def skips(self) -> bool:
+        """Whether a step whose gradients overflow is passed over, with a smaller scale for the next one."""
+        return self._scaler is not None
 
     def forward(self) -> AbstractContextManager[Any]:
         """Around the computation of a loss."""

@@ -18,22 +18,35 @@ from weft.nodes.values.training import Curve
 BLOCK_SECONDS = 0.25
 BLOCK_STEPS = 256
 SMOOTHING = 0.98
+SKIPPED_STEPS = 40
+"""So many steps one after the other may be passed over in float16: from 65536 on their scale is below any use."""
 
 
 class Recorder:
     """The numbers of each step: on the device until a block of them is fetched, then in the curve's file and an event.
 
-    rows: of the steps before. total: steps of the whole training.
+    rows: of the steps before. begin: the step that this run goes on from. total: steps of the whole training. skips:
+    whether a gradient that is no number is nothing unusual: see `Numerics.skips`.
     """
 
-    def __init__(self, ctx: Context, checkpoints: Checkpoints, rows: list[dict[str, float]], total: int) -> None:
-        self._ctx, self._checkpoints, self._total = ctx, checkpoints, total
+    def __init__(
+        self,
+        ctx: Context,
+        checkpoints: Checkpoints,
+        rows: list[dict[str, float]],
+        begin: int,
+        total: int,
+        skips: bool = False,
+    ) -> None:
+        self._ctx, self._checkpoints, self._total, self._skips = ctx, checkpoints, total, skips
         self.rows = rows
+        self._skipped = 0
+        self._unwritten: list[dict[str, float]] = []
         self._names: list[tuple[str, ...]] = []
         self._values: list[Tensor] = []
         self._plain: list[dict[str, float]] = []
         self._begun = time.monotonic()
-        self._first = len([row for row in rows if "loss" in row])
+        self._first = begin
         self._fetched = self._begun
         self._smoothed = self._smooth_all()
 
@@ -62,7 +75,32 @@ class Recorder:
             self.rows[-1].update(row)
         else:
             self.rows.append(row)
-        self._checkpoints.add_to_curve([row])
+        self._write([row])
+
+    def has(self, step: int, name: str) -> bool:
+        """Whether there is a number of some name at a step."""
+        return any(row["step"] == step and name in row for row in reversed(self.rows))
+
+    def _write(self, rows: list[dict[str, float]]) -> None:
+        """To the file. What cannot be written is still told, and written when there is room again."""
+        known = bool(self._unwritten)
+        self._unwritten.extend(rows)
+        try:
+            self._checkpoints.add_to_curve(self._unwritten)
+            self._unwritten = []
+        except OSError as error:
+            if not known:
+                self._ctx.log.warning("the curve cannot be written: %s. The training goes on", error)
+
+    def _wrong(self, row: Mapping[str, float]) -> str | None:
+        """What of a step is no number, where that is a reason to stop."""
+        if not math.isfinite(row["loss"]):
+            return "loss"
+        if math.isfinite(row["gradient_norm"]):
+            self._skipped = 0
+            return None
+        self._skipped += 1
+        return None if self._skips and self._skipped <= SKIPPED_STEPS else "gradient_norm"
 
     def flush(self) -> None:
         """Fetch what has come, write it down and tell it.
@@ -81,22 +119,24 @@ class Recorder:
         self._fetched = time.monotonic()
         sound: list[dict[str, float]] = []
         for row in block:
-            wrong = [name for name in ("loss", "gradient_norm") if not math.isfinite(row.get(name, 0.0))]
-            if wrong:
-                self._checkpoints.add_to_curve(sound)
-                raise TrainingError(self._diverged(int(row["step"]), wrong[0], row[wrong[0]]))
+            wrong = self._wrong(row)
+            if wrong is not None:
+                self.rows.extend(sound)
+                self._write(sound)
+                raise TrainingError(self.diverged(int(row["step"]), wrong.replace("_", " "), row[wrong]))
             sound.append(row)
         self.rows.extend(sound)
-        self._checkpoints.add_to_curve(sound)
+        self._write(sound)
         for row in sound:
             self._smoothed = _smooth(self._smoothed, row["loss"])
         self._report(sound)
 
-    def _diverged(self, step: int, name: str, value: float) -> str:
-        saved = self._checkpoints.steps()
+    def diverged(self, step: int, what: str, value: float) -> str:
+        """What to say when a number of a step is none."""
+        saved = [saved for saved in self._checkpoints.steps() if saved < step]
         rest = f"the checkpoint of step {saved[-1]} is sound and stays" if saved else "no checkpoint was written before"
         return (
-            f"the {name.replace('_', ' ')} of step {step} is {value}: {rest}. A lower learning rate, a clip norm, or "
+            f"the {what} of step {step} is {value}: {rest}. A lower learning rate, a clip norm, or "
             "float32 in place of half precision helps as a rule"
         )
 
@@ -124,7 +164,7 @@ class Recorder:
 
     def curve(self) -> Curve:
         """All numbers so far."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row if name != "step"))
+        names = sorted({name for row in self.rows for name in row} - {"step", "validation_seed"})
         columns = {}
         for name in names:
             pairs = [(int(row["step"]), row[name]) for row in self.rows if name in row]
@@ -135,3 +175,8 @@ class Recorder:
 
 def _smooth(before: float, loss: float) -> float:
     return loss if math.isnan(before) else SMOOTHING * before + (1 - SMOOTHING) * loss
+
+
+def finite(number: float) -> float | None:
+    """A number as JSON can have it."""
+    return number if math.isfinite(number) else None

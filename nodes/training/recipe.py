@@ -67,6 +67,10 @@ class Recipe(ABC):
         """Learning rates by group, where they are not that of the training."""
         return {}
 
+    def decays(self) -> Mapping[str, float]:
+        """Weight decays by group, where they are not that of the options."""
+        return {}
+
     def prepare(self, step: int) -> None:  # noqa: B027 - most have nothing to prepare
         """Called before each step with its number, from 0: for what is made from the weights as they are then."""
 

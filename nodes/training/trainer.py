@@ -8,35 +8,40 @@ again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import logging
+import difflib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from weft.engine import Cancelled, Context
 from weft.nodes.sampling.content import Contents, code, machine
-from weft.nodes.training.checkpoints import Checkpoints, State, read_state
+from weft.nodes.training.averaging import Average
+from weft.nodes.training.checkpoints import Checkpoints, Saved
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
-from weft.nodes.training.optimizers import Schedule, build_optimizer, restore_state, state_of
+from weft.nodes.training.memory import free_memory, out_of_memory
+from weft.nodes.training.optimizers import Schedule, as_used, build_optimizer
 from weft.nodes.training.order import Order
 from weft.nodes.training.precision import Numerics
-from weft.nodes.training.progress import Recorder
+from weft.nodes.training.progress import Recorder, finite
 from weft.nodes.training.recipe import Recipe, Samples
+from weft.nodes.training.resuming import Learned, from_wire
 from weft.nodes.values.pictures import Image
 from weft.nodes.values.train_options import WITHOUT_HORIZON, TrainOptions
 from weft.nodes.values.training import Adapter, Checkpoint, Curve
 
-log = logging.getLogger("weft.training")
-
 YIELD_SECONDS = 0.5
 CHECKPOINT_SECONDS = 30.0
 """Between two checkpoints where no number of steps is said."""
+CHECKPOINT_SHARE = 20.0
+"""Where no number of steps is said, writing checkpoints takes at most one part in so many of the time."""
+SEED = "validation_seed"
+"""In the file of the curve, beside the loss that was measured with it."""
 NOT_LEARNED = frozenset(
     {
         "horizon",
@@ -81,7 +86,8 @@ def train(recipe: Recipe, goal: Goal, options: TrainOptions, ctx: Context, valid
     """Make the steps of a recipe, from the newest checkpoint of its trajectory on.
 
     Raises:
-        TrainingError: it cannot begin, or a loss is no number; what was saved before stays.
+        TrainingError: it cannot begin, a loss is no number, or memory does not suffice for a single sample; what was
+            saved before stays.
         Cancelled: the run was cancelled; the steps that were made are saved.
     """
     key = trajectory(recipe, goal, options)
@@ -94,8 +100,9 @@ def trajectory(recipe: Recipe, goal: Goal, options: TrainOptions) -> str:
     own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     learned = {name: item for name, item in own.items() if name not in NOT_LEARNED}
     horizon = None if options.schedule in WITHOUT_HORIZON else options.horizon or goal.steps
-    begin = goal.start.digest if goal.start is not None else ""
-    parts = (recipe.name, recipe.identity(), learned, horizon, goal.rate, goal.batch, goal.seed, begin)
+    begin = (goal.start.step, goal.start.digest) if goal.start is not None else None
+    rates = (goal.rate, dict(recipe.rates()), dict(recipe.decays()))
+    parts = (recipe.name, recipe.identity(), learned, horizon, rates, goal.batch, goal.seed, begin)
     return Contents().key((code(), machine(recipe.device), parts)).hex()
 
 
@@ -114,198 +121,239 @@ class _Training:
     ) -> None:
         self.recipe, self.goal, self.options, self.ctx, self.key = recipe, goal, options, ctx, key
         self.checkpoints, self.validate = checkpoints, validate
-        self.groups = recipe.groups()
-        self.parameters = {name: p for own in self.groups.values() for name, p in own.items()}
-        self._check()
-        own_rates = dict.fromkeys(self.groups, goal.rate) | dict(recipe.rates())
+        groups = recipe.groups()
+        self.parameters = {name: p for own in groups.values() for name, p in own.items()}
+        self._check(list(groups))
+        own_rates = dict.fromkeys(groups, goal.rate) | dict(recipe.rates())
         self.rates = {name: rate * options.rates.get(name, 1.0) for name, rate in own_rates.items()}
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
-        self.optimizer = build_optimizer(options, self.groups, self.rates)
-        self.schedule = Schedule(options, goal.steps)
+        self.listed = list(self.parameters.values())
+        self.optimizer = build_optimizer(options, groups, self.rates, recipe.decays())
+        self.schedule = Schedule(options, goal.steps, max(self.rates.values()))
         self.numerics = Numerics(options.precision, recipe.device)
         self.draws = Draws(goal.seed)
         self.order = Order(self.draws, recipe.sizes(), goal.batch)
-        self.average: dict[str, Tensor] = {}
-        if options.ema:
-            self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.average = Average(options.ema, self.parameters) if options.ema else None
+        self.learned = Learned(recipe, groups, self.optimizer, options.optimizer, self.average, self.numerics)
         self.pieces = 1
-        self.saved: State | None = None
+        self.saved: Saved | None = None
 
-    def _check(self) -> None:
+    def _check(self, groups: list[str]) -> None:
         if not self.recipe.sizes():
             raise TrainingError("there is no picture to train on")
         if not self.parameters:
             raise TrainingError("nothing of the model is left to train: name layers that it has")
-        unknown = sorted(set(self.options.rates) - set(self.groups))
+        unknown = sorted(set(self.options.rates) - set(groups))
         if unknown:
+            near = [match for name in unknown for match in difflib.get_close_matches(name, groups, 1)]
+            meant = f" Is {near[0]} meant?" if near else ""
             raise TrainingError(
-                f"`rates` names {', '.join(unknown)}; this training has the groups {', '.join(self.groups)}"
+                f"`rates` names {', '.join(unknown)}, and this training has the groups {', '.join(groups)}.{meant}"
             )
 
     def run(self) -> Trained:
         """From the newest checkpoint to the last step."""
-        steps = self.goal.steps
-        begin = self._resume()
-        self.recorder = Recorder(self.ctx, self.checkpoints, self.checkpoints.read_curve(begin), steps)
-        if begin:
-            self.ctx.reused(begin, steps)
-        images = self._validate(begin) if begin == 0 else ()
-        yielded = saved = time.monotonic()
-        every = self.options.checkpoint_every
-        step = begin
+        step, steps = self._resume(), self.goal.steps
+        begun = step
+        yielded = self.written = time.monotonic()
+        self.writing = 0.0
         try:
+            images = self._validate(step)
             while step < steps:
                 self._step(step)
                 step += 1
                 self.ctx.progress(step, steps, self.recorder.message)
-                now = time.monotonic()
-                if step < steps and (step % every == 0 if every else now - saved > CHECKPOINT_SECONDS):
-                    self._save(step)
-                    saved = time.monotonic()
-                if self.options.validate_every and step % self.options.validate_every == 0 and step < steps:
+                if step < steps:
+                    # In this order: the checkpoint of a step comes after all that the curve has of it.
                     self._validate(step)
-                if now - yielded > YIELD_SECONDS:
+                    if self._due(step):
+                        self._save(step)
+                if time.monotonic() - yielded > YIELD_SECONDS:
                     with self.ctx.yield_device():
                         pass
                     yielded = time.monotonic()
+            saved = self._save(steps, final=True)
+            if step > begun:
+                images = self._validate(step)
         except Cancelled:
-            if step > begin and (self.saved is None or self.saved.step < step):
+            if step > begun:
                 self._save(step)
             raise
-        self.recorder.flush()
-        state = self._save(steps, final=True)
-        images = self._validate(steps) or images
-        checkpoint = Checkpoint(self.recipe.name, steps, str(state.folder), state.digest)
-        return Trained(self.recipe.export(self._result()), self.recorder.curve(), checkpoint, images)
+        folder, digest = (str(saved.folder), saved.digest) if saved is not None else ("", "")
+        checkpoint = Checkpoint(self.recipe.name, steps, folder, digest)
+        with self._as_used():
+            weights = {name: p.detach().float().cpu().clone() for name, p in self.parameters.items()}
+        return Trained(self.recipe.export(weights), self.recorder.curve(), checkpoint, images)
 
     def _step(self, step: int) -> None:
         """One step of the optimizer."""
-        options, goal = self.options, self.goal
         self.recipe.prepare(step)
         factor = self.schedule.factor(step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * factor
+        loss = self._gradients(step)
+        try:
+            norm = self.numerics.step(self.optimizer, self.listed, self.options.clip_norm)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"memory does not suffice for what the optimizer {self.options.optimizer} remembers of each weight: "
+                "train fewer weights, or choose adamw_8bit, adafactor or sgd"
+            ) from error
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.add(step)
+        plain = {"learning_rate": max(self.rates.values()) * factor, **self.recipe.numbers()}
+        self.recorder.add(step + 1, {"loss": loss, "gradient_norm": norm}, plain)
+
+    def _gradients(self, step: int) -> Tensor:
+        """The gradients of a step, in as many pieces as fit into memory; returns its loss.
+
+        What does not fit is made again from its beginning, in smaller pieces: samples have their random numbers by
+        their own numbers, so that nothing but the rounding of the sum is different.
+        """
+        while True:
+            try:
+                return self._attempt(step)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                reason = str(error).partition("\n")[0]
+            # Out of the handler: the error holds on to what the attempt had in memory.
+            self._halve(step, reason)
+
+    def _attempt(self, step: int) -> Tensor:
+        goal, accumulation = self.goal, self.options.accumulation
+        whole, size = goal.batch * accumulation, self._piece
         total = torch.zeros((), device=self.recipe.device)
-        for part in range(options.accumulation):
-            self.ctx.check_cancelled()
-            batch = step * options.accumulation + part
+        for batch in range(step * accumulation, (step + 1) * accumulation):
             numbers = tuple(range(batch * goal.batch, (batch + 1) * goal.batch))
             samples = Samples(step, numbers, tuple(self.order.items(batch)), self.draws)
-            total += self._backward(samples)
-        norm = self.numerics.step(self.optimizer, list(self.parameters.values()), options.clip_norm)
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.average:
-            decay = min(options.ema, (1 + step) / (10 + step))
-            with torch.no_grad():
-                torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
-        plain = {"learning_rate": max(self.rates.values()) * factor, **self.recipe.numbers()}
-        self.recorder.add(step + 1, {"loss": total, "gradient_norm": norm}, plain)
-
-    def _backward(self, samples: Samples) -> Tensor:
-        """The gradients of one batch, in as many pieces as fit into memory; returns its part of the step's loss."""
-        whole = len(samples) * self.options.accumulation
-        total = torch.zeros((), device=self.recipe.device)
-        size = -(-len(samples) // self.pieces)
-        for first in range(0, len(samples), size):
-            with self.numerics.forward():
-                loss = self.recipe.losses(samples.part(first, min(first + size, len(samples)))).sum() / whole
-            self.numerics.backward(loss)
-            total += loss.detach()
+            for first in range(0, goal.batch, size):
+                self.ctx.check_cancelled()
+                with self.numerics.forward():
+                    loss = self.recipe.losses(samples.part(first, min(first + size, goal.batch))).sum() / whole
+                self.numerics.backward(loss)
+                total += loss.detach()
         return total
+
+    @property
+    def _piece(self) -> int:
+        """How many samples there are in one forward."""
+        return -(-self.goal.batch // self.pieces)
+
+    def _halve(self, step: int, reason: str) -> None:
+        """Make the pieces of a batch smaller, after memory did not suffice."""
+        self.optimizer.zero_grad(set_to_none=True)
+        free_memory(self.recipe.device)
+        before = self._piece
+        if before == 1:
+            raise TrainingError(
+                f"memory does not suffice for step {step + 1}, with a single sample in a forward ({reason}): switch on "
+                "gradient_checkpointing, take a mixed precision, fewer layers or smaller pictures"
+            )
+        self.pieces = min(2 * self.pieces, self.goal.batch)
+        self.ctx.log.warning(
+            "memory does not suffice for %d samples in one forward (%s): from step %d on there are %d, %d times as "
+            "often, and the batch stays as it is",
+            *(before, reason, step + 1, self._piece, -(-self.goal.batch // self._piece)),
+        )
+        data = {"step": step, "of": self.goal.steps, "phase": "smaller batches", "samples": self._piece}
+        self.ctx.report("train.phase", {**data, "reason": reason[:500]})
 
     def _resume(self) -> int:
         """Take the newest checkpoint's state; returns its step, 0 where there is none."""
-        state = self.checkpoints.newest(self.goal.steps)
-        start = self.goal.start
-        if state is None and start is not None:
-            state = self._given(start)
-        if state is None:
-            return 0
-        tensors, meta = state.tensors, state.meta
-        try:
-            with torch.no_grad():
-                for name, parameter in self.parameters.items():
-                    parameter.copy_(tensors[f"weights/{name}"])
-                for name, average in self.average.items():
-                    average.copy_(tensors.get(f"average/{name}", tensors[f"weights/{name}"]))
-            state_tensors = {k.removeprefix("optimizer/"): t for k, t in tensors.items() if k.startswith("optimizer/")}
-            restore_state(self.optimizer, self.groups, state_tensors, meta["optimizer"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise TrainingError(f"the checkpoint {state.folder} does not fit this training: {error}") from error
-        self.numerics.restore(meta.get("numerics"))
-        own = {k.removeprefix("recipe/"): t for k, t in tensors.items() if k.startswith("recipe/")}
-        self.recipe.restore(own, meta.get("recipe_state"))
-        self.pieces = int(meta.get("pieces", 1))
-        self.saved = state
-        return state.step
+        state, start = self.checkpoints.newest(self.goal.steps), self.goal.start
+        rows = self.checkpoints.read_curve(state.step if state is not None else 0)
+        if state is not None:
+            self.saved = state.saved
+        elif start is not None:
+            state = from_wire(start, self.recipe.name, self.parameters, self.goal.steps)
+            rows = Checkpoints(state.folder.parent).read_curve(state.step)
+            with contextlib.suppress(OSError):
+                self.checkpoints.add_to_curve(rows)
+        step = 0
+        if state is not None:
+            step, self.pieces = state.step, self.learned.restore(state, self.ctx.log)
+            self.ctx.reused(step, self.goal.steps)
+        rows = [row for row in map(self._comparable, rows) if len(row) > 1]
+        skips = self.numerics.skips
+        self.recorder = Recorder(self.ctx, self.checkpoints, rows, step, self.goal.steps, skips)
+        return step
 
-    def _given(self, start: Checkpoint) -> State:
-        """A checkpoint that was wired in."""
-        from pathlib import Path
+    def _comparable(self, row: dict[str, float]) -> dict[str, float]:
+        """A line of the curve without a validation that this training would not make, or not with the same noise."""
+        same = row.get(SEED, self.options.validation_seed) == self.options.validation_seed
+        if same and self._validates(int(row["step"])):
+            return row
+        return {name: item for name, item in row.items() if name not in ("validation_loss", SEED)}
 
-        if start.recipe != self.recipe.name:
-            raise TrainingError(
-                f"the checkpoint is of a {start.recipe} training, and this one is {self.recipe.name}: only one of the "
-                "same recipe can go on from it"
-            )
-        state = read_state(Path(start.folder))
-        if state.digest != start.digest:
-            raise TrainingError(
-                f"the checkpoint {start.folder} is another one than was handed over: run its node again"
-            )
-        wanted = {f"weights/{name}": tuple(p.shape) for name, p in self.parameters.items()}
-        there = {name: tuple(t.shape) for name, t in state.tensors.items() if name.startswith("weights/")}
-        if wanted != there:
-            odd = sorted(set(wanted.items()) ^ set(there.items()))[:3]
-            raise TrainingError(
-                f"the checkpoint {start.folder} holds other weights than this training: "
-                f"{', '.join(f'{name} {list(shape)}' for name, shape in odd)}. Is its rank or its model another one?"
-            )
-        if state.step > self.goal.steps:
-            raise TrainingError(
-                f"the checkpoint is of step {state.step} and this training has {self.goal.steps} steps: ask for more"
-            )
-        return state
+    def _due(self, step: int) -> bool:
+        """Whether a checkpoint is to be written after a step."""
+        every = self.options.checkpoint_every
+        if every:
+            return step % every == 0
+        wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * self.writing)
+        return time.monotonic() - self.written > wait
 
-    def _save(self, step: int, final: bool = False) -> State:
-        """Write a checkpoint, unless this very step has one."""
+    def _save(self, step: int, final: bool = False) -> Saved | None:
+        """Write a checkpoint, unless this very step has one; None where that cannot be.
+
+        Raises:
+            TrainingError: a number of the training is none: the checkpoint before stays the newest.
+        """
         self.recorder.flush()
-        if self.saved is not None and self.saved.step == step and (not final or self.saved.meta.get("final")):
-            return self.saved
-        tensors, plain = state_of(self.optimizer, self.groups)
-        own, data = self.recipe.state()
-        everything: dict[str, Tensor] = {f"weights/{name}": p for name, p in self.parameters.items()}
-        everything |= {f"average/{name}": t for name, t in self.average.items()}
-        everything |= {f"optimizer/{name}": t for name, t in tensors.items()}
-        everything |= {f"recipe/{name}": t for name, t in own.items()}
-        meta: Mapping[str, Any] = {
-            "recipe": self.recipe.name,
-            "trajectory": self.key,
-            "optimizer": plain,
-            "numerics": self.numerics.state(),
-            "recipe_state": data,
-            "pieces": self.pieces,
-            "torch": str(torch.__version__),
-        }
-        self.saved = self.checkpoints.save(step, everything, meta, final)
-        self.ctx.report("train.checkpoint", {"step": step, "of": self.goal.steps})
-        return self.saved
+        begun = time.monotonic()
+        try:
+            if self.saved is None or self.saved.step != step:
+                wrong = self.learned.wrong()
+                if wrong is not None:
+                    raise TrainingError(self.recorder.diverged(step, f"weight {wrong}", float("nan")))
+                tensors, meta = self.learned.state()
+                meta |= {"trajectory": self.key, "pieces": self.pieces}
+                self.saved = self.checkpoints.save(step, tensors, meta, final)
+            elif final and not self.saved.final:
+                self.saved = self.checkpoints.keep(self.saved)
+            else:
+                return self.saved
+            told = {}
+        except OSError as error:
+            self.ctx.log.warning("the checkpoint of step %d cannot be written: %s. The training goes on", step, error)
+            told = {"failed": str(error)[:500]}
+        self.written = time.monotonic()
+        self.writing = self.written - begun
+        self.ctx.report("train.checkpoint", {"step": step, "of": self.goal.steps, **told})
+        return self.saved if self.saved is not None and self.saved.step == step else None
 
-    def _result(self) -> dict[str, Tensor]:
-        """The weights that count: their average where there is one."""
-        source: Mapping[str, Tensor] = self.average or self.parameters
-        return {name: tensor.detach().float().cpu().clone() for name, tensor in source.items()}
+    @contextlib.contextmanager
+    def _as_used(self) -> Iterator[None]:
+        """While the parameters are those that come out: their average, where there is one."""
+        with as_used(self.optimizer, self.listed):
+            if self.average is None:
+                yield
+                return
+            with self.average.instead():
+                yield
+
+    def _validates(self, step: int) -> bool:
+        every = self.options.validate_every
+        return bool(every) and (step % every == 0 or step == self.goal.steps)
 
     def _validate(self, step: int) -> tuple[Image, ...]:
-        """Losses on what is held out, and pictures, after a step."""
-        if not self.options.validate_every:
+        """Losses on what is held out, and pictures, after a step, where they are due."""
+        if not self._validates(step):
             return ()
-        with torch.no_grad(), self.recipe.evaluating():
-            loss = self.recipe.validation_losses()
-        if loss is not None:
-            self.recorder.note(step, validation_loss=float(loss))
-            self.ctx.report("train.validation", {"step": step, "of": self.goal.steps, "validation_loss": float(loss)})
-        if self.validate is None:
-            return ()
-        return self.validate(self.recipe.export(self._result()), step)
+        with torch.no_grad(), self._as_used(), self.recipe.evaluating():
+            if not self.recorder.has(step, "validation_loss"):
+                with self.numerics.forward():
+                    loss = self.recipe.validation_losses()
+                if loss is not None:
+                    self.recorder.note(step, validation_loss=float(loss), **{SEED: self.options.validation_seed})
+                    told = {"step": step, "of": self.goal.steps, "validation_loss": finite(float(loss))}
+                    self.ctx.report("train.validation", told)
+            if self.validate is None:
+                return ()
+            weights = {name: p.detach().float().cpu().clone() for name, p in self.parameters.items()}
+        return self.validate(self.recipe.export(weights), step)

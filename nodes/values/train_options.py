@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -21,6 +22,12 @@ OptimizerName = Literal["adamw", "adamw_8bit", "prodigy", "schedule_free_adamw",
 Precision = Literal["no", "bf16", "fp16"]
 WITHOUT_HORIZON: frozenset[str] = frozenset({"constant", "constant_with_warmup"})
 """Schedules that do not depend on how many steps there will be."""
+PACKAGES: Mapping[str, str] = {
+    "adamw_8bit": "bitsandbytes",
+    "prodigy": "prodigyopt",
+    "schedule_free_adamw": "schedulefree",
+}
+"""Optimizers that are in a package of their own, by its name."""
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 
 
@@ -33,7 +40,7 @@ class TrainOptions:
     schedule: ScheduleName = "constant"
     warmup: int = 0
     horizon: int = 0
-    cycles: float = 1.0
+    cycles: int = 1
     power: float = 1.0
     optimizer: OptimizerName = "adamw"
     beta1: float = 0.9
@@ -49,6 +56,7 @@ class TrainOptions:
     gradient_checkpointing: bool = False
     precision: Precision = "no"
     masked: bool = True
+    unmasked_weight: float = 0.0
     min_timestep: int = 0
     max_timestep: int = 1000
     checkpoint_every: int = 0

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +138,40 @@ def test_the_least_recently_used_goes_first_and_one_in_use_never(tmp_path: Path)
     assert spaces.usage()[1] == 100
     assert spaces.clear() == 1
     assert held.is_dir()
+
+
+def test_who_waits_for_a_folder_lets_others_have_the_device(tmp_path: Path) -> None:
+    """Else two would wait for each other: one has the folder and wants the device, the other the other way round."""
+    device, places = threading.Lock(), Workspaces(tmp_path, 1 << 20)
+    inside, ends = threading.Event(), []
+
+    @contextmanager
+    def yields() -> Iterator[None]:
+        device.release()
+        try:
+            yield
+        finally:
+            device.acquire()
+
+    def user(steps: int, first: bool) -> None:
+        ctx = Context("n", workspaces=places)
+        ctx.on_yield = yields  # type: ignore[assignment]
+        with device:
+            if not first:
+                inside.set()
+            with ctx.shared_workspace(KEY.hex()):
+                for _ in range(steps):
+                    with ctx.yield_device():
+                        if first:
+                            inside.wait(60)
+        ends.append(first)
+
+    threads = [threading.Thread(target=user, args=(20, True), daemon=True)]
+    threads[0].start()
+    while not places.folder.exists():
+        pass
+    threads.append(threading.Thread(target=user, args=(1, False), daemon=True))
+    threads[1].start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(ends) == [False, True]

@@ -25,8 +25,8 @@ from transformers import (
 )
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from weft.nodes.shapes.scenes import free_scene
 from weft.nodes.shapes.training.finetune import Base, Task, arguments, save_module, train
-from weft.nodes.shapes.training.scenes import free_scene
 from weft.nodes.shapes.world import (
     BACKGROUNDS,
     COLORS,

@@ -2,50 +2,68 @@
 
     python -m weft.nodes.shapes.training.custom
 
-The word <house> stands for a shape that the model never saw, a square with a roof. Two pictures in five are of the
-known world, which takes the part of the paper's regularisation images.
+The word <house> stands for a shape that the model never saw, a square with a roof. Beside each picture of it is one of
+the known world, which takes the part of the paper's regularisation images. Trained by the node
+`train_custom_diffusion`.
 """
 
 from __future__ import annotations
 
-import torch
-from safetensors.torch import save_file
+from weft.nodes import shapes_dataset, train_custom_diffusion, train_options
+from weft.nodes.shapes.training.by_nodes import arguments, draw_curve, save_half, training
 
-from weft.nodes.shapes.training.concepts import Word, example, word_loss
-from weft.nodes.shapes.training.finetune import Base, Pool, Task, arguments, train
-
-TOKEN, START = "<house>", ["square", "triangle"]
-TRAINED = ("attn2.to_k.weight", "attn2.to_v.weight")
+TOKEN, START = "<house>", "square"
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=250, batch=24, pool=1024)
-    torch.manual_seed(args.seed)
-    base = Base.load(args.base, args.device)
-    word = Word(base, TOKEN, START)
-    parameters = {name: p for name, p in base.unet.named_parameters() if name.endswith(TRAINED)}
-    pool = Pool.make(base, args.seed, args.pool, lambda rng: example(rng, "house", word.text, known=0.4))
-    loss = word_loss(base, pool, args.batch)
-    task = Task(
-        "house",
-        {**parameters, "vectors": word.vectors},
-        loss,
-        lr=1.5e-3,
-        rates={"vectors": 3.0},
-        plain=("vectors",),
-        weight_decay=0.0,
+    args = arguments(__doc__ or "", steps=450, batch=10, pool=852)
+    data = shapes_dataset(
+        show="house",
+        word=TOKEN,
+        count=args.pool,
+        beside=0.15,
+        known=0.4,
+        known_role="class",
+        masks=True,
+        seed=args.seed,
     )
-    train(task, args)
-    out = args.out / "house"
-    out.mkdir(parents=True, exist_ok=True)
+    options = train_options(
+        optimizer="muon",
+        beta2=0.99,
+        schedule="cosine",
+        warmup=args.steps // 12,
+        ema=0.99,
+        weight_decay=0.0,
+        unmasked_weight=0.33,
+    )
+    with training(args) as (model, ctx):
+        trained = train_custom_diffusion(
+            model,
+            data,
+            [TOKEN],
+            [START],
+            steps=args.steps,
+            learning_rate=3e-3,
+            words_rate=1e-2,
+            batch=args.batch,
+            templates="none",
+            prior_weight=0.5,
+            seed=args.seed,
+            options=options,
+            ctx=ctx,
+        )
+    draw_curve(trained, "house", args.work)
+    tensors = trained.adapter.tensors
     names = {
-        name: name.replace(".to_", ".processor.to_").replace(".weight", "_custom_diffusion.weight")
-        for name in parameters
+        name: name.removeprefix("unet.")
+        .replace(".to_", ".processor.to_")
+        .replace(".weight", "_custom_diffusion.weight")
+        for name in tensors
+        if name.startswith("unet.")
     }
-    tensors = {names[name]: p.detach().half().contiguous().cpu() for name, p in parameters.items()}
-    save_file(tensors, out / "pytorch_custom_diffusion_weights.safetensors", metadata={"format": "pt"})
-    save_file({TOKEN: word.vectors.detach().half().cpu()}, out / "house.safetensors", metadata={"format": "pt"})
-    print(f"{sum(t.nbytes for t in tensors.values()) / 1e6:.2f} MB", flush=True)
+    out = args.out / "house"
+    save_half({names[name]: tensors[name] for name in names}, out / "pytorch_custom_diffusion_weights.safetensors")
+    save_half({TOKEN: tensors[f"word.{TOKEN}.text_encoder"]}, out / "house.safetensors")
 
 
 if __name__ == "__main__":

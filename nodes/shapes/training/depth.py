@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from diffusers import UNet2DConditionModel
 from torch.nn import functional
 
 from weft.nodes.hints.flat import backdrop_depth
+from weft.nodes.shapes.scenes import free_scene, vague_caption
 from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from weft.nodes.shapes.training.instruct import widened
-from weft.nodes.shapes.training.scenes import free_scene, vague_caption
 from weft.nodes.shapes.world import render
 
 
@@ -32,6 +32,17 @@ def depth_channel(picture: np.ndarray) -> np.ndarray:
     small = functional.interpolate(near, size=(16, 16), mode="bicubic", align_corners=False)
     low, high = small.min(), small.max()
     return np.asarray((2 * (small - low) / (high - low).clamp(min=1e-6) - 1)[0], np.float32)
+
+
+def widened(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionModel:
+    """A copy of the denoiser that reads `channels` channels; the new ones have no effect yet."""
+    wide = UNet2DConditionModel.from_config({**unet.config, "in_channels": channels})
+    state = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
+    old = state["conv_in.weight"]
+    state["conv_in.weight"] = old.new_zeros(old.shape[0], channels, *old.shape[2:])
+    state["conv_in.weight"][:, : old.shape[1]] = old
+    wide.load_state_dict(state)
+    return wide.to(unet.device, memory_format=torch.channels_last).train()
 
 
 def main() -> None:

@@ -3,54 +3,36 @@
     python -m weft.nodes.shapes.training.regions
 
 The regions' colours in training are not those of the picture but any others of the world, so that they say where
-things are and the prompt says what colour these have.
+things are and the prompt says what colour these have. Trained by the node `train_t2i_adapter`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-import torch
 from diffusers import T2IAdapter
 
-from weft.nodes.hints.flat import flatten
-from weft.nodes.shapes.training.finetune import Base, Example, Pool, Task, arguments, save_module, train, v_loss
-from weft.nodes.shapes.training.scenes import free_scene, vague_caption
-from weft.nodes.shapes.world import BACKGROUNDS, COLORS, Scene, palette, render
-
-
-def draw(rng: np.random.Generator) -> Example:
-    """A scene, its caption or less, and its regions in other colours (3, 128, 128)."""
-    scene = free_scene(rng)
-    things = tuple(replace(thing, color=str(rng.choice(list(COLORS)))) for thing in scene.things)
-    painted = render(Scene(things, str(rng.choice(list(BACKGROUNDS)))))
-    regions = flatten(painted.astype(np.float32) / np.float32(255), palette(), 0.002)
-    hint = np.round(regions * 255).astype(np.uint8).transpose(2, 0, 1)
-    return Example(render(scene), vague_caption(rng, scene), np.ascontiguousarray(hint))
+from weft.nodes import shapes_dataset, train_options, train_t2i_adapter
+from weft.nodes.shapes.training.by_nodes import arguments, draw_curve, net_of, training
+from weft.nodes.shapes.training.finetune import save_module
 
 
 def main() -> None:
     args = arguments(__doc__ or "", steps=400, batch=32, pool=2048)
-    torch.manual_seed(args.seed)
-    base = Base.load(args.base, args.device)
-    channels = list(base.unet.config.block_out_channels)
-    net = T2IAdapter(in_channels=3, channels=channels, num_res_blocks=2, downscale_factor=8).to(base.device).train()
-    pool = Pool.make(base, args.seed, args.pool, draw)
-
-    def loss(rng: np.random.Generator, progress: float) -> torch.Tensor:
-        chosen = rng.integers(0, args.pool, args.batch)
-        assert pool.hints is not None
-        states, hints = pool.states[chosen], pool.hints[chosen].to(base.device).float() / 255
-
-        def predict(noisy: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-            return base.unet(noisy, t, states, down_intrablock_additional_residuals=net(hints)).sample
-
-        return v_loss(base, rng, progress, pool, chosen, predict)
-
-    task = Task("regions", dict(net.named_parameters()), loss, lr=2e-3)
-    train(task, args)
-    save_module(net, args.out / "regions")
+    data = shapes_dataset(pairs="regions", vague=True, count=args.pool, seed=args.seed)
+    options = train_options(optimizer="muon", beta2=0.99, schedule="cosine", warmup=args.steps // 12, ema=0.99)
+    with training(args) as (model, ctx):
+        trained = train_t2i_adapter(
+            model,
+            data,
+            steps=args.steps,
+            learning_rate=2e-3,
+            batch=args.batch,
+            timesteps="uniform",
+            seed=args.seed,
+            options=options,
+            ctx=ctx,
+        )
+    draw_curve(trained, "regions", args.work)
+    save_module(net_of(trained.adapter, T2IAdapter), args.out / "regions")
 
 
 if __name__ == "__main__":

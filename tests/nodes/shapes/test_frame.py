@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from weft.nodes.shapes.frame import MARGIN, WIDTH, frame_share, framed, inside
+from weft.nodes.shapes.frame import MARGIN, WIDTH, frame_share, framed, framed_caption, inside
 from weft.nodes.shapes.judge import agreement, judge
-from weft.nodes.shapes.training.style import example, framed_caption
+from weft.nodes.shapes.training.style import example
 from weft.nodes.shapes.world import BACKGROUNDS, Scene, Thing, render, sample_scene
 
 

@@ -18,11 +18,11 @@ from weft.nodes.models.errors import ModelError
 from weft.nodes.sampling.noise import generators
 from weft.nodes.shapes.judge import judge
 from weft.nodes.shapes.measure_variants import made, picture_of
+from weft.nodes.shapes.scenes import free_scene
 from weft.nodes.shapes.training.clip import as_values, contrast, cover, ranks_first, twin
 from weft.nodes.shapes.training.clip import draw as draw_scene
 from weft.nodes.shapes.training.finetune import Base
 from weft.nodes.shapes.training.image_prompt import draw, less
-from weft.nodes.shapes.training.scenes import free_scene
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, render, with_article
 from weft.nodes.values import Model
 

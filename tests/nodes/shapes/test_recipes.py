@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from weft.nodes.models.bundled import MODEL, home
+from weft.nodes.shapes.edits import instruction
 from weft.nodes.shapes.training.finetune import Task, train
-from weft.nodes.shapes.training.instruct import instruction
 from weft.nodes.shapes.world import sample_scene
 
 RECIPES = {

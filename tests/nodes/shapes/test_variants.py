@@ -45,7 +45,7 @@ from weft.nodes.shapes.measure_variants import (
     styled,
     taught,
 )
-from weft.nodes.shapes.training.scenes import free_scene
+from weft.nodes.shapes.scenes import free_scene
 from weft.nodes.values import Control, Image, Model
 
 SHAPES = home() / "shapes"

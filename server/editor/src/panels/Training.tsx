@@ -1,8 +1,10 @@
 /** Losses of a training as far as its node reports them; without one it says so. */
 import { useMemo } from "react";
 import { useReports } from "../state/reports";
+import { cancelJob, retry } from "../state/actions";
 import { numberOf } from "../state/numbers";
 import { useRuns } from "../state/runs";
+import { duration } from "../state/words";
 import { Empty } from "./Empty";
 import { type Point, type Training as Report, trainingOf } from "./trainings";
 import "../styles/panels.css";
@@ -39,38 +41,86 @@ export function Training() {
 }
 
 function Curves({ report }: { readonly report: Report }) {
-  const running = useRuns((state) => state.jobs.get(report.job)?.job.state === "running");
+  const state = useRuns((runs) => runs.jobs.get(report.job)?.job.state);
+  const running = state === "running";
+  const { curves } = report;
+  const others = [...curves].filter(([name]) => !LOSSES.includes(name));
+  const rate = report.rate === null ? "" : `, ${Number(report.rate.toPrecision(3))} steps a second`;
+  const left = running && report.left !== null ? `, ${duration(report.left)} left` : "";
   return (
     <div className="training">
-      <p className="small quiet">
-        <b>{report.node}</b> of run {numberOf(report.job)}, step {report.step}
-        {report.of === null ? "" : ` of ${report.of}`}
-        {running ? "" : ", ended"}
+      <p className="small quiet training__head">
+        <span>
+          <b>{report.node}</b> of run {numberOf(report.job)}, step {report.step}
+          {report.of === null ? "" : ` of ${report.of}`}
+          {rate}
+          {left}
+          {running ? "" : ", ended"}
+        </span>
+        {running && (
+          <button type="button" className="button button--small" title="The last step is saved; Go on trains from there" onClick={() => void cancelJob(report.job)}>
+            Pause
+          </button>
+        )}
+        {state === "cancelled" && (
+          <button type="button" className="button button--small" title="Runs the same document again: it goes on from the last step that was saved" onClick={() => void retry(report.job)}>
+            Go on
+          </button>
+        )}
       </p>
-      {[...report.curves].map(([name, points]) => (
-        <Curve key={name} name={name} points={points} />
+      <Losses report={report} />
+      {others.map(([name, points]) => (
+        <Curve key={name} name={name} lines={[{ name, points, look: "curve__steps" }, { name, points: smoothed(thinned(points)), look: "curve__line" }]} />
       ))}
     </div>
   );
 }
 
-function Curve({ name, points }: { readonly name: string; readonly points: readonly Point[] }) {
-  const [first, last] = [points[0], points.at(-1)];
+const LOSSES = ["loss", "loss_smoothed", "validation_loss"];
+const LOOKS = ["curve__steps", "curve__line", "curve__held"];
+
+/** The loss of each step in grey, smoothed in ink, on what is held out in blue; a mark at each step that was saved. */
+function Losses({ report }: { readonly report: Report }) {
+  const lines = LOSSES.flatMap((name, at) => {
+    const points = report.curves.get(name);
+    return points ? [{ name, points, look: LOOKS[at] ?? "" }] : [];
+  });
+  const steps = report.curves.get("loss");
+  if (steps && !report.curves.has("loss_smoothed")) lines.splice(1, 0, { name: "smoothed", points: smoothed(thinned(steps)), look: "curve__line" });
+  return <Curve name="loss" lines={lines} marks={report.checkpoints} />;
+}
+
+interface Line {
+  readonly name: string;
+  readonly points: readonly Point[];
+  readonly look: string;
+}
+
+function Curve({ name, lines, marks = [] }: { readonly name: string; readonly lines: readonly Line[]; readonly marks?: readonly number[] }) {
+  const points = lines.flatMap((line) => line.points);
+  const main = lines[0]?.points ?? [];
+  const [first, last] = [main[0], main.at(-1)];
   if (!first || !last) return null;
-  const values = points.map(({ value }) => value);
-  const low = values.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
-  const high = values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
-  const path = (of: readonly Point[]) =>
-    of.map(({ step, value }) => `${(((step - first.step) / Math.max(1, last.step - first.step)) * WIDTH).toFixed(1)},${(HEIGHT - ((value - low) / (high - low || 1)) * HEIGHT).toFixed(1)}`).join(" ");
-  const shown = thinned(points);
+  let [low, high, begin, end] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, first.step, last.step];
+  for (const { step, value } of points) {
+    [low, high] = [Math.min(low, value), Math.max(high, value)];
+    [begin, end] = [Math.min(begin, step), Math.max(end, step)];
+  }
+  const across = (step: number) => ((step - begin) / Math.max(1, end - begin)) * WIDTH;
+  const path = (of: readonly Point[]) => of.map(({ step, value }) => `${across(step).toFixed(1)},${(HEIGHT - ((value - low) / (high - low || 1)) * HEIGHT).toFixed(1)}`).join(" ");
+  const words = lines.map((line) => `${line.name} ${Number((line.points.at(-1)?.value ?? 0).toPrecision(4))}`);
   return (
     <figure className="curve">
       <figcaption className="tiny quiet">
-        {name} <b>{Number(last.value.toPrecision(4))}</b>, {Number(low.toPrecision(3))} to {Number(high.toPrecision(3))}
+        {words.join(", ")}; {Number(low.toPrecision(3))} to {Number(high.toPrecision(3))}
       </figcaption>
       <svg viewBox={`-2 -2 ${WIDTH + 4} ${HEIGHT + 4}`} preserveAspectRatio="none" role="img" aria-label={`${name}: ${Number(first.value.toPrecision(4))} at step ${first.step}, ${Number(last.value.toPrecision(4))} at step ${last.step}`}>
-        <polyline className="curve__steps" points={path(shown)} />
-        <polyline className={/held|valid|test/.test(name) ? "curve__held" : "curve__line"} points={path(smoothed(shown))} />
+        {marks.map((step) => (
+          <line key={step} className="curve__saved" x1={across(step)} x2={across(step)} y1={HEIGHT - 6} y2={HEIGHT} />
+        ))}
+        {lines.map((line) => (
+          <polyline key={line.look} className={line.look} points={path(thinned(line.points))} />
+        ))}
       </svg>
     </figure>
   );

@@ -141,6 +141,15 @@ describe("a training", () => {
     expect(trainingOf([])).toBeNull();
   });
 
+  it("takes blocks of steps, what is held out, and what was saved", () => {
+    const block = (first: number, losses: number[], more: object = {}) => report(0, 0, { kind: "train.steps", data: { step: first + losses.length - 1, of: 9, first, losses, loss: losses.at(-1) ?? 0, learning_rate: 0.1, steps_per_second: 2, seconds_left: 3, ...more } });
+    const found = trainingOf([block(1, [5, 4]), report(0, 0, { kind: "train.checkpoint", data: { step: 2, of: 9 } }), report(0, 0, { kind: "train.validation", data: { step: 2, of: 9, validation_loss: 4.5 } }), block(3, [3])]);
+    expect(found?.curves.get("loss")).toEqual([{ step: 1, value: 5 }, { step: 2, value: 4 }, { step: 3, value: 3 }]);
+    expect([...(found?.curves.keys() ?? [])].toSorted()).toEqual(["learning_rate", "loss", "validation_loss"]);
+    expect([found?.step, found?.of, found?.rate, found?.left, found?.checkpoints]).toEqual([3, 9, 2, 3, [2]]);
+    expect(trainingOf([block(1, [5], { losses: ["no", null] })])?.curves.get("loss")).toEqual([{ step: 1, value: 5 }]);
+  });
+
   it("is thinned and smoothed", () => {
     const points = Array.from({ length: 1000 }, (_, step) => ({ step, value: step }));
     expect(thinned(points, 10)).toHaveLength(10);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, SIZE, AnyShape, Scene, Thing, with_article
@@ -69,3 +71,9 @@ def vague_caption(rng: np.random.Generator, scene: Scene) -> str:
             text = text.replace(f" {thing.shape}", " shape", 1)
         return text
     return ""
+
+
+def repainted(rng: np.random.Generator, scene: Scene) -> Scene:
+    """The scene in any other colours, so that they say where things are and not what colour these have."""
+    things = tuple(replace(thing, color=str(rng.choice(list(COLORS)))) for thing in scene.things)
+    return Scene(things, str(rng.choice(list(BACKGROUNDS))))

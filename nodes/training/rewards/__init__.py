@@ -1,0 +1,1 @@
+"""What the rewards compute: sizes of files, CLIP embeddings, what people answer."""

@@ -1,0 +1,118 @@
+"""Every training goes on after `kill -9` and ends as one that nobody disturbed, to the bit: weights, averages, curve.
+
+Each training is a process of its own, which is really killed: in the midst of an accumulation, of an epoch, and of the
+writing of a checkpoint. The data set is not divided by the batch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.nodes.train.recipes_to_kill import CALLS
+from weft.engine import Catalogue
+
+ROOT = Path(__file__).parents[3]
+
+
+class Worker:
+    """The warm process, as these tests see it."""
+
+    def __init__(self, folder: Path) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        self.errors = open(folder / "errors.txt", "w+", encoding="utf-8")  # noqa: SIM115 - as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.nodes.train.kill_worker", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+        )
+        assert self._answer() == "ready"
+
+    def run(self, **task: Any) -> int:
+        """How a training's process ended: 0, or the signal that killed it, negative."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.flush()
+        return int(self._answer())
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.strip() == "ready" or line.strip().lstrip("-").isdigit():
+                return line.strip()
+        self.errors.seek(0)
+        raise AssertionError(f"the worker ended: {self.errors.read()[-2000:]}")
+
+    def said(self) -> str:
+        """What trainings wrote on their standard error."""
+        self.errors.seek(0)
+        return self.errors.read()[-4000:]
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self.errors.close()
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    found = Worker(tmp_path_factory.mktemp("kill"))
+    yield found
+    found.close()
+
+
+def test_every_node_that_trains_is_killed_here() -> None:
+    trains = {own.name for own in Catalogue.load() if list(own.outputs) == ["adapter", "curve", "checkpoint", "images"]}
+    assert trains == {node for node, _ in CALLS.values()}
+
+
+@pytest.mark.parametrize("recipe", CALLS)
+def test_a_training_that_is_killed_again_and_again_ends_as_one_that_is_not(
+    recipe: str, worker: Worker, tmp_path: Path
+) -> None:
+    if recipe == "lora, 8 bits":
+        pytest.importorskip("bitsandbytes")
+    if recipe == "lora, schedule-free":
+        pytest.importorskip("schedulefree")
+    straight, disturbed = tmp_path / "straight", tmp_path / "disturbed"
+    assert worker.run(recipe=recipe, cache=str(straight), result=f"{straight}.safetensors") == 0, worker.said()
+    task: dict[str, Any] = {"recipe": recipe, "cache": str(disturbed), "result": f"{disturbed}.safetensors"}
+    # Of 5 steps with 2 batches each: in the accumulation of step 2, before the first checkpoint.
+    assert worker.run(**task, kill=3) == -signal.SIGKILL, worker.said()
+    assert steps_in(disturbed) == []
+    # From the beginning again, as the checkpoint of step 2 is written: its folder is there, half.
+    assert worker.run(**task, write=2) == -signal.SIGKILL, worker.said()
+    assert steps_in(disturbed) == []
+    assert [path.name.split(".")[1] for path in disturbed.glob("*/.step-*")] == ["step-00000002"]
+    # In the accumulation of step 4, which goes on from step 2.
+    assert worker.run(**task, kill=2 * 3 + 1) == -signal.SIGKILL, worker.said()
+    assert steps_in(disturbed) == ["step-00000002"]
+    # At the end of step 5, before its numbers are in any checkpoint.
+    assert worker.run(**task, kill=2 * 3) == -signal.SIGKILL, worker.said()
+    assert steps_in(disturbed) == ["step-00000002", "step-00000004"]
+    assert worker.run(**task) == 0, worker.said()
+    one, other = load_file(f"{straight}.safetensors"), load_file(f"{disturbed}.safetensors")
+    assert one.keys() == other.keys()
+    assert one["steps of loss"].tolist() == [1, 2, 3, 4, 5]
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def steps_in(cache: Path) -> list[str]:
+    """The checkpoints that are whole."""
+    return sorted(path.name for path in cache.glob("*/step-*"))

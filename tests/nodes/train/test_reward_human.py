@@ -1,0 +1,213 @@
+"""Ratings by people: in a folder and at an address, waited for, and never asked for twice."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from weft.engine import Cancelled, Context
+from weft.nodes import reward_human
+from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.rewards import people
+from weft.nodes.training.rewards.people import picture_id, ratings_of
+from weft.nodes.training.rewards.rating import rated
+from weft.nodes.values.rewards import Occasion
+
+PROMPTS = ["a red circle", "a cat"]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "POLL_SECONDS", 0.01)
+
+
+@pytest.fixture
+def pictures() -> torch.Tensor:
+    return torch.rand(2, 16, 16, 3, generator=torch.Generator().manual_seed(0))
+
+
+def ids_of(pictures: torch.Tensor) -> list[str]:
+    return [picture_id(image, prompt) for image, prompt in zip(pictures, PROMPTS, strict=False)]
+
+
+class Person:
+    """Rates in the pauses of a training: one picture at each check, as a table or as JSON."""
+
+    def __init__(self, folder: Path, pictures: torch.Tensor, stop_after: int = 99) -> None:
+        self.folder, self.left, self.stop_after, self.calls = folder, ids_of(pictures), stop_after, 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls > self.stop_after:
+            raise Cancelled("the run was cancelled")
+        asked = self.folder / "asked.json"
+        if self.left and asked.exists():
+            own = self.left.pop(0)
+            assert own in [entry["id"] for entry in json.loads(asked.read_text())]
+            assert (self.folder / f"{own}.png").read_bytes().startswith(b"\x89PNG")
+            if len(self.left) % 2:
+                (self.folder / f"{own}.csv").write_text(f"id,rating\n{own},4.5\n")
+            else:
+                (self.folder / f"{own}.json").write_text(json.dumps({own: 2}))
+
+
+def test_a_training_waits_until_all_are_rated(tmp_path: Path, pictures: torch.Tensor) -> None:
+    reward = reward_human("night/ratings", ctx=Context(out=tmp_path))
+    person = Person(tmp_path / "night" / "ratings", pictures)
+    assert rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), person)).tolist() == [4.5, 2.0]
+
+
+def test_what_was_rated_is_not_asked_again(tmp_path: Path, pictures: torch.Tensor) -> None:
+    reward = reward_human("ratings", ctx=Context(out=tmp_path))
+    folder = tmp_path / "ratings"
+    with pytest.raises(Cancelled):
+        rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), Person(folder, pictures, 0)))
+    first, second = ids_of(pictures)
+    (folder / "mine.csv").write_text(f"id,rating\n{first},1\n")
+    (folder / f"{first}.png").unlink()
+    with pytest.raises(Cancelled):
+        rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), Person(folder, pictures, 0)))
+    assert [entry["id"] for entry in json.loads((folder / "asked.json").read_text())] == [second]
+    assert not (folder / f"{first}.png").exists()
+    (folder / "more.json").write_text(json.dumps([{"id": second, "rating": "3.5"}]))
+
+    def never() -> None:
+        raise AssertionError("it waits, and all is rated")
+
+    assert rated(reward, pictures, PROMPTS, Occasion(5, (8, 9), never)).tolist() == [1.0, 3.5]
+
+
+def test_a_file_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path, pictures: torch.Tensor) -> None:
+    reward = reward_human("ratings", ctx=Context(out=tmp_path))
+    folder = tmp_path / "ratings"
+    text = json.dumps(dict.fromkeys(ids_of(pictures), 3))
+    calls = 0
+
+    def write() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            (folder / "r.json").write_text(text[:20])
+        if calls == 4:
+            (folder / "r.json").write_text(text)
+
+    assert rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), write)).tolist() == [3.0, 3.0]
+    assert calls >= 4
+
+
+@pytest.mark.parametrize(
+    ("text", "table", "message"),
+    [
+        ('{"ab": "good"}', False, "rating of the picture ab in x is 'good'"),
+        ('{"ab": NaN}', False, "is nan: it has to be a finite number"),
+        ('{"ab": true}', False, "is True"),
+        ("[1, 2]", False, "holds no ratings"),
+        ("picture,stars\nab,1\n", True, "has the columns picture, stars: it needs id and rating"),
+        ("id,rating\nab,inf\n", True, "is 'inf'"),
+    ],
+)
+def test_wrong_ratings_are_refused(text: str, table: bool, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        ratings_of(text, table, "x")
+
+
+def test_a_table_may_end_in_the_middle_of_a_line() -> None:
+    assert ratings_of("id,rating\nab,1\ncd,", True, "x") == {"ab": 1.0}
+
+
+class Site(ThreadingHTTPServer):
+    """Rates one picture more each time, after it was out of order once."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.asked: list[list[dict[str, str]]] = []
+        self.status = 503
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: Site
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, self.server.status = self.server.status, 200 if self.server.status == 503 else self.server.status
+        answer = b""
+        if status == 200:
+            self.server.asked.append(body["pictures"])
+            own = body["pictures"][0]
+            assert base64.b64decode(own["png"]).startswith(b"\x89PNG")
+            answer = json.dumps({"ratings": {own["id"]: len(own["prompt"]), "another": 1}}).encode()
+        self.send_response(status)
+        self.send_header("Location", "http://127.0.0.1:9/")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Site() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_an_address_is_asked_until_it_has_rated_all(site: Site, pictures: torch.Tensor) -> None:
+    reward = reward_human(endpoint=f"http://127.0.0.1:{site.server_port}/rate")
+    found = rated(reward, pictures, PROMPTS, Occasion(0, (0, 1)))
+    assert found.tolist() == [len(PROMPTS[0]), len(PROMPTS[1])]
+    assert [len(asked) for asked in site.asked] == [2, 1]
+    assert [picture["prompt"] for picture in site.asked[0]] == PROMPTS
+
+
+@pytest.mark.parametrize("status", [403, 302])
+def test_an_address_that_refuses_ends_the_training(site: Site, pictures: torch.Tensor, status: int) -> None:
+    site.status = status
+    reward = reward_human(endpoint=f"http://127.0.0.1:{site.server_port}/rate")
+    with pytest.raises(TrainingError, match=f"refuses the pictures: {status}"):
+        rated(reward, pictures, PROMPTS, Occasion(0, (0, 1)))
+
+
+def test_waiting_for_an_address_can_be_cancelled(pictures: torch.Tensor) -> None:
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            raise Cancelled("the run was cancelled")
+
+    with pytest.raises(Cancelled):
+        rated(reward_human(endpoint="http://127.0.0.1:1/"), pictures, PROMPTS, Occasion(0, (0, 1), check))
+
+
+def test_where_paths_are_confined_an_address_has_to_be_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    confined = Context(roots=[tmp_path])
+    monkeypatch.delenv("WEFT_RATING_ENDPOINTS", raising=False)
+    with pytest.raises(TrainingError, match="WEFT_RATING_ENDPOINTS"):
+        reward_human(endpoint="http://10.0.0.1/rate", ctx=confined)
+    monkeypatch.setenv("WEFT_RATING_ENDPOINTS", "http://10.0.0.1/rate http://10.0.0.2/")
+    reward_human(endpoint="http://10.0.0.1/rate", ctx=confined)
+    for wrong in ("ftp://host/", "10.0.0.1", "http://"):
+        with pytest.raises(ValueError, match="is no address"):
+            reward_human(endpoint=wrong)
+
+
+@pytest.mark.parametrize("folder", ["../ratings", "/ratings", "", "a//b"])
+def test_the_folder_lies_within_the_output_folder(folder: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        reward_human(folder)

@@ -1,0 +1,53 @@
+"""The page of trainings: its workflow checks and its figures are those of the last measurement; how they are measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from benchmarks import training_effects
+from benchmarks.training_kit import BATCH, FIRST_SEED, Plan, Split, asked
+from weft.engine import check
+
+PAGE = Path(__file__).parent.parent / "docs" / "training.md"
+
+
+def test_the_workflow_of_the_page_checks() -> None:
+    (text,) = re.findall(r"```json\n(.+?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert check(json.loads(text)) == []
+
+
+def test_the_figures_are_what_was_measured() -> None:
+    lines: list[dict[str, Any]] = json.loads(PAGE.with_suffix(".json").read_text("utf-8"))
+    page = PAGE.read_text("utf-8").partition(training_effects.FIGURES[0])[2].partition(training_effects.FIGURES[1])[0]
+    assert page.strip() == training_effects.table(lines)
+    names = {line["technique"] for line in lines}
+    for case in training_effects.CASES:
+        assert any(name == case or name.startswith(f"{case}_") for name in names), f"{case} is not on the page"
+
+
+@pytest.mark.parametrize("split", get_args(Split))
+def test_prompts_and_seeds_that_pick_settings_are_not_measured(split: Split) -> None:
+    (other,) = set(get_args(Split)) - {split}
+    mine, theirs = asked(split, 200), asked(other, 200)
+    assert not {(one.color, one.background) for one in mine} & {(one.color, one.background) for one in theirs}
+    assert not {one.text("heart") for one in mine} & {one.text("heart") for one in theirs}
+    seeds = {one.seed + k for one in mine for k in range(BATCH)}
+    assert len(seeds) == 200 * BATCH
+    assert min(seeds) == FIRST_SEED[split]
+    assert not seeds & {one.seed + k for one in theirs for k in range(BATCH)}
+
+
+def test_a_plan_is_known_by_all_that_it_says() -> None:
+    plan = Plan("one", "train_lora", (("shapes_dataset", {"show": "heart"}),), {"steps": 2}, {"ema": 0.9})
+    others = [
+        Plan("one", "train_dreambooth", plan.data, plan.settings, plan.options),
+        Plan("one", plan.node, (("shapes_dataset", {"show": "dome"}),), plan.settings, plan.options),
+        Plan("one", plan.node, plan.data, {"steps": 3}, plan.options),
+        Plan("one", plan.node, plan.data, plan.settings, {"ema": 0.8}),
+    ]
+    assert len({plan.digest, *(other.digest for other in others)}) == 5
