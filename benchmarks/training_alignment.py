@@ -2,12 +2,12 @@
 
     python benchmarks/training_alignment.py [--folder build/alignment] [--cases ddpo_judge,dpo_jpeg] [--docs PAGE]
 
-Cases: `ddpo_judge`, `ddpo_jpeg` and `ddpo_clip`, each with its sign turned as well (`..._down`), `dpo_jpeg`, `dpo_judge`
-and `draft_clip`. Prompts name two objects, and pictures are made in 3 steps without guidance: there the model errs. It
-prints one JSON line for each case: the mean reward of pictures with seeds that no training had, before and after, of
-the prompts that were trained on and of others, and their difference with its standard error, over pairs of pictures
-that have the same prompt and seed. Checkpoints and results stay in the folder, so a run that was ended goes on, and
---docs writes the table of all results that are there.
+Cases: `ddpo_judge`, `ddpo_jpeg` and `ddpo_clip`, each with its sign turned as well (`..._down`), `dpo_jpeg`,
+`dpo_judge` and `draft_clip`. Prompts name two objects, and pictures are made in 3 steps without guidance: there the
+model errs. It prints one JSON line for each case: the mean reward of pictures with seeds that no training had, before
+and after, of the prompts that were trained on and of others, and their difference with its standard error, over pairs
+of pictures that have the same prompt and seed. Checkpoints and results stay in the folder, so a run that was ended goes
+on, and --docs writes the table of all results that are there.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ NAMES = {"ddpo": "DDPO", "dpo": "Diffusion-DPO", "draft": "DRaFT-1"}
 def table(lines: list[dict[str, Any]]) -> str:
     """The results in markdown; a difference has the 95 % interval of its mean."""
     head = [
-        "| technique | reward, and which way | training | prompts | before | after | difference (95 %) | standard errors |",
+        "| technique | reward | training | prompts | before | after | difference (95 %) | standard errors |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for line in lines:
@@ -171,10 +171,10 @@ def main() -> None:
     parser.add_argument("--draft-rate", type=float, default=1e-3)
     parser.add_argument("--evaluated", type=int, default=8, help="pictures of each prompt")
     args = parser.parse_args()
-    from weft.nodes.shapes.measure import write_between
     from weft.engine import Context
     from weft.engine.cache.workspaces import Workspaces
     from weft.nodes import load_model
+    from weft.nodes.shapes.measure import write_between
 
     cases = [case for case in args.cases.split(",") if case]
     unknown = sorted(set(cases) - set(CASES))
