@@ -183,7 +183,7 @@ def main() -> None:
     model = load_model("shapes", dtype="float32", device="cpu")
     ctx = Context(workspaces=Workspaces(args.folder / "checkpoints", 1 << 32), listener=_Printed())
     sets = dict(zip(("trained_prompts", "other_prompts"), prompts(), strict=True))
-    before = {name: evaluate(model, None, texts, args.folder, args.evaluated) for name, texts in sets.items()}
+    before = _before(model, sets, args)
     for case in cases:
         begun = time.process_time()
         result, told = trained(case, model, sets["trained_prompts"], args, ctx)
@@ -200,6 +200,20 @@ def main() -> None:
         files = [args.folder / f"{case}.json" for case in CASES]
         lines = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
         write_between(args.docs, *FIGURES, table(lines))
+
+
+def _before(model: Any, sets: dict[str, list[str]], args: argparse.Namespace) -> dict[str, Any]:
+    """Rewards without any training, which a later run into the folder takes as they are."""
+    file = args.folder / "before.json"
+    asked = [sets, STEPS, GUIDANCE, SEED, args.evaluated]
+    if file.is_file():
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if known["asked"] == asked:
+            return dict(known["rewards"])
+    rewards = {name: evaluate(model, None, texts, args.folder, args.evaluated) for name, texts in sets.items()}
+    args.folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"asked": asked, "rewards": rewards}), encoding="utf-8")
+    return rewards
 
 
 class _Printed:
