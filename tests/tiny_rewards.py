@@ -49,6 +49,23 @@ def lasting(folder: Path, cancel: CancelToken | None = None, listener: Any = Non
     return Context(workspaces=Workspaces(folder, 1 << 28), cancel=cancel, listener=listener)
 
 
+def stopping(folder: Path, calls: int) -> Context:
+    """A context as `lasting`, which is cancelled once it was asked so many times whether it was."""
+    token = CancelToken()
+    ctx = lasting(folder, token)
+    check, count = ctx.check_cancelled, 0
+
+    def counted() -> None:
+        nonlocal count
+        count += 1
+        if count == calls:
+            token.cancel()
+        check()
+
+    ctx.check_cancelled = counted  # type: ignore[method-assign]
+    return ctx
+
+
 def ddpo(model: Model, reward: Reward | None = None, ctx: Context | None = None, **changes: Any) -> DdpoRecipe:
     """A recipe with small settings; changes: of `PpoSettings`, `Sampling`, `TrainOptions` by their own names."""
     ppo: dict[str, Any] = {"pictures": 6, "batch": 3, "rows": 3}
@@ -72,7 +89,13 @@ def ddpo(model: Model, reward: Reward | None = None, ctx: Context | None = None,
     )
 
 
-def backprop(model: Model, reward: Reward | None = None, options: TrainOptions | None = None, **changes: Any) -> Any:
+def backprop(
+    model: Model,
+    reward: Reward | None = None,
+    options: TrainOptions | None = None,
+    ctx: Context | None = None,
+    **changes: Any,
+) -> Any:
     sampling = {"steps": 4, "guidance": 3.0, "eta": 0.0}
     own: dict[str, Any] = {}
     for name, item in changes.items():
@@ -84,7 +107,7 @@ def backprop(model: Model, reward: Reward | None = None, options: TrainOptions |
         Sampling(**sampling),
         LoraSettings("lora", 2, seed=7),
         options or TrainOptions(),
-        Context(),
+        ctx or Context(),
         7,
         backprop=BackpropSettings(**own),
         steps=10,

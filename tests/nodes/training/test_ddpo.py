@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny_rewards import PROMPTS, ddpo, lasting, liven, tiny_model
-from weft.engine import Cancelled, CancelToken, Context
+from tests.tiny_rewards import PROMPTS, ddpo, lasting, liven, stopping, tiny_model
+from weft.engine import Cancelled, Context
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.recipe import Samples
@@ -189,20 +189,8 @@ def test_a_training_that_was_cancelled_ends_as_one_that_was_not(model: Model, tm
         return train(recipe, Goal(7, 1e-2, 1, 7), TrainOptions(ema=0.9, checkpoint_every=1, accumulation=2), ctx)
 
     straight = run(lasting(tmp_path / "straight"))
-    token = CancelToken()
-    ctx = lasting(tmp_path / "stopped", token)
-    calls, check = 0, ctx.check_cancelled
-
-    def counted() -> None:
-        nonlocal calls
-        calls += 1
-        if calls == stop * 4:
-            token.cancel()
-        check()
-
-    ctx.check_cancelled = counted  # type: ignore[method-assign]
     with pytest.raises(Cancelled):
-        run(ctx)
+        run(stopping(tmp_path / "stopped", stop * 4))
     again = run(lasting(tmp_path / "stopped"))
     assert straight.adapter.digest == again.adapter.digest
     for name in straight.curve.columns:

@@ -11,8 +11,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.tiny_rewards import lasting, liven, tiny_model
-from weft.engine import Context
+from tests.tiny_rewards import lasting, liven, stopping, tiny_model
+from weft.engine import Cancelled, Context
 from weft.nodes.images.encoding import encode
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
@@ -99,13 +99,16 @@ def test_without_the_adapter_the_denoiser_is_the_models(model: Model) -> None:
 
 
 def test_it_goes_on_where_it_was(model: Model, tmp_path: Path) -> None:
-    def run(folder: str, steps: int) -> Any:
+    def run(folder: str, steps: int, ctx: Context | None = None) -> Any:
         recipe = recipe_of(model, pairs(), beta=500.0)
-        return train(recipe, Goal(steps, 1e-3, 2, 7), TrainOptions(), lasting(tmp_path / folder))
+        return train(recipe, Goal(steps, 1e-3, 2, 7), TrainOptions(), ctx or lasting(tmp_path / folder))
 
     straight = run("straight", 5)
     run("parts", 2)
     assert run("parts", 5).adapter.digest == straight.adapter.digest
+    with pytest.raises(Cancelled):
+        run("stopped", 5, stopping(tmp_path / "stopped", 4))
+    assert run("stopped", 5).adapter.digest == straight.adapter.digest
     # At first the adapter has no effect, and no pair is told from another.
     assert straight.curve.column("loss")[1][0] == pytest.approx(float(np.log(2)), abs=1e-6)
     assert straight.curve.column("accuracy")[1][0] == 0.0

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.tiny_rewards import Energy, backprop, lasting, liven, tiny_model
+from tests.tiny_rewards import Energy, backprop, lasting, liven, stopping, tiny_model
+from weft.engine import Cancelled, Context
 from weft.nodes import reward_compressibility, reward_random, reward_sum
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
@@ -101,12 +102,16 @@ def test_a_margin_leaves_out_what_has_it(model: Model) -> None:
 
 
 def test_it_goes_on_where_it_was(model: Model, tmp_path: Path) -> None:
-    def run(folder: str, steps: int) -> Any:
-        return train(backprop(model), Goal(steps, 3e-3, 2, 7), TrainOptions(), lasting(tmp_path / folder))
+    def run(ctx: Context, steps: int) -> Any:
+        return train(backprop(model, ctx=ctx), Goal(steps, 3e-3, 2, 7), TrainOptions(), ctx)
 
-    straight = run("straight", 5)
-    run("parts", 2)
-    assert run("parts", 5).adapter.digest == straight.adapter.digest
+    straight = run(lasting(tmp_path / "straight"), 5)
+    run(lasting(tmp_path / "parts"), 2)
+    assert run(lasting(tmp_path / "parts"), 5).adapter.digest == straight.adapter.digest
+    # In the middle of making the third step's pictures: each asks the trainer once, and once for each of 4 steps.
+    with pytest.raises(Cancelled):
+        run(stopping(tmp_path / "stopped", 13), 5)
+    assert run(lasting(tmp_path / "stopped"), 5).adapter.digest == straight.adapter.digest
     assert {"reward", "reward_std"} <= set(straight.curve.columns)
 
 
