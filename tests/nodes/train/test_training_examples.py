@@ -44,7 +44,7 @@ def shortened(name: str, sdxl: Path) -> Workflow:
     """An example with fewer pictures and steps."""
     document = json.loads(examples.path(name).read_text("utf-8"))
     for spec in document["nodes"].values():
-        kind, inputs = spec["type"], spec["inputs"]
+        kind, inputs = spec["type"], spec.setdefault("inputs", {})
         if kind.startswith("train_") and kind != "train_options":
             own: dict[str, Any] = {"steps": 2}
             if "batch" in inputs:
