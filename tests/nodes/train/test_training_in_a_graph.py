@@ -1,4 +1,4 @@
-"""Trainings in graphs with a cache: they share their steps, `why` and forecasts are true, and checkpoints may be gone."""
+"""Trainings in graphs with a cache: steps are shared, `why` and forecasts are true, and a checkpoint may be gone."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_checkpoint_that_is_gone_is_had_again_as_the_message_says(
     cache = Cache(tmp_path / "cache")
     go(document(model, pictures, {"steps": 2}), "first", cache)
     assert cache.workspaces is not None
-    assert cache.workspaces.clear() == 1
+    assert cache.workspaces.clear() > 0
     # What needs no checkpoint is in the cache as before.
     _, events = go(document(model, pictures, {"steps": 2}), "first", cache)
     assert [event for event in events if isinstance(event, NodeStarted)] == []
