@@ -1,12 +1,12 @@
 """What alignment does to the bundled model: rewards of pictures before and after, of prompts at which it is weak.
 
-    python benchmarks/training_alignment.py [--folder build/alignment] [--cases ddpo_judge,dpo_judge] [--epochs 16]
+    python benchmarks/training_alignment.py [--folder build/alignment] [--cases ddpo_clip,dpo_clip] [--epochs 16]
 
-Cases: `ddpo_judge` and `ddpo_jpeg`, each with its sign turned as well (`..._down`), `dpo_judge`, and `draft_clip`.
-Prompts name two objects and pictures are made without guidance, in few steps: there the model errs. It prints one JSON
-line for each case: the mean reward of pictures with other seeds before and after, of the prompts that were trained on
-and of others, and their difference in standard errors of paired pictures. What was trained stays in the folder, so a
-run that was ended goes on.
+Cases: `ddpo_clip`, `ddpo_judge` and `ddpo_jpeg`, each with its sign turned as well (`..._down`), `dpo_clip`, and
+`draft_clip`. Prompts name three objects, where the model was trained on two at most, and pictures are made without
+guidance in few steps: there it errs. It prints one JSON line for each case: the mean reward of pictures with other
+seeds before and after, of the prompts that were trained on and of others, and their difference in standard errors of
+paired pictures. What was trained stays in the folder, so a run that was ended goes on.
 """
 
 from __future__ import annotations
@@ -22,16 +22,24 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-STEPS, GUIDANCE, SEED = 8, 1.0, 900_000
-CASES = ("ddpo_judge", "ddpo_jpeg", "ddpo_judge_down", "ddpo_jpeg_down", "dpo_judge", "draft_clip")
+STEPS, GUIDANCE, SEED = 4, 1.0, 900_000
+CASES = (
+    *("ddpo_clip", "ddpo_jpeg", "ddpo_judge", "ddpo_clip_down", "ddpo_jpeg_down", "ddpo_judge_down"),
+    *("dpo_clip", "draft_clip"),
+)
 
 
 def prompts() -> tuple[list[str], list[str]]:
     """Those to train on, and others."""
-    from weft.nodes.shapes.measure import pair_prompts
+    from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, with_article
 
-    texts = [prompt.text for relation in ("left of", "above") for prompt in pair_prompts(relation)]
-    return texts[0::4], texts[2::4]
+    texts = []
+    for number in range(16):
+        things = [
+            with_article(f"{list(COLORS)[(3 * number + 5 * k) % 8]} {SHAPES[(number + k) % 4]}") for k in range(3)
+        ]
+        texts.append(f"{' and '.join(things)} on a {list(BACKGROUNDS)[number % 7]} background")
+    return texts[0::2], texts[1::2]
 
 
 def evaluate(model: Any, adapter: Any, texts: list[str], folder: Path, batch: int) -> dict[str, list[float]]:
@@ -101,14 +109,17 @@ def trained(case: str, model: Any, texts: list[str], args: argparse.Namespace, c
 
     common = {"sampling_steps": STEPS, "guidance": GUIDANCE}
     if case.startswith("ddpo"):
-        reward = reward_shapes() if "judge" in case else reward_compressibility()
+        makers = {"judge": reward_shapes, "jpeg": reward_compressibility, "clip": reward_alignment}
+        reward = makers[case.split("_")[1]]()
         if case.endswith("_down"):
             reward = reward_sum([reward], [-1.0])
         updates = args.epochs * args.pictures // args.batch
         options = {"steps": updates, "batch": args.batch, "pictures": args.pictures, "learning_rate": args.rate}
         return train_ddpo(model, texts, reward, **options, **common, rows=8, rank=8, ctx=ctx)
-    if case == "dpo_judge":
-        pairs = preferences(model, texts, reward_shapes(), pairs=args.pairs, candidates=4, eta=1.0, **common, ctx=ctx)
+    if case == "dpo_clip":
+        pairs = preferences(
+            model, texts, reward_alignment(), pairs=args.pairs, candidates=4, eta=1.0, **common, ctx=ctx
+        )
         print(json.dumps({"case": case, "pairs": len(pairs.items)}), flush=True)
         return train_dpo(model, pairs, steps=args.dpo_steps, batch=8, learning_rate=args.dpo_rate, beta=500.0, ctx=ctx)
     return train_reward_backprop(

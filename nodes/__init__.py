@@ -124,6 +124,9 @@ if TYPE_CHECKING:
     from weft.nodes.techniques.t2i_adapter import load_t2i_adapter as load_t2i_adapter
     from weft.nodes.techniques.t2i_adapter import t2i_adapter as t2i_adapter
     from weft.nodes.techniques.weighted_prompt import weighted_prompt as weighted_prompt
+    from weft.nodes.train.compare_adapters import compare_adapters as compare_adapters
+    from weft.nodes.train.load_adapter import load_adapter as load_adapter
+    from weft.nodes.train.loss_curve import loss_curve as loss_curve
     from weft.nodes.train.preferences import preferences as preferences
     from weft.nodes.train.reward_aesthetic import reward_aesthetic as reward_aesthetic
     from weft.nodes.train.reward_alignment import reward_alignment as reward_alignment
@@ -133,15 +136,19 @@ if TYPE_CHECKING:
     from weft.nodes.train.reward_random import reward_random as reward_random
     from weft.nodes.train.reward_shapes import reward_shapes as reward_shapes
     from weft.nodes.train.reward_sum import reward_sum as reward_sum
+    from weft.nodes.train.save_adapter import save_adapter as save_adapter
     from weft.nodes.train.save_curve import save_curve as save_curve
+    from weft.nodes.train.train_controlnet import train_controlnet as train_controlnet
     from weft.nodes.train.train_custom_diffusion import train_custom_diffusion as train_custom_diffusion
     from weft.nodes.train.train_ddpo import train_ddpo as train_ddpo
     from weft.nodes.train.train_dpo import train_dpo as train_dpo
     from weft.nodes.train.train_dreambooth import train_dreambooth as train_dreambooth
     from weft.nodes.train.train_instruct_pix2pix import train_instruct_pix2pix as train_instruct_pix2pix
+    from weft.nodes.train.train_ip_adapter import train_ip_adapter as train_ip_adapter
     from weft.nodes.train.train_lora import train_lora as train_lora
     from weft.nodes.train.train_options import train_options as train_options
     from weft.nodes.train.train_reward_backprop import train_reward_backprop as train_reward_backprop
+    from weft.nodes.train.train_t2i_adapter import train_t2i_adapter as train_t2i_adapter
     from weft.nodes.train.train_textual_inversion import train_textual_inversion as train_textual_inversion
 
 

@@ -14,9 +14,9 @@ from tests.tiny import tiny_sd1
 from weft.engine import CancelToken, Context, value
 from weft.engine.cache.workspaces import Workspaces
 from weft.nodes import load_model
+from weft.nodes.training.lora_settings import LoraSettings
 from weft.nodes.training.policy import Sampling
 from weft.nodes.training.recipes.ddpo import DdpoRecipe, PpoSettings
-from weft.nodes.training.recipes.lora import LoraSettings
 from weft.nodes.training.recipes.reward_backprop import BackpropSettings, RewardBackpropRecipe
 from weft.nodes.values import Model
 from weft.nodes.values.rewards import Reward

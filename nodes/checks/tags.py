@@ -41,6 +41,7 @@ SIZE_UNKNOWN = "size:unknown"
 SAME_SIZE = "same_size:image"
 SAME_SIZE_OR_LATENT = "same_size:latents"
 MODEL_OF = "model:of"
+MODEL_UNKNOWN = "model:unknown"
 MODEL_NAMED = "model:named"
 LATENTS_OF = "latents:of"
 NET = "net"
@@ -85,6 +86,11 @@ def same_size(input: str, or_latents: bool = False) -> str:
 def model_of(input: str) -> str:
     """The model that the node hands on has the layers of the one at this input."""
     return _tag(MODEL_OF, input)
+
+
+def model_unknown_with(input: str) -> str:
+    """Where this input is linked, the layers of the model that the node hands on cannot be told."""
+    return _tag(MODEL_UNKNOWN, input)
 
 
 def model_named(source: str) -> str:
@@ -183,7 +189,7 @@ def added_channels(node_type: NodeType, latent_channels: int) -> int | None:
 def misdeclared(node_type: NodeType) -> list[str]:
     """The inputs that a node's tags name and that it does not have. For the tests of packs."""
     sizes = (SIZE_OF, SIZE_GIVEN, SIZE_OF_FILE, SAME_SIZE, SAME_SIZE_OR_LATENT)
-    words = (*sizes, MODEL_OF, MODEL_NAMED, LATENTS_OF, START, PROMPT, PROMPT_OF)
+    words = (*sizes, MODEL_OF, MODEL_UNKNOWN, MODEL_NAMED, LATENTS_OF, START, PROMPT, PROMPT_OF)
     named = [input for word in words for given in arguments(node_type, word) for input in given]
     named += [given[0] for given in arguments(node_type, SIZE_UNKNOWN)]
     named += [input for given in arguments(node_type, RUN) for input in given[1::2]]

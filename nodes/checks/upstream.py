@@ -14,6 +14,7 @@ from weft.nodes.checks.tags import (
     LATENTS_OF,
     MODEL_NAMED,
     MODEL_OF,
+    MODEL_UNKNOWN,
     SIZE_GIVEN,
     SIZE_OF,
     SIZE_OF_FILE,
@@ -63,6 +64,8 @@ def _loader(view: NodeView, input: str) -> NodeView | None:
     seen = {view.id}
     while (maker := _source(view, input)) is not None and maker.id not in seen:
         seen.add(maker.id)
+        if _linked(maker, MODEL_UNKNOWN) is not None:
+            return None
         base = _linked(maker, MODEL_OF)
         if base is None:
             return maker if says(maker.type, MODEL_NAMED) else None

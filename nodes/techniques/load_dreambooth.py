@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from weft.engine import Context, NodeView, Problem, Widget, node, value
-from weft.nodes.checks import model_named, model_of
+from weft.nodes.checks import model_named, model_of, model_unknown_with
 from weft.nodes.models.bundled import MODELS
 from weft.nodes.models.sources import MODEL, Kind, PathRule, files_fingerprint, find, problems
 from weft.nodes.values import Model, Patch
@@ -226,7 +226,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
     category="model",
     resource="io",
     fingerprint=_fingerprint,
-    tags=(model_of("base"), model_named("source")),
+    tags=(model_of("base"), model_named("source"), model_unknown_with("adapter")),
     check=_check,
 )
 def load_dreambooth(

@@ -37,7 +37,7 @@ def load_adapter(
     ] = "auto",
     ctx: Context | None = None,
 ) -> Adapter:
-    """Load an adapter from files, as a training would have given it: to apply it, save it in another layout, or compare.
+    """Load an adapter from files, as a training gives it: to apply it, compare it, or save it in another layout.
 
     Args:
         model: one that it fits, which says what the layers of a LoRA are called.

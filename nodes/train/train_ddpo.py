@@ -96,9 +96,9 @@ def train_ddpo(
         start: a checkpoint to go on from.
     """
     from weft.nodes.training.errors import TrainingError
+    from weft.nodes.training.lora_settings import LoraSettings
     from weft.nodes.training.policy import Sampling
     from weft.nodes.training.recipes.ddpo import DdpoRecipe, PpoSettings
-    from weft.nodes.training.recipes.lora import LoraSettings
     from weft.nodes.training.running import run_training
     from weft.nodes.training.trainer import Goal
 

@@ -55,9 +55,9 @@ def train_dpo(
         texts: from `cache_text`; likewise.
         start: a checkpoint to go on from.
     """
+    from weft.nodes.training.lora_settings import LoraSettings
     from weft.nodes.training.material import Material
     from weft.nodes.training.recipes.dpo import DpoRecipe, DpoSettings
-    from weft.nodes.training.recipes.lora import LoraSettings
     from weft.nodes.training.running import run_training
     from weft.nodes.training.trainer import Goal
 

@@ -107,6 +107,5 @@ def train_ip_adapter(
     material = Material(model, seen, ctx, latents=latents, texts=texts)
     own = IPAdapterSettings(image_dropout, both_dropout, seed)
     recipe = IPAdapterRecipe(model, material, options, own, images, image_encoder)
-    return run_training(
-        recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx, prompted_by(material, prompt_with)
-    )
+    goal = Goal(steps, learning_rate, batch, seed, start)
+    return run_training(recipe, model, goal, options, ctx, prompted_by(material, prompt_with))

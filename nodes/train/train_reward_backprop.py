@@ -77,8 +77,8 @@ def train_reward_backprop(
         texts: from `cache_text`; without it, prompts are encoded here.
         start: a checkpoint to go on from.
     """
+    from weft.nodes.training.lora_settings import LoraSettings
     from weft.nodes.training.policy import Sampling
-    from weft.nodes.training.recipes.lora import LoraSettings
     from weft.nodes.training.recipes.reward_backprop import BackpropSettings, RewardBackpropRecipe
     from weft.nodes.training.running import run_training
     from weft.nodes.training.trainer import Goal

@@ -74,6 +74,7 @@ class TextRecipe(DenoisingRecipe):
     encoders: Mapping[str, Any]
     """Those that learn, by component; none where captions were encoded before."""
     _live: LiveText | None = None
+    _fills = False
 
     def learn_text(self, encoders: Mapping[str, Any]) -> None:
         """Encode captions with these from now on, all of the model's text encoders for this recipe alone.
@@ -81,7 +82,19 @@ class TextRecipe(DenoisingRecipe):
         They are without dropout, which would draw from the process's generator.
         """
         self.encoders = {name: encoder.eval() for name, encoder in encoders.items()}
-        self._live = LiveText(self.parts, self.encoders) if encoders else None
+        if not encoders:
+            return
+        self._live = live = LiveText(self.parts, self.encoders)
+        material = self.material
+        texts = {item.caption for item in (*material.instances, *material.classes, *material.validation)}
+        self._fills = any(len(live.chunks(number, text)) > 1 for number in range(len(encoders)) for text in texts)
+        for encoder in self.encoders.values() if self.options.gradient_checkpointing else ():
+            kind = "activation" if hasattr(encoder, "activation_checkpointing_enable") else "gradient"
+            getattr(encoder, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+            encoder.train()  # checkpoints nothing otherwise
+            for part in encoder.modules():
+                if isinstance(getattr(part, "dropout", None), float):
+                    part.dropout = 0.0
 
     def text_states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """Those of the encoders that learn, as they are now; else what was encoded before."""
@@ -89,8 +102,15 @@ class TextRecipe(DenoisingRecipe):
 
     @property
     def padding(self) -> Tensor:
-        """The states of the empty prompt, (l, D), on the device."""
-        return super().padding if self._live is None else self._live.states([""])[0][0]
+        """The states of the empty prompt, (l, D), on the device: as they are now, where a caption is filled up."""
+        if self._live is None:
+            return super().padding
+        if self._fills:
+            return self._live.states([""])[0][0]
+        if self._padding is None:
+            with torch.no_grad():
+                self._padding = self._live.states([""])[0][0]
+        return self._padding
 
 
 def text_components(parts: Parts) -> dict[str, Any]:

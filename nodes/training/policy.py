@@ -21,10 +21,11 @@ from weft.nodes.training.denoising import Condition, filled, model_identity, sha
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.encoding import encode_texts
 from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.lora_settings import LoraSettings, wrong_settings
 from weft.nodes.training.objective import Diffusion
+from weft.nodes.training.peft_layers import adapter_parameters, file_name, inject
 from weft.nodes.training.precision import Numerics
 from weft.nodes.training.recipe import Recipe
-from weft.nodes.training.recipes.lora import NAME, LoraSettings, adapter_parameters, inject
 from weft.nodes.values.model import Model
 from weft.nodes.values.rewards import Reward
 from weft.nodes.values.train_options import TrainOptions
@@ -127,7 +128,7 @@ class PolicyRecipe(Recipe):
         self.ddim = DdimSteps(model, self.objective, sampling)
         self.texts = encode_texts(model, ["", *self.prompts], ctx, texts)
         self.unet: Any = shared_copy(self.parts.unet)
-        self.config = inject(self.unet, own, own.targets, Draws(own.seed))
+        self.config = inject(self.unet, "unet", own)
         self.unet.train()
         if options.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
@@ -137,6 +138,9 @@ class PolicyRecipe(Recipe):
     def _check(self) -> None:
         if not self.prompts:
             raise TrainingError("there is no prompt to make pictures for")
+        wrong = [message for _, message in wrong_settings(self.own)]
+        if wrong:
+            raise TrainingError("; ".join(wrong))
         default = TrainOptions()
         idle = [name for name in OF_DATA_SETS if getattr(self.options, name) != getattr(default, name)]
         if idle:
@@ -168,13 +172,13 @@ class PolicyRecipe(Recipe):
 
     def groups(self) -> Mapping[str, Mapping[str, torch.nn.Parameter]]:
         """One group: the adapter's numbers."""
-        return {"unet": adapter_parameters(self.unet, "unet")}
+        return {"unet": {f"unet.{file_name(name)}": p for name, p in adapter_parameters(self.unet).items()}}
 
     def export(self, weights: Mapping[str, Tensor]) -> Adapter:
         """A LoRA in PEFT's names."""
-        tensors = {name.replace(f".{NAME}", ""): tensor for name, tensor in weights.items()}
-        settings = {"peft": {"unet": self.config}, "alpha": self.own.alpha or self.own.rank, "rank": self.own.rank}
-        return Adapter.of("lora", tensors, settings, self.model.fingerprint, self.model.family)
+        own = self.own
+        settings = {"peft": {"unet": self.config}, "kind": own.kind, "rank": own.rank, "alpha": own.alpha or own.rank}
+        return Adapter.of("lora", dict(weights), settings, self.model.fingerprint, self.model.family)
 
     def numerics(self) -> AbstractContextManager[Any]:
         """Around forwards outside of a step, so that they compute as those within."""

@@ -112,7 +112,6 @@ class ScaledMaterial(WordMaterial):
     """Material whose instances are placed anew in each sample: their latents are encoded then, not before."""
 
     _live: Parts | None = None
-    _shown: dict[str, Tensor]
 
     def identity(self) -> Any:
         """What is learned from, and that it is placed."""
@@ -141,9 +140,9 @@ class ScaledMaterial(WordMaterial):
         assert isinstance(view, PlacedView)
         assert view.placement is not None
         if self._live is None:
-            self._live, self._shown = self.model.parts(), {}
+            self._live = self.model.parts()
         plain = View(view.size, view.crop, view.flip)
-        pixels = view.placement.of(self._pixels(self._shown, item.picture, plain).numpy())
+        pixels = view.placement.of(self._pixels(item.picture, plain).numpy())
         # One at a time: what a sample becomes must not depend on its batch.
         with torch.autocast(self._live.device.type, enabled=False):
             found = posterior(self._live.vae, torch.from_numpy(np.ascontiguousarray(pixels))[None])
@@ -161,7 +160,7 @@ class ScaledMaterial(WordMaterial):
         for item, view, placement in zip(items, plain, placed, strict=True):
             region = torch.ones(1, *shape) if placement is None else placement.region(view.size, shape)
             if item.mask is not None:
-                plane = self._pixels(self._masks, item.mask, view).mean(dim=2, keepdim=True).numpy()
+                plane = self._pixels(item.mask, view).mean(dim=2, keepdim=True).numpy()
                 shown = torch.from_numpy(plane if placement is None else placement.of(plane, 0.0))
                 own = torch.nn.functional.adaptive_avg_pool2d(shown.permute(2, 0, 1), (shape[0], shape[1]))
                 region = region * own

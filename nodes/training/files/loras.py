@@ -85,10 +85,7 @@ def pieces_in(
     by_component: dict[str, dict[str, Piece]] = {}
     for (component, module), layer in layers.items():
         shape = names[component].shapes[module]
-        if isinstance(layer, lora.Layer):
-            piece = _lora_piece(layer, tensors, shape)
-        else:
-            piece = _peft_piece(layer, tensors)
+        piece = _lora_piece(layer, tensors, shape) if isinstance(layer, lora.Layer) else _peft_piece(layer, tensors)
         by_component.setdefault(component, {})[module.removeprefix(TEXT)] = piece
     targets = {name: _targets(peft or {}, name, own, names[name]) for name, own in by_component.items()}
     return Pieces(by_component, targets)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from weft.nodes.sampling.content import Contents
 from weft.nodes.sampling.vae import decode_latents
 from weft.nodes.training.policy import PolicyRecipe
 from weft.nodes.training.recipe import Samples
@@ -242,16 +243,22 @@ class DdpoRecipe(PolicyRecipe):
         return tensors | {"rewards": rewards, "advantages": advantages}, {
             "epoch": epoch,
             "statistics": self.statistics.state(),
+            "made_by": self._maker(),
         }
 
     def restore(self, tensors: Mapping[str, Tensor], data: Any) -> None:
         """Put back what `state` gave; the pictures are made again when a step needs them."""
-        if not data:
+        if not data or data["made_by"] != self._maker():
+            # From a training with other prompts or settings: its pictures are not those of this one's epochs.
             return
         self._first = {name.removeprefix("first/"): t for name, t in tensors.items() if name.startswith("first/")}
         self._restored = int(data["epoch"]), tensors["rewards"], tensors["advantages"]
         self.statistics.restore(data["statistics"])
         self.rollout = None
+
+    def _maker(self) -> str:
+        """Identifies what decides which pictures an epoch has and what they are worth, beside the weights."""
+        return Contents().key(self.identity()).hex()
 
     def _parameters(self) -> dict[str, torch.nn.Parameter]:
         return {name: p for own in self.groups().values() for name, p in own.items()}

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from weft.nodes.training.denoising import Batch
 from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.lora_settings import LoraSettings
 from weft.nodes.training.material import Material
-from weft.nodes.training.recipes.lora import LoraRecipe, LoraSettings
+from weft.nodes.training.recipes.lora import LoraRecipe
 from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Item

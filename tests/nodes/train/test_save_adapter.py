@@ -153,7 +153,7 @@ def test_names(models_of: Models, tmp_path: Path) -> None:
     assert save(tmp_path, model, second, "a")[0].name == "a_2.safetensors"
     assert save(tmp_path, model, first, "f", "peft")[0].parent.name == "f"
     assert save(tmp_path, model, second, "f", "peft")[0].parent.name == "f_2"
-    with pytest.raises(ValueError, match="must be relative|no name within"):
+    with pytest.raises(ValueError, match=r"must be relative|no name within"):
         save(tmp_path, model, first, "../x")
     with pytest.raises(ModelError, match=r"its layouts are diffusers, peft, kohya"):
         save(tmp_path, model, first, "x", "sdxl")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny_rewards import PROMPTS, Energy, ddpo, lasting, liven, tiny_model
+from tests.tiny_rewards import PROMPTS, ddpo, lasting, liven, tiny_model
 from weft.engine import Cancelled, CancelToken, Context
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
@@ -159,23 +159,6 @@ def test_the_update_is_that_of_the_reference(model: Model) -> None:
     assert float((flat - wanted).norm()) < 1e-3 * float(wanted.norm())
 
 
-@pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_the_reward_rises_by_more_than_four_standard_errors(
-    model: Model, sign: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The energy of the latents, which is what the sampler acts on; a random VAE would hide it."""
-    from weft.nodes.training.recipes import ddpo as module
-
-    monkeypatch.setattr(module, "decode_latents", lambda vae, latents, check: latents.permute(0, 2, 3, 1))
-    pictures = 24
-    recipe = ddpo(model, Energy(sign), pictures=pictures, batch=12, rows=12, guidance=1.0, rank=4)
-    result = train(recipe, Goal(24, 1e-2, 12, 7), TrainOptions(), lasting(tmp_path))
-    _, rewards = result.curve.column("reward")
-    _, spreads = result.curve.column("reward_std")
-    error = math.hypot(spreads[0], spreads[-1]) / math.sqrt(pictures)
-    assert rewards[-1] - rewards[0] > 4 * error
-
-
 class Reports:
     def __init__(self) -> None:
         self.found: list[tuple[str, Any]] = []
@@ -197,7 +180,7 @@ def test_the_curve_and_the_reports_tell_of_rewards(model: Model, tmp_path: Path)
     assert result.adapter.kind == "lora"
 
 
-@pytest.mark.parametrize("stop", [14, 20, 33])
+@pytest.mark.parametrize("stop", [14, 22])
 def test_a_training_that_was_cancelled_ends_as_one_that_was_not(model: Model, tmp_path: Path, stop: int) -> None:
     options = TrainOptions(ema=0.9, checkpoint_every=1)
 
@@ -271,3 +254,14 @@ def test_memory_holds_one_forward(model: Model) -> None:
             nodes.add(one)
             open_ += [other for other, _ in one.next_functions]
     assert not any("Convolution" in type(one).__name__ for one in nodes)
+
+
+def test_a_checkpoint_of_other_prompts_brings_weights_and_no_epoch(model: Model, tmp_path: Path) -> None:
+    ctx = lasting(tmp_path)
+    before = train(ddpo(model, ctx=ctx), Goal(3, 1e-2, 3, 7), TrainOptions(), ctx)
+    recipe = ddpo(model, ctx=ctx, prompts=PROMPTS[:2])
+    train(recipe, Goal(4, 1e-2, 3, 7, before.checkpoint), TrainOptions(), ctx)
+    assert recipe.rollout is not None
+    assert set(recipe.rollout.prompts) == set(PROMPTS[:2])
+    # It was made with the weights of the third step, so the ratio is 1 at its first update.
+    assert recipe.numbers()["approx_kl"] == 0.0

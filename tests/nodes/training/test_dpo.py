@@ -16,11 +16,11 @@ from weft.engine import Context
 from weft.nodes.images.encoding import encode
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.lora_settings import LoraSettings
 from weft.nodes.training.material import Material
 from weft.nodes.training.pictures import digest_of
 from weft.nodes.training.recipe import Samples
 from weft.nodes.training.recipes.dpo import DpoRecipe, DpoSettings, without_adapter
-from weft.nodes.training.recipes.lora import LoraSettings
 from weft.nodes.training.trainer import Goal, train
 from weft.nodes.values import Image, Model
 from weft.nodes.values.train_options import TrainOptions
@@ -98,19 +98,32 @@ def test_without_the_adapter_the_denoiser_is_the_models(model: Model) -> None:
     assert not torch.equal(adapted, plain(*given).sample)
 
 
-def test_it_learns_to_tell_pairs_and_goes_on_where_it_was(model: Model, tmp_path: Path) -> None:
+def test_it_goes_on_where_it_was(model: Model, tmp_path: Path) -> None:
     def run(folder: str, steps: int) -> Any:
         recipe = recipe_of(model, pairs(), beta=500.0)
-        return train(recipe, Goal(steps, 1e-2, 2, 7), TrainOptions(), lasting(tmp_path / folder))
+        return train(recipe, Goal(steps, 1e-3, 2, 7), TrainOptions(), lasting(tmp_path / folder))
 
-    straight = run("straight", 30)
-    run("parts", 11)
-    assert run("parts", 30).adapter.digest == straight.adapter.digest
-    _, losses = straight.curve.column("loss")
-    _, accuracies = straight.curve.column("accuracy")
-    assert losses[0] == pytest.approx(float(np.log(2)), abs=1e-3)
-    assert np.mean(losses[-8:]) < 0.9 * losses[0]
-    assert np.mean(accuracies[-8:]) > 0.8
+    straight = run("straight", 5)
+    run("parts", 2)
+    assert run("parts", 5).adapter.digest == straight.adapter.digest
+    # At first the adapter has no effect, and no pair is told from another.
+    assert straight.curve.column("loss")[1][0] == pytest.approx(float(np.log(2)), abs=1e-6)
+    assert straight.curve.column("accuracy")[1][0] == 0.0
+
+
+def test_a_step_along_the_gradient_tells_the_pairs(model: Model) -> None:
+    recipe = recipe_of(model, pairs(), beta=1.0)
+    samples = Samples(0, (0, 1, 2), (0, 1, 2), Draws(7))
+    parameters = list(recipe.groups()["unet"].values())
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    before = recipe.losses(samples).mean()
+    found = torch.autograd.grad(before, parameters)
+    size = sum(float(part.square().sum()) for part in found) ** 0.5
+    with torch.no_grad():
+        for parameter, part in zip(parameters, found, strict=True):
+            parameter.sub_(part, alpha=0.01 / size)
+        assert float(recipe.losses(samples).mean()) < float(before)
 
 
 @pytest.mark.parametrize(
@@ -120,10 +133,11 @@ def test_it_learns_to_tell_pairs_and_goes_on_where_it_was(model: Model, tmp_path
     ids=str,
 )  # fmt: skip
 def test_each_setting_changes_the_result(model: Model, tmp_path: Path, change: dict[str, Any]) -> None:
+    # A small beta: by a large one all losses are in their straight parts, where clipping leaves them the same slope.
     def learned(**changes: Any) -> str:
         options = changes.get("options") or TrainOptions()
-        recipe = recipe_of(model, pairs(), **changes)
-        return train(recipe, Goal(2, 1e-2, 2, 7), options, lasting(tmp_path)).adapter.digest
+        recipe = recipe_of(model, pairs(), **({"beta": 1.0} | changes))
+        return train(recipe, Goal(3, 1e-2, 2, 7), options, lasting(tmp_path)).adapter.digest
 
     assert learned() != learned(**change)
 

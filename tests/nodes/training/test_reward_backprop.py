@@ -100,16 +100,26 @@ def test_a_margin_leaves_out_what_has_it(model: Model) -> None:
     torch.testing.assert_close(lacking.losses(SAMPLES), 0.5 * (10.0 + plain.losses(SAMPLES)))
 
 
-def test_it_raises_the_reward_and_goes_on_where_it_was(model: Model, tmp_path: Path) -> None:
+def test_it_goes_on_where_it_was(model: Model, tmp_path: Path) -> None:
     def run(folder: str, steps: int) -> Any:
-        return train(backprop(model), Goal(steps, 1e-2, 2, 7), TrainOptions(), lasting(tmp_path / folder))
+        return train(backprop(model), Goal(steps, 3e-3, 2, 7), TrainOptions(), lasting(tmp_path / folder))
 
-    straight = run("straight", 8)
-    run("parts", 3)
-    assert run("parts", 8).adapter.digest == straight.adapter.digest
-    _, rewards = straight.curve.column("reward")
-    assert "reward_std" in straight.curve.columns
-    assert sum(rewards[-3:]) > sum(rewards[:3])
+    straight = run("straight", 5)
+    run("parts", 2)
+    assert run("parts", 5).adapter.digest == straight.adapter.digest
+    assert {"reward", "reward_std"} <= set(straight.curve.columns)
+
+
+def test_a_step_along_the_gradient_raises_the_reward(model: Model) -> None:
+    recipe = backprop(model)
+    liven(recipe)
+    before = recipe.losses(SAMPLES).mean()
+    found = gradients(recipe, before)
+    size = sum(float(part.square().sum()) for part in found) ** 0.5
+    with torch.no_grad():
+        for parameter, part in zip(recipe.groups()["unet"].values(), found, strict=True):
+            parameter.sub_(part, alpha=0.01 / size)
+        assert float(recipe.losses(SAMPLES).mean()) < float(before)
 
 
 @pytest.mark.parametrize(

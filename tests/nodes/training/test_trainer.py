@@ -391,3 +391,39 @@ def test_a_final_checkpoint_that_is_there_is_only_marked(cache: Path) -> None:
     assert meta["final"] is True
     train(Toy(), Goal(12, 0.1), TrainOptions(checkpoint_every=2), context(cache))
     assert steps_in(cache) == [2, 4, 10, 12]
+
+
+class Shaped(Toy):
+    """The numbers of a LoRA of rank 4 on the attention layers of Stable Diffusion 1.5, by their names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [320, 320, 640, 640, 1280, 1280, 1280, 1280, 1280, 1280, 640, 640, 640, 320, 320, 320]
+        self.many: dict[str, torch.nn.Parameter] = {}
+        for block, width in enumerate(widths):
+            for attention, own in (("attn1", width), ("attn2", 768)):
+                for layer in ("to_q", "to_k", "to_v", "to_out.0"):
+                    name = (
+                        f"unet.down_blocks.{block // 3}.attentions.{block % 3}.transformer_blocks.{block}.{attention}"
+                    )
+                    wide = own if layer in ("to_k", "to_v") else width
+                    self.many[f"{name}.{layer}.lora_A.weight"] = torch.nn.Parameter(torch.zeros(4, wide))
+                    self.many[f"{name}.{layer}.lora_B.weight"] = torch.nn.Parameter(torch.zeros(width, 4))
+
+    def groups(self) -> dict[str, dict[str, torch.nn.Parameter]]:
+        return {"unet": self.many}
+
+    def losses(self, samples: Samples) -> torch.Tensor:
+        total = torch.stack([(parameter - 1).square().mean() for parameter in self.many.values()]).sum()
+        return total * torch.ones(len(samples))
+
+
+def test_a_checkpoint_is_at_most_three_times_its_adapter(cache: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    found = train(Shaped(), Goal(2, 0.1), TrainOptions(), context(cache))
+    save_file(found.adapter.tensors, tmp_path / "adapter.safetensors")
+    adapter = (tmp_path / "adapter.safetensors").stat().st_size
+    whole = sum(path.stat().st_size for path in Path(found.checkpoint.folder).iterdir())
+    assert adapter > 3_000_000
+    assert whole <= 3 * adapter
