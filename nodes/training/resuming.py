@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 
 from weft.nodes.training.averaging import Average
-from weft.nodes.training.checkpoints import State, read_state
+from weft.nodes.training.checkpoints import Saved, State, read_state
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.optimizers import Groups, restore_state, state_of
 from weft.nodes.training.precision import Numerics
+from weft.nodes.training.processes import Processes
 from weft.nodes.training.recipe import Recipe
 from weft.nodes.values.training import Checkpoint
 
+Rows = list[dict[str, float]]
+"""Of the curve, by step."""
 WEIGHTS, AVERAGE, OPTIMIZER, RECIPE = "weights/", "average/", "optimizer/", "recipe/"
 
 _ANEW = (
@@ -141,6 +144,18 @@ def from_wire(start: Checkpoint, recipe: str, parameters: Mapping[str, Tensor], 
             f"{', '.join(f'{name} {list(shape)}' for name, shape in odd)}. Is its rank or its model another one?"
         )
     return state
+
+
+def from_main(processes: Processes, state: State | None, rows: Rows) -> tuple[State | None, Rows]:
+    """The state to go on from, in all processes what the main one found, and the lines of the curve up to it."""
+    if processes.count == 1:
+        return state, rows
+    found = [state.step, str(state.folder), state.meta] if state is not None else None
+    tensors, (found, rows) = processes.from_main(state.tensors if state is not None else {}, [found, rows])
+    if found is None:
+        return None, rows
+    step, folder, meta = found
+    return State(Saved(step, Path(folder), meta["digest"], bool(meta.get("final"))), tensors, meta), rows
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
