@@ -217,7 +217,7 @@ CHANGES: list[dict[str, Any]] = [
     {"clip": 0.5},
     {"clip_advantage": 0.1},
     {"buffer": 0},
-    {"least": 1},
+    {"least": 3},
     {"timesteps": 0.5},
     {"passes": 2},
     {"rank": 3},
