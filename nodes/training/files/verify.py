@@ -87,7 +87,7 @@ def _compare(what: str, model: Model, adapter: Adapter, wanted: Tensor, given: T
         )
 
 
-def _same_weights(model: Model, adapter: Adapter, own: Any, read: Any) -> None:
+def _same_weights(adapter: Adapter, own: Any, read: Any) -> None:
     """Two modules have the same weights to the bit: what training changed may be less than a forward shows."""
     wanted, given = ({n: t for n, t in one.state_dict().items() if t.is_floating_point()} for one in (own, read))
     for name, item in given.items():
@@ -243,12 +243,12 @@ def _check_weights(path: Path, adapter: Adapter, model: Model) -> None:
         place, dtype = next(own.parameters()).device, next(own.parameters()).dtype
         if name == "unet":
             read: Any = UNet2DConditionModel.from_pretrained(path, subfolder="unet", torch_dtype=dtype)
-            _same_weights(model, adapter, own, read.to(place))
+            _same_weights(adapter, own, read.to(place))
             _compare("the denoiser's output", model, adapter, forward(own), forward(read.eval()), None)
             continue
         kind: Any = getattr(transformers, type(own).__name__)
         read = kind.from_pretrained(path / name, torch_dtype=dtype).to(place).eval()
-        _same_weights(model, adapter, own, read)
+        _same_weights(adapter, own, read)
         tokenizer = parts.component(name.replace("text_encoder", "tokenizer"))
         sides = [_states(one, tokenizer, "a photo of a red circle") for one in (own, read)]
         _compare(f"the {name}'s states", model, adapter, sides[0], sides[1], None)
@@ -262,7 +262,7 @@ def _check_net(path: Path, adapter: Adapter, model: Model, kind: str) -> None:
     device, dtype = torch.device(model.device), getattr(torch, model.dtype)
     own = load_net(called(adapter), "", adapter.digest, lambda _: None, device, dtype, adapter=adapter).item  # type: ignore[arg-type,return-value]
     read: Any = getattr(diffusers, kind).from_pretrained(path, torch_dtype=dtype).to(device).eval()
-    _same_weights(model, adapter, own, read)
+    _same_weights(adapter, own, read)
     outputs = []
     for net in (own, read):
         config = net.config
