@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -71,7 +73,7 @@ def test_a_legend_that_is_too_long_for_a_line_takes_several() -> None:
     assert [row for row, _ in places] == sorted(row for row, _ in places)
     for row in {row for row, _ in places}:
         spans = [(at, at + text_width(n, 12)) for n, (own, at) in zip(names, places, strict=True) if own == row]
-        assert all(end < start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(end < start for (_, end), (start, _) in itertools.pairwise(spans))
         assert spans[-1][1] <= 400
     curves = [curve([1.0 / rank, 0.5 / rank]) for rank in (1, 2, 3, 4)]
     pixels = loss_curve(curves, labels=names, width=400, height=300).pixels[0]
