@@ -18,6 +18,7 @@ from tests.nodes.techniques.adapters import calm, checksum, relative
 from tests.tiny import tiny_sd1, tiny_sdxl
 from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
 from weft.engine import Context
+from weft.engine.errors import InputPathError
 from weft.nodes import apply_lora, load_adapter, load_model, save_adapter
 from weft.nodes.models.description import read_json
 from weft.nodes.models.errors import ModelError
@@ -186,7 +187,7 @@ def test_a_file_that_is_not_the_adapter_is_not_saved(
     with pytest.raises(ModelError, match="is not the adapter: the unet's output differs"):
         save(tmp_path, model, adapter, "dogs/a", "kohya")
     assert list(tmp_path.iterdir()) == []
-    tiny = scaled(adapter, 1e-3)
+    tiny = scaled(adapter, 1e-4)
     pipeline = verify._pipeline
 
     def deaf(given: Model) -> Any:
@@ -195,7 +196,7 @@ def test_a_file_that_is_not_the_adapter_is_not_saved(
         return pipe
 
     monkeypatch.setattr(verify, "_pipeline", deaf)
-    with pytest.raises(ModelError, match="changes nothing|is not the adapter"):
+    with pytest.raises(ModelError, match="changes nothing"):
         save(tmp_path, model, tiny, "a")
     monkeypatch.setattr(verify, "_pipeline", pipeline)
     with pytest.raises(ModelError, match="is not the adapter"):  # a wrong strength of a change that is itself small
@@ -303,11 +304,12 @@ def test_paths_that_lead_elsewhere_are_refused(models_of: Models, tmp_path: Path
     """A folder outside those that a run may read; and weights that an index names outside their folder."""
     model = models_of("sd1")
 
-    def allowed(path: str) -> Path:
-        raise PermissionError(f"{path} is outside the input folders")
-
-    with pytest.raises((PermissionError, ModelError), match="outside the input folders"):
-        load_adapter(model, str(tmp_path / ".." / "x.safetensors"), ctx=Context(resolve_input_path=allowed))
+    (tmp_path / "open").mkdir()
+    (tmp_path / "secret.safetensors").write_bytes(b"")
+    (tmp_path / "open" / "link.safetensors").symlink_to(tmp_path / "secret.safetensors")
+    for path in ("../secret.safetensors", str(tmp_path / "secret.safetensors"), "link.safetensors"):
+        with pytest.raises((InputPathError, ModelError), match="outside the folders that may be read"):
+            load_adapter(model, path, ctx=Context(roots=[tmp_path / "open"]))
     whole = tmp_path / "whole" / "unet"
     whole.mkdir(parents=True)
     (whole / "config.json").write_text('{"in_channels": 4}')
