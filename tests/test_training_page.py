@@ -1,4 +1,4 @@
-"""The page of trainings: its workflow checks and its figures are those of the last measurement; how they are measured."""
+"""The page of trainings: its workflow checks, and its figures are those of the last measurement."""
 
 from __future__ import annotations
 
