@@ -23,6 +23,12 @@ Rows = list[dict[str, float]]
 """Of the curve, by step."""
 WEIGHTS, AVERAGE, OPTIMIZER, RECIPE = "weights/", "average/", "optimizer/", "recipe/"
 
+_ANEW = (
+    "What its training gave is still in the cache, so that it is not run again as it is: give that training one step "
+    "more, or clear the cache with `weft cache clear`, and it makes a new checkpoint"
+)
+"""How one that a cached result names is had again."""
+
 
 class Learned:
     """All that steps change: parameters, their average, what the optimizer and the recipe remember, and the scale.
@@ -120,9 +126,14 @@ def from_wire(start: Checkpoint, recipe: str, parameters: Mapping[str, Tensor], 
             f"the checkpoint of step {start.step} could not be written when it was made: make room on the disk and run "
             "its training again"
         )
+    if not Path(start.folder).is_dir():
+        raise TrainingError(
+            f"the checkpoint of step {start.step} is gone: its folder {start.folder} was removed, as folders that have "
+            f"not been used for long are where the cache is full. {_ANEW}"
+        )
     state = read_state(Path(start.folder))
     if state.saved.digest != start.digest:
-        raise TrainingError(f"the checkpoint {start.folder} is another one than was handed over: run its node again")
+        raise TrainingError(f"the checkpoint {start.folder} is another one than was handed over. {_ANEW}")
     wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
     names = state.meta.get("parameters", [])
     there = {name: tuple(state.tensors[f"{WEIGHTS}{place}"].shape) for place, name in enumerate(names)}

@@ -128,7 +128,7 @@ def _lora(path: Path, model: Model) -> Adapter:
         places = sorted(path.glob("*.safetensors"))
     tensors: dict[str, Tensor] = {}
     peft: dict[str, Any] = {}
-    told = ("", model.family)
+    told: tuple[str, str] = ("", model.family)
     for place in places:
         file = place if place.is_file() else place / "adapter_model.safetensors"
         header = header_of(file)
@@ -144,7 +144,7 @@ def _lora(path: Path, model: Model) -> Adapter:
         for name in pieces.by_component:
             tensors |= loras.named(pieces, name, f"{name}.")
             peft[name] = loras.peft_config(pieces, name)
-    whole = next(iter(peft.values()), {})
+    whole: dict[str, Any] = next(iter(peft.values()), {})
     settings = {"peft": peft, "rank": whole.get("r", 0), "alpha": whole.get("lora_alpha", whole.get("alpha", 0))}
     return Adapter.of("lora", tensors, settings, *told)
 
@@ -152,7 +152,7 @@ def _lora(path: Path, model: Model) -> Adapter:
 def _words(path: Path, model: Model) -> Adapter:
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     tensors: dict[str, Tensor] = {}
-    told = ("", model.family)
+    told: tuple[str, str] = ("", model.family)
     for file in files:
         header = header_of(file)
         told, stored = _told(header, model), _tensors(file)
@@ -184,7 +184,7 @@ def _components(path: Path, kind: AdapterKind, model: Model) -> Adapter:
     from weft.nodes.models.folder import component_tensors
 
     tensors: dict[str, Tensor] = {}
-    told = ("", model.family)
+    told: tuple[str, str] = ("", model.family)
     for folder in _subfolders(path):
         if not folder.is_dir():
             continue

@@ -38,7 +38,8 @@ def test_rows_and_columns(tmp_path: Path) -> None:
     assert float(lines[1][3]) == 0  # the word is not in this prompt
     assert float(lines[3][3]) > 0
     height, width = result.image.pixels.shape[1:3]
-    assert width > 3 * 64 and height > 4 * 64
+    assert width > 3 * 64
+    assert height > 4 * 64
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import type { Family } from "./types";
 const KINDS: ReadonlyMap<string, readonly [Family, string]> = new Map([
   ["Model", ["model", "square"]],
   ["ControlNet", ["model", "hole"]],
-  ["Adapter", ["model", "slot-across"]],
+  ["T2IAdapter", ["model", "slot-across"]],
+  ["Adapter", ["model", "letter"]],
   ["ImageAdapter", ["model", "slot-down"]],
   ["Conditioning", ["conditioning", "triangle"]],
   ["Guidance", ["guidance", "plus"]],
