@@ -15,12 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import accelerate
+import accelerate.utils
+import diffusers.optimization
 import torch
 
 from tests.nodes.training.toy import Toy
 from tests.nodes.training.train_case import Told, context
 from weft.engine import Cancelled, CancelToken
+from weft.nodes.sampling.content import code
 from weft.nodes.training.recipe import Samples
 from weft.nodes.training.trainer import Goal, train
 from weft.nodes.values.train_options import TrainOptions
@@ -31,7 +33,8 @@ PER_STEP = GOAL.batch * OPTIONS.accumulation
 
 
 def main(folder: Path) -> None:
-    assert torch.get_num_threads() == 1, accelerate.__version__
+    assert torch.get_num_threads() == 1
+    assert code(), (accelerate.utils, diffusers.optimization.get_scheduler)
     launched(lambda rank: together(folder, rank))
     launched(lambda rank: killed(folder))
     launched(lambda rank: told(folder, rank, "again", "killed", Toy()))
