@@ -154,12 +154,15 @@ def test_networks(models_of: Models, tmp_path: Path, name: str) -> None:
         tensors = {f"net.{n}": t for n, t in load_file(net / "diffusion_pytorch_model.safetensors").items()}
         adapter = Adapter.of(kind, tensors, {"config": read_json(net / "config.json")}, "", name)
         save(tmp_path / "out", model, adapter, kind)
+        same(load_adapter(model, str(tmp_path / "out" / kind)), adapter)
         for tensor_name, item in load_file(tmp_path / "out" / kind / "diffusion_pytorch_model.safetensors").items():
             assert torch.equal(item, tensors[f"net.{tensor_name}"])
     for kind in ("plain", "plus", "full"):
         file = tiny_image_adapter(tmp_path / kind, base, kind=kind)
-        (path,) = save(tmp_path / "out", model, Adapter.of("ip_adapter", load_file(file), {}, "", name), kind)
+        adapter = Adapter.of("ip_adapter", load_file(file), {}, "", name)
+        (path,) = save(tmp_path / "out", model, adapter, kind)
         assert set(load_file(path)) == set(load_file(file))
+        same(load_adapter(model, str(path)), adapter)
 
 
 def test_names(models_of: Models, tmp_path: Path) -> None:
