@@ -276,7 +276,7 @@ class _Training:
     def _resume(self) -> int:
         """Take the newest checkpoint's state; returns its step, 0 where there is none."""
         state: State | None = None
-        rows: list[dict[str, float]] = []
+        rows: Rows = []
         with self.processes.together():
             if self.processes.main:
                 state, rows = self._found()
