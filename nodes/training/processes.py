@@ -89,9 +89,9 @@ class Processes:
         try:
             yield
         except (Exception, Cancelled) as error:
-            cancelled = isinstance(error, Cancelled)
+            stopped = isinstance(error, Cancelled)
             with suppress(TrainingError):
-                self._counts([cancelled, not cancelled])
+                self._counts([stopped, not stopped])
             raise
         cancelled, failed = self._counts([False, False])
         if failed:

@@ -275,7 +275,8 @@ class _Training:
 
     def _resume(self) -> int:
         """Take the newest checkpoint's state; returns its step, 0 where there is none."""
-        state, rows = None, []
+        state: State | None = None
+        rows: Rows = []
         with self.processes.together():
             if self.processes.main:
                 state, rows = self._found()
