@@ -93,10 +93,10 @@ class Processes:
             with suppress(TrainingError):
                 self._counts([stopped, not stopped])
             raise
-        cancelled, failed = self._counts([False, False])
-        if failed:
+        cancels, failures = self._counts([False, False])
+        if failures:
             raise TrainingError("the training failed in another of its processes, whose own message says why")
-        if cancelled:
+        if cancels:
             raise Cancelled("another process of the training was cancelled")
 
     def any(self, own: bool) -> bool:
