@@ -1,12 +1,13 @@
 """What alignment does to the bundled model: rewards of pictures before and after, of prompts at which it is weak.
 
-    python benchmarks/training_alignment.py [--folder build/alignment] [--cases ddpo_clip,dpo_clip] [--epochs 16]
+    python benchmarks/training_alignment.py [--folder build/alignment] [--cases ddpo_judge,dpo_jpeg] [--docs PAGE]
 
-Cases: `ddpo_clip`, `ddpo_judge` and `ddpo_jpeg`, each with its sign turned as well (`..._down`), `dpo_clip`, and
-`draft_clip`. Prompts name three objects, where the model was trained on two at most, and pictures are made without
-guidance in few steps: there it errs. It prints one JSON line for each case: the mean reward of pictures with other
-seeds before and after, of the prompts that were trained on and of others, and their difference in standard errors of
-paired pictures. What was trained stays in the folder, so a run that was ended goes on.
+Cases: `ddpo_judge`, `ddpo_jpeg` and `ddpo_clip`, each with its sign turned as well (`..._down`), `dpo_jpeg`,
+`dpo_judge` and `draft_clip`. Prompts name two objects, and pictures are made in 3 steps without guidance: there the
+model errs. It prints one JSON line for each case: the mean reward of pictures with seeds that no training had, before
+and after, of the prompts that were trained on and of others, and their difference with its standard error, over pairs
+of pictures that have the same prompt and seed. Checkpoints and results stay in the folder, so a run that was ended goes
+on, and --docs writes the table of all results that are there.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-STEPS, GUIDANCE, SEED = 4, 1.0, 900_000
+STEPS, GUIDANCE, SEED = 3, 1.0, 900_000
 CASES = (
-    *("ddpo_clip", "ddpo_jpeg", "ddpo_judge", "ddpo_clip_down", "ddpo_jpeg_down", "ddpo_judge_down"),
-    *("dpo_clip", "draft_clip"),
+    *("ddpo_judge", "ddpo_jpeg", "ddpo_judge_down", "ddpo_jpeg_down", "dpo_jpeg", "draft_clip"),
+    *("dpo_judge", "ddpo_clip", "ddpo_clip_down"),
 )
+FIGURES = ("<!-- figures: made by benchmarks/training_alignment.py -->", "<!-- end of figures -->")
 
 
 def prompts() -> tuple[list[str], list[str]]:
@@ -36,7 +38,7 @@ def prompts() -> tuple[list[str], list[str]]:
     texts = []
     for number in range(16):
         things = [
-            with_article(f"{list(COLORS)[(3 * number + 5 * k) % 8]} {SHAPES[(number + k) % 4]}") for k in range(3)
+            with_article(f"{list(COLORS)[(3 * number + 5 * k) % 8]} {SHAPES[(number + k) % 4]}") for k in range(2)
         ]
         texts.append(f"{' and '.join(things)} on a {list(BACKGROUNDS)[number % 7]} background")
     return texts[0::2], texts[1::2]
@@ -81,7 +83,7 @@ def evaluate(model: Any, adapter: Any, texts: list[str], folder: Path, batch: in
 
 
 def compared(before: list[float], after: list[float]) -> dict[str, float]:
-    """Means, and their difference in standard errors of the paired differences."""
+    """Means, their difference, and its standard error over pairs."""
     gaps = [b - a for a, b in zip(before, after, strict=True)]
     error = statistics.stdev(gaps) / math.sqrt(len(gaps))
     mean = statistics.mean(gaps)
@@ -89,13 +91,14 @@ def compared(before: list[float], after: list[float]) -> dict[str, float]:
         "before": round(statistics.mean(before), 4),
         "after": round(statistics.mean(after), 4),
         "difference": round(mean, 4),
+        "error": round(error, 4),
         "standard_errors": round(mean / error, 2) if error else 0.0,
         "pictures": len(gaps),
     }
 
 
-def trained(case: str, model: Any, texts: list[str], args: argparse.Namespace, ctx: Any) -> Any:
-    """The outputs of a case's training."""
+def trained(case: str, model: Any, texts: list[str], args: argparse.Namespace, ctx: Any) -> tuple[Any, str]:
+    """The outputs of a case's training, and in words what it took."""
     from weft.nodes import (
         preferences,
         reward_alignment,
@@ -107,65 +110,96 @@ def trained(case: str, model: Any, texts: list[str], args: argparse.Namespace, c
         train_reward_backprop,
     )
 
-    common = {"sampling_steps": STEPS, "guidance": GUIDANCE}
-    if case.startswith("ddpo"):
-        makers = {"judge": reward_shapes, "jpeg": reward_compressibility, "clip": reward_alignment}
-        reward = makers[case.split("_")[1]]()
+    common = {"sampling_steps": STEPS, "guidance": GUIDANCE, "eta": 1.0}
+    makers = {"judge": reward_shapes, "jpeg": reward_compressibility, "clip": reward_alignment}
+    technique, measure = case.split("_")[:2]
+    reward = makers[measure]()
+    if technique == "ddpo":
         if case.endswith("_down"):
             reward = reward_sum([reward], [-1.0])
         updates = args.epochs * args.pictures // args.batch
         options = {"steps": updates, "batch": args.batch, "pictures": args.pictures, "learning_rate": args.rate}
-        return train_ddpo(model, texts, reward, **options, **common, rows=8, rank=8, ctx=ctx)
-    if case == "dpo_clip":
-        pairs = preferences(
-            model, texts, reward_alignment(), pairs=args.pairs, candidates=4, eta=1.0, **common, ctx=ctx
-        )
-        print(json.dumps({"case": case, "pairs": len(pairs.items)}), flush=True)
-        return train_dpo(model, pairs, steps=args.dpo_steps, batch=8, learning_rate=args.dpo_rate, beta=500.0, ctx=ctx)
-    return train_reward_backprop(
-        model, texts, reward_alignment(), steps=60, batch=4, learning_rate=1e-3, last=1, eta=1.0, **common, ctx=ctx
-    )
+        result = train_ddpo(model, texts, reward, **options, **common, history_least=8, rows=16, rank=8, ctx=ctx)
+        return result, f"{args.epochs} epochs of {args.pictures} pictures"
+    if technique == "dpo":
+        pairs = preferences(model, texts, reward, pairs=args.pairs, candidates=4, **common, ctx=ctx)
+        own = {"steps": args.dpo_steps, "batch": 8, "learning_rate": args.dpo_rate, "beta": args.beta}
+        result = train_dpo(model, pairs, **own, ctx=ctx)
+        return result, f"{args.dpo_steps} steps of 8 from {len(pairs.items)} pairs"
+    own = {"steps": args.draft_steps, "batch": 8, "learning_rate": args.draft_rate, "last": 1}
+    return train_reward_backprop(model, texts, reward, **own, **common, ctx=ctx), f"{args.draft_steps} steps of 8"
+
+
+MEASURES = {"judge": "judged alignment", "jpeg": "compressibility, kB", "clip": "alignment by CLIP"}
+NAMES = {"ddpo": "DDPO", "dpo": "Diffusion-DPO", "draft": "DRaFT-1"}
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """The results in markdown; a difference has the 95 % interval of its mean."""
+    head = [
+        "| technique | reward | training | prompts | before | after | difference (95 %) | standard errors |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for line in lines:
+        technique, measure = line["case"].split("_")[:2]
+        way = "↓" if line["case"].endswith("_down") else "↑"
+        for key, told in (("trained_prompts", "trained"), ("other_prompts", "others")):
+            own = line[key][measure]
+            low, high = (own["difference"] + k * 1.96 * own["error"] for k in (-1, 1))
+            head.append(
+                f"| {NAMES[technique]} | {MEASURES[measure]} {way} | {line['training']}, {line['cpu_seconds']:.0f} s | "
+                f"{told} | {own['before']:.3f} | **{own['after']:.3f}** | {low:+.3f} to {high:+.3f} | "
+                f"{own['standard_errors']:+.1f} |"
+            )
+    return "\n".join(head)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("build/alignment"))
     parser.add_argument("--cases", default=",".join(CASES))
-    parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--pictures", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--pairs", type=int, default=96)
-    parser.add_argument("--dpo-steps", type=int, default=150)
-    parser.add_argument("--dpo-rate", type=float, default=3e-4)
-    parser.add_argument("--evaluated", type=int, default=16, help="pictures of each prompt")
+    parser.add_argument("--docs", type=Path, help="the page to write the table of all results into")
+    parser.add_argument("--epochs", type=int, default=12, help="of DDPO")
+    parser.add_argument("--pictures", type=int, default=32, help="of each epoch")
+    parser.add_argument("--batch", type=int, default=16, help="pictures in an update of DDPO")
+    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate of DDPO")
+    parser.add_argument("--pairs", type=int, default=64)
+    parser.add_argument("--dpo-steps", type=int, default=80)
+    parser.add_argument("--dpo-rate", type=float, default=1e-3)
+    parser.add_argument("--beta", type=float, default=500.0)
+    parser.add_argument("--draft-steps", type=int, default=40)
+    parser.add_argument("--draft-rate", type=float, default=1e-3)
+    parser.add_argument("--evaluated", type=int, default=8, help="pictures of each prompt")
     args = parser.parse_args()
     from weft.engine import Context
     from weft.engine.cache.workspaces import Workspaces
     from weft.nodes import load_model
+    from weft.nodes.shapes.measure import write_between
 
-    unknown = sorted(set(args.cases.split(",")) - set(CASES))
+    cases = [case for case in args.cases.split(",") if case]
+    unknown = sorted(set(cases) - set(CASES))
     if unknown:
         parser.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
     model = load_model("shapes", dtype="float32", device="cpu")
     ctx = Context(workspaces=Workspaces(args.folder / "checkpoints", 1 << 32), listener=_Printed())
-    seen, other = prompts()
-    before = {name: evaluate(model, None, texts, args.folder, args.evaluated) for name, texts in _both(seen, other)}
-    for case in args.cases.split(","):
+    sets = dict(zip(("trained_prompts", "other_prompts"), prompts(), strict=True))
+    before = {name: evaluate(model, None, texts, args.folder, args.evaluated) for name, texts in sets.items()}
+    for case in cases:
         begun = time.process_time()
-        result = trained(case, model, seen, args, ctx)
+        result, told = trained(case, model, sets["trained_prompts"], args, ctx)
         spent = time.process_time() - begun
-        line: dict[str, Any] = {"case": case, "cpu_seconds": round(spent, 1), "steps": result.checkpoint.step}
-        for name, texts in _both(seen, other):
+        line: dict[str, Any] = {"case": case, "training": told, "cpu_seconds": round(spent, 1)}
+        for name, texts in sets.items():
             after = evaluate(model, result.adapter, texts, args.folder / case, args.evaluated)
             line[name] = {measure: compared(before[name][measure], after[measure]) for measure in after}
         _, rewards = result.curve.column("reward")
         line["curve"] = [round(reward, 4) for reward in rewards]
         print(json.dumps(line), flush=True)
-
-
-def _both(seen: list[str], other: list[str]) -> list[tuple[str, list[str]]]:
-    return [("trained_prompts", seen), ("other_prompts", other)]
+        (args.folder / f"{case}.json").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    if args.docs:
+        files = [args.folder / f"{case}.json" for case in CASES]
+        lines = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+        write_between(args.docs, *FIGURES, table(lines))
 
 
 class _Printed:

@@ -89,14 +89,14 @@ class Processes:
         try:
             yield
         except (Exception, Cancelled) as error:
-            cancelled = isinstance(error, Cancelled)
+            stopped = isinstance(error, Cancelled)
             with suppress(TrainingError):
-                self._counts([cancelled, not cancelled])
+                self._counts([stopped, not stopped])
             raise
-        cancelled, failed = self._counts([False, False])
-        if failed:
+        cancels, failures = self._counts([False, False])
+        if failures:
             raise TrainingError("the training failed in another of its processes, whose own message says why")
-        if cancelled:
+        if cancels:
             raise Cancelled("another process of the training was cancelled")
 
     def any(self, own: bool) -> bool:

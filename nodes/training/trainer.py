@@ -267,7 +267,7 @@ class _Training:
         self.ctx.log.warning(
             "memory does not suffice for %d samples in one forward (%s): from step %d on there are %d, %d times as "
             "often, and the batch stays as it is",
-            *(before, reason, step + 1, self._piece, -(-self.goal.batch // self._piece)),
+            *(before, reason, step + 1, self._piece, -(-self.processes.most(self.goal.batch) // self._piece)),
         )
         data = {"step": step, "of": self.goal.steps, "phase": "smaller batches", "samples": self._piece}
         if self.processes.main:
@@ -275,7 +275,8 @@ class _Training:
 
     def _resume(self) -> int:
         """Take the newest checkpoint's state; returns its step, 0 where there is none."""
-        state, rows = None, []
+        state: State | None = None
+        rows: Rows = []
         with self.processes.together():
             if self.processes.main:
                 state, rows = self._found()
