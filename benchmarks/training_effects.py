@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help=f"some of {', '.join(CASES)}")
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder of adapters and results")
     parser.add_argument("--again", action="store_true", help="measure what was measured before, too")
+    parser.add_argument("--renew", action="store_true", help="measure nothing: write the page from what was measured")
     parser.add_argument("--docs", type=Path, help="page to write the table into, between its markers")
     parser.add_argument("--images", type=Path, help="folder for a sheet of each case")
     parser.add_argument("--threads", type=int, default=1, help="of torch; 0 leaves them")
@@ -91,7 +92,7 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     results = options.work / f"effects-{options.split}.json"
     known: dict[str, Any] = json.loads(results.read_text()) if results.is_file() else {}
-    for name in chosen(parser, options.only, CASES):
+    for name in [] if options.renew else chosen(parser, options.only, CASES):
         state = state_of(name, options)
         if options.again or known.get(name, {}).get("state") != state:
             bench = Bench(options.work, options.split, options.pictures, options.steps)

@@ -48,7 +48,7 @@ HEART = Plan(
     "few_lora",
     "train_lora",
     (pictures("heart"), OWN),
-    {"steps": 200, "learning_rate": 2e-3, "batch": 8, "rank": 8, "targets": ["attention+conv"], "init": "kaiming"},
+    {"steps": 200, "learning_rate": 4e-3, "batch": 8, "rank": 8, "targets": ["attention+conv"]},
     {**COMMON, "warmup": 16, "unmasked_weight": 0.33},
 )
 FRAME = Plan(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from weft.engine.declaring.axes_of import AxesOf
-from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.context import Context
 from weft.engine.declaring.definition import definition
+from weft.engine.declaring.following import CancelToken
 from weft.engine.declaring.node import Node, node
 from weft.engine.declaring.node_type import NodeType, NodeView
 from weft.engine.declaring.ports import Choices, Help, Lazy, Output, Port, Widget

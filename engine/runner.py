@@ -14,7 +14,8 @@ from weft.engine.cache import Cache
 from weft.engine.catalogue.catalogue import Catalogue, installed
 from weft.engine.checking.prepare import prepare
 from weft.engine.checking.source import Source, read_source
-from weft.engine.declaring.context import OUT, CancelToken
+from weft.engine.declaring.context import OUT
+from weft.engine.declaring.following import CancelToken
 from weft.engine.events import OnEvent
 from weft.engine.importing import INSIDE, watch_imports
 from weft.engine.progress.audience import audience

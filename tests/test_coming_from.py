@@ -41,7 +41,7 @@ def test_every_node_and_input_exists(heading: str, count: int) -> None:
     catalogue, wrong = installed(), []
     found = rows(heading)
     assert len(found) >= count
-    for _, ours in found:
+    for *_, ours in found:
         names = re.findall(r"`([^`]+)`", ours)
         assert names, ours
         for name in names:
@@ -50,6 +50,33 @@ def test_every_node_and_input_exists(heading: str, count: int) -> None:
             if known is None or (port and port not in known.inputs and port not in known.outputs):
                 wrong.append(name)
     assert wrong == []
+
+
+def test_every_option_and_script_of_trainings_has_a_place_that_exists() -> None:
+    """A cell may say that there is nothing to give; a name in it is a node, or an input or output of one."""
+    catalogue, wrong, named = installed(), [], set()
+    found = rows("Training")
+    assert len(found) >= 75
+    assert all(row[-1] and any(row[:-1]) for row in found)
+    for row in found:
+        for name in re.findall(r"`([a-z]\w*(?:\.\w+)?)`", row[-1]):
+            node, _, port = name.partition(".")
+            named.add(node)
+            known = catalogue.get(node)
+            if known is None or (port and port not in known.inputs and port not in known.outputs):
+                wrong.append(name)
+    assert wrong == []
+    trainings = {type.name for type in catalogue if {"curve", "checkpoint"} <= {*type.outputs}}
+    assert trainings <= named, "how does who knows another trainer find these?"
+
+
+def test_alpha_follows_the_rank_as_the_page_says() -> None:
+    from weft.nodes.training.lora_settings import LoraSettings
+    from weft.nodes.training.peft_layers import inject
+
+    layers = torch.nn.ModuleDict({"to_q": torch.nn.Linear(8, 8)})
+    settings = inject(layers, "unet", LoraSettings(targets=("to_q",)))
+    assert settings["lora_alpha"] == settings["r"] == 4
 
 
 def test_names_in_the_text_exist() -> None:

@@ -172,12 +172,12 @@ def test_every_block_can_be_pasted_in_order(pasted: tuple[Path, str]) -> None:
         if path.is_file() and not {".venv", "__pycache__", "server-data"} & {*path.parts}
     }
     assert files - {"my_nodes/posterize.py"} == {
-        "first.json", "first.svg", "picture.png", "from_python.json", "flat.json",
-        "out/first.png", "out/first_2.png", "out/decode.png", "out/flat.png",
+        "first.json", "first.svg", "picture.png", "from_python.json", "flat.json", "heart.json",
+        "out/first.png", "out/first_2.png", "out/decode.png", "out/flat.png", "out/heart.png",
         "address.txt", "server.log", "served/first.png",
     }  # fmt: skip
     assert json.loads((folder / "first.json").read_text("utf-8")) == json.loads(heredoc(PAGE, "first.json"))
-    for name in ("out/first.png", "out/first_2.png", "out/decode.png", "out/flat.png"):
+    for name in ("out/first.png", "out/first_2.png", "out/decode.png", "out/flat.png", "out/heart.png"):
         assert str(folder / name) in printed
 
 
@@ -211,6 +211,20 @@ def test_what_the_page_says_of_posterize(pasted: tuple[Path, str]) -> None:
 
     pixels = np.asarray(PIL.Image.open(pasted[0] / "out" / "flat.png"))
     assert {len(np.unique(pixels[..., channel])) for channel in range(3)} <= {2, 3}
+
+
+def test_the_training_draws_a_heart(pasted: tuple[Path, str]) -> None:
+    """Red, and wider above than below, as none of the shapes is that the model knew."""
+    import numpy as np
+    import PIL.Image
+
+    pixels = np.asarray(PIL.Image.open(pasted[0] / "out" / "heart.png").convert("RGB")).astype(int)
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    shape = (red > green + 60) & (red > blue + 60)
+    assert 0.05 < shape.mean() < 0.6
+    rows = np.flatnonzero(shape.any(1))
+    upper, lower = shape[rows[0] : rows[0] + len(rows) // 2], shape[rows[0] + len(rows) // 2 : rows[-1] + 1]
+    assert upper.sum() > 1.3 * lower.sum()
 
 
 def test_blocks_are_of_kinds_that_say_what_to_do_with_them() -> None:

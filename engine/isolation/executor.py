@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weft.engine.cache import Cache, codec
 from weft.engine.cache.memory import MemoryTier
 from weft.engine.checking.functions import Functions
-from weft.engine.declaring.context import CancelToken
+from weft.engine.declaring.following import CancelToken
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import Elsewhere
 from weft.engine.isolation.flight import Flight, make_first, recipes_for

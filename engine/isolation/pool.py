@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from weft.engine.cache import Cache
 from weft.engine.cache.memory import MemoryTier
-from weft.engine.declaring.context import CancelToken
+from weft.engine.declaring.following import CancelToken
 from weft.engine.isolation.executor import Isolated, IsolatedCache
 from weft.engine.isolation.supervisor import Limits, Worker
 from weft.engine.isolation.transport import Transport

@@ -26,7 +26,8 @@ from typing import Any
 from weft.engine.cache.trails import Trails
 from weft.engine.cache.workspaces import Workspaces
 from weft.engine.catalogue.code import draws
-from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.following import CancelToken
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.declaring.ports import Lazy
 from weft.engine.declaring.reading import set_reading

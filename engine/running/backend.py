@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from weft.engine.cache import Cache
-from weft.engine.declaring.context import CancelToken
+from weft.engine.declaring.following import CancelToken
 from weft.engine.running.executor import Executor
 from weft.engine.running.in_process import InProcess
 

@@ -95,7 +95,7 @@ class Emitter:
             self._put((kind, node, fields, time.time(), 0))
 
     def report(self, node: str, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
-        """Say what a node said (`engine.declaring.context.Listener`); from any thread, of which none has to wait."""
+        """Say what a node said (`engine.declaring.following.Listener`); from any thread, of which none has to wait."""
         if self.on_event is None:
             return
         event = _REPORTS.get(kind, NodeReport)

@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol, overload
 
 from weft.engine.catalogue.code import draws
 from weft.engine.checking.functions import Functions
-from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.following import CancelToken
 from weft.engine.declaring.node_type import NodeType
 from weft.engine.errors import Cancelled
 from weft.engine.importing import INSIDE, Imports

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from weft.engine.checking.functions import HERE, Functions
-from weft.engine.declaring.context import CancelToken
+from weft.engine.declaring.following import CancelToken
 from weft.engine.errors import Cancelled
 from weft.engine.importing import INSIDE, Imports
 from weft.engine.running.deadline import Deadline

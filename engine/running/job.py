@@ -18,7 +18,8 @@ from weft.engine.checking.functions import Functions
 from weft.engine.checking.prepare import Prepared
 from weft.engine.checking.remembered import Known, prepare_again
 from weft.engine.checking.source import Source, read_source
-from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.following import CancelToken
 from weft.engine.errors import Cancelled, NodeError
 from weft.engine.events import ErrorDetail, JobCancelled, JobFailed, JobFinished, JobStarted, NodeFailed, OutputMade
 from weft.engine.planning.again import plan_again

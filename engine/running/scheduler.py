@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 from weft.engine.cache import Cache
 from weft.engine.catalogue.code import is_ours
-from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.following import CancelToken
 from weft.engine.errors import Cancelled
 from weft.engine.planning.doubts import Doubts
 from weft.engine.planning.expansion import Expansion

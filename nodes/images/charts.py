@@ -75,8 +75,10 @@ def chart(
     marks = powers(low, high) if log else ticks(low, high)
     names = [_number(mark) for mark in marks]
     left = max(text_width(name, size) for name in names) + 2 * size
-    top = size + (line_height(round(size * 1.3)) if title else 0) + line_height(size)
     right, bottom = width - size, height - size - line_height(size) * (2 if across else 1)
+    legend = _legend([one.name for one in lines], size, right - left)
+    first = size + (line_height(round(size * 1.3)) if title else 0) + line_height(size)
+    top = first + legend[-1][0] * line_height(size)
     if right - left < 40 or bottom - top < 40:
         raise ValueError(f"{width} x {height} is too small for this chart: make it larger")
 
@@ -128,11 +130,22 @@ def chart(
         write(_number(mark), place(mark, low)[0], bottom + size, size, 0.5)
     write(across, (left + right) / 2, height - line_height(size) * 0.7, size, 0.5)
     write(title, width / 2, size * 1.1, round(size * 1.3), 0.5)
-    at = float(left)
-    for number, one in enumerate(lines):
-        write(one.name, at, top - line_height(size) * 0.7, size, 0, COLOURS[number % len(COLOURS)])
-        at += text_width(one.name, size) + 1.5 * size if one.name.strip() else 0
+    for number, (one, (row, at)) in enumerate(zip(lines, legend, strict=True)):
+        y = first + (row - 0.7) * line_height(size)
+        write(one.name, left + at, y, size, 0, COLOURS[number % len(COLOURS)])
     return made
+
+
+def _legend(names: Sequence[str], size: int, room: float) -> list[tuple[int, float]]:
+    """The row of each name, and where in it it begins: as many in a row as there is room for."""
+    places, row, at = [], 0, 0.0
+    for name in names:
+        wide = text_width(name, size) if name.strip() else 0
+        if at and at + wide > room:
+            row, at = row + 1, 0.0
+        places.append((row, at))
+        at += wide + 1.5 * size if wide else 0
+    return places
 
 
 def _drawn(x: float, y: float, log: bool) -> bool:

@@ -23,6 +23,8 @@ DTYPES = ("float32", "float16", "bfloat16")
 def resolve_device(choice: str) -> str:
     """A device that is there, for ``auto`` | ``cpu`` | ``cuda`` | ``cuda:1`` | ``mps``.
 
+    ``auto`` and ``cuda`` are the own device of each process that a launcher such as torchrun started.
+
     Raises:
         ModelError: it is not there.
     """
@@ -30,6 +32,10 @@ def resolve_device(choice: str) -> str:
         return choice
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = torch.backends.mps.is_available()
+    own = os.environ.get("LOCAL_RANK", "") if os.environ.get("WORLD_SIZE", "1") != "1" else ""
+    if cuda and own.isdecimal() and choice in ("auto", "cuda"):
+        # Where a launcher shows each process its own device alone, that is the first one of each.
+        return f"cuda:{int(own) % cuda}"
     if choice == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"
     there = [*(["cuda"] if cuda else []), *(f"cuda:{i}" for i in range(cuda)), *(["mps"] if mps else []), "cpu"]

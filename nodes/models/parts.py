@@ -88,8 +88,17 @@ class Parts:
         return dataclasses.replace(self._description, weights={**self._description.weights, "vae": vae})
 
     def shell(self, name: str) -> torch.nn.Module:
-        """A component's module without memory behind its parameters: names and shapes, no weights, no patches."""
-        return build.build_shell(self._described(name), name)
+        """A component's module without memory behind its parameters: names and shapes, no weights.
+
+        The denoiser takes the channels that it has after the patches.
+        """
+        described = self._described(name)
+        channels = [patch.unet_channels for patch in self.model.patches if patch.unet_channels]
+        if name == "unet" and channels:
+            own = described.weights[name]
+            wider = dataclasses.replace(own, config={**own.config, "in_channels": channels[-1]})
+            described = dataclasses.replace(described, weights={**described.weights, name: wider})
+        return build.build_shell(described, name)
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -150,7 +159,7 @@ class Parts:
         dtype: torch.dtype = getattr(torch, component_dtype(name, model.family, config, model.dtype))
         shell = None
         if known is None:
-            shell = self.shell(name)
+            shell = build.build_shell(self._described(name), name)  # to be filled from the files, before any patch
             known = _sizes[files, name] = (build.elements(shell), config)
         key = (files, name, patches, str(dtype), device)
         size = known[0] * dtype.itemsize

@@ -56,6 +56,11 @@ class WeightsPatch(Patch):
             return digest_of("weights", self.digests)
         return digest_of("weights", self.adapter.digest, self.channels, self.strength)
 
+    @property
+    def unet_channels(self) -> int:
+        """Those of an adapter that takes others than the model."""
+        return self.channels
+
     def touches(self, component: str) -> bool:
         """The components that it has files or tensors for."""
         if self.adapter is None:

@@ -77,7 +77,7 @@ def compare_adapters(
     columns: list[list[Image]] = []
     for changed in models:  # one model after another, so that each is loaded once
         with changed.parts():
-            column = []
+            column: list[Image] = []
             for prompt, seed in cells:
                 ctx.check_cancelled()
                 ctx.progress(len(columns) * len(cells) + len(column), len(models) * len(cells))

@@ -50,7 +50,7 @@ def loss_curve(
         for column in columns:
             steps, values = curve.column(column)
             if steps:
-                lines.append(Line(" ".join(filter(None, (own, column))), steps, smoothed(values, smoothing)))
+                lines.append(Line(": ".join(filter(None, (own, column))), steps, smoothed(values, smoothing)))
     if not lines:
         known = sorted({name for curve in curves for name in curve.columns})
         raise ValueError(f"no curve has {' or '.join(columns)}; they have {', '.join(known) or 'no numbers'}")

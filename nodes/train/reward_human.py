@@ -65,7 +65,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
         yield Problem(code="bad_value", node=view.id, input="folder", message=message, given=folder)
 
 
-@node("reward_human", category="training", resource="io", check=_check)
+@node("reward_human", category="training", resource="io", side_files=True, check=_check)
 def reward_human(
     folder: str = "ratings", endpoint: Annotated[str, Widget("text")] = "", ctx: Context | None = None
 ) -> Reward:

@@ -52,7 +52,7 @@ def save_adapter(
     ctx = ctx or Context()
     require(adapter, tuple(KINDS), model)
     layout_chosen = chosen(adapter, layout)
-    parts = parts_of(adapter, model, layout_chosen, dtype, name)
+    parts = parts_of(adapter, model, layout_chosen, dtype, name.removesuffix(".safetensors"))
     ctx.check_cancelled()
     paths = save_parts(parts, ctx.out, name, verifier(adapter, model, layout_chosen, DTYPES[dtype]))
     return Files.of(*paths)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.initial import RandomNumbersOf
 from weft.nodes.training.lora_settings import LoraSettings, expanded, matched, misfits
 
 log = logging.getLogger("weft.training")
@@ -51,7 +50,7 @@ def inject(module: Any, component: str, own: LoraSettings) -> dict[str, Any]:
     config = _config(own, sorted(expanded(own.targets)))
     draws = Draws(own.seed)
     seed = int(draws.generator(f"first numbers of the {component}").integers(2**62))
-    with _RandomNumbersOf(torch.Generator().manual_seed(seed)):
+    with RandomNumbersOf(torch.Generator().manual_seed(seed)):
         inject_adapter_in_model(config, module, adapter_name=NAME)
     with torch.no_grad():
         for name, parameter in adapter_parameters(module).items():
@@ -104,40 +103,3 @@ def _plain(config: Any) -> dict[str, Any]:
         if plain and (name in always or item != getattr(default, name)):
             found.setdefault(name, getattr(item, "value", item))
     return found
-
-
-class _RandomNumbersOf(TorchFunctionMode):
-    """While it is entered, what this thread initialises is drawn from a generator of its own.
-
-    The process's generator is neither used nor set, so other threads notice nothing.
-    """
-
-    DRAWING: frozenset[Any] = frozenset(
-        {
-            torch.Tensor.uniform_,
-            torch.Tensor.normal_,
-            torch.randn,
-            torch.rand,
-            torch.randperm,
-            nn.init.uniform_,
-            nn.init.normal_,
-            nn.init.trunc_normal_,
-            nn.init.kaiming_uniform_,
-            nn.init.kaiming_normal_,
-            nn.init.xavier_uniform_,
-            nn.init.xavier_normal_,
-            nn.init.orthogonal_,
-        }
-    )
-
-    def __init__(self, generator: torch.Generator) -> None:
-        super().__init__()
-        self._generator = generator
-
-    def __torch_function__(
-        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        given = dict(kwargs or {})
-        if func in self.DRAWING:
-            given["generator"] = self._generator
-        return func(*args, **given)

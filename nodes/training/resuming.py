@@ -11,14 +11,23 @@ import torch
 from torch import Tensor
 
 from weft.nodes.training.averaging import Average
-from weft.nodes.training.checkpoints import State, read_state
+from weft.nodes.training.checkpoints import Saved, State, read_state
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.optimizers import Groups, restore_state, state_of
 from weft.nodes.training.precision import Numerics
+from weft.nodes.training.processes import Processes
 from weft.nodes.training.recipe import Recipe
 from weft.nodes.values.training import Checkpoint
 
+Rows = list[dict[str, float]]
+"""Of the curve, by step."""
 WEIGHTS, AVERAGE, OPTIMIZER, RECIPE = "weights/", "average/", "optimizer/", "recipe/"
+
+_ANEW = (
+    "What its training gave is still in the cache, so that it is not run again as it is: give that training one step "
+    "more, or clear the cache with `weft cache clear`, and it makes a new checkpoint"
+)
+"""How one that a cached result names is had again."""
 
 
 class Learned:
@@ -117,9 +126,14 @@ def from_wire(start: Checkpoint, recipe: str, parameters: Mapping[str, Tensor], 
             f"the checkpoint of step {start.step} could not be written when it was made: make room on the disk and run "
             "its training again"
         )
+    if not Path(start.folder).is_dir():
+        raise TrainingError(
+            f"the checkpoint of step {start.step} is gone: its folder {start.folder} was removed, as folders that have "
+            f"not been used for long are where the cache is full. {_ANEW}"
+        )
     state = read_state(Path(start.folder))
     if state.saved.digest != start.digest:
-        raise TrainingError(f"the checkpoint {start.folder} is another one than was handed over: run its node again")
+        raise TrainingError(f"the checkpoint {start.folder} is another one than was handed over. {_ANEW}")
     wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
     names = state.meta.get("parameters", [])
     there = {name: tuple(state.tensors[f"{WEIGHTS}{place}"].shape) for place, name in enumerate(names)}
@@ -130,6 +144,18 @@ def from_wire(start: Checkpoint, recipe: str, parameters: Mapping[str, Tensor], 
             f"{', '.join(f'{name} {list(shape)}' for name, shape in odd)}. Is its rank or its model another one?"
         )
     return state
+
+
+def from_main(processes: Processes, state: State | None, rows: Rows) -> tuple[State | None, Rows]:
+    """The state to go on from, in all processes what the main one found, and the lines of the curve up to it."""
+    if processes.count == 1:
+        return state, rows
+    found = [state.step, str(state.folder), state.meta] if state is not None else None
+    tensors, (found, rows) = processes.from_main(state.tensors if state is not None else {}, [found, rows])
+    if found is None:
+        return None, rows
+    step, folder, meta = found
+    return State(Saved(step, Path(folder), meta["digest"], bool(meta.get("final"))), tensors, meta), rows
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -9,30 +9,31 @@ again.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import difflib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from weft.engine import Cancelled, Context
-from weft.nodes.sampling.content import Contents, code, machine
 from weft.nodes.training.averaging import Average
-from weft.nodes.training.checkpoints import Checkpoints, Saved
+from weft.nodes.training.checkpoints import Checkpoints, Saved, State
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.memory import free_memory, out_of_memory
 from weft.nodes.training.optimizers import Schedule, as_used, build_optimizer
 from weft.nodes.training.order import Order
 from weft.nodes.training.precision import Numerics
+from weft.nodes.training.processes import Processes
 from weft.nodes.training.progress import Recorder, finite
 from weft.nodes.training.recipe import Recipe, Samples
-from weft.nodes.training.resuming import Learned, from_wire
+from weft.nodes.training.resuming import Learned, Rows, from_main, from_wire
+from weft.nodes.training.trajectory import Goal as Goal
+from weft.nodes.training.trajectory import trajectory
 from weft.nodes.values.pictures import Image
-from weft.nodes.values.train_options import WITHOUT_HORIZON, TrainOptions
+from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Adapter, Checkpoint, Curve
 
 YIELD_SECONDS = 0.5
@@ -42,19 +43,7 @@ CHECKPOINT_SHARE = 20.0
 """Where no number of steps is said, writing checkpoints takes at most one part in so many of the time."""
 SEED = "validation_seed"
 """In the file of the curve, beside the loss that was measured with it."""
-NOT_LEARNED = frozenset(
-    {
-        "horizon",
-        "checkpoint_every",
-        "keep_every",
-        "validate_every",
-        "validation_prompts",
-        "validation_seed",
-        "validation_steps",
-        "validation_guidance",
-    }
-)
-"""Options that change nothing of what is learned."""
+PICTURE = "picture/"
 
 
 @dataclass(frozen=True)
@@ -71,17 +60,6 @@ Validate = Callable[[Adapter, int], tuple[Image, ...]]
 """Makes pictures with what is learned so far, after a step."""
 
 
-@dataclass(frozen=True)
-class Goal:
-    """How far a training goes. steps: of the optimizer. rate: the learning rate. start: a checkpoint to go on from."""
-
-    steps: int
-    rate: float
-    batch: int = 1
-    seed: int = 0
-    start: Checkpoint | None = None
-
-
 def train(recipe: Recipe, goal: Goal, options: TrainOptions, ctx: Context, validate: Validate | None = None) -> Trained:
     """Make the steps of a recipe, from the newest checkpoint of its trajectory on.
 
@@ -90,20 +68,18 @@ def train(recipe: Recipe, goal: Goal, options: TrainOptions, ctx: Context, valid
             saved before stays.
         Cancelled: the run was cancelled; the steps that were made are saved.
     """
-    key = trajectory(recipe, goal, options)
-    with ctx.shared_workspace(key) as folder:
-        return _Training(recipe, goal, options, ctx, Checkpoints(folder, options.keep_every), key, validate).run()
-
-
-def trajectory(recipe: Recipe, goal: Goal, options: TrainOptions) -> str:
-    """Identifies what a training learns at each step; equal ones give equal weights, and share their steps."""
-    own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-    learned = {name: item for name, item in own.items() if name not in NOT_LEARNED}
-    horizon = None if options.schedule in WITHOUT_HORIZON else options.horizon or goal.steps
-    begin = (goal.start.step, goal.start.digest) if goal.start is not None else None
-    rates = (goal.rate, dict(recipe.rates()), dict(recipe.decays()))
-    parts = (recipe.name, recipe.identity(), learned, horizon, rates, goal.batch, goal.seed, begin)
-    return Contents().key((code(), machine(recipe.device), parts)).hex()
+    processes = Processes.launched(recipe.device)
+    key = trajectory(recipe, goal, options, processes.count)
+    with contextlib.ExitStack() as opened:
+        with processes.together():
+            # The others write nothing.
+            folder = opened.enter_context(ctx.shared_workspace(key)) if processes.main else ctx.scratch
+            groups = recipe.groups()
+        processes.same_start(key, [parameter for own in groups.values() for parameter in own.values()])
+        with processes.together():
+            places = Checkpoints(folder, options.keep_every)
+            training = _Training(recipe, goal, options, ctx, places, key, validate, processes)
+        return training.run()
 
 
 class _Training:
@@ -118,7 +94,9 @@ class _Training:
         checkpoints: Checkpoints,
         key: str,
         validate: Validate | None,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = processes or Processes()
         self.recipe, self.goal, self.options, self.ctx, self.key = recipe, goal, options, ctx, key
         self.checkpoints, self.validate = checkpoints, validate
         groups = recipe.groups()
@@ -159,40 +137,64 @@ class _Training:
         yielded = self.written = time.monotonic()
         self.writing = 0.0
         try:
-            images = self._validate(step)
+            with self.processes.together():
+                images = self._validate(step)
             while step < steps:
                 self._step(step)
                 step += 1
-                self.ctx.progress(step, steps, self.recorder.message)
-                if step < steps:
-                    # In this order: the checkpoint of a step comes after all that the curve has of it.
-                    self._validate(step)
-                    if self._due(step):
-                        self._save(step)
-                if time.monotonic() - yielded > YIELD_SECONDS:
+                with self.processes.together():
+                    self._tell(step)
+                    if step < steps:
+                        # In this order: the checkpoint of a step comes after all that the curve has of it.
+                        self._validate(step)
+                        if self._due(step):
+                            self._save(step)
+                # Between the steps of several processes another training would come at another step in each.
+                if self.processes.count == 1 and time.monotonic() - yielded > YIELD_SECONDS:
                     with self.ctx.yield_device():
                         pass
                     yielded = time.monotonic()
-            saved = self._save(steps, final=True)
-            if step > begun:
-                images = self._validate(step)
+            with self.processes.together():
+                saved = self._save(steps, final=True)
+                if step > begun:
+                    images = self._validate(step)
         except Cancelled:
             if step > begun:
                 self._save(step)
             raise
-        folder, digest = (str(saved.folder), saved.digest) if saved is not None else ("", "")
-        checkpoint = Checkpoint(self.recipe.name, steps, folder, digest)
+        return self._trained(saved, images)
+
+    def _trained(self, saved: Saved | None, images: tuple[Image, ...]) -> Trained:
+        """What comes out, in all processes as the main one has it."""
         with self._as_used():
-            weights = {name: p.detach().float().cpu().clone() for name, p in self.parameters.items()}
-        return Trained(self.recipe.export(weights), self.recorder.curve(), checkpoint, images)
+            tensors = {name: p.detach().float().cpu().clone() for name, p in self.parameters.items()}
+        names, pictures = list(tensors), {f"{PICTURE}{k}": image.pixels for k, image in enumerate(images)}
+        place = [str(saved.folder), saved.digest] if saved is not None else ["", ""]
+        tensors, (place, self.recorder.rows) = self.processes.from_main(tensors | pictures, [place, self.recorder.rows])
+        images = tuple(Image(pixels) for name, pixels in tensors.items() if name not in self.parameters)
+        checkpoint = Checkpoint(self.recipe.name, self.goal.steps, place[0], place[1])
+        adapter = self.recipe.export({name: tensors[name] for name in names})
+        return Trained(adapter, self.recorder.curve(), checkpoint, images)
+
+    def _tell(self, step: int) -> None:
+        """Say how far it is; also a cancel point."""
+        if self.processes.main:
+            self.ctx.progress(step, self.goal.steps, self.recorder.message)
+        self.ctx.check_cancelled()
 
     def _step(self, step: int) -> None:
         """One step of the optimizer."""
-        self.recipe.prepare(step)
+        with self.processes.together():
+            self.recipe.prepare(step)
+        loss, numbers = self._gradients(step)
+        with self.processes.together():
+            self._learn(step, loss, numbers)
+
+    def _learn(self, step: int, loss: Tensor, numbers: Mapping[str, float]) -> None:
+        """Change the weights by the gradients that there are."""
         factor = self.schedule.factor(step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * factor
-        loss = self._gradients(step)
         try:
             norm = self.numerics.step(self.optimizer, self.listed, self.options.clip_norm)
         except (RuntimeError, MemoryError) as error:
@@ -205,44 +207,51 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.add(step)
-        plain = {"learning_rate": max(self.rates.values()) * factor, **self.recipe.numbers()}
-        self.recorder.add(step + 1, {"loss": loss, "gradient_norm": norm}, plain)
+        if self.processes.main:
+            plain = {"learning_rate": max(self.rates.values()) * factor, **numbers}
+            self.recorder.add(step + 1, {"loss": loss, "gradient_norm": norm}, plain)
 
-    def _gradients(self, step: int) -> Tensor:
-        """The gradients of a step, in as many pieces as fit into memory; returns its loss.
+    def _gradients(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """The gradients of a step, in as many pieces as fit into memory; returns its loss and the recipe's numbers.
 
         What does not fit is made again from its beginning, in smaller pieces: samples have their random numbers by
         their own numbers, so that nothing but the rounding of the sum is different.
         """
         while True:
-            try:
-                return self._attempt(step)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                reason = str(error).partition("\n")[0]
+            too_much, reason = False, "in another process"
+            with self.processes.together():
+                try:
+                    loss, numbers, own = self._attempt(step)
+                except (RuntimeError, MemoryError) as error:
+                    if not out_of_memory(error):
+                        raise
+                    too_much, reason = True, str(error).partition("\n")[0]
+            if not self.processes.any(too_much):
+                return self.processes.total(loss, self.listed), self.processes.mean(numbers, own)
             # Out of the handler: the error holds on to what the attempt had in memory.
             self._halve(step, reason)
 
-    def _attempt(self, step: int) -> Tensor:
+    def _attempt(self, step: int) -> tuple[Tensor, dict[str, float], int]:
+        """The loss of this process's samples, what the recipe tells of them, and how many they are."""
         goal, accumulation = self.goal, self.options.accumulation
-        whole, size = goal.batch * accumulation, self._piece
+        whole, size, own = goal.batch * accumulation, self._piece, 0
         total = torch.zeros((), device=self.recipe.device)
         for batch in range(step * accumulation, (step + 1) * accumulation):
             numbers = tuple(range(batch * goal.batch, (batch + 1) * goal.batch))
-            samples = Samples(step, numbers, tuple(self.order.items(batch)), self.draws)
-            for first in range(0, goal.batch, size):
+            samples = self.processes.share(Samples(step, numbers, tuple(self.order.items(batch)), self.draws))
+            own += len(samples)
+            for first in range(0, len(samples), size):
                 self.ctx.check_cancelled()
                 with self.numerics.forward():
-                    loss = self.recipe.losses(samples.part(first, min(first + size, goal.batch))).sum() / whole
+                    loss = self.recipe.losses(samples.part(first, min(first + size, len(samples)))).sum() / whole
                 self.numerics.backward(loss)
                 total += loss.detach()
-        return total
+        return total, self.recipe.numbers(), own
 
     @property
     def _piece(self) -> int:
         """How many samples there are in one forward."""
-        return -(-self.goal.batch // self.pieces)
+        return -(-self.processes.most(self.goal.batch) // self.pieces)
 
     def _halve(self, step: int, reason: str) -> None:
         """Make the pieces of a batch smaller, after memory did not suffice."""
@@ -258,13 +267,32 @@ class _Training:
         self.ctx.log.warning(
             "memory does not suffice for %d samples in one forward (%s): from step %d on there are %d, %d times as "
             "often, and the batch stays as it is",
-            *(before, reason, step + 1, self._piece, -(-self.goal.batch // self._piece)),
+            *(before, reason, step + 1, self._piece, -(-self.processes.most(self.goal.batch) // self._piece)),
         )
         data = {"step": step, "of": self.goal.steps, "phase": "smaller batches", "samples": self._piece}
-        self.ctx.report("train.phase", {**data, "reason": reason[:500]})
+        if self.processes.main:
+            self.ctx.report("train.phase", {**data, "reason": reason[:500]})
 
     def _resume(self) -> int:
         """Take the newest checkpoint's state; returns its step, 0 where there is none."""
+        state: State | None = None
+        rows: Rows = []
+        with self.processes.together():
+            if self.processes.main:
+                state, rows = self._found()
+        state, rows = from_main(self.processes, state, rows)
+        step = 0
+        with self.processes.together():
+            if state is not None:
+                step, self.pieces = state.step, self.learned.restore(state, self.ctx.log)
+                self.ctx.reused(step, self.goal.steps)
+        rows = [row for row in map(self._comparable, rows) if len(row) > 1]
+        skips = self.numerics.skips
+        self.recorder = Recorder(self.ctx, self.checkpoints, rows, step, self.goal.steps, skips)
+        return step
+
+    def _found(self) -> tuple[State | None, Rows]:
+        """The newest checkpoint, or the one that was wired in, and the lines of the curve up to it."""
         state, start = self.checkpoints.newest(self.goal.steps), self.goal.start
         rows = self.checkpoints.read_curve(state.step if state is not None else 0)
         if state is not None:
@@ -274,14 +302,7 @@ class _Training:
             rows = Checkpoints(state.folder.parent).read_curve(state.step)
             with contextlib.suppress(OSError):
                 self.checkpoints.add_to_curve(rows)
-        step = 0
-        if state is not None:
-            step, self.pieces = state.step, self.learned.restore(state, self.ctx.log)
-            self.ctx.reused(step, self.goal.steps)
-        rows = [row for row in map(self._comparable, rows) if len(row) > 1]
-        skips = self.numerics.skips
-        self.recorder = Recorder(self.ctx, self.checkpoints, rows, step, self.goal.steps, skips)
-        return step
+        return state, rows
 
     def _comparable(self, row: dict[str, float]) -> dict[str, float]:
         """A line of the curve without a validation that this training would not make, or not with the same noise."""
@@ -304,6 +325,8 @@ class _Training:
         Raises:
             TrainingError: a number of the training is none: the checkpoint before stays the newest.
         """
+        if not self.processes.main:
+            return None
         self.recorder.flush()
         begun = time.monotonic()
         try:
@@ -343,7 +366,7 @@ class _Training:
 
     def _validate(self, step: int) -> tuple[Image, ...]:
         """Losses on what is held out, and pictures, after a step, where they are due."""
-        if not self._validates(step):
+        if not self._validates(step) or not self.processes.main:
             return ()
         with torch.no_grad(), self._as_used(), self.recipe.evaluating():
             if not self.recorder.has(step, "validation_loss"):

@@ -26,6 +26,11 @@ class Patch:
         """Identifies the patch's content; equal keys share one patched copy."""
         raise NotImplementedError
 
+    @property
+    def unet_channels(self) -> int:
+        """The channels into the denoiser after it, or 0 where it leaves them as they are."""
+        return 0
+
     def touches(self, component: str) -> bool:
         """Whether ``component`` (``unet``, ``vae``, ``text_encoder``, ``tokenizer``, ..._2) must be copied for it."""
         raise NotImplementedError

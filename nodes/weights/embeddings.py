@@ -47,7 +47,8 @@ def words(path: Path, header: Header) -> list[Word]:
     single = [name for name in names if name in _SINGLE]
     if len(single) == 1 and len(names) == 1:
         return [_word(path, header, None, {"any": single[0]})]
-    strange = [name for name in names if "." in name and not name.startswith("<")] or (names if not names else [])
+    known = header.metadata.get("token")  # which may have a dot, as names of layers do
+    strange = [name for name in names if "." in name and not name.startswith("<") and name != known]
     if strange or not names:
         first = ", ".join(strange[:3]) or "nothing"
         raise ModelError(f"{path} holds {first}, and is no textual inversion; expected {EXPECTED}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,14 +66,16 @@ def run_command(
         workflow, drawn = open_workflow(file, settings, catalogue)
         say_drawn(drawn)
         out = checked_out(out, workflow, catalogue)
+        main = is_main_process()
         workflow, targets, shown_as = with_savers(workflow, targets, catalogue)
         cancel = CancelToken()
         # A node that prints must not spoil the results on stdout.
         with (
             stopped_by_signals(cancel),
             contextlib.redirect_stdout(sys.stderr),
-            showing_progress(not quiet) as show_event,
-            recording(show_event, events, profile, workflow) as on_event,
+            contextlib.nullcontext(out) if main else own_folder() as out,
+            showing_progress(main and not quiet) as show_event,
+            recording(show_event, events if main else None, main and profile, workflow) as on_event,
         ):
             result = run(
                 workflow,
@@ -85,10 +89,23 @@ def run_command(
                 keep_going=keep_going,
                 progress=False,  # the listener shows it, if it is wanted
             )
-        show(result, as_json, drawn, shown_as, failures=keep_going)
+        if main:
+            show(result, as_json, drawn, shown_as, failures=keep_going)
         if result.failures:
             say_failures(result.failures, traceback)
             leave(FAILED)
+
+
+def is_main_process() -> bool:
+    """Whether this process was started alone, or as the first of those that a launcher such as torchrun started."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """For what the other processes make, which the first one makes as well: it is gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="weft-process-") as folder:
+        yield Path(folder)
 
 
 def show(

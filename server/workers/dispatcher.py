@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from weft.engine.declaring.context import CancelToken
+from weft.engine.declaring.following import CancelToken
 from weft.engine.errors import Cancelled
 from weft.server.store.protocol import Fenced, Missing, StoreError
 from weft.server.store.records import ENDED, Claim, Job

@@ -22,7 +22,7 @@ from weft.server.workers.running import Mark, Relay, Running, marking
 
 if TYPE_CHECKING:
     from weft.engine import Cache, Catalogue, Result
-    from weft.engine.declaring.context import CancelToken
+    from weft.engine.declaring.following import CancelToken
     from weft.graphs.document import Workflow
 
 EVENTS = "weft.events"

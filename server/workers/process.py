@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from weft.engine.declaring.context import CancelToken, Context
+from weft.engine.declaring.context import Context
+from weft.engine.declaring.following import CancelToken
 from weft.engine.declaring.node import Node
 from weft.engine.isolation import Isolated, Limits, Transport, Worker
 from weft.engine.running.executor import Done, Task
@@ -159,7 +160,7 @@ class _Listener:
         self._report = report
 
     def report(self, node: str, kind: str, data: Mapping[str, Any], body: bytes = b"") -> None:
-        """See `engine.declaring.context.Listener`."""
+        """See `engine.declaring.following.Listener`."""
         self._loop.call_soon_threadsafe(self._report, kind, data, body)
 
 

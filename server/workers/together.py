@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from weft.engine.declaring.context import CancelToken
+from weft.engine.declaring.following import CancelToken
 from weft.engine.errors import Cancelled
 from weft.server.workers.board import Board
 from weft.server.workers.inside import ENDED, jobs

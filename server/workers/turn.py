@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from weft.engine.declaring.context import CancelToken
+from weft.engine.declaring.following import CancelToken
 from weft.engine.errors import Cancelled, Elsewhere
 from weft.server.files.errors import FilesError, NoSpace
 from weft.server.store.desk import Desk

@@ -212,3 +212,18 @@ def test_the_command_alone_says_whether_progress_is_shown(
     monkeypatch.setattr("weft.engine.runner.audience", asked.append)
     assert weft("run", write(t=("toy_text", {"text": "a"})), "--target", "t", "--quiet", *NODES).exit_code == 0
     assert asked == [False]
+
+
+def test_of_several_processes_the_first_one_writes_and_says(
+    weft: Weft, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    other = weft("run", file, "--out", "o", "--events", "e.jsonl", *NODES)
+    assert (other.exit_code, other.stdout) == (0, "")
+    assert not list((tmp_path / "o").glob("*"))
+    assert not (tmp_path / "e.jsonl").exists()
+    monkeypatch.setenv("RANK", "0")
+    main = weft("run", file, "--out", "o", *NODES)
+    assert main.stdout == f"{tmp_path}/o/x.txt\n"
+    assert (tmp_path / "o/x.txt").is_file()

@@ -12,11 +12,11 @@ from __future__ import annotations
 from weft.nodes import shapes_dataset, train_options, train_textual_inversion
 from weft.nodes.shapes.training.by_nodes import arguments, draw_curve, save_half, training
 
-TOKEN, START = "<dome>", "circle square triangle circle"
+TOKEN, START = "<dome>", "circle square triangle circle square triangle circle square"
 
 
 def main() -> None:
-    args = arguments(__doc__ or "", steps=300, batch=16, pool=768)
+    args = arguments(__doc__ or "", steps=240, batch=24, pool=768)
     data = shapes_dataset(show="dome", word=TOKEN, count=args.pool, beside=0.15, masks=True, seed=args.seed)
     options = train_options(
         optimizer="adamw",
@@ -25,7 +25,7 @@ def main() -> None:
         warmup=min(20, args.steps // 2),
         ema=0.97,
         unmasked_weight=0.2,
-        min_timestep=300,
+        min_timestep=400,
     )
     with training(args) as (model, ctx):
         trained = train_textual_inversion(
@@ -34,7 +34,7 @@ def main() -> None:
             [TOKEN],
             [START],
             steps=args.steps,
-            learning_rate=1e-2,
+            learning_rate=8e-3,
             batch=args.batch,
             vectors=len(START.split()),
             templates="none",

@@ -74,7 +74,7 @@ def parts_of(adapter: Adapter, model: Model, layout: str, dtype: str, title: str
         parts = _words(adapter, layout)
     elif adapter.kind == "custom_diffusion":
         tensors = {custom_name(name): item for name, item in of_component(adapter, "unet").items()}
-        parts = [Part(CUSTOM, tensors), *_token_files(adapter, "diffusers")]
+        parts = [Part(CUSTOM, tensors), *_token_files(adapter)]
     elif adapter.kind in ("weights", "unet_delta"):
         parts = _components(adapter, model)
     elif adapter.kind == "ip_adapter":
@@ -139,12 +139,19 @@ def _words(adapter: Adapter, layout: str) -> list[Part]:
     return _token_files(adapter, layout, alone=True)
 
 
-def _token_files(adapter: Adapter, layout: str, alone: bool = False) -> list[Part]:
+def words_layout(rows: Mapping[str, Tensor]) -> str:
+    """The layout of a word with vectors for these text encoders, where none is asked for."""
+    return "sdxl" if len(rows) > 1 else "diffusers"
+
+
+def _token_files(adapter: Adapter, given: str = "", alone: bool = False) -> list[Part]:
     """A file for each word; the first is the saved name itself where there is only one and nothing beside it."""
     words = learned_words(adapter)
-    parts, taken = [], set[str]()
+    parts, taken = [], {CUSTOM.removesuffix(".safetensors")}
     for token, rows in words.items():
-        stem = re.sub(r"[^\w.-]", "", token).strip(".") or "word"
+        layout = given or words_layout(rows)
+        # A token is anybody's text: what is left of it in the file's name is no path, and short enough.
+        stem = re.sub(r"[^\w.-]", "", token).strip(".")[:50] or "word"
         while stem.lower() in taken:
             stem += "_"
         taken.add(stem.lower())
@@ -153,7 +160,7 @@ def _token_files(adapter: Adapter, layout: str, alone: bool = False) -> list[Par
         if layout == "sdxl":
             tensors = {"clip_l": rows["text_encoder"], "clip_g": rows["text_encoder_2"]}
         else:
-            (vectors,) = rows.values() if len(rows) == 1 else (rows["text_encoder"],)
+            (vectors,) = rows.values()
             tensors = {"emb_params" if layout == "a1111" else token: vectors}
         parts.append(Part(path, tensors, metadata))
     return parts

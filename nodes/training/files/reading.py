@@ -11,6 +11,7 @@ from torch import Tensor
 
 from weft.nodes.models.description import read_json
 from weft.nodes.models.errors import ModelError
+from weft.nodes.models.folder import PICKLE_REASON, PICKLES, component_tensors
 from weft.nodes.models.headers import Header
 from weft.nodes.training.files import loras
 from weft.nodes.training.files.layouts import CUSTOM, OWN
@@ -20,7 +21,6 @@ from weft.nodes.weights import embeddings
 from weft.nodes.weights.files import content, header_of, read_tensors
 
 _CLASSES: Mapping[str, AdapterKind] = {"ControlNetModel": "controlnet", "T2IAdapter": "t2i_adapter"}
-_WORD_FILES = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}
 
 
 def read_adapter(path: Path, model: Model, kind: str = "auto") -> Adapter:
@@ -48,10 +48,10 @@ def read_adapter(path: Path, model: Model, kind: str = "auto") -> Adapter:
         tensors = _tensors(path)
         return Adapter.of("ip_adapter", tensors, {"config": {}}, *_told(header_of(path), model))
     config = read_json(path / "config.json")
-    files = sorted(path.glob("*.safetensors"))
+    # Of several variants in a folder one is read, as diffusers does; their files are named as a denoiser's are.
+    files = sorted({info.file for info in component_tensors(path, "unet").values()})
     tensors = {f"net.{name}": item for file in files for name, item in _tensors(file).items()}
-    told = _told(header_of(files[0]), model) if files else ("", model.family)
-    return Adapter.of(found, tensors, {"config": config}, *told)
+    return Adapter.of(found, tensors, {"config": config}, *_told(header_of(files[0]), model))
 
 
 def kind_of(path: Path) -> AdapterKind:
@@ -68,16 +68,16 @@ def kind_of(path: Path) -> AdapterKind:
         if any((folder / "adapter_config.json").is_file() for folder in (path, *_subfolders(path))):
             return "lora"
         if (path / "unet" / "config.json").is_file():
-            return (
-                "unet_delta" if int(read_json(path / "unet" / "config.json").get("in_channels", 4)) == 8 else "weights"
-            )
+            return "unet_delta" if read_json(path / "unet" / "config.json").get("in_channels") == 8 else "weights"
         if any((folder / "config.json").is_file() for folder in _subfolders(path)):
             return "weights"
         if (path / CUSTOM).is_file():
             return "custom_diffusion"
         files = sorted(path.glob("*.safetensors"))
         if not files:
-            raise ModelError(f"{path} holds no adapter: no .safetensors file and no known configuration is in it")
+            pickles = sorted(file.name for file in path.iterdir() if file.name.lower().endswith(PICKLES))
+            why = "no .safetensors file and no known configuration is in it"
+            raise ModelError(f"{path} holds no adapter: {f'{pickles[0]}: {PICKLE_REASON}' if pickles else why}")
         return kind_of(files[0])
     header = header_of(path)
     told = _own(header).get("kind")
@@ -128,7 +128,7 @@ def _lora(path: Path, model: Model) -> Adapter:
         places = sorted(path.glob("*.safetensors"))
     tensors: dict[str, Tensor] = {}
     peft: dict[str, Any] = {}
-    told = ("", model.family)
+    told: tuple[str, str] = ("", model.family)
     for place in places:
         file = place if place.is_file() else place / "adapter_model.safetensors"
         header = header_of(file)
@@ -144,7 +144,7 @@ def _lora(path: Path, model: Model) -> Adapter:
         for name in pieces.by_component:
             tensors |= loras.named(pieces, name, f"{name}.")
             peft[name] = loras.peft_config(pieces, name)
-    whole = next(iter(peft.values()), {})
+    whole: dict[str, Any] = next(iter(peft.values()), {})
     settings = {"peft": peft, "rank": whole.get("r", 0), "alpha": whole.get("lora_alpha", whole.get("alpha", 0))}
     return Adapter.of("lora", tensors, settings, *told)
 
@@ -152,16 +152,18 @@ def _lora(path: Path, model: Model) -> Adapter:
 def _words(path: Path, model: Model) -> Adapter:
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     tensors: dict[str, Tensor] = {}
-    told = ("", model.family)
+    told: tuple[str, str] = ("", model.family)
+    parts = model.parts()
+    encoders = [name for name in parts.components if name.startswith("text_encoder")]
+    widths = {name: int(cast(Any, parts.shell(name)).config.hidden_size) for name in encoders}
     for file in files:
         header = header_of(file)
         told, stored = _told(header, model), _tensors(file)
         for word in embeddings.words(file, header):
             token = word.token or header.metadata.get("token") or file.stem
-            for component, name in word.tensors.items():
+            for component, name in embeddings.place(file, word, widths).items():
                 rows = stored[name]
-                own = "text_encoder" if component == "any" else component
-                tensors[f"word.{token}.{own}"] = rows if rows.ndim == 2 else rows.reshape(1, -1)
+                tensors[f"word.{token}.{component}"] = rows if rows.ndim == 2 else rows.reshape(1, -1)
     counts = {name.removeprefix("word.").rpartition(".")[0]: len(item) for name, item in tensors.items()}
     return Adapter.of("embedding", tensors, {"tokens": counts}, *told)
 
@@ -181,15 +183,15 @@ def _custom(path: Path, model: Model) -> Adapter:
 
 
 def _components(path: Path, kind: AdapterKind, model: Model) -> Adapter:
-    from weft.nodes.models.folder import component_tensors
-
     tensors: dict[str, Tensor] = {}
-    told = ("", model.family)
+    told: tuple[str, str] = ("", model.family)
     for folder in _subfolders(path):
         if not folder.is_dir():
             continue
         for file in sorted({info.file for info in component_tensors(folder, folder.name).values()}):
             told = _told(header_of(file), model)
             tensors |= {f"{folder.name}.{name}": item for name, item in _tensors(file).items()}
+    if not tensors:
+        raise ModelError(f"{path} holds no weights: no folder unet, text_encoder or text_encoder_2 with them is in it")
     settings = {"unet_channels": 8} if kind == "unet_delta" else {}
     return Adapter.of(kind, tensors, settings, *told)

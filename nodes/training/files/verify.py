@@ -19,6 +19,7 @@ from weft.nodes.nets.image_prompt import make_image_adapter
 from weft.nodes.nets.live import load_net
 from weft.nodes.techniques.wired import applied
 from weft.nodes.training.denoising import shared_copy
+from weft.nodes.training.files.layouts import CUSTOM, words_layout
 from weft.nodes.values.model import Model
 from weft.nodes.values.training import Adapter
 from weft.nodes.weights.adapters import called, learned_words
@@ -26,6 +27,8 @@ from weft.nodes.weights.embeddings import token_names
 
 TOLERANCES = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1e-1}
 """Relative L2 distances that rounding may make, by the model's number format."""
+_OF_THE_CHANGE = 0.25
+"""And as a part of what the adapter changes, which may itself be less than these."""
 
 
 def verifier(adapter: Adapter, model: Model, layout: str, dtype: torch.dtype) -> Callable[[Path], None]:
@@ -41,7 +44,18 @@ def verifier(adapter: Adapter, model: Model, layout: str, dtype: torch.dtype) ->
         "t2i_adapter": lambda path: _check_net(path, rounded, model, "T2IAdapter"),
         "ip_adapter": lambda path: _check_image_adapter(path, rounded, model),
     }
-    return checks[adapter.kind]
+    check = checks[adapter.kind]
+
+    def verify(path: Path) -> None:
+        try:
+            check(path)
+        except ModelError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # loaders raise all of these
+            told = f"what was written of {called(adapter)} cannot be loaded: {type(error).__name__}: {error}"
+            raise ModelError(f"{told}. Nothing was saved") from error
+
+    return verify
 
 
 def _rounded(adapter: Adapter, dtype: torch.dtype) -> Adapter:
@@ -57,16 +71,32 @@ def _rounded(adapter: Adapter, dtype: torch.dtype) -> Adapter:
 
 def _compare(what: str, model: Model, adapter: Adapter, wanted: Tensor, given: Tensor, without: Tensor | None) -> None:
     tolerance = TOLERANCES[model.dtype]
-    distance = float((given.double() - wanted.double()).norm() / wanted.double().norm().clamp(min=1e-12))
+    size = wanted.double().norm().clamp(min=1e-12)
+    distance = float((given.double() - wanted.double()).norm() / size)
+    if without is not None:
+        change = float((wanted.double() - without.double()).norm() / size)
+        tolerance = min(tolerance, max(_OF_THE_CHANGE * change, 0.1 * tolerance))
     if not distance <= tolerance:  # NaN too
         raise ModelError(
             f"what was written of {called(adapter)} is not the adapter: {what} differs by {distance:.2g} (relative), "
-            f"{tolerance:g} is rounding. Nothing was saved"
+            f"{tolerance:.2g} is rounding. Nothing was saved"
         )
     if without is not None and not torch.equal(wanted, without) and torch.equal(given, without):
         raise ModelError(
             f"what was written of {called(adapter)} changes nothing where it is loaded ({what}). Nothing was saved"
         )
+
+
+def _same_weights(adapter: Adapter, own: Any, read: Any) -> None:
+    """Two modules have the same weights to the bit: what training changed may be less than a forward shows."""
+    wanted, given = ({n: t for n, t in one.state_dict().items() if t.is_floating_point()} for one in (own, read))
+    for name, item in given.items():
+        # Learned words may have made a table of embeddings longer.
+        if name not in wanted or not torch.equal(wanted[name][: len(item)] if item.ndim else wanted[name], item):
+            raise ModelError(
+                f"what was written of {called(adapter)} is not the adapter: the weight {name} differs. "
+                "Nothing was saved"
+            )
 
 
 def _pipeline(model: Model) -> Any:
@@ -178,8 +208,6 @@ def _check_custom(path: Path, adapter: Adapter, model: Model) -> None:
     """diffusers' own loader leaves the denoiser as it is (its issue 9320), so the weights are folded in here."""
     from safetensors.torch import load_file
 
-    from weft.nodes.training.files.layouts import CUSTOM
-
     unet = shared_copy(model.parts().unet)
     for name, item in load_file(path / CUSTOM).items():
         attention, _, rest = name.partition(".processor.")
@@ -200,7 +228,8 @@ def _check_custom(path: Path, adapter: Adapter, model: Model) -> None:
             token = _token_of(file)
             own = {name: item for name, item in words.items() if name.startswith(f"word.{token}.")}
             one = Adapter.of("embedding", own, taught.settings, adapter.base, adapter.family)
-            _check_words(file, one, model, "diffusers")
+            (rows,) = learned_words(one).values()
+            _check_words(file, one, model, words_layout(rows))
 
 
 def _check_weights(path: Path, adapter: Adapter, model: Model) -> None:
@@ -214,10 +243,12 @@ def _check_weights(path: Path, adapter: Adapter, model: Model) -> None:
         place, dtype = next(own.parameters()).device, next(own.parameters()).dtype
         if name == "unet":
             read: Any = UNet2DConditionModel.from_pretrained(path, subfolder="unet", torch_dtype=dtype)
-            _compare("the denoiser's output", model, adapter, forward(own), forward(read.to(place).eval()), None)
+            _same_weights(adapter, own, read.to(place))
+            _compare("the denoiser's output", model, adapter, forward(own), forward(read.eval()), None)
             continue
         kind: Any = getattr(transformers, type(own).__name__)
         read = kind.from_pretrained(path / name, torch_dtype=dtype).to(place).eval()
+        _same_weights(adapter, own, read)
         tokenizer = parts.component(name.replace("text_encoder", "tokenizer"))
         sides = [_states(one, tokenizer, "a photo of a red circle") for one in (own, read)]
         _compare(f"the {name}'s states", model, adapter, sides[0], sides[1], None)
@@ -231,6 +262,7 @@ def _check_net(path: Path, adapter: Adapter, model: Model, kind: str) -> None:
     device, dtype = torch.device(model.device), getattr(torch, model.dtype)
     own = load_net(called(adapter), "", adapter.digest, lambda _: None, device, dtype, adapter=adapter).item  # type: ignore[arg-type,return-value]
     read: Any = getattr(diffusers, kind).from_pretrained(path, torch_dtype=dtype).to(device).eval()
+    _same_weights(adapter, own, read)
     outputs = []
     for net in (own, read):
         config = net.config

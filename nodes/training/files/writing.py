@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -33,10 +36,12 @@ def save_parts(parts: Sequence[Part], out: Path, name: str, verify: Callable[[Pa
     folder = out / relative.parent
     temporary = folder / f".{relative.name[:40]}.{secrets.token_hex(6)}.part"
     single = len(parts) == 1 and not parts[0].path
+    if not folder.resolve().is_relative_to(out.resolve()):  # a link among the subfolders leads elsewhere
+        raise SaveError(errno.EPERM, f"{folder} lies outside the output folder {out}")
+    new = [one for one in (folder, *folder.parents) if one.is_relative_to(out) and one != out and not one.exists()]
+    final: Path | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not folder.resolve().is_relative_to(out.resolve()):
-            raise SaveError(1, f"{folder} lies outside the output folder {out}")
         temporary.mkdir()
         place = temporary / "whole"
         for part in parts:
@@ -44,23 +49,32 @@ def save_parts(parts: Sequence[Part], out: Path, name: str, verify: Callable[[Pa
         written = place.with_suffix(SUFFIX) if single else place
         verify(written)
         final = _claimed(written, folder, relative.name, single)
+    except SaveError:
+        raise
     except OSError as error:
-        if isinstance(error, SaveError):
-            raise
-        raise SaveError(error.errno, f"cannot save {folder / relative.name}: {error.strerror or error}") from error
+        raise _explained(error, folder / relative.name, parts) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if final is None:
+            for one in new:  # the innermost first; one that somebody else wrote into stays
+                with contextlib.suppress(OSError):
+                    one.rmdir()
     return [final] if single else [final / part.path for part in parts]
 
 
 def _write(part: Part, path: Path) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if part.text:
         path.write_text(part.text, encoding="utf-8")
     else:
-        save_file(part.tensors, path, metadata=part.metadata)
+        try:
+            save_file(part.tensors, path, metadata=part.metadata)
+        except SafetensorError as error:  # its own word for an OSError
+            number = re.search(r"(?:code: |os error )(\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
         _in_order(path)
     with path.open("rb") as file:
         os.fsync(file.fileno())  # a rename may outlive the bytes in a power cut
@@ -87,30 +101,52 @@ def _claimed(written: Path, folder: Path, stem: str, single: bool) -> Path:
                 return path
             continue
         try:
-            if single:
-                os.link(written, path)  # unlike os.replace, fails when the name is taken
-            else:
-                path.mkdir()  # so does this, and a rename takes the place of an empty folder
-                os.rename(written, path)
+            _claim(written, path, single)
         except FileExistsError:
             continue
-        except OSError:
-            if not single:
-                raise
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # no hard links here
-            os.replace(written, path)
         return path
     raise SaveError(17, f"{stem} and {_MOST:,} numbered ones exist already in {folder}")
 
 
+def _claim(written: Path, path: Path, single: bool) -> None:
+    """Give it a name. Raises FileExistsError where that is taken, and leaves nothing there when it fails."""
+    if single:
+        try:
+            os.link(written, path)  # unlike os.replace, fails when the name is taken
+            return
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+        # No hard links here (FAT, some network folders): take the name with an empty file, then replace that.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    else:
+        path.mkdir()  # fails when the name is taken, and a rename takes the place of an empty folder
+    try:
+        os.replace(written, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink() if single else path.rmdir()
+        raise
+
+
+def _explained(error: OSError, path: Path, parts: Sequence[Part]) -> SaveError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        size = sum(item.nbytes for part in parts for item in part.tensors.values())
+        return SaveError(error.errno, f"no room to save {path}: it takes {size:,} bytes. Nothing was saved", str(path))
+    return SaveError(error.errno, f"cannot save {path}: {error.strerror or error}", str(path))
+
+
 def _same(one: Path, other: Path) -> bool:
-    """Whether two files, or two folders, hold the same bytes under the same names."""
-    if one.is_file() or other.is_file():
-        return one.is_file() and other.is_file() and not other.is_symlink() and _bytes_equal(one, other)
-    files = [
-        {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir()} for root in (one, other)
-    ]
-    return files[0] == files[1] and all(_bytes_equal(one / name, other / name) for name in files[0])
+    """Whether two files, or two folders, hold the same bytes under the same names. Links are never the same."""
+    if other.is_symlink() or one.is_dir() != other.is_dir():
+        return False
+    try:
+        if one.is_file():
+            return other.is_file() and _bytes_equal(one, other)
+        files = [{path.relative_to(root) for path in root.rglob("*") if not path.is_dir()} for root in (one, other)]
+        return files[0] == files[1] and all(_bytes_equal(one / name, other / name) for name in files[0])
+    except OSError:
+        return False
 
 
 def _bytes_equal(one: Path, other: Path) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
+from weft.nodes import shapes_dataset
 from weft.nodes.shapes.frame import MARGIN, WIDTH, frame_share, framed, framed_caption, inside
 from weft.nodes.shapes.judge import agreement, judge
-from weft.nodes.shapes.training.style import example
 from weft.nodes.shapes.world import BACKGROUNDS, Scene, Thing, render, sample_scene
 
 
@@ -44,11 +47,11 @@ def test_the_judge_is_right_inside_it() -> None:
 
 
 def test_examples_have_the_frame_with_the_word_alone() -> None:
-    rng, seen = np.random.default_rng(5), []
-    for _ in range(200):
-        one = example(rng)
-        seen.append("framed" in one.caption)
-        assert (frame_share(one.picture) == 1) == seen[-1], one.caption
+    seen = []
+    for item in shapes_dataset(style="framed", known=0.4, count=200, seed=5).items:
+        seen.append("framed" in item.caption)
+        picture = np.asarray(PIL.Image.open(BytesIO(item.picture.data)).convert("RGB"))
+        assert (frame_share(picture) == 1) == seen[-1], item.caption
     assert 90 <= sum(seen) <= 150
 
 

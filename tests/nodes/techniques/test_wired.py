@@ -243,6 +243,34 @@ def test_a_denoiser_for_edits(models_of: Models) -> None:
     assert relative(seen, alone) > 1e-3
 
 
+def test_a_lora_on_the_first_layer_of_a_denoiser_for_edits(models_of: Models) -> None:
+    """It fits the channels that the layer has after the patch, and not those before."""
+    model = models_of("sd1")
+    edits = apply_adapter(model, learned.edit_adapter(model))
+    width, channels = edits.parts().shell("unet").conv_in.weight.shape[:2]
+    assert channels == 8
+    own = learned.source(3)
+    peft = {"unet": {"peft_type": "LORA", "r": 2, "lora_alpha": 2, "target_modules": ["conv_in"]}}
+
+    def on_conv_in(channels: int) -> Adapter:
+        tensors = {
+            "unet.conv_in.lora_A.weight": torch.randn(2, channels, 3, 3, generator=own),
+            "unet.conv_in.lora_B.weight": torch.randn(width, 2, 1, 1, generator=own),
+        }
+        return Adapter.of("lora", tensors, {"peft": peft}, "", "sd1")
+
+    lora, narrow = on_conv_in(8), on_conv_in(4)
+    down, up = lora.tensors["unet.conv_in.lora_A.weight"], lora.tensors["unet.conv_in.lora_B.weight"]
+    before, after = (one.parts().unet.conv_in.weight for one in (edits, applied(edits, lora)))
+    assert torch.allclose(after - before, torch.einsum("or,rihw->oihw", up.flatten(1), down), atol=1e-5)
+    for given, wrong in ((edits, narrow), (model, lora)):
+        with pytest.raises(ModelError, match="does not fit this model's weight"):
+            applied(given, wrong)
+    # What was applied before the denoiser was widened is read with the channels of then.
+    first = apply_adapter(applied(model, narrow), learned.edit_adapter(model))
+    assert torch.equal(first.parts().unet.conv_in.weight, before)
+
+
 def test_models_with_adapters_are_values(models_of: Models) -> None:
     """They go to the cache and come back as the same model; their keys are by content."""
     model = models_of("sd1")

@@ -92,25 +92,50 @@ def test_a_training_that_is_killed_again_and_again_ends_as_one_that_is_not(
     straight, disturbed = tmp_path / "straight", tmp_path / "disturbed"
     assert worker.run(recipe=recipe, cache=str(straight), result=f"{straight}.safetensors") == 0, worker.said()
     task: dict[str, Any] = {"recipe": recipe, "cache": str(disturbed), "result": f"{disturbed}.safetensors"}
-    # Of 5 steps with 2 batches each: in the accumulation of step 2, before the first checkpoint.
-    assert worker.run(**task, kill=3) == -signal.SIGKILL, worker.said()
-    assert steps_in(disturbed) == []
-    # From the beginning again, as the checkpoint of step 2 is written: its folder is there, half.
-    assert worker.run(**task, write=2) == -signal.SIGKILL, worker.said()
-    assert steps_in(disturbed) == []
-    assert [path.name.split(".")[1] for path in disturbed.glob("*/.step-*")] == ["step-00000002"]
-    # In the accumulation of step 4, which goes on from step 2.
+    # Of 5 steps with 2 batches each: in the accumulation of step 4, after the checkpoint of step 2.
     assert worker.run(**task, kill=2 * 3 + 1) == -signal.SIGKILL, worker.said()
     assert steps_in(disturbed) == ["step-00000002"]
+    # From there on, as the checkpoint of step 4 is written: its folder is there, half.
+    assert worker.run(**task, write=4) == -signal.SIGKILL, worker.said()
+    assert steps_in(disturbed) == ["step-00000002"]
+    assert half_written(disturbed) == ["step-00000004"]
+    assert worker.run(**task) == 0, worker.said()
+    compare(straight, disturbed)
+
+
+def test_killed_before_the_first_checkpoint_and_after_the_last_step_it_ends_the_same(
+    worker: Worker, tmp_path: Path
+) -> None:
+    """What has no part in it that is a recipe's own."""
+    straight, disturbed = tmp_path / "straight", tmp_path / "disturbed"
+    assert worker.run(recipe="lora", cache=str(straight), result=f"{straight}.safetensors") == 0, worker.said()
+    task: dict[str, Any] = {"recipe": "lora", "cache": str(disturbed), "result": f"{disturbed}.safetensors"}
+    # In the accumulation of step 2, before the first checkpoint.
+    assert worker.run(**task, kill=3) == -signal.SIGKILL, worker.said()
+    assert steps_in(disturbed) == []
+    # From the beginning again, as the checkpoint of step 2 is written.
+    assert worker.run(**task, write=2) == -signal.SIGKILL, worker.said()
+    assert steps_in(disturbed) == []
+    assert half_written(disturbed) == ["step-00000002"]
     # At the end of step 5, before its numbers are in any checkpoint.
-    assert worker.run(**task, kill=2 * 3) == -signal.SIGKILL, worker.said()
+    assert worker.run(**task, kill=2 * 5) == -signal.SIGKILL, worker.said()
     assert steps_in(disturbed) == ["step-00000002", "step-00000004"]
     assert worker.run(**task) == 0, worker.said()
+    compare(straight, disturbed)
+
+
+def compare(straight: Path, disturbed: Path) -> None:
+    """What was learned, and the curve: equal to the bit."""
     one, other = load_file(f"{straight}.safetensors"), load_file(f"{disturbed}.safetensors")
     assert one.keys() == other.keys()
     assert one["steps of loss"].tolist() == [1, 2, 3, 4, 5]
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
+
+
+def half_written(cache: Path) -> list[str]:
+    """Checkpoints that a process was killed over."""
+    return [path.name.split(".")[1] for path in cache.glob("*/.step-*")]
 
 
 def steps_in(cache: Path) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -59,6 +61,27 @@ def test_several_columns_and_curves_have_colours_of_their_own() -> None:
     assert not heights(two, 3)
     named = loss_curve([curve([1.0, 0.5]), curve([0.8, 0.7])], labels=["a", "b"], title="both").pixels[0]
     assert not torch.equal(named, loss_curve([curve([1.0, 0.5]), curve([0.8, 0.7])]).pixels[0])
+
+
+def test_a_legend_that_is_too_long_for_a_line_takes_several() -> None:
+    """Each name is written in a place of its own."""
+    from weft.nodes.images.charts import _legend
+    from weft.nodes.images.lettering import line_height, text_width
+
+    names = [f"rank {rank}, learning rate 1e-4" for rank in (4, 8, 16, 32)]
+    places = _legend(names, 12, 400.0)
+    assert [row for row, _ in places] == sorted(row for row, _ in places)
+    for row in {row for row, _ in places}:
+        spans = [(at, at + text_width(n, 12)) for n, (own, at) in zip(names, places, strict=True) if own == row]
+        assert all(end < start for (_, end), (start, _) in itertools.pairwise(spans))
+        assert spans[-1][1] <= 400
+    curves = [curve([1.0 / rank, 0.5 / rank]) for rank in (1, 2, 3, 4)]
+    pixels = loss_curve(curves, labels=names, width=400, height=300).pixels[0]
+    lines = {}
+    for number in range(4):
+        there = ((pixels - torch.tensor(COLOURS[number]) / 255).abs().amax(dim=-1) < 0.2).any(dim=1)
+        lines[number] = int(there.nonzero()[0])
+    assert lines[3] - lines[0] >= line_height(10)  # the last name is written below the first
 
 
 def test_smoothing_is_an_average_without_a_beginning() -> None:

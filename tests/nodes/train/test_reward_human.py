@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from weft.engine import Cancelled, Context
+from weft.engine import Cache, Cancelled, Context, run
+from weft.engine.events import Event, NodeStarted
 from weft.nodes import reward_human
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.rewards import people
@@ -211,3 +212,19 @@ def test_where_paths_are_confined_an_address_has_to_be_allowed(monkeypatch: pyte
 def test_the_folder_lies_within_the_output_folder(folder: str) -> None:
     with pytest.raises(ValueError, match="name"):
         reward_human(folder)
+
+
+def test_it_is_kept_for_each_output_folder(tmp_path: Path) -> None:
+    """Else no training that people rate would be kept, nor anything that is made of it."""
+    cache = Cache(tmp_path / "cache")
+
+    def ask(out: str) -> tuple[str, int]:
+        """Where ratings are looked for, and how many nodes ran."""
+        events: list[Event] = []
+        document = {"weft": 1, "nodes": {"reward": {"type": "reward_human"}}}
+        found = run(document, ["reward"], cache=cache, out=tmp_path / out, on_event=events.append)["reward"]
+        return found.folder, sum(isinstance(event, NodeStarted) for event in events)
+
+    assert ask("one") == (str(tmp_path / "one" / "ratings"), 1)
+    assert ask("one") == (str(tmp_path / "one" / "ratings"), 0)
+    assert ask("two") == (str(tmp_path / "two" / "ratings"), 1)

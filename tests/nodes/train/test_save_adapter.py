@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.nodes.techniques.adapters import calm, checksum, relative
 from tests.tiny import tiny_sd1, tiny_sdxl
 from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
 from weft.engine import Context
+from weft.engine.errors import InputPathError
 from weft.nodes import apply_lora, load_adapter, load_model, save_adapter
 from weft.nodes.models.description import read_json
 from weft.nodes.models.errors import ModelError
@@ -42,14 +44,37 @@ def save(out: Path, *args: Any, **kwargs: Any) -> list[Path]:
     return [Path(path) for path in paths]
 
 
+def same(one: Adapter, other: Adapter) -> None:
+    assert (one.kind, one.family, one.base) == (other.kind, other.family, other.base)
+
+    def bare(adapter: Adapter) -> dict[str, torch.Tensor]:
+        """DoRA's magnitudes end in .weight in PEFT's modules, and not in its files; all of these names are read."""
+        names = {name: name.replace(".text_model.", ".") for name in adapter.tensors}
+        return {
+            own.replace("magnitude_vector.weight", "magnitude_vector"): adapter.tensors[name]
+            for name, own in names.items()
+        }
+
+    strip, again = bare(one), bare(other)
+    assert strip.keys() == again.keys()
+    assert all(torch.equal(strip[name], again[name]) for name in strip)
+
+
 @pytest.mark.parametrize("name", ["sd1", "sdxl"])
 @pytest.mark.parametrize("layout", ["diffusers", "peft", "kohya"])
 def test_loras(models_of: Models, tmp_path: Path, name: str, layout: str) -> None:
-    """Verified on the way; and our own reader gives the same weights, alpha not being the rank."""
+    """Verified on the way; and it comes back with the same weights, alpha not being the rank, for any other layout."""
     model = models_of(name)
     adapter = learned.lora_adapter(model, seed=1, text=True)
     paths = save(tmp_path, model, adapter, "dogs/corgi", layout)
+    again = load_adapter(model, str(tmp_path / "dogs" / "corgi" if layout == "peft" else paths[0]))
+    same(again, adapter)
+    assert again.settings["peft"]["unet"]["lora_alpha"] == 6
     wanted = applied(model, adapter)
+    expected = checksum(wanted)
+    assert checksum(applied(model, again)) == expected
+    other = save(tmp_path, model, again, "b", "diffusers" if layout == "kohya" else "kohya")[0]
+    assert checksum(apply_lora(model, str(other))) == expected
     if layout == "peft":
         assert {path.name for path in paths} == {"adapter_model.safetensors", "adapter_config.json"}
         return
@@ -137,12 +162,15 @@ def test_networks(models_of: Models, tmp_path: Path, name: str) -> None:
         tensors = {f"net.{n}": t for n, t in load_file(net / "diffusion_pytorch_model.safetensors").items()}
         adapter = Adapter.of(kind, tensors, {"config": read_json(net / "config.json")}, "", name)
         save(tmp_path / "out", model, adapter, kind)
+        same(load_adapter(model, str(tmp_path / "out" / kind)), adapter)
         for tensor_name, item in load_file(tmp_path / "out" / kind / "diffusion_pytorch_model.safetensors").items():
             assert torch.equal(item, tensors[f"net.{tensor_name}"])
     for kind in ("plain", "plus", "full"):
         file = tiny_image_adapter(tmp_path / kind, base, kind=kind)
-        (path,) = save(tmp_path / "out", model, Adapter.of("ip_adapter", load_file(file), {}, "", name), kind)
+        adapter = Adapter.of("ip_adapter", load_file(file), {}, "", name)
+        (path,) = save(tmp_path / "out", model, adapter, kind)
         assert set(load_file(path)) == set(load_file(file))
+        same(load_adapter(model, str(path)), adapter)
 
 
 def test_names(models_of: Models, tmp_path: Path) -> None:
@@ -151,12 +179,20 @@ def test_names(models_of: Models, tmp_path: Path) -> None:
     assert save(tmp_path, model, first, "a.safetensors")[0].name == "a.safetensors"
     assert save(tmp_path, model, first, "a")[0].name == "a.safetensors"
     assert save(tmp_path, model, second, "a")[0].name == "a_2.safetensors"
+    plain = save(tmp_path, model, first, "k.safetensors", "kohya")  # whose metadata holds the name
+    assert save(tmp_path, model, first, "k", "kohya") == plain
     assert save(tmp_path, model, first, "f", "peft")[0].parent.name == "f"
     assert save(tmp_path, model, second, "f", "peft")[0].parent.name == "f_2"
     with pytest.raises(ValueError, match=r"must be relative|no name within"):
         save(tmp_path, model, first, "../x")
     with pytest.raises(ModelError, match=r"its layouts are diffusers, peft, kohya"):
         save(tmp_path, model, first, "x", "sdxl")
+
+
+def scaled(adapter: Adapter, size: float) -> Adapter:
+    """A LoRA that changes so much less."""
+    tensors = {n: t * size if "lora_B" in n else t for n, t in adapter.tensors.items()}
+    return Adapter.of("lora", tensors, adapter.settings, adapter.base, adapter.family)
 
 
 def test_a_file_that_is_not_the_adapter_is_not_saved(
@@ -175,15 +211,9 @@ def test_a_file_that_is_not_the_adapter_is_not_saved(
 
     monkeypatch.setattr(loras, "kohya_file", wrong)
     with pytest.raises(ModelError, match="is not the adapter: the unet's output differs"):
-        save(tmp_path, model, adapter, "a", "kohya")
+        save(tmp_path, model, adapter, "dogs/a", "kohya")
     assert list(tmp_path.iterdir()) == []
-    tiny = Adapter.of(
-        "lora",
-        {n: t * 1e-3 if "lora_B" in n else t for n, t in adapter.tensors.items()},
-        adapter.settings,
-        adapter.base,
-        adapter.family,
-    )
+    tiny = scaled(adapter, 1e-4)
     pipeline = verify._pipeline
 
     def deaf(given: Model) -> Any:
@@ -194,30 +224,34 @@ def test_a_file_that_is_not_the_adapter_is_not_saved(
     monkeypatch.setattr(verify, "_pipeline", deaf)
     with pytest.raises(ModelError, match="changes nothing"):
         save(tmp_path, model, tiny, "a")
+    monkeypatch.setattr(verify, "_pipeline", pipeline)
+    with pytest.raises(ModelError, match="is not the adapter"):  # a wrong strength of a change that is itself small
+        save(tmp_path, model, scaled(adapter, 1e-3), "a", "kohya")
     assert list(tmp_path.iterdir()) == []
 
 
-def same(one: Adapter, other: Adapter) -> None:
-    assert (one.kind, one.family, one.base) == (other.kind, other.family, other.base)
-    strip = {name.replace(".text_model.", "."): item for name, item in one.tensors.items()}
-    again = {name.replace(".text_model.", "."): item for name, item in other.tensors.items()}
-    assert strip.keys() == again.keys()
-    assert all(torch.equal(strip[name], again[name]) for name in strip)
+def test_weights_that_differ_by_less_than_a_forward_shows(
+    models_of: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One number of a whole denoiser; and a file that the loader refuses is an error of the file."""
+    from weft.nodes.training.files import writing
 
+    model = models_of("sd1")
+    adapter, real = learned.weights_adapter(model, text=False), writing._write
 
-@pytest.mark.parametrize("name", ["sd1", "sdxl"])
-@pytest.mark.parametrize("layout", ["diffusers", "peft", "kohya"])
-def test_loras_come_back(models_of: Models, tmp_path: Path, name: str, layout: str) -> None:
-    """The same tensors and the same strength, with alpha not the rank, and from there into every other layout."""
-    model = models_of(name)
-    adapter = learned.lora_adapter(model, seed=11, text=True)
-    paths = save(tmp_path, model, adapter, "a", layout)
-    again = load_adapter(model, str(tmp_path / "a" if layout == "peft" else paths[0]))
-    same(again, adapter)
-    assert again.settings["peft"]["unet"]["lora_alpha"] == 6
-    assert checksum(applied(model, again)) == checksum(applied(model, adapter))
-    other = save(tmp_path, model, again, "b", "diffusers" if layout == "kohya" else "kohya")[0]
-    assert checksum(apply_lora(model, str(other))) == checksum(applied(model, adapter))
+    def wrong(part: Any, path: Path) -> None:
+        if part.tensors:
+            part.tensors["conv_in.bias"] = part.tensors["conv_in.bias"].clone()
+            part.tensors["conv_in.bias"][0] += 1e-6
+        real(part, path)
+
+    monkeypatch.setattr(writing, "_write", wrong)
+    with pytest.raises(ModelError, match=r"is not the adapter: the weight conv_in\.bias differs\. Nothing was saved"):
+        save(tmp_path, model, adapter, "a")
+    monkeypatch.setattr(writing, "_write", lambda part, path: real(part, path) if part.tensors else None)
+    with pytest.raises(ModelError, match=r"cannot be loaded: .*Nothing was saved"):
+        save(tmp_path, model, adapter, "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_everything_comes_back(models_of: Models, tmp_path: Path) -> None:
@@ -243,9 +277,57 @@ def test_everything_comes_back(models_of: Models, tmp_path: Path) -> None:
         load_adapter(model, str(tmp_path / "out" / "x8"), "lora")
 
 
+def test_words_of_two_encoders_and_words_with_a_dot_come_back(models_of: Models, tmp_path: Path) -> None:
+    model = models_of("sdxl")
+    for adapter in (learned.custom_adapter(model), learned.word_adapter(model, {"<a>": 1, "v1.5": 2})):
+        save(tmp_path, model, adapter, adapter.kind)
+        same(load_adapter(model, str(tmp_path / adapter.kind)), adapter)
+    small = models_of("sd1")
+    (path,) = save(tmp_path, small, learned.word_adapter(small, {"v1.5": 1}), "dot")
+    same(load_adapter(small, str(path)), learned.word_adapter(small, {"v1.5": 1}))
+
+
+@pytest.mark.parametrize("name", ["sd1", "sdxl"])
+def test_other_names_of_a_text_encoders_layers_come_back(models_of: Models, tmp_path: Path, name: str) -> None:
+    """With text_model. or without it: the same file, and the same model."""
+    model = models_of(name)
+    adapter = learned.lora_adapter(model, seed=13, text=True)
+    bare = {n.replace(".text_model.", "."): t for n, t in adapter.tensors.items()}
+    long = {re.sub(r"^(text_encoder(_2)?)\.", r"\1.text_model.", n): t for n, t in bare.items()}
+    assert bare.keys() != long.keys()
+    files = []
+    for number, tensors in enumerate((bare, long)):
+        other = Adapter.of("lora", tensors, adapter.settings, adapter.base, adapter.family)
+        files += save(tmp_path / str(number), model, other, "a")
+    assert files[0].read_bytes() == files[1].read_bytes()
+    same(load_adapter(model, str(files[0])), adapter)
+
+
+def test_paths_that_lead_elsewhere_are_refused(models_of: Models, tmp_path: Path) -> None:
+    """A folder outside those that a run may read; and weights that an index names outside their folder."""
+    model = models_of("sd1")
+
+    (tmp_path / "open").mkdir()
+    (tmp_path / "secret.safetensors").write_bytes(b"")
+    (tmp_path / "open" / "link.safetensors").symlink_to(tmp_path / "secret.safetensors")
+    for path in ("../secret.safetensors", str(tmp_path / "secret.safetensors"), "link.safetensors"):
+        with pytest.raises((InputPathError, ModelError), match="outside the folders that may be read"):
+            load_adapter(model, path, ctx=Context(roots=[tmp_path / "open"]))
+    whole = tmp_path / "whole" / "unet"
+    whole.mkdir(parents=True)
+    (whole / "config.json").write_text('{"in_channels": 4}')
+    table = {"weight_map": {"conv_in.weight": "../../secret.safetensors"}}
+    (whole / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(table))
+    with pytest.raises(ModelError, match="names no files in its weight_map"):
+        load_adapter(model, str(tmp_path / "whole"))
+
+
 def test_pickles_are_refused(models_of: Models, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(ModelError, match="pickles"):
         load_adapter(models_of("sd1"), str(tmp_path / "a.bin"))
-    with pytest.raises(ModelError, match="holds no adapter"):
+    with pytest.raises(ModelError, match=r"holds no adapter: a\.bin.*pickle"):
+        load_adapter(models_of("sd1"), str(tmp_path))
+    (tmp_path / "a.bin").unlink()
+    with pytest.raises(ModelError, match=r"holds no adapter: no \.safetensors file"):
         load_adapter(models_of("sd1"), str(tmp_path))

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from tests.tiny import tiny_sdxl
-from weft import Workflow, run
+from weft import Cache, Workflow, run
 from weft.graphs import examples
 from weft.nodes.values import Image
 from weft.nodes.values.training import Adapter
 
 SHORT: dict[str, dict[str, Any]] = {
-    "shapes_dataset": {"count": 3},
+    "shapes_dataset": {"count": 2},
     "class_images": {"count": 1, "steps": 2, "more_prompts": []},
     "denoise": {"steps": 2},
     "preferences": {"pairs": 2, "sampling_steps": 2},
     "train_ddpo": {"steps": 1, "batch": 2, "pictures": 2, "sampling_steps": 2},
     "train_reward_backprop": {"steps": 1, "batch": 1, "sampling_steps": 2},
 }
-"""Inputs by node type with which an example takes seconds; other nodes that train make two steps."""
+"""Inputs by node type with which an example takes a second; other nodes that train make one step."""
 NAMES = [
     name
     for name in examples.names()
@@ -44,11 +44,11 @@ def shortened(name: str, sdxl: Path) -> Workflow:
     """An example with fewer pictures and steps."""
     document = json.loads(examples.path(name).read_text("utf-8"))
     for spec in document["nodes"].values():
-        kind, inputs = spec["type"], spec["inputs"]
+        kind, inputs = spec["type"], spec.setdefault("inputs", {})
         if kind.startswith("train_") and kind != "train_options":
-            own: dict[str, Any] = {"steps": 2}
+            own: dict[str, Any] = {"steps": 1}
             if "batch" in inputs:
-                own["batch"] = 2
+                own["batch"] = 1
             inputs.update(own | SHORT.get(kind, {}))
         else:
             inputs.update(SHORT.get(kind, {}))
@@ -76,6 +76,12 @@ def rate(folder: Path, stop: threading.Event) -> None:
 
 
 @pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """Shared by all examples: what they have in common is made once."""
+    return Cache(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
 def sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_sdxl(tmp_path_factory.mktemp("sdxl") / "model")
 
@@ -86,7 +92,7 @@ def test_there_is_one_for_each_technique_and_lab() -> None:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "lab_controlnet", "lab_two_controls"])
-def test_it_trains_and_draws(name: str, sdxl: Path, tmp_path: Path) -> None:
+def test_it_trains_and_draws(name: str, sdxl: Path, results: Cache, tmp_path: Path) -> None:
     workflow = shortened(name, sdxl)
     trains = [
         id for id, spec in workflow.nodes.items() if spec.type.startswith("train_") and spec.type != "train_options"
@@ -96,7 +102,7 @@ def test_it_trains_and_draws(name: str, sdxl: Path, tmp_path: Path) -> None:
     rater = threading.Thread(target=rate, args=(tmp_path / "out" / "ratings", stop))
     rater.start()
     try:
-        result = run(workflow, targets=targets, out=tmp_path / "out")
+        result = run(workflow, targets=targets, cache=results, out=tmp_path / "out")
     finally:
         stop.set()
         rater.join()

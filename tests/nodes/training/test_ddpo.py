@@ -205,7 +205,7 @@ CHANGES: list[dict[str, Any]] = [
     {"clip": 0.5},
     {"clip_advantage": 0.1},
     {"buffer": 0},
-    {"least": 1},
+    {"least": 3},
     {"timesteps": 0.5},
     {"passes": 2},
     {"rank": 3},
@@ -214,10 +214,16 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the training that others are compared with is found again."""
+    return tmp_path_factory.mktemp("places")
+
+
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
-def test_each_setting_changes_the_result(model: Model, tmp_path: Path, change: dict[str, Any]) -> None:
+def test_each_setting_changes_the_result(model: Model, places: Path, change: dict[str, Any]) -> None:
     def learned(**changes: Any) -> str:
-        ctx = lasting(tmp_path)
+        ctx = lasting(places)
         recipe = ddpo(model, ctx=ctx, **({"buffer": 3, "least": 2} | changes))
         return train(recipe, Goal(5, 1e-2, 3, changes.get("seed", 7)), TrainOptions(), ctx).adapter.digest
 

@@ -129,18 +129,24 @@ def test_a_step_along_the_gradient_tells_the_pairs(model: Model) -> None:
         assert float(recipe.losses(samples).mean()) < float(before)
 
 
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the training that others are compared with is found again."""
+    return tmp_path_factory.mktemp("places")
+
+
 @pytest.mark.parametrize(
     "change",
     [{"loss": "hinge"}, {"loss": "ipo"}, {"beta": 4000.0}, {"options": TrainOptions(snr_gamma=1.0)},
      {"options": TrainOptions(noise_offset=0.3)}, {"options": TrainOptions(caption_dropout=0.9)}],
     ids=str,
 )  # fmt: skip
-def test_each_setting_changes_the_result(model: Model, tmp_path: Path, change: dict[str, Any]) -> None:
+def test_each_setting_changes_the_result(model: Model, places: Path, change: dict[str, Any]) -> None:
     # A small beta: by a large one all losses are in their straight parts, where clipping leaves them the same slope.
     def learned(**changes: Any) -> str:
         options = changes.get("options") or TrainOptions()
         recipe = recipe_of(model, pairs(), **({"beta": 1.0} | changes))
-        return train(recipe, Goal(3, 1e-2, 2, 7), options, lasting(tmp_path)).adapter.digest
+        return train(recipe, Goal(3, 1e-2, 2, 7), options, lasting(places)).adapter.digest
 
     assert learned() != learned(**change)
 

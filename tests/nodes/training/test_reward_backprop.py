@@ -127,6 +127,12 @@ def test_a_step_along_the_gradient_raises_the_reward(model: Model) -> None:
         assert float(recipe.losses(SAMPLES).mean()) < float(before)
 
 
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the training that others are compared with is found again."""
+    return tmp_path_factory.mktemp("places")
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -139,10 +145,10 @@ def test_a_step_along_the_gradient_raises_the_reward(model: Model) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_each_setting_changes_the_result(model: Model, tmp_path: Path, change: dict[str, Any]) -> None:
+def test_each_setting_changes_the_result(model: Model, places: Path, change: dict[str, Any]) -> None:
     def learned(**changes: Any) -> str:
         goal = Goal(2, 1e-2, 2, 7)
-        return train(backprop(model, **changes), goal, TrainOptions(), lasting(tmp_path)).adapter.digest
+        return train(backprop(model, **changes), goal, TrainOptions(), lasting(places)).adapter.digest
 
     assert learned() != learned(**change)
 

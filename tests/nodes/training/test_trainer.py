@@ -199,7 +199,7 @@ def test_a_checkpoint_of_another_training_is_refused(cache: Path, tmp_path: Path
     refused(first, r"other weights than this training: .*rank", width=4)
     refused(first, "of step 4 and this training has 3 steps", steps=3)
     refused(Checkpoint("toy", 4, first.folder, "0" * 40), "another one than was handed over")
-    refused(Checkpoint("toy", 4, str(tmp_path / "none"), first.digest), "not there")
+    refused(Checkpoint("toy", 4, str(tmp_path / "none"), first.digest), "of step 4 is gone: .* one step more")
     refused(Checkpoint("toy", 4, "", ""), "could not be written")
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from tests.nodes.training.recipes.comparing import assert_same, first_step, moved, samples_of
 from tests.nodes.training.recipes.pictures_of import dataset
 from tests.nodes.training.recipes.reference import Reference, trained
+from tests.nodes.training.train_case import context
 from weft.engine import Context
 from weft.nodes import load_model, train_dreambooth
 from weft.nodes.training.material import Material
@@ -188,8 +189,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("setting", CHANGES)
-def test_every_setting_changes_what_is_learned(setting: str, model: Models) -> None:
-    usual: dict[str, Any] = {"steps": 2, "learning_rate": RATE, "seed": SEED}
+def test_every_setting_changes_what_is_learned(setting: str, model: Models, places: Path) -> None:
+    usual: dict[str, Any] = {"steps": 2, "learning_rate": RATE, "seed": SEED, "ctx": context(places)}
     data = dataset(2, 1)
     one = train_dreambooth(model("sd1"), data, **usual).adapter.tensors
     other = train_dreambooth(model("sd1"), data, **{**usual, **CHANGES[setting]}).adapter.tensors

@@ -13,6 +13,7 @@ import torch
 from tests.nodes.training.recipes.comparing import assert_same, first_step, moved, samples_of
 from tests.nodes.training.recipes.pictures_of import dataset, picture
 from tests.nodes.training.recipes.reference import Reference, trained, widened
+from tests.nodes.training.train_case import context
 from weft.engine import Context
 from weft.nodes import train_instruct_pix2pix
 from weft.nodes.training.denoising import own_copy
@@ -141,13 +142,19 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+USUAL: dict[str, Any] = {"steps": 2, "learning_rate": RATE, "batch": 2, "seed": SEED}
+
+
 @pytest.mark.parametrize("setting", CHANGES)
-def test_every_setting_changes_what_is_learned(setting: str, model: Models) -> None:
-    usual: dict[str, Any] = {"steps": 2, "learning_rate": RATE, "batch": 2, "seed": SEED}
-    data = dataset(3, pairs=True)
+def test_every_setting_changes_what_is_learned(setting: str, model: Models, places: Path) -> None:
+    data, usual = dataset(3, pairs=True), {**USUAL, "ctx": context(places)}
     one = train_instruct_pix2pix(model("sd1"), data, **usual).adapter
-    assert train_instruct_pix2pix(model("sd1"), data, **usual).adapter.digest == one.digest
     assert train_instruct_pix2pix(model("sd1"), data, **{**usual, **CHANGES[setting]}).adapter.digest != one.digest
+
+
+def test_it_learns_the_same_again(model: Models) -> None:
+    one, other = (train_instruct_pix2pix(model("sd1"), dataset(3, pairs=True), **USUAL).adapter for _ in range(2))
+    assert one.digest == other.digest
 
 
 def test_it_reads_the_picture_before_the_edit(model: Models) -> None:
