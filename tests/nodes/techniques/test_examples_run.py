@@ -1,5 +1,7 @@
 """Every workflow that comes with Weft runs: on the bundled models as it stands, but for fewer steps, and where it names
 files of the user's or published models, on tiny ones made here.
+
+Those that train run in tests/nodes/train/test_training_examples.py, which shortens trainings too.
 """
 
 from __future__ import annotations
@@ -185,7 +187,12 @@ def errors(workflow: Workflow) -> list[Problem]:
     return [problem for problem in check(workflow) if problem.severity == "error"]
 
 
-@pytest.mark.parametrize("name", examples.names())
+def trains(name: str) -> bool:
+    """Whether a node of the example trains."""
+    return any(node.type.startswith("train_") for node in examples.load(name).nodes.values())
+
+
+@pytest.mark.parametrize("name", [name for name in examples.names() if not trains(name)])
 def test_an_example_runs(name: str, files: Files, cache: Cache, tmp_path: Path) -> None:
     original = examples.load(name)
     changes = [

@@ -9,6 +9,8 @@ import torch
 
 from tests.nodes.training.recipes.pictures_of import dataset
 from tests.nodes.training.train_case import Told, context
+from tests.tiny import tiny_sd1
+from tests.tiny_words import calm
 from weft.engine import Cancelled, CancelToken, Context, Problem, check
 from weft.graphs import Graph
 from weft.nodes import load_model, shapes_dataset, train_dreambooth, train_instruct_pix2pix, train_lora
@@ -56,9 +58,16 @@ def test_cancelled_and_run_again_it_ends_as_if_nothing_had_been(which: str, mode
     }
 
 
+@pytest.fixture(scope="module")
+def model_of_calm_attention(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """Sharp attention makes much of rounding, and an adapter within the weights is rounded otherwise than beside them."""
+    return load_model(str(calm(tiny_sd1(tmp_path_factory.mktemp("calm") / "sd1", sample_size=8))))
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_applied_it_predicts_what_was_trained(kind: str, model: Model) -> None:
+def test_applied_it_predicts_what_was_trained(kind: str, model_of_calm_attention: Model) -> None:
     """The denoiser of the model that the adapter is on is the one that learned, and so are the text encoders."""
+    model = model_of_calm_attention
     done = train_lora(model, dataset(2), 3, 1e-2, kind=kind, alpha=0.0 if kind == "oft" else 6.0, text_encoder=True)
     own = LoraSettings(kind, 4, 0.0 if kind == "oft" else 6.0, text_encoder=True)
     recipe = LoraRecipe(model, Material(model, dataset(2), Context(), captions=False), TrainOptions(), own)
@@ -98,7 +107,7 @@ def _compared(model: Model, with_it: Model, modules: dict[str, Any]) -> None:
             ours = parts.component(component)(*given[component])[0]
             plain = before.component(component)(*given[component])[0]
         assert float((learned - plain).abs().max()) > 1e-3
-        torch.testing.assert_close(ours, learned, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ours, learned, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize(
