@@ -60,7 +60,7 @@ def test_cancelled_and_run_again_it_ends_as_if_nothing_had_been(which: str, mode
 
 @pytest.fixture(scope="module")
 def model_of_calm_attention(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """Sharp attention makes much of rounding, and an adapter within the weights is rounded otherwise than beside them."""
+    """Sharp attention makes much of rounding, and an adapter in the weights is rounded otherwise than beside them."""
     return load_model(str(calm(tiny_sd1(tmp_path_factory.mktemp("calm") / "sd1", sample_size=8))))
 
 
