@@ -304,3 +304,11 @@ def test_the_technique_in_contributing_works(tmp_path: Path) -> None:
 
     assert technique.combine(None, Cond(), torch.tensor([5.0])).tolist() == [4.0]
     test_every_node_explains_itself(module.soften)
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """The folders of tests are no packages, so pytest knows a file by its name alone and stops at the second of one name."""
+    paths: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        paths.setdefault(path.name, []).append(relative(path))
+    assert [those for those in paths.values() if len(those) > 1] == []
