@@ -8,7 +8,8 @@ from typing import Annotated
 from weft.engine import Context, NodeView, Output, Problem, Range, Widget, node
 from weft.nodes.basic.denoise import SchedulerName
 from weft.nodes.checks import model_of
-from weft.nodes.datasets.inputs import Seed, Side, size_problems
+from weft.nodes.datasets.inputs import Side, size_problems
+from weft.nodes.training.inputs import Seed
 from weft.nodes.values import Model
 from weft.nodes.values.training import Dataset
 

@@ -22,7 +22,6 @@ Missing = Literal["refuse", "skip"]
 Repeats = Annotated[int, Range(1, 10_000, usual=(1, 20))]
 Side = Annotated[int, Range(0, 8192)]
 Crops = Annotated[int, Range(1, 64, usual=(1, 8))]
-Seed = Annotated[int, Range(0, 2**63 - 1), Widget("seed")]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.train.train_lora import Batch, PriorWeight, Rate, Seed, Steps
 from weft.nodes.train.train_textual_inversion import word_problems
+from weft.nodes.training.inputs import Batch, PriorWeight, Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained

@@ -1,0 +1,28 @@
+"""Inputs that several nodes of trainings share, and what their checks say of them. Light at import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from weft.engine import NodeView, Problem, Range, Widget
+
+Steps = Annotated[int, Range(1, 1_000_000, usual=(100, 5000))]
+RewardSteps = Annotated[int, Range(1, 1_000_000, usual=(10, 1000))]
+"""Of trainings by rewards, of which fewer do."""
+Rate = Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))]
+Batch = Annotated[int, Range(1, 1024, usual=(1, 64))]
+PriorWeight = Annotated[float, Range(0.0, 100.0, usual=(0.0, 2.0))]
+Rank = Annotated[int, Range(1, 1024, usual=(1, 128))]
+Alpha = Annotated[float, Range(0.0, 1024.0, usual=(0.0, 128.0))]
+SamplingSteps = Annotated[int, Range(1, 1000, usual=(5, 50))]
+Guidance = Annotated[float, Range(0.0, 100.0, usual=(1.0, 10.0))]
+Eta = Annotated[float, Range(0.0, 1.0)]
+Seed = Annotated[int, Range(0, 2**63 - 1), Widget("seed")]
+
+
+def prompt_problems(view: NodeView) -> Iterator[Problem]:
+    """For a node's check: no prompt is given in the input `prompts`."""
+    if view.literals.get("prompts") == []:
+        message = "there is no prompt to make pictures for: give one or more"
+        yield Problem(code="bad_value", node=view.id, input="prompts", message=message, given=[])
