@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from weft.engine import NodeView, Problem, Range, Widget
+from weft.nodes.models.bundled import IMAGE_ENCODERS
+from weft.nodes.models.sources import problems
 
 Steps = Annotated[int, Range(1, 1_000_000, usual=(100, 5000))]
 RewardSteps = Annotated[int, Range(1, 1_000_000, usual=(10, 1000))]
@@ -19,6 +21,7 @@ SamplingSteps = Annotated[int, Range(1, 1000, usual=(5, 50))]
 Guidance = Annotated[float, Range(0.0, 100.0, usual=(1.0, 10.0))]
 Eta = Annotated[float, Range(0.0, 1.0)]
 Seed = Annotated[int, Range(0, 2**63 - 1), Widget("seed")]
+ClipSource = Annotated[str, Widget("model", names=tuple(IMAGE_ENCODERS))]
 
 
 def prompt_problems(view: NodeView) -> Iterator[Problem]:
@@ -26,3 +29,17 @@ def prompt_problems(view: NodeView) -> Iterator[Problem]:
     if view.literals.get("prompts") == []:
         message = "there is no prompt to make pictures for: give one or more"
         yield Problem(code="bad_value", node=view.id, input="prompts", message=message, given=[])
+
+
+def clip_check(needs_text: bool) -> Callable[[NodeView], Iterator[Problem]]:
+    """The check of a node with the input `clip`: there is one of that name, with a text encoder if one is needed."""
+
+    def check(view: NodeView) -> Iterator[Problem]:
+        def look(text: str) -> None:
+            from weft.nodes.training.rewards.clip import find_clip
+
+            find_clip(text, needs_text, view.resolve)
+
+        yield from problems(view, "clip", look, f"{', '.join(IMAGE_ENCODERS)}, or the folder of a CLIP")
+
+    return check

@@ -15,6 +15,7 @@ from torch import Tensor
 from weft.engine.filehash import folder_hash
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.models import bundled
+from weft.nodes.models.device import resolve_device
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.residency import Lease, default_residency
 from weft.nodes.models.sources import Kind, PathRule, find
@@ -132,6 +133,15 @@ class Clip:
         ids = torch.tensor(told.input_ids, device=self.device)
         found = F.normalize(self._text(ids).text_embeds.float(), dim=-1)
         return found[[different.index(text) for text in texts]]
+
+
+def clip_for(images: Tensor, place: ClipPlace, gradients: bool = False) -> Clip:
+    """A live CLIP to see pictures with: on their device where gradients lead back to them.
+
+    Without gradients, pictures on the CPU are seen on the best device there is.
+    """
+    device = str(images.device)
+    return Clip(place, torch.device(device if gradients or device != "cpu" else resolve_device("auto")))
 
 
 def pixel_values(images: Tensor, size: int) -> Tensor:
