@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _faults(size: object, step: object) -> Iterator[tuple[str, str]]:
-    if not all(isinstance(given, int) and not isinstance(given, bool) for given in (size, step)):
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in (size, step)):
         return
     assert isinstance(size, int)
     assert isinstance(step, int)

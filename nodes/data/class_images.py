@@ -28,8 +28,8 @@ def _faults(prompt: object, more: object, count: object) -> Iterator[tuple[str, 
 
 def _check(view: NodeView) -> Iterator[Problem]:
     yield from size_problems(view)
-    given = (view.literals.get(name) for name in ("prompt", "more_prompts", "count"))
-    for input, message in _faults(*given):
+    literals = (view.literals.get(name) for name in ("prompt", "more_prompts", "count"))
+    for input, message in _faults(*literals):
         yield Problem(code="bad_value", node=view.id, input=input, message=message, given=view.literals.get(input))
 
 

@@ -27,13 +27,13 @@ def _look(text: str, view: NodeView) -> None:
     from weft.nodes.datasets.tables import chosen, columns_of, table_files
 
     folder = folder_at(text, view.resolve)
-    given = {name: str(view.literals.get(name, "")) for name in ("table", "image_column", "caption_column")}
+    texts = {name: str(view.literals.get(name, "")) for name in ("table", "image_column", "caption_column")}
     if "table" not in view.literals:
         return
-    if files := table_files(folder, given["table"]):
+    if files := table_files(folder, texts["table"]):
         names = columns_of(files)
-        chosen(names, given["image_column"], PICTURE_COLUMNS, "pictures", files[0].name)
-        chosen(names, given["caption_column"], CAPTION_COLUMNS, "captions", files[0].name)
+        chosen(names, texts["image_column"], PICTURE_COLUMNS, "pictures", files[0].name)
+        chosen(names, texts["caption_column"], CAPTION_COLUMNS, "captions", files[0].name)
     else:
         pictures_among(folder, files_in(folder, view.literals.get("recursive") is not False))
 

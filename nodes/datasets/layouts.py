@@ -96,10 +96,10 @@ def _files(folder: Path, recursive: bool, but: Path | None) -> list[Path]:
 def _masks(folder: Path, files: Iterable[Path], masks: Path | None, recursive: bool) -> dict[str, Path]:
     """Masks by the stem of their pictures: those beside them, and those of a folder of their own."""
     beside = [path for path in files if has_suffix(path, PICTURES) and is_mask(path)]
-    found = {stem_in(folder, path)[: -len(MASK)]: path for path in beside}
+    by_stem = {stem_in(folder, path)[: -len(MASK)]: path for path in beside}
     if masks is not None:
-        found |= {stem_in(masks, path): path for path in files_in(masks, recursive) if has_suffix(path, PICTURES)}
-    return found
+        by_stem |= {stem_in(masks, path): path for path in files_in(masks, recursive) if has_suffix(path, PICTURES)}
+    return by_stem
 
 
 def captioned(folder: Path, caption: str, recursive: bool, resolve: Resolve, masks: Path | None = None) -> Layout:

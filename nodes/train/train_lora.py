@@ -19,11 +19,11 @@ def _check(view: NodeView) -> Iterator[Problem]:
     own = _written(view)
     if own is None:
         return
-    found = list(wrong_settings(own))
+    faults = list(wrong_settings(own))
     layers = _layers(view)
     if layers:
-        found += misfits(own, layers)
-    for input, message in found:
+        faults += misfits(own, layers)
+    for input, message in faults:
         given = view.literals.get(input)
         yield Problem(code="bad_value", node=view.id, input=input, message=message, given=given)
 

@@ -102,7 +102,7 @@ def train_textual_inversion(
 
     ctx, options = ctx or Context(), options or TrainOptions()
     words = new_words(tokens, init, vectors, init_by)
-    said = Sentences.of(tokens, templates, sentences)
-    material = WordMaterial(model, dataset, ctx, said, latents=latents, classes=False)
+    captions = Sentences.of(tokens, templates, sentences)
+    material = WordMaterial(model, dataset, ctx, captions, latents=latents, classes=False)
     recipe = TextualInversionRecipe(model, material, options, InversionSettings(words, hold_norm, weight_decay, seed))
     return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)
