@@ -15,7 +15,6 @@ from torch import Tensor
 
 from weft.nodes.values.train_options import Precision
 
-
 CLIP_SLACK = 1e-6
 """What torch adds to a norm before it divides by it."""
 
