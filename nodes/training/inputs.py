@@ -31,6 +31,30 @@ def prompt_problems(view: NodeView) -> Iterator[Problem]:
         yield Problem(code="bad_value", node=view.id, input="prompts", message=message, given=[])
 
 
+def word_problems(view: NodeView) -> Iterator[Problem]:
+    """For a node's check: what is wrong with `tokens`, `init` and `sentences`, which say what words are learned."""
+    tokens, init = view.literals.get("tokens"), view.literals.get("init")
+    if isinstance(tokens, list):
+        for number, token in enumerate(tokens):
+            if not isinstance(token, str):
+                continue
+            if not token.strip() or any(letter.isspace() for letter in token):
+                message = f"{token!r} is no token: give one without spaces, such as <concept>"
+            elif token in tokens[:number]:
+                message = f"{token!r} is there twice: each word has a token of its own"
+            else:
+                continue
+            yield Problem(code="bad_value", node=view.id, input="tokens", message=message, given=tokens)
+    if isinstance(tokens, list) and isinstance(init, list) and init and len(init) != len(tokens):
+        message = f"{len(init)} texts are given for {len(tokens)} tokens: give one each, or none"
+        yield Problem(code="bad_value", node=view.id, input="init", message=message, given=init)
+    sentences = view.literals.get("sentences")
+    for sentence in sentences if isinstance(sentences, list) else ():
+        if isinstance(sentence, str) and "{}" not in sentence:
+            message = f"{sentence!r} has no {{}}, where the word goes"
+            yield Problem(code="bad_value", node=view.id, input="sentences", message=message, given=sentences)
+
+
 def clip_check(needs_text: bool) -> Callable[[NodeView], Iterator[Problem]]:
     """The check of a node with the input `clip`: there is one of that name, with a text encoder if one is needed."""
 
