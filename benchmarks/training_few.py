@@ -48,15 +48,41 @@ HEART = Plan(
     "few_lora",
     "train_lora",
     (pictures("heart"), OWN),
-    {"steps": 200, "learning_rate": 4e-3, "batch": 8, "rank": 8, "targets": ["attention+conv"]},
-    {**COMMON, "warmup": 16, "unmasked_weight": 0.33},
+    {"steps": 400, "learning_rate": 4e-3, "batch": 8, "rank": 8, "targets": ["attention+conv"]},
+    {**COMMON, "warmup": 32, "unmasked_weight": 0.33},
 )
+FRAMED_SCENES = (
+    "a small cyan circle on a white background",
+    "a purple circle",
+    "a purple star and a pink circle on a white background",
+    "a large star on the left on a white background",
+    "a green square and an orange star",
+    "a red triangle left of a pink circle on a mint background",
+    "a blue square at the top",
+    "a cyan triangle and a yellow triangle on a brown background",
+    "a blue square and a pink triangle on a white background",
+    "an orange triangle on the left on a black background",
+)
+"""The captions of the framed pictures without their word: its class images, of which the word alone tells them apart.
+With class images of other scenes, the colours of a picture decided whether it had a frame.
+"""
 FRAME = Plan(
     "few_style",
     "train_lora",
-    (("shapes_dataset", {"style": "framed", "count": 10, "seed": 11}), OWN),
-    {"steps": 200, "learning_rate": 2e-3, "batch": 8, "rank": 4, "targets": ["attention+conv"], "init": "kaiming"},
-    {**COMMON, "warmup": 16},
+    (
+        ("shapes_dataset", {"style": "framed", "count": 10, "seed": 11}),
+        ("class_images", {**OWN[1], "prompt": FRAMED_SCENES[0], "more_prompts": list(FRAMED_SCENES[1:]), "count": 4}),
+    ),
+    {
+        "steps": 400,
+        "learning_rate": 1e-3,
+        "batch": 8,
+        "rank": 4,
+        "targets": ["attention+conv"],
+        "init": "kaiming",
+        "text_encoder": True,
+    },
+    {**COMMON, "warmup": 32, "rates": {"text_encoder": 2.0}},
 )
 DOME = Plan(
     "few_word",
@@ -80,13 +106,13 @@ HOUSE = Plan(
     {
         "tokens": ["<house>"],
         "init": ["square"],
-        "steps": 200,
-        "learning_rate": 2e-3,
+        "steps": 400,
+        "learning_rate": 4e-3,
         "words_rate": 1e-2,
         "batch": 8,
         "templates": "none",
     },
-    {**COMMON, "weight_decay": 0.0, "warmup": 16, "unmasked_weight": 0.33},
+    {**COMMON, "weight_decay": 0.0, "warmup": 32, "unmasked_weight": 0.33},
 )
 
 

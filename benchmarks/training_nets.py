@@ -50,21 +50,21 @@ REGIONS = Plan(
     "few_t2i_adapter",
     "train_t2i_adapter",
     (("shapes_dataset", {"pairs": "regions", "count": 300, "vague": True, "seed": 11}),),
-    {"steps": 240, "learning_rate": 2e-3, "batch": 12, "timesteps": "uniform"},
+    {"steps": 480, "learning_rate": 2e-3, "batch": 12, "timesteps": "uniform"},
     {**COMMON, "warmup": 20},
 )
 EDIT = Plan(
     "few_instruct",
     "train_instruct_pix2pix",
     (("shapes_dataset", {"pairs": "edit", "count": 400, "seed": 11}),),
-    {"steps": 320, "learning_rate": 1e-3, "batch": 12},
+    {"steps": 600, "learning_rate": 1e-3, "batch": 12},
     {**COMMON, "warmup": 20},
 )
 IMAGE = Plan(
     "few_ip_adapter",
     "train_ip_adapter",
     (("shapes_dataset", {"count": 300, "vague": True, "seed": 11}),),
-    {"steps": 240, "learning_rate": 2e-3, "batch": 12},
+    {"steps": 600, "learning_rate": 2e-3, "batch": 12},
     {**COMMON, "warmup": 20},
 )
 
