@@ -7,9 +7,9 @@ The rule: it belongs to the host, the program that called `run`.
   Nothing is put back around any other node, so a seeded node beside eight others gives what it gives alone.
 - The working directory, the locale, the environment and torch's default dtype are put back after a node, which is named
   in the log, when nothing else of the process is at work: no other node of any run, and no thread of the host but the
-  one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named. After the
-  import of a pack they are put back as long as no node is at work. A worker process has no host: between two runs all
-  of them are put back, whoever left them (`engine.isolation.handover`).
+  one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named, and are not the
+  host's in later runs. After the import of a pack they are put back as long as no node is at work. A worker process has
+  no host: between two runs all of them are put back, whoever left them (`engine.isolation.handover`).
 
 While a node draws, a thread of the host that draws from the same generators meets its numbers. Where that matters,
 nodes run isolated. What is not imported cannot have been changed, and looking imports nothing.
@@ -40,6 +40,9 @@ BY_IMPORTS = frozenset({"TORCHINDUCTOR_CACHE_DIR"})
 FOLDERS_OF_IMPORTS = {"LD_LIBRARY_PATH": "cv2", "PATH": "cv2"}
 """Variables of folders before which a library puts those of its own when it is imported; OpenCV these."""
 
+CARETAKERS = frozenset({"tqdm._monitor"})
+"""Modules whose threads do no work of anybody's, and stay once they are there; tqdm's redraws bars that stand still."""
+
 _drawing = threading.Lock()
 """Held by the one node of the process that may draw now."""
 _turn = threading.local()
@@ -47,7 +50,10 @@ _turn = threading.local()
 _working = 0
 _callers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 """Threads that started runs: they are the host's, whichever node is at work when they come."""
+_strays: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+"""Threads that nodes left, in this run or an earlier one: the host does nothing in them."""
 _count = threading.Lock()
+"""For `_working`, and for the two sets of threads."""
 
 
 class Surroundings:
@@ -71,11 +77,11 @@ class Surroundings:
         self._environment = _environment()
         self._dtype = _default_dtype()
         self._caller = threading.current_thread()
-        _callers.add(self._caller)
+        with _count:
+            _callers.add(self._caller)
         self._threads = set(threading.enumerate())
         """By object: numbers of threads are given anew, and one that ends would make up for one that was left."""
         self._drew = False
-        self._strays: set[threading.Thread] = set()
         self._said: set[tuple[str, str]] = set()
 
     @contextmanager
@@ -143,10 +149,10 @@ class Surroundings:
                 self._put_back(who, alone, "torch's default dtype", lambda: put(self._dtype))
 
     def _is_host_idle(self) -> bool:
-        """Whether every other thread is one of the engine, or was left by a node and named."""
+        """Whether every other thread is one of the engine, takes care of a library, or was left by a node and named."""
         here = (self._caller, threading.current_thread())
         return self._host_waits or all(
-            thread in here or thread.name.startswith(OURS) or thread in self._strays for thread in threading.enumerate()
+            thread in here or _is_nobodys(thread) or thread in _strays for thread in threading.enumerate()
         )
 
     def _take_over_imports(self) -> None:
@@ -186,10 +192,11 @@ class Surroundings:
 
     def _name_threads(self, who: str) -> None:
         alive = set(threading.enumerate())
-        strange = alive - self._threads - set(_callers)
-        left = [thread for thread in strange if not thread.name.startswith(OURS)]
+        with _count:
+            strange = alive - self._threads - set(_callers)
+            left = [thread for thread in strange if not _is_nobodys(thread)]
+            _strays.update(left)
         self._threads = alive
-        self._strays.update(left)
         for thread in left:
             log.warning("%s left the thread %r running", who, thread.name)
 
@@ -302,6 +309,11 @@ def _set(modules: dict[str, Any], states: dict[str, Any]) -> None:
     for name, source in modules.items():
         if name in states:
             (source.setstate if name == "random" else source.set_state)(states[name])
+
+
+def _is_nobodys(thread: threading.Thread) -> bool:
+    """Whether a thread is of the engine, or of a library that takes care of itself: no node left it, no host works."""
+    return thread.name.startswith(OURS) or type(thread).__module__ in CARETAKERS
 
 
 def _folder() -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import tqdm
+from tqdm._monitor import TMonitor
 
 from weft.engine import Cache, Catalogue, Result, node, run
 
@@ -57,12 +59,16 @@ def untouched() -> Iterator[None]:
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(10)
     release.clear()
-    before = random.getstate(), torch.get_rng_state(), torch.get_default_dtype()
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    rest = os.getcwd(), torch.get_default_dtype(), locale.setlocale(locale.LC_ALL)
     yield
     release.set()
-    random.setstate(before[0])
-    torch.set_rng_state(before[1])
-    torch.set_default_dtype(before[2])
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    os.chdir(rest[0])
+    torch.set_default_dtype(rest[1])
+    locale.setlocale(locale.LC_ALL, rest[2])
 
 
 @pytest.fixture
@@ -74,6 +80,13 @@ def go() -> Callable[..., Result]:
         return run(document, list(nodes), catalogue=catalogue, cache=Cache.none())
 
     return go
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> str:
+    """A folder that is not the working directory."""
+    (tmp_path / "elsewhere").mkdir()
+    return str(tmp_path / "elsewhere")
 
 
 def numbers() -> tuple[float, float, float]:
@@ -103,15 +116,13 @@ def test_a_node_does_not_see_what_others_drew(go: Callable[..., Result]) -> None
 
 
 def test_folder_dtype_and_locale_are_put_back_and_the_node_is_named(
-    go: Callable[..., Result], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    go: Callable[..., Result], elsewhere: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
     before = os.getcwd(), torch.get_default_dtype(), locale.setlocale(locale.LC_ALL)
-    go(a=("wander", {"folder": str(elsewhere)}))
+    go(a=("wander", {"folder": elsewhere}))
     assert (os.getcwd(), torch.get_default_dtype(), locale.setlocale(locale.LC_ALL)) == before
     with pytest.raises(Exception, match="lost"):
-        go(a=("wander", {"folder": str(elsewhere), "fails": True}))
+        go(a=("wander", {"folder": elsewhere, "fails": True}))
     assert (os.getcwd(), torch.get_default_dtype()) == before[:2]
     said = [record.getMessage() for record in caplog.records]
     assert f"wander changed the working directory to {elsewhere}; it is put back" in said
@@ -122,6 +133,51 @@ def test_threads_that_a_node_leaves_are_named(go: Callable[..., Result], caplog:
     go(a=("leave", {}), b=("draw", {}))
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert said == ["leave left the thread 'left behind' running"]
+
+
+def test_a_thread_that_a_node_left_is_not_the_hosts_in_the_next_run(
+    go: Callable[..., Result], elsewhere: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    go(a=("leave", {}))
+    before = os.getcwd()
+    go(a=("wander", {"folder": elsewhere}))
+    assert os.getcwd() == before
+    said = [record.getMessage() for record in caplog.records]
+    assert "leave left the thread 'left behind' running" in said
+    assert f"wander changed the working directory to {elsewhere}; it is put back" in said
+
+
+def test_a_thread_of_the_hosts_stays_the_hosts_in_every_run(go: Callable[..., Result], elsewhere: str) -> None:
+    hosts = threading.Thread(target=release.wait, name="the host's")
+    hosts.start()
+    go(a=("leave", {}))
+    go(a=("wander", {"folder": elsewhere}))
+    assert os.getcwd() == elsewhere, "it may be using it"
+
+
+def test_the_thread_that_looks_after_progress_bars_is_nobodys(
+    go: Callable[..., Result], elsewhere: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It comes with the first bar of tqdm, as diffusers and transformers have them, and stays."""
+    monitors: list[TMonitor] = []
+
+    @node("bar", cache="never")
+    def bar() -> int:
+        monitors.append(TMonitor(tqdm.tqdm, 10))
+        return 1
+
+    before = os.getcwd()
+    try:
+        run({"weft": 1, "nodes": {"a": {"type": "bar"}}}, ["a"], catalogue=Catalogue([bar]), cache=Cache.none())
+        assert caplog.messages == []
+        go(a=("wander", {"folder": elsewhere}))
+        assert os.getcwd() == before
+        monitors.append(TMonitor(tqdm.tqdm, 10))  # the host's own bars
+        go(a=("wander", {"folder": elsewhere}))
+        assert os.getcwd() == before
+    finally:
+        for monitor in monitors:
+            monitor.exit()
 
 
 def test_a_thread_that_ends_does_not_make_up_for_one_that_is_left(caplog: pytest.LogCaptureFixture) -> None:
