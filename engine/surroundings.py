@@ -10,6 +10,8 @@ The rule: it belongs to the host, the program that called `run`.
   one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named, and are not the
   host's in later runs. After the import of a pack they are put back as long as no node is at work. A worker process has
   no host: between two runs all of them are put back, whoever left them (`engine.isolation.handover`).
+- A node that took longer than it may, and ends after its run, puts nothing back: the host has gone on, and what it set
+  meanwhile is its own.
 
 While a node draws, a thread of the host that draws from the same generators meets its numbers. Where that matters,
 nodes run isolated. What is not imported cannot have been changed, and looking imports nothing.
@@ -82,12 +84,18 @@ class Surroundings:
         self._threads = set(threading.enumerate())
         """By object: numbers of threads are given anew, and one that ends would make up for one that was left."""
         self._drew = False
+        self._over = False
+        self._turns: set[_Turn] = set()
         self._said: set[tuple[str, str]] = set()
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """A turn with the generators of the process: in it they are as they were when the run began."""
         turn = _Turn(self._first)
+        with _count:
+            self._turns.add(turn)
+            if self._over:
+                turn.end()
         try:
             turn.take()
             _turn.now = turn
@@ -95,6 +103,18 @@ class Surroundings:
         finally:
             _turn.now = None
             turn.give()
+            with _count:
+                self._turns.discard(turn)
+
+    def end(self) -> None:
+        """The run is over, and the host goes on: what nodes that nobody waits for find or leave is not put back."""
+        with _count:
+            self._over = True
+            turns = list(self._turns)
+        for turn in turns:
+            turn.end()
+        self._folder, self._locale = _folder(), locale.setlocale(locale.LC_ALL)
+        self._environment, self._dtype = _environment(), _default_dtype()
 
     def enter(self) -> None:
         """Something begins to run."""
@@ -114,10 +134,10 @@ class Surroundings:
             _working -= 1
             alone = not _working
         # Of several nodes at a time nobody can tell whose threads these are, or whether they will be joined.
-        if alone and not self._threads.issuperset(threading.enumerate()):
+        if alone and not self._over and not self._threads.issuperset(threading.enumerate()):
             self._name_threads(who)
         self._drew = self._drew or drew
-        if self._drew and alone and self._is_host_idle():
+        if self._drew and alone and not self._over and self._is_host_idle():
             self._drew = False
             _set(_modules(), self._first)
         self._compare(who, alone)
@@ -176,6 +196,9 @@ class Surroundings:
                 os.environ[os.fsdecode(name)] = os.fsdecode(text)
 
     def _put_back(self, who: str, alone: bool, what: str, act: Callable[[], object]) -> None:
+        if self._over:
+            self._say(f"{who}, or the host since that run is over,", what, "it stays so")
+            return
         if not alone or not self._is_host_idle():
             self._say(who, what, "it stays so, since something else of this process is at work")
             return
@@ -251,16 +274,21 @@ class _Turn:
         self._first = first
         self._host: dict[str, Any] = {}
         self._has_it = False
+        self._over = False
+        self._lock = threading.Lock()
 
     def take(self, own: dict[str, Any] | None = None) -> None:
         """Wait for the turn, and set the generators: as the run began, or as the node left them."""
         _drawing.acquire()
-        self._has_it = True
-        modules = _modules()
-        self._host = _now(modules)
-        for name, state in self._host.items():
-            self._first.setdefault(name, state)
-        _set(modules, self._first if own is None else own)
+        with self._lock:
+            self._has_it = True
+            if self._over:
+                return
+            modules = _modules()
+            self._host = _now(modules)
+            for name, state in self._host.items():
+                self._first.setdefault(name, state)
+            _set(modules, self._first if own is None else own)
 
     def give(self) -> dict[str, Any]:
         """Set them back to the host's, and let others go on; returns how far the node came.
@@ -268,16 +296,25 @@ class _Turn:
         What the node imported itself stays as it is: nobody knows what it was before. Nothing happens where the turn
         was waited for in vain, since Ctrl-C came.
         """
-        if not self._has_it:
-            return {}
-        try:
-            modules = _modules()
-            own = _now(modules)
-            _set(modules, self._host)
-            return own
-        finally:
-            self._has_it = False
-            _drawing.release()
+        with self._lock:
+            if not self._has_it:
+                return {}
+            try:
+                modules = _modules()
+                own = _now(modules)
+                if not self._over:
+                    _set(modules, self._host)
+                return own
+            finally:
+                self._has_it = False
+                _drawing.release()
+
+    def end(self) -> None:
+        """The host goes on with its own numbers, whatever the node that has the turn does."""
+        with self._lock:
+            if self._has_it and not self._over:
+                _set(_modules(), self._host)
+            self._over = True
 
 
 def _modules() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import locale
 import logging
 import os
@@ -17,7 +18,8 @@ import torch
 import tqdm
 from tqdm._monitor import TMonitor
 
-from weft.engine import Cache, Catalogue, Result, node, run
+from weft.engine import Cache, Catalogue, Result, RunFailed, node, run
+from weft.engine.running import in_process
 
 release = threading.Event()
 
@@ -53,6 +55,22 @@ def leave(name: str = "left behind") -> int:
     return 1
 
 
+@node("overdue", timeout=0.05, cache="never")
+def overdue() -> float:
+    random.seed(5)
+    number = random.random()
+    release.wait()
+    return number
+
+
+@node("overdue_async", timeout=0.05, cache="never")
+async def overdue_async() -> int:
+    while not release.is_set():
+        with contextlib.suppress(asyncio.CancelledError):  # deaf
+            await asyncio.sleep(600)
+    return 1
+
+
 @pytest.fixture(autouse=True)
 def untouched() -> Iterator[None]:
     for thread in threading.enumerate():  # those that earlier tests left would count as the host's
@@ -73,7 +91,7 @@ def untouched() -> Iterator[None]:
 
 @pytest.fixture
 def go() -> Callable[..., Result]:
-    catalogue = Catalogue([draw, draw_async, wander, leave])
+    catalogue = Catalogue([draw, draw_async, wander, leave, overdue, overdue_async])
 
     def go(**nodes: tuple[str, dict[str, object]]) -> Result:
         document = {"weft": 1, "nodes": {id: {"type": type, "inputs": given} for id, (type, given) in nodes.items()}}
@@ -196,6 +214,42 @@ def test_a_thread_that_ends_does_not_make_up_for_one_that_is_left(caplog: pytest
     run(document, ["a"], catalogue=Catalogue([one_for_another]), cache=Cache.none())
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert said == ["one_for_another left the thread 'left behind' running"]
+
+
+def test_a_node_that_ends_after_its_run_takes_nothing_back_from_the_host(
+    go: Callable[..., Result], elsewhere: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = set(threading.enumerate())
+    random.seed(1)
+    state = random.getstate()
+    with pytest.raises(RunFailed, match="longer than its limit"):
+        go(a=("overdue", {}))
+    assert random.getstate() == state, "the host goes on with its own numbers"
+    random.seed(2)
+    state = random.getstate()
+    os.chdir(elsewhere)
+    torch.set_default_dtype(torch.float64)
+    monkeypatch.setenv("TOY_VARIABLE", "the host's")
+    late = [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("weft-node")]
+    assert len(late) == 1
+    release.set()
+    late[0].join()
+    assert (os.getcwd(), torch.get_default_dtype()) == (elsewhere, torch.float64)
+    assert os.environ["TOY_VARIABLE"] == "the host's"
+    assert random.getstate() == state
+    assert "put back" not in caplog.text
+    assert "overdue, or the host since that run is over, changed the environment; it stays so" in caplog.text
+
+
+def test_an_async_node_that_hangs_after_its_time_is_not_at_work_for_ever(
+    go: Callable[..., Result], elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_process, "TIDY_SECONDS", 0.01)
+    with pytest.raises(RunFailed, match="longer than its limit"):
+        go(a=("overdue_async", {}))
+    before = os.getcwd()
+    go(a=("wander", {"folder": elsewhere}))
+    assert os.getcwd() == before
 
 
 def test_what_a_file_of_nodes_changes_on_import_is_put_back_and_named(
