@@ -4,11 +4,12 @@
 
 Cases: `ddpo_judge`, `ddpo_jpeg` and `ddpo_clip`, each with its sign turned as well (`..._down`), `ddpo_worn`, by the
 judge on what `ddpo_jpeg` left of the model's alignment, `dpo_jpeg`, `dpo_judge` and `draft_clip`. Prompts name two
-objects, and pictures are made in 3 steps without guidance: there the model errs. It prints one JSON line for each case:
-the mean reward of pictures with seeds that no training had, before and after, of the prompts that were trained on and
-of others, and their difference with its standard error, over pairs of pictures that have the same prompt and seed.
-Checkpoints and results stay in the folder, so a run that was ended goes on, and --docs writes the table of the results
-that are there and beyond 4 standard errors on the prompts that were trained on.
+objects, and pictures are made in 3 steps without guidance: there the model errs. Where the judge rewards the model as
+it is, the prompts are those of many at which it errs most, told by pictures of seeds that nothing else has. It prints
+one JSON line for each case: the mean reward of pictures with seeds that no training had, before and after, of the
+prompts that were trained on and of others, and their difference with its standard error, over pairs of pictures that
+have the same prompt and seed. Checkpoints and results stay in the folder, so a run that was ended goes on, and --docs
+writes the table of the results that are there and beyond 4 standard errors on the prompts that were trained on.
 """
 
 from __future__ import annotations
@@ -34,16 +35,30 @@ CASES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How pictures are made, and how DDPO learns from them. steps: of DDIM. batch: pictures in an update."""
+    """How pictures are made, and how DDPO learns from them.
+
+    steps: of DDIM. batch: pictures in an update. weak: whether the prompts are those at which the model errs most.
+    evaluated: pictures of each set of prompts.
+    """
 
     steps: int = 3
     pictures: int = 32
     batch: int = 16
     epochs: int = 12
     rate: float = 3e-3
+    weak: bool = False
+    evaluated: int = 64
 
 
-SETTINGS = {"judge": Settings(), "jpeg": Settings(), "clip": Settings(), "worn": Settings(epochs=16)}
+SETTINGS = {
+    # Rewards of the judge differ much from noise to noise: what few pictures say of the weights is lost in it.
+    "judge": Settings(pictures=128, batch=64, epochs=50, rate=1e-3, weak=True, evaluated=192),
+    "jpeg": Settings(),
+    "clip": Settings(),
+    "worn": Settings(epochs=16),
+}
+MANY, TRIED, TRIED_SEED = 48, 12, 500_000
+"""Prompts of which the weak ones are taken, pictures of each that tell, and their first seed."""
 FIGURES = ("<!-- figures: made by benchmarks/training_alignment.py -->", "<!-- end of figures -->")
 
 
@@ -60,8 +75,35 @@ def prompts() -> dict[str, list[str]]:
     return {"trained_prompts": texts[0::2], "other_prompts": texts[1::2]}
 
 
+def weak_prompts(model: Any, folder: Path, steps: int) -> dict[str, list[str]]:
+    """Of many prompts, the 16 at which the judge sees the model err most: half to train on, and half others."""
+    from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, with_article
+
+    colors, backgrounds = list(COLORS), list(BACKGROUNDS)
+    texts = []
+    for number in range(MANY):
+        things = [
+            with_article(
+                f"{colors[(3 * number + 5 * k + number // 8) % 8]} {SHAPES[(number + k * (1 + number % 3)) % 4]}"
+            )
+            for k in range(2)
+        ]
+        place = (3 * number + number // 7) % len(backgrounds)
+        texts.append(f"{' and '.join(things)} on a {backgrounds[place]} background")
+    file = folder / f"weak-{model.fingerprint[:8]}.json"
+    asked = [model.fingerprint, texts, steps, GUIDANCE, TRIED, TRIED_SEED]
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if known.get("asked") != asked:
+        scores = evaluate(model, None, texts, folder, TRIED * MANY, steps, TRIED_SEED)["judge"]
+        means = [statistics.mean(scores[k * TRIED : (k + 1) * TRIED]) for k in range(MANY)]
+        known = {"asked": asked, "weakest": [texts[k] for k in sorted(range(MANY), key=means.__getitem__)[:16]]}
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(known), encoding="utf-8")
+    return {"trained_prompts": known["weakest"][0::2], "other_prompts": known["weakest"][1::2]}
+
+
 def evaluate(
-    model: Any, adapter: Any, texts: list[str], folder: Path, pictures: int, steps: int
+    model: Any, adapter: Any, texts: list[str], folder: Path, pictures: int, steps: int, seed: int = SEED
 ) -> dict[str, list[float]]:
     """Rewards of the same pictures by all measures; adapter: None is the model as it is."""
     from safetensors.torch import save_file
@@ -91,7 +133,7 @@ def evaluate(
             steps=steps,
             scheduler="ddim",
             eta=1.0,
-            seed=SEED + 1000 * number,
+            seed=seed + 1000 * number,
             batch=pictures // len(texts),
         ).latents
         pixels = decode(model, latents).pixels
@@ -169,8 +211,8 @@ NAMES = {"ddpo": "DDPO", "dpo": "Diffusion-DPO", "draft": "DRaFT-1"}
 def table(lines: list[dict[str, Any]]) -> str:
     """The results in markdown; a difference has the 95 % interval of its mean."""
     head = [
-        "| technique | reward | training | prompts | before | after | difference (95 %) | standard errors |",
-        "|---|---|---|---|---|---|---|---|",
+        "| technique | reward | training | prompts | pictures | before | after | difference (95 %) | standard errors |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for line in lines:
         technique, measure = line["case"].split("_")[:2]
@@ -183,7 +225,8 @@ def table(lines: list[dict[str, Any]]) -> str:
             own = line[key][measure]
             low, high = (own["difference"] + k * 1.96 * own["error"] for k in (-1, 1))
             head.append(
-                f"| {NAMES[technique]} | {name} {way} | {line['training']} | {told} | {own['before']:.3f} | "
+                f"| {NAMES[technique]} | {name} {way} | {line['training']} | {told} | "
+                f"{own['pictures']} | {own['before']:.3f} | "
                 f"**{own['after']:.3f}** | {low:+.3f} to {high:+.3f} | {own['standard_errors']:+.1f} |"
             )
     return "\n".join(head)
@@ -200,7 +243,6 @@ def main() -> None:
     parser.add_argument("--beta", type=float, default=500.0)
     parser.add_argument("--draft-steps", type=int, default=120)
     parser.add_argument("--draft-rate", type=float, default=1e-3)
-    parser.add_argument("--evaluated", type=int, default=64, help="pictures of each set of prompts")
     args = parser.parse_args()
     from weft.engine import Context
     from weft.engine.cache.workspaces import Workspaces
@@ -215,15 +257,16 @@ def main() -> None:
     ctx = Context(workspaces=Workspaces(args.folder / "checkpoints", 1 << 32), listener=_Printed())
     for case in cases:
         chosen = SETTINGS[case.split("_")[1]]
-        sets, steps = prompts(), chosen.steps
+        steps = chosen.steps
+        sets = weak_prompts(model, args.folder, steps) if chosen.weak else prompts()
         begun = time.process_time()
         base = worn(model, args.folder) if case == "ddpo_worn" else model
         result, told = trained(case, base, sets["trained_prompts"], args, ctx)
         spent = time.process_time() - begun
-        before = _before(base, sets, args, steps)
+        before = _before(base, sets, args.folder, chosen)
         line: dict[str, Any] = {"case": case, "steps": steps, "training": told, "cpu_seconds": round(spent, 1)}
         for name, texts in sets.items():
-            after = evaluate(base, result.adapter, texts, args.folder / case, args.evaluated, steps)
+            after = evaluate(base, result.adapter, texts, args.folder / case, chosen.evaluated, steps)
             line[name] = {measure: compared(before[name][measure], after[measure]) for measure in after}
         _, rewards = result.curve.column("reward")
         line["curve"] = [round(reward, 4) for reward in rewards]
@@ -235,16 +278,17 @@ def main() -> None:
         write_between(args.docs, *FIGURES, table(lines))
 
 
-def _before(model: Any, sets: dict[str, list[str]], args: argparse.Namespace, steps: int) -> dict[str, Any]:
+def _before(model: Any, sets: dict[str, list[str]], folder: Path, chosen: Settings) -> dict[str, Any]:
     """Rewards without any training, which a later run into the folder takes as they are."""
-    file = args.folder / f"before-{model.fingerprint[:8]}.json"
-    asked = [model.fingerprint, sets, steps, GUIDANCE, SEED, args.evaluated]
+    file = folder / f"before-{model.fingerprint[:8]}{'-weak' if chosen.weak else ''}.json"
+    asked = [model.fingerprint, sets, chosen.steps, GUIDANCE, SEED, chosen.evaluated]
     if file.is_file():
         known = json.loads(file.read_text(encoding="utf-8"))
         if known["asked"] == asked:
             return dict(known["rewards"])
-    rewards = {name: evaluate(model, None, texts, args.folder, args.evaluated, steps) for name, texts in sets.items()}
-    args.folder.mkdir(parents=True, exist_ok=True)
+    count, steps = chosen.evaluated, chosen.steps
+    rewards = {name: evaluate(model, None, texts, folder, count, steps) for name, texts in sets.items()}
+    folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"asked": asked, "rewards": rewards}), encoding="utf-8")
     return rewards
 

@@ -307,7 +307,7 @@ def test_the_technique_in_contributing_works(tmp_path: Path) -> None:
 
 
 def test_no_two_test_files_have_one_name() -> None:
-    """The folders of tests are no packages, so pytest knows a file by its name alone and stops at the second of one name."""
+    """The folders of tests are no packages: pytest knows a file by its name alone, and stops at a second one."""
     paths: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         paths.setdefault(path.name, []).append(relative(path))

@@ -17,7 +17,7 @@ from weft.nodes.basic.encode_prompt import encode_prompt
 from weft.nodes.images.encoding import encode
 from weft.nodes.sampling.content import Contents, code, machine
 from weft.nodes.techniques.cfg import cfg
-from weft.nodes.training.denoising import model_identity
+from weft.nodes.training.denoiser import model_identity
 from weft.nodes.training.pictures import digest_of
 from weft.nodes.values.model import Model
 from weft.nodes.values.training import Item, Picture

@@ -108,6 +108,8 @@ def make_image_adapter(description: Description, tensors: Mapping[str, Tensor] |
     """
     import torch
 
+    from weft.nodes.models.first_weights import own_random
+
     with IMPORTING:
         from diffusers.loaders.unet import UNet2DConditionLoadersMixin
 
@@ -118,7 +120,7 @@ def make_image_adapter(description: Description, tensors: Mapping[str, Tensor] |
     module = torch.nn.Module()
     try:
         # The conversion first makes a module with random weights, which are then replaced.
-        with torch.random.fork_rng(devices=[]):
+        with own_random():
             module.projection = UNet2DConditionLoadersMixin()._convert_ip_adapter_image_proj_to_diffusers(
                 image, low_cpu_mem_usage=False
             )

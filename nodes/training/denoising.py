@@ -6,7 +6,6 @@ prior preservation as in arXiv 2208.12242.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -17,10 +16,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from weft.nodes.training.denoiser import (
+    Condition,
+    begin_training,
+    cached_states,
+    condition_of,
+    model_identity,
+    predicted,
+)
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.material import Material, fixed_samples
 from weft.nodes.training.memory import on_device
-from weft.nodes.training.objective import Diffusion
+from weft.nodes.training.objective import objective_of
 from weft.nodes.training.pictures import View, size_of
 from weft.nodes.training.recipe import Recipe, Samples
 from weft.nodes.values.model import Model
@@ -29,28 +36,6 @@ from weft.nodes.values.training import Item
 
 VALIDATION_TIMES = 4
 """Noise levels at which each item that is held out is measured."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What the denoiser is told of each sample.
-
-    text: (n, L, D) states. padding: (l, D), those of the empty prompt, which fill up a shorter text beside a longer
-    one. added: SDXL's pooled states and sizes.
-    """
-
-    text: Tensor
-    padding: Tensor
-    added: dict[str, Tensor] | None = None
-
-    def joined(self, other: Condition) -> Condition:
-        """Both, one after the other."""
-        length = max(self.text.shape[1], other.text.shape[1])
-        text = torch.cat([filled(self.text, length, self.padding), filled(other.text, length, self.padding)])
-        added = None
-        if self.added is not None and other.added is not None:
-            added = {name: torch.cat([tensor, other.added[name]]) for name, tensor in self.added.items()}
-        return Condition(text, self.padding, added)
 
 
 @dataclass(frozen=True)
@@ -86,16 +71,10 @@ class DenoisingRecipe(Recipe):
         self.parts = model.parts()
         self.device = self.parts.device
         self.dtype = self.parts.dtype
-        self.objective = Diffusion(model.scheduler, model.prediction, self.device)
+        self.objective = objective_of(model, self.device)
         self._padding: Tensor | None = None
         self.unet: Any = self.make_unet()
-        self.unet.train()
-        for module in self.unet.modules():
-            # Its random numbers would come from a generator whose state no checkpoint has. Published models have none.
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-        if options.gradient_checkpointing:
-            self.unet.enable_gradient_checkpointing()
+        begin_training(self.unet, options)
 
     @abstractmethod
     def make_unet(self) -> Any:
@@ -147,12 +126,13 @@ class DenoisingRecipe(Recipe):
         )
 
     def times(self, samples: Samples, purpose: str) -> Tensor:
-        """The timestep of each sample: (n,) int64."""
-        low, high = self.options.min_timestep, self.options.max_timestep
-        steps = self.objective.steps
-        drawn = samples.draws.uniform(f"{purpose}timestep", samples.numbers)
-        first, last = low * steps // 1000, max(high * steps // 1000, low * steps // 1000 + 1)
-        return on_device((first + (drawn * (last - first)).floor()).long().clamp(max=steps - 1), self.device)
+        """The timestep of each sample: (n,)."""
+        options = self.options
+        return self.objective.times(self.levels(samples, purpose), options.min_timestep, options.max_timestep)
+
+    def levels(self, samples: Samples, purpose: str) -> Tensor:
+        """How far up in the range of timesteps each sample is: (n,) float64 in [0, 1)."""
+        return samples.draws.uniform(f"{purpose}timestep", samples.numbers)
 
     def errors(self, *batches: Batch) -> Tensor:
         """The weighted square error of each sample of one or two batches, in one forward: (n,) float32."""
@@ -176,13 +156,8 @@ class DenoisingRecipe(Recipe):
     def condition(self, batch: Batch) -> Condition:
         """What the denoiser is told of each sample of a batch."""
         text, pooled = self.text_states(self.captions(batch))
-        padding = self.padding
-        if self.model.family != "sdxl":
-            return Condition(text, padding)
-        assert pooled is not None
         sizes = [size_of(item, self.model.size) for item in batch.items]
-        ids = torch.tensor([[high, wide, 0, 0, high, wide] for wide, high in sizes], dtype=text.dtype)
-        return Condition(text, padding, {"text_embeds": pooled, "time_ids": on_device(ids, self.device)})
+        return condition_of(self.model, text, self.padding, pooled, sizes)
 
     def captions(self, batch: Batch) -> list[str]:
         """The caption that the denoiser is told of each sample."""
@@ -191,11 +166,7 @@ class DenoisingRecipe(Recipe):
     def text_states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """States (n, L, D) of captions and the pooled ones (n, P), on the device: those that were encoded before."""
         assert self.material.texts is not None
-        found = [self.material.texts.entries[caption] for caption in captions]
-        length, padding = max(len(states) for states, _ in found), self.material.texts.entries[""][0]
-        text = torch.cat([filled(states[None], length, padding) for states, _ in found])
-        pooled = [own for _, own in found if own is not None]
-        return on_device(text, self.device), on_device(torch.stack(pooled), self.device) if pooled else None
+        return cached_states(self.material.texts, captions, self.device)
 
     @property
     def padding(self) -> Tensor:
@@ -207,14 +178,7 @@ class DenoisingRecipe(Recipe):
 
     def predict(self, noisy: Tensor, times: Tensor, condition: Condition, batches: Sequence[Batch]) -> Tensor:
         """What the denoiser predicts: (n, C, h, w)."""
-        dtype = self.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
-        added = condition.added
-        return self.unet(
-            noisy.to(dtype),
-            times,
-            encoder_hidden_states=condition.text.to(dtype),
-            added_cond_kwargs=None if added is None else {name: t.to(dtype) for name, t in added.items()},
-        ).sample
+        return predicted(self.unet, noisy, times, condition, self.dtype)
 
     def validation_losses(self) -> Tensor | None:
         """The mean error on what is held out, at the same noise levels with the same noise each time."""
@@ -231,7 +195,7 @@ class DenoisingRecipe(Recipe):
                 item = held_out[samples.items[place]]
                 one = self.batch([item], samples.part(place, place + 1), "validation ")
                 level = (number // len(held_out) + 0.5) / VALIDATION_TIMES
-                times = torch.full_like(one.times, int(level * self.objective.steps))
+                times = self.objective.times(torch.full((1,), level, dtype=torch.float64))
                 total += self.errors(dataclasses.replace(one, times=times))[0]
         finally:
             self.options = learned
@@ -245,30 +209,3 @@ class DenoisingRecipe(Recipe):
             yield
         finally:
             self.unet.train()
-
-
-def model_identity(model: Model) -> Any:
-    """What of a model decides how it trains: its weights, changes to them, format, objective and VAE scaling."""
-    vae = (model.vae.fingerprint, model.vae.settings) if model.vae is not None else None
-    patches = list(model.patches)
-    return (model.fingerprint, patches, model.dtype, model.prediction, model.scheduler, model.scaling_factor, vae)
-
-
-def shared_copy(module: Any) -> Any:
-    """A module of its own over the same weights: layers can be put around it, and the weights must stay as they are."""
-    memo = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, memo).requires_grad_(False)
-
-
-def own_copy(module: Any) -> Any:
-    """A copy with float32 weights of its own, which can learn."""
-    return copy.deepcopy(module).float()
-
-
-def filled(text: Tensor, length: int, padding: Tensor) -> Tensor:
-    """States (n, L, D), filled up to a length with those of the empty prompt, (l, D), as a denoise does it."""
-    times = -(-(length - text.shape[1]) // padding.shape[0])
-    if times <= 0:
-        return text
-    more = padding.to(text.device).repeat(times, 1)[: length - text.shape[1]]
-    return torch.cat([text, more.expand(len(text), -1, -1)], dim=1)

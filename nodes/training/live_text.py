@@ -88,13 +88,8 @@ class TextRecipe(DenoisingRecipe):
         material = self.material
         texts = {item.caption for item in (*material.instances, *material.classes, *material.validation)}
         self._fills = any(len(live.chunks(number, text)) > 1 for number in range(len(encoders)) for text in texts)
-        for encoder in self.encoders.values() if self.options.gradient_checkpointing else ():
-            kind = "activation" if hasattr(encoder, "activation_checkpointing_enable") else "gradient"
-            getattr(encoder, f"{kind}_checkpointing_enable")({"use_reentrant": False})
-            encoder.train()  # checkpoints nothing otherwise
-            for part in encoder.modules():
-                if isinstance(getattr(part, "dropout", None), float):
-                    part.dropout = 0.0
+        if self.options.gradient_checkpointing:
+            checkpoint_encoders(self.encoders)
 
     def text_states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """Those of the encoders that learn, as they are now; else what was encoded before."""
@@ -111,6 +106,18 @@ class TextRecipe(DenoisingRecipe):
             with torch.no_grad():
                 self._padding = self._live.states([""])[0][0]
         return self._padding
+
+
+def checkpoint_encoders(encoders: Mapping[str, Any]) -> None:
+    """Keep less of text encoders for the backward pass, and compute it again there."""
+    for encoder in encoders.values():
+        # transformers 5 renamed it on its way.
+        kind = "activation" if hasattr(encoder, "activation_checkpointing_enable") else "gradient"
+        getattr(encoder, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+        encoder.train()  # checkpoints nothing otherwise
+        for part in encoder.modules():
+            if isinstance(getattr(part, "dropout", None), float):
+                part.dropout = 0.0  # its random numbers would be nobody's
 
 
 def text_components(parts: Parts) -> dict[str, Any]:

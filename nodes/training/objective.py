@@ -5,7 +5,7 @@ Recipes are written against `Objective`. Models that predict a flow will bring a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -13,14 +13,18 @@ from torch import Tensor
 
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.models.families import Prediction
-from weft.nodes.training.draws import Draws
+from weft.nodes.training.memory import on_device
+from weft.nodes.values.model import Model
 
 
 class Objective(Protocol):
     """How clean latents become a noisy input and a target. Tensors are (n, C, h, w), times (n,)."""
 
-    def times(self, draws: Draws, samples: Sequence[int], low: int, high: int) -> Tensor:
-        """The time of each sample, drawn from [low, high) of the training steps."""
+    def times(self, levels: Tensor, low: int = 0, high: int = 1000) -> Tensor:
+        """The time of each sample, from no noise at level 0 to all noise near 1: (n,) on the device.
+
+        levels: (n,) in [0, 1). low, high: the part of the training steps that is used, in thousandths of them.
+        """
 
     def noisy(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """What the denoiser is given."""
@@ -50,9 +54,12 @@ class Diffusion:
         self.alphas: Tensor = scheduler.alphas_cumprod.to(device=device, dtype=torch.float32)
         self.steps = len(self.alphas)
 
-    def times(self, draws: Draws, samples: Sequence[int], low: int = 0, high: int = 0) -> Tensor:
-        """Uniform over the training steps in [low, high); a `high` of 0 is all of them."""
-        return draws.integers("timestep", samples, min(high or self.steps, self.steps), low).to(self.alphas.device)
+    def times(self, levels: Tensor, low: int = 0, high: int = 1000) -> Tensor:
+        """Whole training steps: (n,) int64. At least one is in the range, however narrow it is."""
+        first = min(low * self.steps // 1000, self.steps - 1)
+        last = min(max(high * self.steps // 1000, first + 1), self.steps)
+        steps = (first + (levels * (last - first)).floor()).long().clamp(max=last - 1)
+        return on_device(steps, self.alphas.device)
 
     def _parts(self, times: Tensor) -> tuple[Tensor, Tensor]:
         share = self.alphas[times.long()].view(-1, 1, 1, 1)
@@ -96,3 +103,8 @@ class Diffusion:
         snr = self.snr(times)
         least = snr.clamp(max=snr_gamma)
         return least / (snr if self.prediction == "epsilon" else snr + 1)
+
+
+def objective_of(model: Model, device: torch.device) -> Diffusion:
+    """What a model's denoiser learns to predict. The one place that knows which objective a model has."""
+    return Diffusion(model.scheduler, model.prediction, device)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from weft.nodes.models.first_weights import RandomNumbersOf
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
-from weft.nodes.training.initial import RandomNumbersOf
 from weft.nodes.training.lora_settings import LoraSettings, expanded, matched, misfits
 
 log = logging.getLogger("weft.training")
@@ -72,6 +73,16 @@ def _first(own: LoraSettings, draws: Draws, name: str, shape: torch.Size) -> tor
 def adapter_parameters(module: Any) -> dict[str, nn.Parameter]:
     """What an adapter put into a module, by PEFT's names."""
     return {name: p for name, p in module.named_parameters() if name.endswith(f".{NAME}") or f".{NAME}." in name}
+
+
+def lora_group(module: Any) -> dict[str, nn.Parameter]:
+    """What an adapter put into a denoiser, by the names that files have."""
+    return {f"unet.{file_name(name)}": parameter for name, parameter in adapter_parameters(module).items()}
+
+
+def lora_settings(configs: Mapping[str, Any], own: LoraSettings) -> dict[str, Any]:
+    """What an `Adapter` of kind lora says beside its tensors. configs: what `inject` gave, by component."""
+    return {"peft": dict(configs), "kind": own.kind, "rank": own.rank, "alpha": own.alpha or own.rank}
 
 
 def file_name(name: str) -> str:

@@ -17,13 +17,21 @@ from torch import Tensor
 from weft.engine import Context
 from weft.nodes.sampling.content import Contents, NoContent
 from weft.nodes.sampling.schedule import build_scheduler
-from weft.nodes.training.denoising import Condition, filled, model_identity, shared_copy
+from weft.nodes.training.denoiser import (
+    Condition,
+    begin_training,
+    cached_states,
+    condition_of,
+    model_identity,
+    predicted,
+    shared_copy,
+)
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.encoding import encode_texts
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.lora_settings import LoraSettings, wrong_settings
-from weft.nodes.training.objective import Diffusion
-from weft.nodes.training.peft_layers import adapter_parameters, file_name, inject
+from weft.nodes.training.objective import Diffusion, objective_of
+from weft.nodes.training.peft_layers import inject, lora_group, lora_settings
 from weft.nodes.training.precision import Numerics
 from weft.nodes.training.recipe import Recipe
 from weft.nodes.values.model import Model
@@ -124,14 +132,12 @@ class PolicyRecipe(Recipe):
         self._check()
         self.parts = model.parts()
         self.device = self.parts.device
-        self.objective = Diffusion(model.scheduler, model.prediction, self.device)
+        self.objective = objective_of(model, self.device)
         self.ddim = DdimSteps(model, self.objective, sampling)
         self.texts = encode_texts(model, ["", *self.prompts], ctx, texts)
         self.unet: Any = shared_copy(self.parts.unet)
         self.config = inject(self.unet, "unet", own)
-        self.unet.train()
-        if options.gradient_checkpointing:
-            self.unet.enable_gradient_checkpointing()
+        begin_training(self.unet, options)
         side = model.size // model.scale_factor
         self.shape = (model.latent_channels, side, side)
 
@@ -172,12 +178,11 @@ class PolicyRecipe(Recipe):
 
     def groups(self) -> Mapping[str, Mapping[str, torch.nn.Parameter]]:
         """One group: the adapter's numbers."""
-        return {"unet": {f"unet.{file_name(name)}": p for name, p in adapter_parameters(self.unet).items()}}
+        return {"unet": lora_group(self.unet)}
 
     def export(self, weights: Mapping[str, Tensor]) -> Adapter:
         """A LoRA in PEFT's names."""
-        own = self.own
-        settings = {"peft": {"unet": self.config}, "kind": own.kind, "rank": own.rank, "alpha": own.alpha or own.rank}
+        settings = lora_settings({"unet": self.config}, self.own)
         return Adapter.of("lora", dict(weights), settings, self.model.fingerprint, self.model.family)
 
     def numerics(self) -> AbstractContextManager[Any]:
@@ -204,23 +209,14 @@ class PolicyRecipe(Recipe):
 
     def condition(self, prompts: Sequence[str]) -> Condition:
         """What the denoiser is told of each sample; the empty prompt comes first, as often, where there is guidance."""
-        told = ["" for _ in prompts if self.guided] + list(prompts)
-        found = [self.texts.entries[prompt] for prompt in told]
-        padding = self.texts.entries[""][0]
-        length = max(len(states) for states, _ in found)
-        text = torch.cat([filled(states[None], length, padding) for states, _ in found])
-        zero = self.guided and self.model.zero_empty
-        if zero:
+        captions = ["" for _ in prompts if self.guided] + list(prompts)
+        text, pooled = cached_states(self.texts, captions, self.device)
+        if self.guided and self.model.zero_empty:
             text[: len(prompts)] = 0
-        added = None
-        if self.model.family == "sdxl":
-            pooled = torch.stack([own for _, own in found if own is not None])
-            if zero:
+            if pooled is not None:
                 pooled[: len(prompts)] = 0
-            side = float(self.model.size)
-            ids = torch.tensor([[side, side, 0, 0, side, side]]).expand(len(told), -1)
-            added = {"text_embeds": pooled.to(self.device), "time_ids": ids.to(self.device)}
-        return Condition(text.to(self.device), padding.to(self.device), added)
+        padding = self.texts.entries[""][0].to(self.device)
+        return condition_of(self.model, text, padding, pooled, [(self.model.size, self.model.size)] * len(captions))
 
     @property
     def guided(self) -> bool:
@@ -229,18 +225,11 @@ class PolicyRecipe(Recipe):
 
     def predict(self, noisy: Tensor, places: Tensor, condition: Condition) -> Tensor:
         """What the denoiser predicts, with guidance, float32: (n, C, h, w). places: of DDIM's steps, (n,)."""
-        dtype = self.parts.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
         times = self.ddim.times[places]
         if self.guided:
             noisy, times = torch.cat([noisy, noisy]), torch.cat([times, times])
-        added = condition.added
-        found = self.unet(
-            noisy.to(dtype),
-            times,
-            encoder_hidden_states=condition.text.to(dtype),
-            added_cond_kwargs=None if added is None else {name: t.to(dtype) for name, t in added.items()},
-        ).sample.float()
+        found = predicted(self.unet, noisy, times, condition, self.parts.dtype).float()
         if not self.guided:
             return found
-        without, told = found.chunk(2)
-        return without + self.sampling.guidance * (told - without)
+        without, with_prompt = found.chunk(2)
+        return without + self.sampling.guidance * (with_prompt - without)

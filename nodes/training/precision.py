@@ -15,6 +15,9 @@ from torch import Tensor
 
 from weft.nodes.values.train_options import Precision
 
+CLIP_SLACK = 1e-6
+"""What torch adds to a norm before it divides by it."""
+
 
 class Numerics:
     """How forward, backward and step are made.
@@ -46,7 +49,8 @@ class Numerics:
             self._scaler.unscale_(optimizer)
         with_gradient = [parameter for parameter in parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in with_gradient if p.grad is not None])
-        if clip > 0:
+        # The factor on small gradients is 1, which is worth a look at them where that waits for nothing.
+        if clip > 0 and not (norm.device.type == "cpu" and float(norm) + CLIP_SLACK <= clip):
             torch.nn.utils.clip_grads_with_norm_(with_gradient, clip, norm)
         if self._scaler is not None:
             self._scaler.step(optimizer)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from weft.nodes.models.parts import Parts
 from weft.nodes.prompts.words import expand
-from weft.nodes.training.denoising import filled, shared_copy
+from weft.nodes.training.denoiser import filled, shared_copy
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.live_text import LiveText, text_components
@@ -109,17 +109,6 @@ class Words:
             tokenizers.append(own)
             firsts.append(first)
         self.texts = WordTexts(parts, self.encoders, tokenizers, firsts)
-
-    def checkpoint(self) -> None:
-        """Keep less of the text encoders for the backward pass, and compute it again there."""
-        for encoder in self.encoders.values():
-            # transformers 5 renamed it on its way.
-            kind = "activation" if hasattr(encoder, "activation_checkpointing_enable") else "gradient"
-            getattr(encoder, f"{kind}_checkpointing_enable")({"use_reentrant": False})
-            encoder.train()  # checkpoints nothing otherwise
-            for part in encoder.modules():
-                if isinstance(getattr(part, "dropout", None), float):
-                    part.dropout = 0.0  # its random numbers would be nobody's
 
     @torch.no_grad()
     def hold(self, weights: Mapping[str, Tensor], share: float) -> None:

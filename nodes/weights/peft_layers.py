@@ -117,6 +117,7 @@ def weight_change(where: str, name: str, layer: PeftLayer, tensors: Mapping[str,
     import torch
 
     from weft.nodes.lazy import IMPORTING
+    from weft.nodes.models.first_weights import own_random
 
     with IMPORTING:
         from peft import inject_adapter_in_model
@@ -126,7 +127,7 @@ def weight_change(where: str, name: str, layer: PeftLayer, tensors: Mapping[str,
     holder.layer = copy.deepcopy(base).to("cpu", torch.float32).requires_grad_(False)
     before: Tensor = holder.layer.weight.detach().clone()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with own_random():
             inject_adapter_in_model(_config(layer, own), holder, adapter_name="default")
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise ModelError(f"{where}: PEFT cannot make the {NAMES[layer.kind]} of {name}: {error}") from error

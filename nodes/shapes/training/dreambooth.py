@@ -17,7 +17,7 @@ from weft.nodes.shapes.scenes import full_caption
 from weft.nodes.shapes.training.by_nodes import arguments, dataset_of, draw_curve, training
 from weft.nodes.shapes.training.finetune import Example, save_module
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, LARGE, SIZE, Scene, Thing, render, sample_scene, with_article
-from weft.nodes.training.denoising import own_copy
+from weft.nodes.training.denoiser import own_copy
 
 WORDS = "sks shape"
 INSTANCES = 6

@@ -18,7 +18,7 @@ from weft.nodes.models.errors import ModelError
 from weft.nodes.nets.image_prompt import make_image_adapter
 from weft.nodes.nets.live import load_net
 from weft.nodes.techniques.wired import applied
-from weft.nodes.training.denoising import shared_copy
+from weft.nodes.training.denoiser import shared_copy
 from weft.nodes.training.files.layouts import CUSTOM, words_layout
 from weft.nodes.values.model import Model
 from weft.nodes.values.training import Adapter

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 
 from weft.nodes.lazy import IMPORTING
+from weft.nodes.models.first_weights import own_random
+from weft.nodes.models.sources import CONTROLNET
 from weft.nodes.nets.files import describe_controlnet
 from weft.nodes.nets.fit import controlnet_misfit
 from weft.nodes.nets.handles import ControlNet
-from weft.nodes.training.denoising import Condition, own_copy
+from weft.nodes.training.denoiser import Condition
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
-from weft.nodes.training.initial import begin, own_random
+from weft.nodes.training.initial import begin
 from weft.nodes.training.material import Material
-from weft.nodes.training.recipes.hinted import HintedRecipe, configuration
+from weft.nodes.training.recipes.hinted import HintedRecipe, configuration, net_before
 from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Adapter
@@ -79,29 +81,16 @@ class ControlNetRecipe(HintedRecipe):
         begin_embedding(net, Draws(self.own.seed))
         return net
 
-    def _going_on(self, net: ControlNet) -> torch.nn.Module:
-        from weft.nodes.models.sources import CONTROLNET
-        from weft.nodes.nets.live import load_net
-
-        cpu = torch.device("cpu")
-        loaded = load_net(
-            net.source,
-            net.location,
-            net.fingerprint,
-            describe_controlnet,
-            cpu,
-            torch.float32,
-            kind=CONTROLNET,
-            adapter=net.adapter,
-        )
-        misfit = controlnet_misfit(net.source, net.family, loaded.item.config, self.parts.unet.config)
+    def _going_on(self, before: ControlNet) -> torch.nn.Module:
+        net = net_before(before, describe_controlnet, CONTROLNET)
+        misfit = controlnet_misfit(before.source, before.family, net.config, self.parts.unet.config)
         if misfit is not None:
             raise TrainingError(misfit)
-        if loaded.item.config.conditioning_channels != 3:
+        if net.config.conditioning_channels != 3:
             raise TrainingError(
-                f"the ControlNet {net.source!r} reads {loaded.item.config.conditioning_channels} channels, not 3"
+                f"the ControlNet {before.source!r} reads {net.config.conditioning_channels} channels, not 3"
             )
-        return own_copy(loaded.item)
+        return net
 
     def residuals(self, noisy: Tensor, times: Tensor, condition: Condition, hints: Tensor) -> dict[str, Any]:
         """Additions to the skip connections and the middle."""

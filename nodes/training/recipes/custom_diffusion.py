@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from weft.nodes.training.denoising import DenoisingRecipe, shared_copy
+from weft.nodes.training.denoiser import shared_copy
 from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.recipes.worded import WordRecipe
 from weft.nodes.training.sentences import WordMaterial
-from weft.nodes.training.words import NewWord, Words
+from weft.nodes.training.words import NewWord
 from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Adapter
@@ -40,7 +41,7 @@ class CustomSettings:
     seed: int = 0
 
 
-class CustomDiffusionRecipe(DenoisingRecipe):
+class CustomDiffusionRecipe(WordRecipe):
     """Projections of the cross-attention as a whole, and the vectors of new words."""
 
     name: ClassVar[str] = "custom_diffusion"
@@ -54,10 +55,7 @@ class CustomDiffusionRecipe(DenoisingRecipe):
         prior_weight: float = 1.0,
     ) -> None:
         self.own = own
-        super().__init__(model, material, options, prior_weight)
-        self.words = Words(self.parts, own.words, own.seed)
-        if options.gradient_checkpointing:
-            self.words.checkpoint()
+        super().__init__(model, material, options, own.words, own.seed, prior_weight)
 
     def settings(self) -> Any:
         """Words and layers."""
@@ -81,15 +79,6 @@ class CustomDiffusionRecipe(DenoisingRecipe):
     def decays(self) -> Mapping[str, float]:
         """Likewise."""
         return {"words": self.own.words_decay}
-
-    def text_states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
-        """Read anew where there is a new word, with gradients to its vectors."""
-        return self.words.texts.states(captions)
-
-    @property
-    def padding(self) -> Tensor:
-        """The states of the empty prompt."""
-        return self.words.texts.padding
 
     def export(self, weights: Mapping[str, Tensor]) -> Adapter:
         """Projections and words."""

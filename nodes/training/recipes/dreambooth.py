@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from weft.nodes.training.denoising import own_copy
+from weft.nodes.training.denoiser import own_copy
 from weft.nodes.training.live_text import TextRecipe, canonical, text_components
 from weft.nodes.training.material import Material
 from weft.nodes.values.model import Model

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from weft.nodes.training.denoising import Batch, Condition, DenoisingRecipe, shared_copy
+from weft.nodes.models.sources import Kind
+from weft.nodes.nets.handles import ControlNet, T2IAdapter
+from weft.nodes.nets.live import load_net
+from weft.nodes.training.denoiser import Condition, own_copy, predicted, shared_copy
+from weft.nodes.training.denoising import Batch, DenoisingRecipe
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.material import Material
 from weft.nodes.values.model import Model
@@ -46,19 +50,17 @@ class HintedRecipe(DenoisingRecipe):
     def predict(self, noisy: Tensor, times: Tensor, condition: Condition, batches: Sequence[Batch]) -> Tensor:
         """What the denoiser predicts with the hints."""
         hints = torch.cat([self.material.hints(batch.items, batch.views) for batch in batches]).to(self.device)
-        dtype = self.dtype if not torch.is_autocast_enabled(self.device.type) else noisy.dtype
-        added = condition.added
         more = self.residuals(noisy, times, condition, hints)
-        return self.unet(
-            noisy.to(dtype),
-            times,
-            encoder_hidden_states=condition.text.to(dtype),
-            added_cond_kwargs=None if added is None else {name: t.to(dtype) for name, t in added.items()},
-            **{
-                name: item.to(dtype) if isinstance(item, Tensor) else [part.to(dtype) for part in item]
-                for name, item in more.items()
-            },
-        ).sample
+        return predicted(self.unet, noisy, times, condition, self.dtype, **more)
+
+
+def net_before(net: ControlNet | T2IAdapter, describe: Callable[..., Any], kind: Kind) -> Any:
+    """The network of a handle, to go on from: a float32 copy on the CPU."""
+    cpu = torch.device("cpu")
+    loaded = load_net(
+        net.source, net.location, net.fingerprint, describe, cpu, torch.float32, kind=kind, adapter=net.adapter
+    )
+    return own_copy(loaded.item)
 
 
 def plain_denoiser(model: Model, unet: Any) -> Any:

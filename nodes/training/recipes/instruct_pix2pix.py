@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from weft.nodes.training.denoising import Batch, Condition, DenoisingRecipe, own_copy
+from weft.nodes.training.denoiser import Condition, own_copy
+from weft.nodes.training.denoising import Batch, DenoisingRecipe
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.material import Material
 from weft.nodes.values.model import Model

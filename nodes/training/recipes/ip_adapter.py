@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from weft.nodes.training.denoising import Batch, Condition, DenoisingRecipe
+from weft.nodes.models.first_weights import own_random
+from weft.nodes.training.denoiser import Condition
+from weft.nodes.training.denoising import Batch, DenoisingRecipe
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.image_states import ImageStates
-from weft.nodes.training.initial import begin, own_random
+from weft.nodes.training.initial import begin
 from weft.nodes.training.material import Material
 from weft.nodes.training.recipes.hinted import plain_denoiser
 from weft.nodes.values.model import Model

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from weft.nodes.training.denoising import shared_copy
+from weft.nodes.training.denoiser import shared_copy
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.live_text import TextRecipe, canonical, text_components
 from weft.nodes.training.lora_settings import TEXT, LoraSettings, wrong_settings
 from weft.nodes.training.material import Material
-from weft.nodes.training.peft_layers import adapter_parameters, file_name, inject
+from weft.nodes.training.peft_layers import adapter_parameters, file_name, inject, lora_group, lora_settings
 from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Adapter
@@ -56,7 +56,7 @@ class LoraRecipe(TextRecipe):
 
     def groups(self) -> Mapping[str, Mapping[str, torch.nn.Parameter]]:
         """The adapter's numbers: those of the denoiser, and those of all text encoders."""
-        groups = {"unet": {f"unet.{file_name(name)}": p for name, p in adapter_parameters(self.unet).items()}}
+        groups = {"unet": lora_group(self.unet)}
         if self.encoders:
             groups["text_encoder"] = {
                 f"{component}.{canonical(file_name(name))}": parameter
@@ -67,10 +67,5 @@ class LoraRecipe(TextRecipe):
 
     def export(self, weights: Mapping[str, Tensor]) -> Adapter:
         """An adapter in PEFT's names."""
-        settings = {
-            "peft": self.configs,
-            "kind": self.own.kind,
-            "rank": self.own.rank,
-            "alpha": self.own.alpha or self.own.rank,
-        }
+        settings = lora_settings(self.configs, self.own)
         return Adapter.of("lora", dict(weights), settings, self.model.fingerprint, self.model.family)

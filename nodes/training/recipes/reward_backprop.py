@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from weft.nodes.sampling.vae import unscale
-from weft.nodes.training.denoising import Condition
+from weft.nodes.training.denoiser import Condition
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.policy import PolicyRecipe
 from weft.nodes.training.recipe import Samples

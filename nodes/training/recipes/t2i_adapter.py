@@ -10,16 +10,18 @@ import torch
 from torch import Tensor
 
 from weft.nodes.lazy import IMPORTING
+from weft.nodes.models.first_weights import own_random
+from weft.nodes.models.sources import ADAPTER
 from weft.nodes.nets.files import describe_adapter
 from weft.nodes.nets.fit import adapter_channels, adapter_misfit
 from weft.nodes.nets.handles import T2IAdapter
-from weft.nodes.training.denoising import Condition, own_copy
+from weft.nodes.training.denoiser import Condition
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.errors import TrainingError
-from weft.nodes.training.initial import begin, own_random
+from weft.nodes.training.initial import begin
 from weft.nodes.training.material import Material
 from weft.nodes.training.recipe import Samples
-from weft.nodes.training.recipes.hinted import HintedRecipe, configuration
+from weft.nodes.training.recipes.hinted import HintedRecipe, configuration, net_before
 from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Adapter
@@ -78,35 +80,17 @@ class T2IAdapterRecipe(HintedRecipe):
         begin(net, Draws(self.own.seed))
         return net
 
-    def _going_on(self, net: T2IAdapter) -> torch.nn.Module:
-        from weft.nodes.models.sources import ADAPTER
-        from weft.nodes.nets.live import load_net
-
-        cpu = torch.device("cpu")
-        loaded = load_net(
-            net.source,
-            net.location,
-            net.fingerprint,
-            describe_adapter,
-            cpu,
-            torch.float32,
-            kind=ADAPTER,
-            adapter=net.adapter,
-        )
-        config = self.parts.unet.config
-        misfit = adapter_misfit(net.source, net.family, adapter_channels(loaded.item.config), config)
+    def _going_on(self, before: T2IAdapter) -> torch.nn.Module:
+        net = net_before(before, describe_adapter, ADAPTER)
+        misfit = adapter_misfit(before.source, before.family, adapter_channels(net.config), self.parts.unet.config)
         if misfit is not None:
             raise TrainingError(misfit)
-        return own_copy(loaded.item)
+        return net
 
-    def times(self, samples: Samples, purpose: str) -> Tensor:
-        """(1 - u^3) of the way up, with u uniform, or uniform."""
-        if self.own.timesteps == "uniform":
-            return super().times(samples, purpose)
-        steps, low, high = self.objective.steps, self.options.min_timestep, self.options.max_timestep
-        first, last = low * steps // 1000, max(high * steps // 1000, low * steps // 1000 + 1)
-        drawn = 1 - samples.draws.uniform(f"{purpose}timestep", samples.numbers) ** 3
-        return (first + (drawn * (last - first)).floor()).long().clamp(max=min(last, steps) - 1).to(self.device)
+    def levels(self, samples: Samples, purpose: str) -> Tensor:
+        """1 - u^3 with u uniform, or uniform."""
+        drawn = super().levels(samples, purpose)
+        return drawn if self.own.timesteps == "uniform" else 1 - drawn**3
 
     def residuals(self, noisy: Tensor, times: Tensor, condition: Condition, hints: Tensor) -> dict[str, Any]:
         """Features for the blocks of the first half."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from weft.nodes.training.denoising import DenoisingRecipe, shared_copy
+from weft.nodes.training.denoiser import shared_copy
+from weft.nodes.training.recipes.worded import WordRecipe
 from weft.nodes.training.sentences import WordMaterial
-from weft.nodes.training.words import NewWord, Words
+from weft.nodes.training.words import NewWord
 from weft.nodes.values.model import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.training import Adapter
@@ -31,17 +32,14 @@ class InversionSettings:
     seed: int = 0
 
 
-class TextualInversionRecipe(DenoisingRecipe):
+class TextualInversionRecipe(WordRecipe):
     """The vectors of new words."""
 
     name: ClassVar[str] = "textual_inversion"
 
     def __init__(self, model: Model, material: WordMaterial, options: TrainOptions, own: InversionSettings) -> None:
         self.own = own
-        super().__init__(model, material, options)
-        self.words = Words(self.parts, own.words, own.seed)
-        if options.gradient_checkpointing:
-            self.words.checkpoint()
+        super().__init__(model, material, options, own.words, own.seed)
 
     def settings(self) -> Any:
         """The words, and how they are learned."""
@@ -70,15 +68,6 @@ class TextualInversionRecipe(DenoisingRecipe):
         self.prepare(0)
         with super().evaluating():
             yield
-
-    def text_states(self, captions: Sequence[str]) -> tuple[Tensor, Tensor | None]:
-        """Read anew, with gradients to the vectors."""
-        return self.words.texts.states(captions)
-
-    @property
-    def padding(self) -> Tensor:
-        """The states of the empty prompt."""
-        return self.words.texts.padding
 
     def export(self, weights: Mapping[str, Tensor]) -> Adapter:
         """The words."""

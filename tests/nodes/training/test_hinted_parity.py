@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.net_reference import TOLERANCE, Inputs, Reference, adapter_loss
 from tests.tiny_hints import tiny_hints, tiny_model
 from weft.engine import Context
-from weft.nodes.training.denoising import own_copy
+from weft.nodes.training.denoiser import own_copy
 from weft.nodes.training.draws import Draws
 from weft.nodes.training.material import Material
 from weft.nodes.training.order import Order

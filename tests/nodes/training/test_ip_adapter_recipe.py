@@ -63,7 +63,7 @@ def recipe_of(
 
 def diffusers_unet(recipe: IPAdapterRecipe) -> Any:
     """The denoiser with the adapter, as diffusers loads its published names."""
-    from weft.nodes.training.denoising import shared_copy
+    from weft.nodes.training.denoiser import shared_copy
 
     weights = {name: item.detach().clone() for group in recipe.groups().values() for name, item in group.items()}
     tensors = recipe.export(weights).tensors

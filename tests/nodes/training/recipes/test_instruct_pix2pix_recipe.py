@@ -16,7 +16,7 @@ from tests.nodes.training.recipes.reference import Reference, trained, widened
 from tests.nodes.training.train_case import context
 from weft.engine import Context
 from weft.nodes import train_instruct_pix2pix
-from weft.nodes.training.denoising import own_copy
+from weft.nodes.training.denoiser import own_copy
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.material import Material
 from weft.nodes.training.recipes import instruct_pix2pix

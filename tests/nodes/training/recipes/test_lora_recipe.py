@@ -16,7 +16,7 @@ from tests.nodes.training.recipes.reference import RATE, Reference, trained
 from tests.nodes.training.train_case import context
 from weft.engine import Context
 from weft.nodes import train_lora
-from weft.nodes.training.denoising import shared_copy
+from weft.nodes.training.denoiser import shared_copy
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.lora_settings import KINDS, TEXT, LoraSettings
 from weft.nodes.training.material import Material
