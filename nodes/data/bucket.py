@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _faults(size: object, step: object) -> Iterator[tuple[str, str]]:
-    if not all(isinstance(given, int) and not isinstance(given, bool) for given in (size, step)):
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in (size, step)):
         return
     assert isinstance(size, int)
     assert isinstance(step, int)
@@ -56,7 +56,7 @@ def bucket(
     """
     from weft.nodes.datasets.buckets import beside, bucket_sizes, suited
     from weft.nodes.datasets.files import listed
-    from weft.nodes.datasets.items import Passed, enlarged
+    from weft.nodes.datasets.items import Skipped, tell_small, too_small
     from weft.nodes.training.errors import TrainingError
 
     ctx = ctx or Context()
@@ -64,7 +64,8 @@ def bucket(
         raise TrainingError("; ".join(wrong))
     sizes = bucket_sizes(size, step, max_ratio)
     items: list[Item] = []
-    over, little = Passed(ctx), []
+    skipped = Skipped(ctx)
+    too_few: list[str] = []
     for number, item in enumerate(dataset.items):
         if number % 16 == 0:
             ctx.progress(number, len(dataset.items), "look at pictures")
@@ -73,31 +74,26 @@ def bucket(
         try:
             own = _size_of(item, ctx)
         except TrainingError as error:
-            over.over(str(error))
+            skipped.add(str(error))
             continue
         chosen = suited(own, sizes)
-        if enlarged(own, chosen):
-            told = f"{item.picture.name}: {own[0]} x {own[1]} pixels are fewer than {chosen[0]} x {chosen[1]}"
+        if (message := too_small(item.picture.name, own, chosen)) is not None:
             if small == "skip":
-                over.over(told)
+                skipped.add(message)
                 continue
-            little.append(told)
+            too_few.append(message)
         items.append(dataclasses.replace(item, size=chosen))
-    over.rest()
+    skipped.rest()
     instances = [item for item in items if item.role == "instance"]
     if not instances:
-        raise TrainingError(f"no picture is left to learn from: {listed(over.names, 5) or 'the data set has none'}")
-    if little and small == "refuse":
         raise TrainingError(
-            f"{len(little)} pictures would have to be enlarged: {listed(little)}. Give larger ones or a smaller size, "
-            "or set `small` to skip or enlarge"
+            f"no picture is left to learn from: {listed(skipped.reasons, 5) or 'the data set has none'}"
         )
-    if little:
-        ctx.log.warning("%d pictures are enlarged, which blurs them: %s", len(little), listed(little))
+    tell_small(too_few, small, ctx)
     counts = Counter(item.size for item in instances)
     ctx.log.info("sizes: %s", ", ".join(f"{count} of {w} x {h}" for (w, h), count in sorted(counts.items())))
     classes = beside(dataset.of("class"), instances)
-    return Dataset((*items, *classes), (*dataset.skipped, *over.names))
+    return Dataset((*items, *classes), (*dataset.skipped, *skipped.reasons))
 
 
 def _size_of(item: Item, ctx: Context) -> Size:

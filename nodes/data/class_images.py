@@ -8,7 +8,8 @@ from typing import Annotated
 from weft.engine import Context, NodeView, Output, Problem, Range, Widget, node
 from weft.nodes.basic.denoise import SchedulerName
 from weft.nodes.checks import model_of
-from weft.nodes.datasets.inputs import Seed, Side, size_problems
+from weft.nodes.datasets.inputs import Side, size_problems
+from weft.nodes.training.inputs import Seed
 from weft.nodes.values import Model
 from weft.nodes.values.training import Dataset
 
@@ -27,8 +28,8 @@ def _faults(prompt: object, more: object, count: object) -> Iterator[tuple[str, 
 
 def _check(view: NodeView) -> Iterator[Problem]:
     yield from size_problems(view)
-    given = (view.literals.get(name) for name in ("prompt", "more_prompts", "count"))
-    for input, message in _faults(*given):
+    literals = (view.literals.get(name) for name in ("prompt", "more_prompts", "count"))
+    for input, message in _faults(*literals):
         yield Problem(code="bad_value", node=view.id, input=input, message=message, given=view.literals.get(input))
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from weft.engine import Context, NodeView, Problem, node
+from weft.engine import Context, NodeView, node
 from weft.nodes.datasets.inputs import (
     Crops,
     Folder,
@@ -16,45 +14,38 @@ from weft.nodes.datasets.inputs import (
     RoleName,
     Side,
     Small,
-    found_problems,
-    size_problems,
+    contents_with_masks,
+    folder_check,
 )
 from weft.nodes.values.training import Dataset
 
-if TYPE_CHECKING:
-    from weft.nodes.datasets.files import Resolve
 
-
-def _fingerprint(folder: str, masks: str) -> str:
-    from weft.nodes.datasets.files import contents
-
-    return contents(folder, masks)
-
-
-def _look(text: str, view: NodeView, resolve: Resolve) -> None:
+def _look(text: str, view: NodeView) -> None:
     """What can be told before the run: folder, table and columns, or pictures."""
     from weft.nodes.datasets.files import files_in, folder_at, pictures_among
     from weft.nodes.datasets.layouts import CAPTION_COLUMNS, PICTURE_COLUMNS
     from weft.nodes.datasets.tables import chosen, columns_of, table_files
 
-    folder = folder_at(text, resolve)
-    given = {name: str(view.literals.get(name, "")) for name in ("table", "image_column", "caption_column")}
+    folder = folder_at(text, view.resolve)
+    texts = {name: str(view.literals.get(name, "")) for name in ("table", "image_column", "caption_column")}
     if "table" not in view.literals:
         return
-    if files := table_files(folder, given["table"]):
+    if files := table_files(folder, texts["table"]):
         names = columns_of(files)
-        chosen(names, given["image_column"], PICTURE_COLUMNS, "pictures", files[0].name)
-        chosen(names, given["caption_column"], CAPTION_COLUMNS, "captions", files[0].name)
+        chosen(names, texts["image_column"], PICTURE_COLUMNS, "pictures", files[0].name)
+        chosen(names, texts["caption_column"], CAPTION_COLUMNS, "captions", files[0].name)
     else:
         pictures_among(folder, files_in(folder, view.literals.get("recursive") is not False))
 
 
-def _check(view: NodeView) -> Iterator[Problem]:
-    yield from size_problems(view)
-    yield from found_problems(view, "folder", lambda text: _look(text, view, view.resolve))
-
-
-@node("dataset_captioned", category="training", resource="io", fingerprint=_fingerprint, check=_check, content_key=True)
+@node(
+    "dataset_captioned",
+    category="training",
+    resource="io",
+    fingerprint=contents_with_masks,
+    check=folder_check(_look),
+    content_key=True,
+)
 def dataset_captioned(
     folder: Folder,
     table: str = "",

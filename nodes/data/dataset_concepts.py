@@ -29,7 +29,7 @@ def _fingerprint(folders: Sequence[str], class_folders: Sequence[str]) -> str:
 
 def _misfits(folders: object, captions: object, class_folders: object, class_captions: object) -> Iterator[str]:
     """What is wrong with the lengths of the lists."""
-    lists = [given for given in (folders, captions, class_folders, class_captions) if isinstance(given, (list, tuple))]
+    lists = [item for item in (folders, captions, class_folders, class_captions) if isinstance(item, (list, tuple))]
     if len(lists) < 4:
         return
     concepts, prompts, classes, class_prompts = map(len, lists)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-from weft.engine import Context, NodeView, Problem, node
+from weft.engine import Context, NodeView, node
 from weft.nodes.datasets.inputs import (
     Crops,
     Folder,
@@ -14,36 +11,27 @@ from weft.nodes.datasets.inputs import (
     RoleName,
     Side,
     Small,
-    found_problems,
-    size_problems,
+    contents_with_masks,
+    folder_check,
 )
 from weft.nodes.values.training import Dataset
 
-if TYPE_CHECKING:
-    from weft.nodes.datasets.files import Resolve
-    from weft.nodes.datasets.layouts import Layout
 
-
-def _fingerprint(folder: str, masks: str) -> str:
-    from weft.nodes.datasets.files import contents
-
-    return contents(folder, masks)
-
-
-def _layout(folder: str, caption: str, recursive: bool, masks: str, resolve: Resolve) -> Layout:
+def _look(text: str, view: NodeView) -> None:
     from weft.nodes.datasets.files import folder_at
     from weft.nodes.datasets.layouts import plain
 
-    return plain(folder_at(folder, resolve), caption, recursive, folder_at(masks, resolve) if masks else None)
+    plain(folder_at(text, view.resolve), "", recursive=view.literals.get("recursive") is not False)
 
 
-def _check(view: NodeView) -> Iterator[Problem]:
-    recursive = view.literals.get("recursive") is not False
-    yield from size_problems(view)
-    yield from found_problems(view, "folder", lambda text: _layout(text, "", recursive, "", view.resolve))
-
-
-@node("dataset_folder", category="training", resource="io", fingerprint=_fingerprint, check=_check, content_key=True)
+@node(
+    "dataset_folder",
+    category="training",
+    resource="io",
+    fingerprint=contents_with_masks,
+    check=folder_check(_look),
+    content_key=True,
+)
 def dataset_folder(
     folder: Folder,
     caption: str = "",
@@ -78,9 +66,12 @@ def dataset_folder(
         small: pictures with fewer pixels than that: enlarge them and say so, skip them, or refuse all.
         masks: a folder of masks with the pictures' names, in place of masks beside them.
     """
+    from weft.nodes.datasets.files import folder_at
     from weft.nodes.datasets.items import dataset_of
+    from weft.nodes.datasets.layouts import plain
 
     ctx = ctx or Context()
-    layout = _layout(folder, caption, recursive, masks, ctx.resolve_input_path)
+    place = folder_at(folder, ctx.resolve_input_path)
+    layout = plain(place, caption, recursive, folder_at(masks, ctx.resolve_input_path) if masks else None)
     options = ItemOptions(role, 0, repeats, (width, height), crops, flip, small)
     return dataset_of(layout.entries, options, ctx, layout.passed)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-from weft.engine import Context, NodeView, Problem, node
+from weft.engine import Context, NodeView, node
 from weft.nodes.datasets.inputs import (
     Crops,
     Folder,
@@ -15,13 +12,9 @@ from weft.nodes.datasets.inputs import (
     RoleName,
     Side,
     Small,
-    found_problems,
-    size_problems,
+    folder_check,
 )
 from weft.nodes.values.training import Dataset
-
-if TYPE_CHECKING:
-    from weft.nodes.datasets.files import Resolve
 
 
 def _fingerprint(folder: str, conditions: str) -> str:
@@ -30,13 +23,13 @@ def _fingerprint(folder: str, conditions: str) -> str:
     return contents(folder, conditions)
 
 
-def _look(text: str, view: NodeView, resolve: Resolve) -> None:
+def _look(text: str, view: NodeView) -> None:
     from weft.nodes.datasets.files import files_in, folder_at, pictures_among
     from weft.nodes.datasets.layouts import CONDITION_COLUMNS, TARGET_COLUMNS
     from weft.nodes.datasets.tables import chosen, columns_of, table_files
     from weft.nodes.training.errors import TrainingError
 
-    folder = folder_at(text, resolve)
+    folder = folder_at(text, view.resolve)
     if any(name not in view.literals for name in ("table", "conditions", "image_column", "condition_column")):
         return
     if view.literals["conditions"]:
@@ -55,12 +48,14 @@ def _nothing(name: str) -> str:
     return f"{name} has no table of pairs: name the folder of the second pictures in `conditions`, or a table"
 
 
-def _check(view: NodeView) -> Iterator[Problem]:
-    yield from size_problems(view)
-    yield from found_problems(view, "folder", lambda text: _look(text, view, view.resolve))
-
-
-@node("dataset_paired", category="training", resource="io", fingerprint=_fingerprint, check=_check, content_key=True)
+@node(
+    "dataset_paired",
+    category="training",
+    resource="io",
+    fingerprint=_fingerprint,
+    check=folder_check(_look),
+    content_key=True,
+)
 def dataset_paired(
     folder: Folder,
     conditions: Folder = "",

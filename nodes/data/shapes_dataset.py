@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from weft.engine import NodeView, Problem, Range, Widget, node
+from weft.engine import NodeView, Problem, Range, node
 from weft.graphs.problems import near
+from weft.nodes.training.inputs import Seed
 from weft.nodes.values.training import Dataset
 
 MAX_PICTURES = 20_000
 COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 BACKGROUNDS = ("white", "black", "gray", "beige", "brown", "navy", "mint")
-Seed = Annotated[int, Range(0, 2**63 - 1), Widget("seed")]
 
 
 def _unknown(names: list[str], all_names: tuple[str, ...], what: str) -> Iterator[tuple[str, str | None]]:

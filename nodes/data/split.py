@@ -6,7 +6,7 @@ import dataclasses
 from typing import Annotated
 
 from weft.engine import Context, Output, Range, node
-from weft.nodes.datasets.inputs import Seed
+from weft.nodes.training.inputs import Seed
 from weft.nodes.values.training import Dataset
 
 

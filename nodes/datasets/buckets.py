@@ -21,13 +21,13 @@ def bucket_sizes(side: int, step: int, ratio: float) -> list[Size]:
     Raises:
         TrainingError: none is so small.
     """
-    area, found = side * side, set()
+    area, sizes = side * side, set()
     for wide in range(step, area // step + 1, step):
         high = area // wide // step * step
         if high and max(wide, high) <= ratio * min(wide, high):
-            found |= {(wide, high), (high, wide)}
+            sizes |= {(wide, high), (high, wide)}
     # Of those of one width only the highest: the others are smaller for nothing.
-    best = {size for size in found if not any(_within(size, other) for other in found)}
+    best = {size for size in sizes if not any(_within(size, other) for other in sizes)}
     if not best:
         raise TrainingError(f"no size in steps of {step} has the area of {side} x {side}: take smaller steps")
     return sorted(best, key=lambda size: (size[0] / size[1], size))
@@ -63,9 +63,9 @@ def beside(classes: Sequence[Item], instances: Sequence[Item]) -> list[Item]:
     for size, count in counts.items():
         below += count
         bounds.append((below / total, size))
-    found = [replace(item, size=next(size for bound, size in bounds if rank(item) < bound)) for item in classes]
-    lacking = counts.keys() - {item.size for item in found}
+    items = [replace(item, size=next(size for bound, size in bounds if rank(item) < bound)) for item in classes]
+    lacking = counts.keys() - {item.size for item in items}
     if lacking and classes:
         ordered = sorted(classes, key=rank)
-        found += [replace(ordered[k % len(ordered)], size=size) for k, size in enumerate(sorted(lacking))]
-    return found
+        items += [replace(ordered[k % len(ordered)], size=size) for k, size in enumerate(sorted(lacking))]
+    return items

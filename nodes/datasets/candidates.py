@@ -65,20 +65,20 @@ class Candidates:
                 if not self._has_warned:
                     self._has_warned = True
                     self._ctx.log.warning("pictures cannot be kept for later runs, which draw them anew: %s", error)
-                return self._drawn(prompt, seed)
-            found = (read_tensors(folder, name) or {}).get("latents")
-            if found is None or not self._fits(found):
-                found = self._drawn(prompt, seed)
-                write_tensors(folder, name, {"latents": found})
-            return found
+                return self._draw(prompt, seed)
+            latents = (read_tensors(folder, name) or {}).get("latents")
+            if latents is None or not self._fits(latents):
+                latents = self._draw(prompt, seed)
+                write_tensors(folder, name, {"latents": latents})
+            return latents
 
-    def _fits(self, found: Tensor) -> bool:
+    def _fits(self, latents: Tensor) -> bool:
         """Whether what was read can be what was written."""
         shape = (self._how.count, self._model.latent_channels)
-        fits = found.dtype == torch.float32 and found.dim() == 4 and tuple(found.shape[:2]) == shape
-        return fits and bool(torch.isfinite(found).all())
+        fits = latents.dtype == torch.float32 and latents.dim() == 4 and tuple(latents.shape[:2]) == shape
+        return fits and bool(torch.isfinite(latents).all())
 
-    def _drawn(self, prompt: str, seed: int) -> Tensor:
+    def _draw(self, prompt: str, seed: int) -> Tensor:
         model, how = self._model, self._how
         if prompt not in self._bases:
             self._bases[prompt] = cfg(encode_prompt(model, prompt), scale=how.guidance)

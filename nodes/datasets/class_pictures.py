@@ -84,26 +84,26 @@ def _pictures(
 ) -> list[bytes]:
     """PNG files, one for each seed."""
     key = pictures_key(model, prompt, how)
-    found: dict[int, bytes] = {}
+    files: dict[int, bytes] = {}
 
     def read(folder: Path, wanted: Sequence[int]) -> None:
-        found.update((seed, data) for seed in wanted if (data := _read(folder / f"{seed}.png")) is not None)
+        files.update((seed, data) for seed in wanted if (data := _read(folder / f"{seed}.png")) is not None)
 
     with ctx.shared_workspace(key) as folder:
         read(folder, seeds)
-    tell(len(found))
-    while missing := [seed for seed in dict.fromkeys(seeds) if seed not in found][:batch]:
+    tell(len(files))
+    while missing := [seed for seed in dict.fromkeys(seeds) if seed not in files][:batch]:
         # The folder is let go before the device is: who waits for the one while it has the other would wait for ever.
         with ctx.shared_workspace(key) as folder:
             read(folder, missing)
-            for first, count in _stretches([seed for seed in missing if seed not in found]):
+            for first, count in _stretches([seed for seed in missing if seed not in files]):
                 for seed, data in enumerate(_draw(model, prompt, first, count, how, ctx), first):
-                    found[seed] = data
+                    files[seed] = data
                     _write(folder / f"{seed}.png", data)
-        tell(len(found))
+        tell(len(files))
         with ctx.yield_device():
             pass
-    return [found[seed] for seed in seeds]
+    return [files[seed] for seed in seeds]
 
 
 def _stretches(seeds: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -121,8 +121,8 @@ def _scene(world: World, rng: np.random.Generator, known: bool) -> Scene:
 
 
 def _shape(name: str) -> AnyShape:
-    found: AnyShape = next(shape for shape in get_args(AnyShape) if shape == name)
-    return found
+    shape: AnyShape = next(one for one in get_args(AnyShape) if one == name)
+    return shape
 
 
 def _edited(world: World, rng: np.random.Generator, known: bool) -> Example:

@@ -37,24 +37,24 @@ class Seen(NamedTuple):
     size: Size
 
 
-def folder_at(given: str, resolve: Resolve) -> Path:
+def folder_at(name: str, resolve: Resolve) -> Path:
     """The folder that an input names.
 
     Raises:
         TrainingError: there is none of that name.
         InputPathError: it lies outside the folders that may be read.
     """
-    if not given.strip():
+    if not name.strip():
         raise TrainingError("no folder is given: name one with pictures in it")
-    folder = resolve(given)
+    folder = resolve(name)
     if folder.is_dir():
         return folder
     if folder.exists():
-        raise TrainingError(f"{given} is a file: give the folder that it lies in")
+        raise TrainingError(f"{name} is a file: give the folder that it lies in")
     hint = None
     if folder.parent.is_dir():
         hint = near(folder.name, [path.name for path in folder.parent.iterdir() if path.is_dir()])
-    raise TrainingError(f"there is no folder {given}{f'; did you mean {hint}?' if hint else ''}")
+    raise TrainingError(f"there is no folder {name}{f'; did you mean {hint}?' if hint else ''}")
 
 
 def files_in(folder: Path, recursive: bool) -> list[Path]:
@@ -63,18 +63,18 @@ def files_in(folder: Path, recursive: bool) -> list[Path]:
     Raises:
         TrainingError: there are too many, or it cannot be read.
     """
-    found: list[Path] = []
+    files: list[Path] = []
 
     def refuse(error: OSError) -> None:
         raise TrainingError(f"{error.filename or folder} cannot be read: {error.strerror or error}")
 
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
-        found.extend(Path(place, name) for name in names if not name.startswith("."))
+        files.extend(Path(place, name) for name in names if not name.startswith("."))
         # Captions, masks and conditions lie beside them.
-        if len(found) > 8 * MAX_PICTURES:
+        if len(files) > 8 * MAX_PICTURES:
             raise TrainingError(f"{folder.name} has more than {8 * MAX_PICTURES:,} files: name a smaller folder")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def has_suffix(path: Path, suffixes: Iterable[str]) -> bool:

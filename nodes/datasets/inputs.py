@@ -22,7 +22,6 @@ Missing = Literal["refuse", "skip"]
 Repeats = Annotated[int, Range(1, 10_000, usual=(1, 20))]
 Side = Annotated[int, Range(0, 8192)]
 Crops = Annotated[int, Range(1, 64, usual=(1, 8))]
-Seed = Annotated[int, Range(0, 2**63 - 1), Widget("seed")]
 
 
 @dataclass(frozen=True)
@@ -75,3 +74,20 @@ def found_problems(view: NodeView, input: str, look: Callable[[str], object]) ->
             message = str(error) if str(error).endswith((".", "?")) else f"{error}."
             problem = Problem(code="bad_value", node=view.id, input=input, message=message, given=text)
             yield raised_by_node(problem)
+
+
+def folder_check(look: Callable[[str, NodeView], object]) -> Callable[[NodeView], Iterator[Problem]]:
+    """The check of a node with a size and the input `folder`, which is looked at as `found_problems` says."""
+
+    def check(view: NodeView) -> Iterator[Problem]:
+        yield from size_problems(view)
+        yield from found_problems(view, "folder", lambda text: look(text, view))
+
+    return check
+
+
+def contents_with_masks(folder: str, masks: str) -> str:
+    """The fingerprint of a node with the inputs `folder` and `masks`: what lies in both."""
+    from weft.nodes.datasets.files import contents
+
+    return contents(folder, masks)

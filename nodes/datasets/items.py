@@ -8,7 +8,7 @@ from pathlib import Path
 
 from weft.engine import Context
 from weft.nodes.datasets.files import Seen, Size, listed, look, look_at_bytes
-from weft.nodes.datasets.inputs import ItemOptions
+from weft.nodes.datasets.inputs import ItemOptions, Small
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.values.training import Dataset, Item
 
@@ -32,22 +32,22 @@ class Entry:
 
 
 @dataclass
-class Passed:
-    """What was passed over so far, and told in the log."""
+class Skipped:
+    """What was passed over so far, and why, for `Dataset.skipped` and the log."""
 
     ctx: Context
-    names: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
-    def over(self, message: str) -> None:
+    def add(self, reason: str) -> None:
         """Note one; the first ones are told."""
-        if len(self.names) < TOLD:
-            self.ctx.log.warning("%s: it is passed over", message)
-        self.names.append(message)
+        if len(self.reasons) < TOLD:
+            self.ctx.log.warning("%s: it is passed over", reason)
+        self.reasons.append(reason)
 
     def rest(self) -> None:
         """Tell how many there were beyond those told."""
-        if len(self.names) > TOLD:
-            self.ctx.log.warning("%d more were passed over: see the data set", len(self.names) - TOLD)
+        if len(self.reasons) > TOLD:
+            self.ctx.log.warning("%d more were passed over: see the data set", len(self.reasons) - TOLD)
 
 
 def dataset_of(entries: Sequence[Entry], options: ItemOptions, ctx: Context, passed: Sequence[str] = ()) -> Dataset:
@@ -59,11 +59,11 @@ def dataset_of(entries: Sequence[Entry], options: ItemOptions, ctx: Context, pas
         TrainingError: none is sound, or some are smaller than they are to be and `small` refuses that.
         Cancelled: the run was cancelled.
     """
-    over = Passed(ctx)
-    for message in passed:
-        over.over(message)
+    skipped = Skipped(ctx)
+    for reason in passed:
+        skipped.add(reason)
     items: list[Item] = []
-    little: list[str] = []
+    too_few: list[str] = []
     shapes: list[str] = []
     for number, entry in enumerate(entries):
         if number % 16 == 0:
@@ -73,15 +73,13 @@ def dataset_of(entries: Sequence[Entry], options: ItemOptions, ctx: Context, pas
             condition = _maybe(entry.condition, f"{entry.name} (its condition)", ctx)
             mask = _maybe(entry.mask, f"{entry.name} (its mask)", ctx)
         except TrainingError as error:
-            over.over(str(error))
+            skipped.add(str(error))
             continue
-        if enlarged(seen.size, options.size):
-            width, height = options.size
-            told = f"{entry.name}: {seen.size[0]} x {seen.size[1]} pixels are fewer than {width} x {height}"
+        if (message := too_small(entry.name, seen.size, options.size)) is not None:
             if options.small == "skip":
-                over.over(told)
+                skipped.add(message)
                 continue
-            little.append(told)
+            too_few.append(message)
         if condition is not None and differ(seen.size, condition.size):
             shapes.append(f"{entry.name} ({_by(seen.size)} and {_by(condition.size)})")
         items.append(
@@ -98,19 +96,13 @@ def dataset_of(entries: Sequence[Entry], options: ItemOptions, ctx: Context, pas
                 flip=options.flip,
             )
         )
-    over.rest()
+    skipped.rest()
     if not items:
-        raise TrainingError(f"no picture could be used: {listed(over.names, 5) or 'there is none'}")
-    if little and options.small == "refuse":
-        raise TrainingError(
-            f"{len(little)} pictures would have to be enlarged: {listed(little)}. Give larger ones or a smaller size, "
-            "or set `small` to skip or enlarge"
-        )
-    if little:
-        ctx.log.warning("%d pictures are enlarged, which blurs them: %s", len(little), listed(little))
+        raise TrainingError(f"no picture could be used: {listed(skipped.reasons, 5) or 'there is none'}")
+    tell_small(too_few, options.small, ctx)
     if shapes:
         ctx.log.warning("pictures and conditions of other shapes are cut to one: %s", listed(shapes))
-    return Dataset(tuple(items), tuple(over.names))
+    return Dataset(tuple(items), tuple(skipped.reasons))
 
 
 def _look(source: Source, name: str, ctx: Context) -> Seen:
@@ -127,9 +119,26 @@ def _by(size: Size) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def enlarged(own: Size, wanted: Size) -> bool:
-    """Whether a picture has too few pixels to cover a size; (0, 0) wants none."""
-    return own[0] < wanted[0] or own[1] < wanted[1]
+def too_small(name: str, own: Size, wanted: Size) -> str | None:
+    """Says that a picture has too few pixels to cover a size, (0, 0) being none; None where it has enough."""
+    if own[0] >= wanted[0] and own[1] >= wanted[1]:
+        return None
+    return f"{name}: {_by(own)} pixels are fewer than {_by(wanted)}"
+
+
+def tell_small(messages: Sequence[str], small: Small, ctx: Context) -> None:
+    """Tell in the log which pictures are enlarged, by what `too_small` says of each.
+
+    Raises:
+        TrainingError: there are some, and `small` is refuse.
+    """
+    if messages and small == "refuse":
+        raise TrainingError(
+            f"{len(messages)} pictures would have to be enlarged: {listed(messages)}. Give larger ones or a smaller "
+            "size, or set `small` to skip or enlarge"
+        )
+    if messages:
+        ctx.log.warning("%d pictures are enlarged, which blurs them: %s", len(messages), listed(messages))
 
 
 def differ(one: Size, other: Size) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -53,6 +54,23 @@ class Layout:
             )
         return Layout(self.entries, [*self.passed, *self.lacking])
 
+    def add_captioned(self, entry: Entry) -> None:
+        """An entry, where it has a caption; one without is lacking it."""
+        if entry.caption:
+            self.entries.append(entry)
+        else:
+            self.lacking.append(f"{entry.name} has no caption")
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Around one picture or row: what is wrong with it is noted, and the next one follows."""
+        try:
+            yield
+        except _LackingError as error:
+            self.lacking.append(str(error))
+        except TrainingError as error:
+            self.passed.append(str(error))
+
 
 def plain(folder: Path, caption: str, recursive: bool, masks: Path | None = None) -> Layout:
     """All pictures of a folder, with one caption."""
@@ -78,10 +96,10 @@ def _files(folder: Path, recursive: bool, but: Path | None) -> list[Path]:
 def _masks(folder: Path, files: Iterable[Path], masks: Path | None, recursive: bool) -> dict[str, Path]:
     """Masks by the stem of their pictures: those beside them, and those of a folder of their own."""
     beside = [path for path in files if has_suffix(path, PICTURES) and is_mask(path)]
-    found = {stem_in(folder, path)[: -len(MASK)]: path for path in beside}
+    by_stem = {stem_in(folder, path)[: -len(MASK)]: path for path in beside}
     if masks is not None:
-        found |= {stem_in(masks, path): path for path in files_in(masks, recursive) if has_suffix(path, PICTURES)}
-    return found
+        by_stem |= {stem_in(masks, path): path for path in files_in(masks, recursive) if has_suffix(path, PICTURES)}
+    return by_stem
 
 
 def captioned(folder: Path, caption: str, recursive: bool, resolve: Resolve, masks: Path | None = None) -> Layout:
@@ -93,17 +111,9 @@ def captioned(folder: Path, caption: str, recursive: bool, resolve: Resolve, mas
     texts = {stem_in(folder, path): path for path in reversed(files) if has_suffix(path, CAPTIONS)}
     for path in pictures:
         stem, name = stem_in(folder, path), _name(folder, path)
-        text = caption
-        if stem in texts:
-            try:
-                text = caption_in(texts[stem], _name(folder, texts[stem]), resolve) or caption
-            except TrainingError as error:
-                layout.passed.append(str(error))
-                continue
-        if text:
-            layout.entries.append(Entry(name, path, text, mask=mask_of.get(stem)))
-        else:
-            layout.lacking.append(f"{name} has no caption")
+        with layout.noting():
+            own = caption_in(texts[stem], _name(folder, texts[stem]), resolve) if stem in texts else ""
+            layout.add_captioned(Entry(name, path, own or caption, mask=mask_of.get(stem)))
     known = {stem_in(folder, path) for path in pictures}
     lonely = [path for stem, path in texts.items() if stem not in known]
     layout.lacking.extend(f"{_name(folder, path)} has no picture" for path in sorted(lonely))
@@ -125,23 +135,14 @@ def in_table(
     layout, used = Layout(), set()
     mask_of = _masks(folder, files_in(folder, recursive), masks, recursive)
     for row in rows_of(files, (of_pictures, of_captions)):
-        try:
+        with layout.noting():
             source, name = _source(folder, row, of_pictures)
             text = text_of(row, of_captions) or caption
-        except _LackingError as error:
-            layout.lacking.append(str(error))
-            continue
-        except TrainingError as error:
-            layout.passed.append(str(error))
-            continue
-        mask = None
-        if isinstance(source, Path):
-            used.add(source)
-            mask = mask_of.get(stem_in(folder, source))
-        if text:
-            layout.entries.append(Entry(name, source, text, mask=mask))
-        else:
-            layout.lacking.append(f"{name} has no caption")
+            mask = None
+            if isinstance(source, Path):
+                used.add(source)
+                mask = mask_of.get(stem_in(folder, source))
+            layout.add_captioned(Entry(name, source, text, mask=mask))
     if used:
         rest = _files(folder, recursive, masks)
         spare = [path for path in rest if has_suffix(path, PICTURES) and not is_mask(path) and path not in used]
@@ -201,14 +202,9 @@ def paired(folder: Path, conditions: Path, caption: str, recursive: bool, resolv
         if hint is None:
             layout.lacking.append(f"{name} has no condition of that name")
             continue
-        text = caption
-        if stem in texts:
-            try:
-                text = caption_in(texts[stem], texts[stem].name, resolve) or caption
-            except TrainingError as error:
-                layout.passed.append(str(error))
-                continue
-        layout.entries.append(Entry(name, path, text, hint, mask_of.get(stem)))
+        with layout.noting():
+            own = caption_in(texts[stem], texts[stem].name, resolve) if stem in texts else ""
+            layout.entries.append(Entry(name, path, own or caption, hint, mask_of.get(stem)))
     layout.lacking.extend(f"{conditions.name}/{_name(conditions, path)} has no picture" for path in by_stem.values())
     return layout
 
@@ -237,15 +233,9 @@ def paired_in_table(folder: Path, files: Sequence[Path], columns: tuple[str, str
     layout = Layout()
     wanted = (of_pictures, of_conditions, *([of_captions] if of_captions else []))
     for row in rows_of(files, wanted):
-        try:
+        with layout.noting():
             picture, name = _source(folder, row, of_pictures)
             condition, _ = _source(folder, row, of_conditions)
             text = (text_of(row, of_captions) if of_captions else "") or caption
-        except _LackingError as error:
-            layout.lacking.append(str(error))
-            continue
-        except TrainingError as error:
-            layout.passed.append(str(error))
-            continue
-        layout.entries.append(Entry(name, picture, text, condition))
+            layout.entries.append(Entry(name, picture, text, condition))
     return layout

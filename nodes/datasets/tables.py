@@ -36,7 +36,7 @@ class Row:
     cells: dict[str, Any]
 
 
-def table_files(folder: Path, given: str) -> list[Path]:
+def table_files(folder: Path, name: str) -> list[Path]:
     """The files of a table: the one that is named, or what a folder has; none where it has no table.
 
     Of several parquet files each holds a part of the rows, in the order of their names.
@@ -44,18 +44,18 @@ def table_files(folder: Path, given: str) -> list[Path]:
     Raises:
         TrainingError: the named one is not there, or the folder has several tables.
     """
-    if given:
-        path = folder / given
+    if name:
+        path = folder / name
         if not path.is_file():
             names = [p.name for p in folder.iterdir() if p.suffix.lower() in (".csv", *LINES, PARQUET)]
-            hint = near(given, names)
+            hint = near(name, names)
             there = f"did you mean {hint}?" if hint else f"tables in it: {listed(sorted(names)) or 'none'}"
-            raise TrainingError(f"{folder.name} has no file {given}: {there}")
+            raise TrainingError(f"{folder.name} has no file {name}: {there}")
         return [path]
-    found = [folder / name for name in NAMES if (folder / name).is_file()]
-    if len(found) > 1:
-        raise TrainingError(f"{folder.name} has {' and '.join(p.name for p in found)}: name one of them in `table`")
-    return found or sorted(p for p in folder.iterdir() if has_suffix(p, (PARQUET,)) and p.is_file())
+    files = [folder / usual for usual in NAMES if (folder / usual).is_file()]
+    if len(files) > 1:
+        raise TrainingError(f"{folder.name} has {' and '.join(p.name for p in files)}: name one of them in `table`")
+    return files or sorted(p for p in folder.iterdir() if has_suffix(p, (PARQUET,)) and p.is_file())
 
 
 def columns_of(files: Sequence[Path]) -> list[str]:
@@ -73,18 +73,18 @@ def columns_of(files: Sequence[Path]) -> list[str]:
     return list(reader.fieldnames or [])
 
 
-def chosen(columns: Sequence[str], given: str, usual: Sequence[str], what: str, table: str) -> str:
+def chosen(columns: Sequence[str], column: str, usual: Sequence[str], what: str, table: str) -> str:
     """The column that is named, or the first of the usual ones that there is.
 
     Raises:
         TrainingError: there is none.
     """
-    if given:
-        if given in columns:
-            return given
-        hint = near(given, columns)
+    if column:
+        if column in columns:
+            return column
+        hint = near(column, columns)
         raise TrainingError(
-            f"{table} has no column {given!r} of {what}: "
+            f"{table} has no column {column!r} of {what}: "
             + (f"did you mean {hint!r}? " if hint else "")
             + f"it has {listed(columns, 12)}"
         )
@@ -153,7 +153,7 @@ def _csv(path: Path) -> csv.DictReader[str]:
 
 def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """The objects of a file with one on each line, by the number of the line."""
-    found, wrong = [], []
+    lines, wrong = [], []
     for number, line in enumerate(_text(path).split("\n"), 1):
         if not line.strip():
             continue
@@ -163,14 +163,14 @@ def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
             wrong.append(f"line {number} is no JSON ({error})")
             continue
         if isinstance(item, dict):
-            found.append((number, item))
+            lines.append((number, item))
         else:
             wrong.append(f"line {number} is no object")
     if wrong:
         raise TrainingError(f"{path.name} has to hold one JSON object on each line: {listed(wrong, 5)}")
-    if not found:
+    if not lines:
         raise TrainingError(f"{path.name} has no rows")
-    return found
+    return lines
 
 
 def _parquet(path: Path) -> Any:

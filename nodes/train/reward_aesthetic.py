@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from weft.engine import Context, NodeView, Problem, Widget, node, value
-from weft.nodes.models.bundled import IMAGE_ENCODERS
-from weft.nodes.models.sources import problems
+from weft.engine import Context, Widget, node, value
+from weft.nodes.training.inputs import ClipSource, clip_check
 from weft.nodes.values.rewards import ClipPlace, Reward
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from weft.nodes.training.rewards.clip import AestheticHead, Clip
+    from weft.nodes.training.rewards.clip import AestheticHead
 
 
 @value("reward.aesthetic")
@@ -34,26 +33,24 @@ class AestheticReward(Reward):
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """(n,), about 1 to 10 by the published predictor."""
-        clip, head = self._live(str(images.device))
-        return head(clip.seen(images))
+        from weft.nodes.training.rewards.clip import clip_for
+
+        return self._head()(clip_for(images, self.clip).seen(images))
 
     def score_tensor(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """(n,), with gradients."""
-        clip, head = self._live(str(images.device), there=True)
-        return head(clip.of_images(images))
+        from weft.nodes.training.rewards.clip import clip_for
 
-    def _live(self, device: str, there: bool = False) -> tuple[Clip, AestheticHead]:
-        import torch
+        return self._head()(clip_for(images, self.clip, gradients=True).of_images(images))
 
+    def _head(self) -> AestheticHead:
         from weft.engine.filehash import content_hash
-        from weft.nodes.models.device import resolve_device
         from weft.nodes.training.errors import TrainingError
-        from weft.nodes.training.rewards.clip import Clip, read_head
+        from weft.nodes.training.rewards.clip import read_head
 
         if content_hash(self.path) != self.fingerprint:
             raise TrainingError(f"{self.source!r} changed since its reward was made: run its node again")
-        head = read_head(self.path, self.source)
-        return Clip(self.clip, torch.device(device if there or device != "cpu" else resolve_device("auto"))), head
+        return read_head(self.path, self.source)
 
 
 def _fingerprint(predictor: str, clip: str, ctx: Context) -> str:
@@ -64,19 +61,10 @@ def _fingerprint(predictor: str, clip: str, ctx: Context) -> str:
     return f"{content_hash(allowed(predictor))}:{find_clip(clip, False, allowed).fingerprint}"
 
 
-def _check(view: NodeView) -> Iterator[Problem]:
-    def look(text: str) -> None:
-        from weft.nodes.training.rewards.clip import find_clip
-
-        find_clip(text, False, view.resolve)
-
-    yield from problems(view, "clip", look, f"{', '.join(IMAGE_ENCODERS)}, or the folder of a CLIP")
-
-
-@node("reward_aesthetic", category="training", fingerprint=_fingerprint, check=_check)
+@node("reward_aesthetic", category="training", fingerprint=_fingerprint, check=clip_check(needs_text=False))
 def reward_aesthetic(
     predictor: Annotated[str, Widget("file")],
-    clip: Annotated[str, Widget("model", names=tuple(IMAGE_ENCODERS))],
+    clip: ClipSource,
     ctx: Context | None = None,
 ) -> Reward:
     """Reward pictures that people find beautiful, by a predictor that was trained on their ratings.

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from weft.engine import Context, NodeView, Problem, Widget, node, value
-from weft.nodes.models.bundled import IMAGE_ENCODERS
-from weft.nodes.models.sources import problems
+from weft.engine import Context, node, value
+from weft.nodes.training.inputs import ClipSource, clip_check
 from weft.nodes.values.rewards import ClipPlace, Reward
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from weft.nodes.training.rewards.clip import Clip
 
 
 @value("reward.alignment")
@@ -28,21 +25,17 @@ class AlignmentReward(Reward):
 
     def score(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """(n,), from -100 to 100."""
-        clip = self._live(str(images.device))
+        from weft.nodes.training.rewards.clip import clip_for
+
+        clip = clip_for(images, self.clip)
         return 100 * (clip.seen(images) * clip.of_texts(prompts).cpu()).sum(dim=1)
 
     def score_tensor(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """(n,), with gradients."""
-        clip = self._live(str(images.device), there=True)
+        from weft.nodes.training.rewards.clip import clip_for
+
+        clip = clip_for(images, self.clip, gradients=True)
         return 100 * (clip.of_images(images) * clip.of_texts(prompts)).sum(dim=1)
-
-    def _live(self, device: str, there: bool = False) -> Clip:
-        import torch
-
-        from weft.nodes.models.device import resolve_device
-        from weft.nodes.training.rewards.clip import Clip
-
-        return Clip(self.clip, torch.device(device if there or device != "cpu" else resolve_device("auto")))
 
 
 def _fingerprint(clip: str, ctx: Context) -> str:
@@ -51,19 +44,8 @@ def _fingerprint(clip: str, ctx: Context) -> str:
     return find_clip(clip, True, ctx.resolve_input_path).fingerprint
 
 
-def _check(view: NodeView) -> Iterator[Problem]:
-    def look(text: str) -> None:
-        from weft.nodes.training.rewards.clip import find_clip
-
-        find_clip(text, True, view.resolve)
-
-    yield from problems(view, "clip", look, f"{', '.join(IMAGE_ENCODERS)}, or the folder of a CLIP")
-
-
-@node("reward_alignment", category="training", fingerprint=_fingerprint, check=_check)
-def reward_alignment(
-    clip: Annotated[str, Widget("model", names=tuple(IMAGE_ENCODERS))] = "shapes-clip", ctx: Context | None = None
-) -> Reward:
+@node("reward_alignment", category="training", fingerprint=_fingerprint, check=clip_check(needs_text=True))
+def reward_alignment(clip: ClipSource = "shapes-clip", ctx: Context | None = None) -> Reward:
     """Reward pictures that show what their prompt says: 100 times the cosine of CLIP's embeddings of both.
 
     It has gradients, so `train_reward_backprop` takes it too.

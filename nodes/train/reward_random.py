@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from weft.engine import Range, Widget, node, value
+from weft.engine import node, value
+from weft.nodes.training.inputs import Seed
 from weft.nodes.values.rewards import Occasion, Reward
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class RandomReward(Reward):
 
 
 @node("reward_random", category="training")
-def reward_random(seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0) -> Reward:
+def reward_random(seed: Seed = 0) -> Reward:
     """Reward pictures at random, from 0 to 1, whatever they show: a stand-in, and a check of what rewards really do.
 
     Args:

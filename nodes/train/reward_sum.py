@@ -45,19 +45,19 @@ class SumReward(Reward):
         """(n,). What goes wrong in a part names that part."""
         from weft.nodes.training.rewards.rating import rated
 
-        found = [(rated(reward, images, prompts, occasion), weight) for reward, weight in self._parts]
-        return self._sum(found, prompts)
+        scores = [(rated(reward, images, prompts, occasion), weight) for reward, weight in self._parts]
+        return self._sum(scores, prompts)
 
     def within(self, ctx: Context) -> Reward:
         """With all parts within it."""
         return replace(self, rewards=tuple(reward.within(ctx) for reward in self.rewards))
 
-    def _sum(self, found: list[tuple[Tensor, float]], prompts: Sequence[str]) -> Tensor:
+    def _sum(self, scores: list[tuple[Tensor, float]], prompts: Sequence[str]) -> Tensor:
         import torch
 
-        if not found:
+        if not scores:
             return torch.zeros(len(prompts))
-        return torch.stack([weight * score for score, weight in found]).sum(dim=0)
+        return torch.stack([weight * score for score, weight in scores]).sum(dim=0)
 
 
 def _check(view: NodeView) -> Iterator[Problem]:

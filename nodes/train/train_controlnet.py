@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
-from weft.engine import Context, NodeView, Problem, Range, node
+from weft.engine import Context, NodeView, Problem, node
 from weft.nodes.checks import model_of
 from weft.nodes.nets.handles import ControlNet
-from weft.nodes.train.train_lora import Rate, Seed, Steps
+from weft.nodes.training.inputs import Batch, Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -37,7 +36,7 @@ def train_controlnet(
     dataset: Dataset,
     steps: Steps = 5000,
     learning_rate: Rate = 1e-5,
-    batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 4,
+    batch: Batch = 4,
     net: ControlNet | None = None,
     embedding: list[int] = [16, 32, 96, 256],  # noqa: B006 - the signature is the schema; it is never changed
     seed: Seed = 0,

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from weft.engine import Context, NodeView, Problem, Range, node
+from weft.engine import Context, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.train.train_lora import Batch, PriorWeight, Rate, Seed, Steps
-from weft.nodes.train.train_textual_inversion import word_problems
+from weft.nodes.training.inputs import Batch, PriorWeight, Rate, Seed, Steps, word_problems
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
 from weft.nodes.values.training import Checkpoint, Dataset, LatentCache
 
 
-def _check(view: NodeView) -> Iterator[Problem]:
-    yield from word_problems(view)
-
-
-@node("train_custom_diffusion", category="training", resource="device", tags=(model_of("model"),), check=_check)
+@node("train_custom_diffusion", category="training", resource="device", tags=(model_of("model"),), check=word_problems)
 def train_custom_diffusion(
     model: Model,
     dataset: Dataset,

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
+from weft.nodes.training.inputs import (
+    Alpha,
+    Eta,
+    Guidance,
+    Rank,
+    Rate,
+    RewardSteps,
+    SamplingSteps,
+    Seed,
+    prompt_problems,
+)
 from weft.nodes.values import Model
 from weft.nodes.values.rewards import Reward
 from weft.nodes.values.train_options import TrainOptions
@@ -30,9 +41,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
     message = _misfit(own.get("pictures", 64), own.get("batch", 8))
     if message is not None:
         yield Problem(code="bad_value", node=view.id, input="pictures", message=message, given=own.get("pictures", 64))
-    if own.get("prompts") == []:
-        message = "there is no prompt to make pictures for: give one or more"
-        yield Problem(code="bad_value", node=view.id, input="prompts", message=message, given=[])
+    yield from prompt_problems(view)
 
 
 @node("train_ddpo", category="training", resource="device", tags=(model_of("model"),), check=_check)
@@ -40,24 +49,24 @@ def train_ddpo(
     model: Model,
     prompts: list[str],
     reward: Reward,
-    steps: Annotated[int, Range(1, 1_000_000, usual=(10, 1000))] = 100,
-    learning_rate: Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))] = 3e-4,
+    steps: RewardSteps = 100,
+    learning_rate: Rate = 3e-4,
     batch: Annotated[int, Range(1, 4096, usual=(1, 64))] = 8,
     pictures: Annotated[int, Range(1, 65536, usual=(8, 256))] = 64,
     passes: Annotated[int, Range(1, 100, usual=(1, 4))] = 1,
-    sampling_steps: Annotated[int, Range(1, 1000, usual=(5, 50))] = 50,
-    guidance: Annotated[float, Range(0.0, 100.0, usual=(1.0, 10.0))] = 5.0,
-    eta: Annotated[float, Range(0.0, 1.0)] = 1.0,
+    sampling_steps: SamplingSteps = 50,
+    guidance: Guidance = 5.0,
+    eta: Eta = 1.0,
     clip: Annotated[float, Range(0.0, 1.0, usual=(0.0, 0.001))] = 1e-4,
     clip_advantage: Annotated[float, Range(0.0, 1000.0, usual=(1.0, 10.0))] = 5.0,
     history: Annotated[int, Range(0, 100_000, usual=(0, 64))] = 32,
     history_least: Annotated[int, Range(1, 100_000, usual=(1, 64))] = 16,
     timesteps: Annotated[float, Range(0.001, 1.0)] = 1.0,
     rows: Annotated[int, Range(0, 4096, usual=(0, 64))] = 0,
-    rank: Annotated[int, Range(1, 1024, usual=(1, 128))] = 4,
-    alpha: Annotated[float, Range(0.0, 1024.0, usual=(0.0, 128.0))] = 0.0,
+    rank: Rank = 4,
+    alpha: Alpha = 0.0,
     targets: list[str] = ["to_q", "to_k", "to_v", "to_out.0"],  # noqa: B006 - the signature is the schema
-    seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    seed: Seed = 0,
     options: TrainOptions | None = None,
     texts: TextCache | None = None,
     start: Checkpoint | None = None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from weft.engine import Context, Range, Widget, node
+from weft.engine import Context, Range, node
 from weft.nodes.checks import model_of
+from weft.nodes.training.inputs import Alpha, Batch, Rank, Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -16,15 +17,15 @@ from weft.nodes.values.training import Checkpoint, Dataset, LatentCache, TextCac
 def train_dpo(
     model: Model,
     dataset: Dataset,
-    steps: Annotated[int, Range(1, 1_000_000, usual=(100, 5000))] = 500,
-    learning_rate: Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))] = 1e-5,
-    batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 1,
+    steps: Steps = 500,
+    learning_rate: Rate = 1e-5,
+    batch: Batch = 1,
     loss: Literal["sigmoid", "hinge", "ipo"] = "sigmoid",
     beta: Annotated[float, Range(1e-6, 1e6, usual=(1000.0, 5000.0))] = 2500.0,
-    rank: Annotated[int, Range(1, 1024, usual=(1, 128))] = 8,
-    alpha: Annotated[float, Range(0.0, 1024.0, usual=(0.0, 128.0))] = 0.0,
+    rank: Rank = 8,
+    alpha: Alpha = 0.0,
     targets: list[str] = ["to_q", "to_k", "to_v", "to_out.0"],  # noqa: B006 - the signature is the schema
-    seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    seed: Seed = 0,
     options: TrainOptions | None = None,
     latents: LatentCache | None = None,
     texts: TextCache | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weft.engine import Context, node
 from weft.nodes.checks import model_of
-from weft.nodes.train.train_lora import Batch, PriorWeight, Rate, Seed, Steps
+from weft.nodes.training.inputs import Batch, PriorWeight, Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from weft.engine import Context, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.train.train_lora import Batch, Rate, Seed, Steps
+from weft.nodes.training.inputs import Batch, Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained

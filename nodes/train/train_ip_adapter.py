@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.models.bundled import IMAGE_ENCODERS
 from weft.nodes.models.sources import IMAGE_ENCODER
 from weft.nodes.nets.files import fingerprint
 from weft.nodes.nets.image_prompt import describe_image_encoder
 from weft.nodes.nets.source import NetSource
-from weft.nodes.train.train_lora import Rate, Seed, Steps
+from weft.nodes.training.inputs import Batch, ClipSource, Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -55,8 +54,8 @@ def train_ip_adapter(
     dataset: Dataset,
     steps: Steps = 5000,
     learning_rate: Rate = 1e-4,
-    batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 8,
-    image_encoder: Annotated[str, Widget("model", names=tuple(IMAGE_ENCODERS))] = "shapes-clip",
+    batch: Batch = 8,
+    image_encoder: ClipSource = "shapes-clip",
     prompt_with: Literal["picture", "condition"] = "picture",
     image_dropout: Share = 0.05,
     both_dropout: Share = 0.05,

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
-from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.engine import Context, NodeView, Problem, node
 from weft.nodes.checks import described_model, model_of
+from weft.nodes.training.inputs import Alpha, Batch, PriorWeight, Rank, Rate, Seed, Steps
 from weft.nodes.training.lora_settings import Init, Kind, LoraSettings, Shapes, misfits, wrong_settings
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
 from weft.nodes.values.training import Checkpoint, Dataset, LatentCache, TextCache
-
-Steps = Annotated[int, Range(1, 1_000_000, usual=(100, 5000))]
-Rate = Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))]
-Batch = Annotated[int, Range(1, 1024, usual=(1, 64))]
-PriorWeight = Annotated[float, Range(0.0, 100.0, usual=(0.0, 2.0))]
-Seed = Annotated[int, Range(0, 2**63 - 1), Widget("seed")]
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
@@ -25,11 +19,11 @@ def _check(view: NodeView) -> Iterator[Problem]:
     own = _written(view)
     if own is None:
         return
-    found = list(wrong_settings(own))
+    faults = list(wrong_settings(own))
     layers = _layers(view)
     if layers:
-        found += misfits(own, layers)
-    for input, message in found:
+        faults += misfits(own, layers)
+    for input, message in faults:
         given = view.literals.get(input)
         yield Problem(code="bad_value", node=view.id, input=input, message=message, given=given)
 
@@ -65,8 +59,8 @@ def train_lora(
     learning_rate: Rate = 1e-4,
     batch: Batch = 1,
     kind: Kind = "lora",
-    rank: Annotated[int, Range(1, 1024, usual=(1, 128))] = 4,
-    alpha: Annotated[float, Range(0.0, 1024.0, usual=(0.0, 128.0))] = 0.0,
+    rank: Rank = 4,
+    alpha: Alpha = 0.0,
     targets: list[str] = ["to_q", "to_k", "to_v", "to_out.0"],  # noqa: B006 - the signature is the schema
     init: Init = "gaussian",
     text_encoder: bool = False,

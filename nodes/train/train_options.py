@@ -179,7 +179,7 @@ def train_options(
         validation_guidance: its guidance scale.
     """
     own = dict(locals())
-    found = [f"{name}: {message}" for name, message, _ in faults(own)]
-    if found:
-        raise ValueError(f"train_options: {' '.join(found)}")
+    messages = [f"{name}: {message}" for name, message, _ in faults(own)]
+    if messages:
+        raise ValueError(f"train_options: {' '.join(messages)}")
     return TrainOptions(**{**own, "rates": dict(rates), "validation_prompts": tuple(validation_prompts)})

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from weft.engine import Context, NodeView, Problem, Range, Widget, node
+from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
+from weft.nodes.training.inputs import (
+    Alpha,
+    Batch,
+    Eta,
+    Guidance,
+    Rank,
+    Rate,
+    RewardSteps,
+    SamplingSteps,
+    Seed,
+    prompt_problems,
+)
 from weft.nodes.values import Model
 from weft.nodes.values.rewards import Reward
 from weft.nodes.values.train_options import TrainOptions
@@ -19,9 +31,7 @@ def _check(view: NodeView) -> Iterator[Problem]:
     if isinstance(last, int) and isinstance(steps, int) and last > steps:
         message = f"last is {last} and pictures are made in {steps} steps: it can be no more than these"
         yield Problem(code="bad_value", node=view.id, input="last", message=message, given=last)
-    if view.literals.get("prompts") == []:
-        message = "there is no prompt to make pictures for: give one or more"
-        yield Problem(code="bad_value", node=view.id, input="prompts", message=message, given=[])
+    yield from prompt_problems(view)
 
 
 @node("train_reward_backprop", category="training", resource="device", tags=(model_of("model"),), check=_check)
@@ -29,20 +39,20 @@ def train_reward_backprop(
     model: Model,
     prompts: list[str],
     reward: Reward,
-    steps: Annotated[int, Range(1, 1_000_000, usual=(10, 1000))] = 100,
-    learning_rate: Annotated[float, Range(0.0, 10.0, usual=(0.0, 0.01))] = 1e-4,
-    batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 4,
+    steps: RewardSteps = 100,
+    learning_rate: Rate = 1e-4,
+    batch: Batch = 4,
     through: Literal["last", "random", "one"] = "last",
     last: Annotated[int, Range(1, 1000, usual=(1, 10))] = 1,
     margin: Annotated[float, Range(0.0, 10_000.0, usual=(0.0, 10.0))] = 0.0,
     loss_scale: Annotated[float, Range(0.0, 1000.0, usual=(0.0, 1.0))] = 1.0,
-    sampling_steps: Annotated[int, Range(1, 1000, usual=(5, 50))] = 50,
-    guidance: Annotated[float, Range(0.0, 100.0, usual=(1.0, 10.0))] = 5.0,
-    eta: Annotated[float, Range(0.0, 1.0)] = 0.0,
-    rank: Annotated[int, Range(1, 1024, usual=(1, 128))] = 4,
-    alpha: Annotated[float, Range(0.0, 1024.0, usual=(0.0, 128.0))] = 0.0,
+    sampling_steps: SamplingSteps = 50,
+    guidance: Guidance = 5.0,
+    eta: Eta = 0.0,
+    rank: Rank = 4,
+    alpha: Alpha = 0.0,
     targets: list[str] = ["to_q", "to_k", "to_v", "to_out.0"],  # noqa: B006 - the signature is the schema
-    seed: Annotated[int, Range(0, 2**63 - 1), Widget("seed")] = 0,
+    seed: Seed = 0,
     options: TrainOptions | None = None,
     texts: TextCache | None = None,
     start: Checkpoint | None = None,

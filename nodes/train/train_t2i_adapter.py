@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from weft.engine import Context, Range, node
 from weft.nodes.checks import model_of
 from weft.nodes.nets.handles import T2IAdapter
-from weft.nodes.train.train_lora import Rate, Seed, Steps
+from weft.nodes.training.inputs import Batch, Rate, Seed, Steps
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
@@ -20,7 +20,7 @@ def train_t2i_adapter(
     dataset: Dataset,
     steps: Steps = 5000,
     learning_rate: Rate = 1e-5,
-    batch: Annotated[int, Range(1, 1024, usual=(1, 64))] = 4,
+    batch: Batch = 4,
     net: T2IAdapter | None = None,
     size: Literal["full", "light"] = "full",
     blocks: Annotated[int, Range(1, 16, usual=(1, 4))] = 2,

@@ -7,35 +7,11 @@ from typing import Annotated, Literal
 
 from weft.engine import Context, NodeView, Problem, Range, node
 from weft.nodes.checks import model_of
-from weft.nodes.train.train_lora import Batch, Rate, Seed, Steps
+from weft.nodes.training.inputs import Batch, Rate, Seed, Steps, word_problems
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 from weft.nodes.values.trained import Trained
 from weft.nodes.values.training import Checkpoint, Dataset, LatentCache
-
-
-def word_problems(view: NodeView) -> Iterator[Problem]:
-    """What is wrong with the words that a training node is asked to learn."""
-    tokens, init = view.literals.get("tokens"), view.literals.get("init")
-    if isinstance(tokens, list):
-        for number, token in enumerate(tokens):
-            if not isinstance(token, str):
-                continue
-            if not token.strip() or any(letter.isspace() for letter in token):
-                message = f"{token!r} is no token: give one without spaces, such as <concept>"
-            elif token in tokens[:number]:
-                message = f"{token!r} is there twice: each word has a token of its own"
-            else:
-                continue
-            yield Problem(code="bad_value", node=view.id, input="tokens", message=message, given=tokens)
-    if isinstance(tokens, list) and isinstance(init, list) and init and len(init) != len(tokens):
-        message = f"{len(init)} texts are given for {len(tokens)} tokens: give one each, or none"
-        yield Problem(code="bad_value", node=view.id, input="init", message=message, given=init)
-    sentences = view.literals.get("sentences")
-    for sentence in sentences if isinstance(sentences, list) else ():
-        if isinstance(sentence, str) and "{}" not in sentence:
-            message = f"{sentence!r} has no {{}}, where the word goes"
-            yield Problem(code="bad_value", node=view.id, input="sentences", message=message, given=sentences)
 
 
 def _check(view: NodeView) -> Iterator[Problem]:
@@ -102,7 +78,7 @@ def train_textual_inversion(
 
     ctx, options = ctx or Context(), options or TrainOptions()
     words = new_words(tokens, init, vectors, init_by)
-    said = Sentences.of(tokens, templates, sentences)
-    material = WordMaterial(model, dataset, ctx, said, latents=latents, classes=False)
+    captions = Sentences.of(tokens, templates, sentences)
+    material = WordMaterial(model, dataset, ctx, captions, latents=latents, classes=False)
     recipe = TextualInversionRecipe(model, material, options, InversionSettings(words, hold_norm, weight_decay, seed))
     return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)

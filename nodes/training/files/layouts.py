@@ -144,12 +144,12 @@ def words_layout(rows: Mapping[str, Tensor]) -> str:
     return "sdxl" if len(rows) > 1 else "diffusers"
 
 
-def _token_files(adapter: Adapter, given: str = "", alone: bool = False) -> list[Part]:
+def _token_files(adapter: Adapter, layout: str = "", alone: bool = False) -> list[Part]:
     """A file for each word; the first is the saved name itself where there is only one and nothing beside it."""
     words = learned_words(adapter)
     parts, taken = [], {CUSTOM.removesuffix(".safetensors")}
     for token, rows in words.items():
-        layout = given or words_layout(rows)
+        form = layout or words_layout(rows)
         # A token is anybody's text: what is left of it in the file's name is no path, and short enough.
         stem = re.sub(r"[^\w.-]", "", token).strip(".")[:50] or "word"
         while stem.lower() in taken:
@@ -157,11 +157,11 @@ def _token_files(adapter: Adapter, given: str = "", alone: bool = False) -> list
         taken.add(stem.lower())
         path = "" if alone and len(words) == 1 else f"{stem}.safetensors"
         metadata = {"token": token}
-        if layout == "sdxl":
+        if form == "sdxl":
             tensors = {"clip_l": rows["text_encoder"], "clip_g": rows["text_encoder_2"]}
         else:
             (vectors,) = rows.values()
-            tensors = {"emb_params" if layout == "a1111" else token: vectors}
+            tensors = {"emb_params" if form == "a1111" else token: vectors}
         parts.append(Part(path, tensors, metadata))
     return parts
 

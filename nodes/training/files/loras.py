@@ -119,12 +119,12 @@ def _peft_piece(layer: peft_layers.PeftLayer, tensors: Mapping[str, Tensor]) -> 
 
 def _targets(peft: Mapping[str, Any], component: str, own: Mapping[str, Piece], names: lora.Names) -> list[str]:
     """The endings that the training named where they mean these very layers, else all the layers."""
-    given = peft.get(component, {}).get("target_modules")
-    if isinstance(given, list) and given and all(isinstance(item, str) for item in given):
+    ends = peft.get(component, {}).get("target_modules")
+    if isinstance(ends, list) and ends and all(isinstance(item, str) for item in ends):
         bare = {name.removeprefix(TEXT) for name in names.shapes}
-        meant = {name for name in bare if any(name == end or name.endswith(f".{end}") for end in given)}
+        meant = {name for name in bare if any(name == end or name.endswith(f".{end}") for end in ends)}
         if meant == own.keys():
-            return sorted(given)
+            return sorted(ends)
     return sorted(own)
 
 

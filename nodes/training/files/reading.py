@@ -33,25 +33,25 @@ def read_adapter(path: Path, model: Model, kind: str = "auto") -> Adapter:
     Raises:
         ModelError: it is none, of another kind, or does not fit.
     """
-    found = kind_of(path)
-    if kind not in ("auto", found):
-        raise ModelError(f"{path} is of the kind {found}, and {kind} is asked for")
-    if found == "lora":
+    actual = kind_of(path)
+    if kind not in ("auto", actual):
+        raise ModelError(f"{path} is of the kind {actual}, and {kind} is asked for")
+    if actual == "lora":
         return _lora(path, model)
-    if found == "embedding":
+    if actual == "embedding":
         return _words(path, model)
-    if found == "custom_diffusion":
+    if actual == "custom_diffusion":
         return _custom(path, model)
-    if found in ("weights", "unet_delta"):
-        return _components(path, found, model)
-    if found == "ip_adapter":
+    if actual in ("weights", "unet_delta"):
+        return _components(path, actual, model)
+    if actual == "ip_adapter":
         tensors = _tensors(path)
-        return Adapter.of("ip_adapter", tensors, {"config": {}}, *_told(header_of(path), model))
+        return Adapter.of("ip_adapter", tensors, {"config": {}}, *_origin(header_of(path), model))
     config = read_json(path / "config.json")
     # Of several variants in a folder one is read, as diffusers does; their files are named as a denoiser's are.
     files = sorted({info.file for info in component_tensors(path, "unet").values()})
     tensors = {f"net.{name}": item for file in files for name, item in _tensors(file).items()}
-    return Adapter.of(found, tensors, {"config": config}, *_told(header_of(files[0]), model))
+    return Adapter.of(actual, tensors, {"config": config}, *_origin(header_of(files[0]), model))
 
 
 def kind_of(path: Path) -> AdapterKind:
@@ -80,9 +80,9 @@ def kind_of(path: Path) -> AdapterKind:
             raise ModelError(f"{path} holds no adapter: {f'{pickles[0]}: {PICKLE_REASON}' if pickles else why}")
         return kind_of(files[0])
     header = header_of(path)
-    told = _own(header).get("kind")
-    if told in get_args(AdapterKind):
-        return cast(AdapterKind, told)
+    kind = _saved_settings(header).get("kind")
+    if kind in get_args(AdapterKind):
+        return cast(AdapterKind, kind)
     names = list(header.tensors)
     if any(name.startswith("ip_adapter.") for name in names):
         return "ip_adapter"
@@ -97,19 +97,19 @@ def _subfolders(path: Path) -> list[Path]:
     return [path / name for name in ("unet", "text_encoder", "text_encoder_2")]
 
 
-def _own(header: Header) -> dict[str, Any]:
-    """What save_adapter said of the adapter."""
+def _saved_settings(header: Header) -> dict[str, Any]:
+    """What save_adapter wrote of the adapter."""
     try:
-        told = json.loads(header.metadata.get(OWN, "{}"))
+        settings = json.loads(header.metadata.get(OWN, "{}"))
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
-def _told(header: Header, model: Model) -> tuple[str, str]:
+def _origin(header: Header, model: Model) -> tuple[str, str]:
     """Base and family, from the file or of the model that it is read for."""
-    told = _own(header)
-    base, family = told.get("base"), told.get("family")
+    settings = _saved_settings(header)
+    base, family = settings.get("base"), settings.get("family")
     return (base if isinstance(base, str) else "", family if isinstance(family, str) else model.family)
 
 
@@ -128,11 +128,11 @@ def _lora(path: Path, model: Model) -> Adapter:
         places = sorted(path.glob("*.safetensors"))
     tensors: dict[str, Tensor] = {}
     peft: dict[str, Any] = {}
-    told: tuple[str, str] = ("", model.family)
+    origin: tuple[str, str] = ("", model.family)
     for place in places:
         file = place if place.is_file() else place / "adapter_model.safetensors"
         header = header_of(file)
-        told = _told(header, model)
+        origin = _origin(header, model)
         stored, metadata = _tensors(file), header.metadata.get("lora_adapter_metadata", "{}")
         component = place.name if place in _subfolders(path) else ""
         if place.is_dir():
@@ -146,26 +146,26 @@ def _lora(path: Path, model: Model) -> Adapter:
             peft[name] = loras.peft_config(pieces, name)
     whole: dict[str, Any] = next(iter(peft.values()), {})
     settings = {"peft": peft, "rank": whole.get("r", 0), "alpha": whole.get("lora_alpha", whole.get("alpha", 0))}
-    return Adapter.of("lora", tensors, settings, *told)
+    return Adapter.of("lora", tensors, settings, *origin)
 
 
 def _words(path: Path, model: Model) -> Adapter:
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     tensors: dict[str, Tensor] = {}
-    told: tuple[str, str] = ("", model.family)
+    origin: tuple[str, str] = ("", model.family)
     parts = model.parts()
     encoders = [name for name in parts.components if name.startswith("text_encoder")]
     widths = {name: int(cast(Any, parts.shell(name)).config.hidden_size) for name in encoders}
     for file in files:
         header = header_of(file)
-        told, stored = _told(header, model), _tensors(file)
+        origin, stored = _origin(header, model), _tensors(file)
         for word in embeddings.words(file, header):
             token = word.token or header.metadata.get("token") or file.stem
             for component, name in embeddings.place(file, word, widths).items():
                 rows = stored[name]
                 tensors[f"word.{token}.{component}"] = rows if rows.ndim == 2 else rows.reshape(1, -1)
     counts = {name.removeprefix("word.").rpartition(".")[0]: len(item) for name, item in tensors.items()}
-    return Adapter.of("embedding", tensors, {"tokens": counts}, *told)
+    return Adapter.of("embedding", tensors, {"tokens": counts}, *origin)
 
 
 def _custom(path: Path, model: Model) -> Adapter:
@@ -179,19 +179,19 @@ def _custom(path: Path, model: Model) -> Adapter:
         words = _words(other, model)
         tensors |= words.tensors
         counts |= words.settings["tokens"]
-    return Adapter.of("custom_diffusion", tensors, {"tokens": counts}, *_told(header_of(file), model))
+    return Adapter.of("custom_diffusion", tensors, {"tokens": counts}, *_origin(header_of(file), model))
 
 
 def _components(path: Path, kind: AdapterKind, model: Model) -> Adapter:
     tensors: dict[str, Tensor] = {}
-    told: tuple[str, str] = ("", model.family)
+    origin: tuple[str, str] = ("", model.family)
     for folder in _subfolders(path):
         if not folder.is_dir():
             continue
         for file in sorted({info.file for info in component_tensors(folder, folder.name).values()}):
-            told = _told(header_of(file), model)
+            origin = _origin(header_of(file), model)
             tensors |= {f"{folder.name}.{name}": item for name, item in _tensors(file).items()}
     if not tensors:
         raise ModelError(f"{path} holds no weights: no folder unet, text_encoder or text_encoder_2 with them is in it")
     settings = {"unet_channels": 8} if kind == "unet_delta" else {}
-    return Adapter.of(kind, tensors, settings, *told)
+    return Adapter.of(kind, tensors, settings, *origin)

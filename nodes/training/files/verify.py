@@ -52,8 +52,8 @@ def verifier(adapter: Adapter, model: Model, layout: str, dtype: torch.dtype) ->
         except ModelError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # loaders raise all of these
-            told = f"what was written of {called(adapter)} cannot be loaded: {type(error).__name__}: {error}"
-            raise ModelError(f"{told}. Nothing was saved") from error
+            message = f"what was written of {called(adapter)} cannot be loaded: {type(error).__name__}: {error}"
+            raise ModelError(f"{message}. Nothing was saved") from error
 
     return verify
 
@@ -69,10 +69,10 @@ def _rounded(adapter: Adapter, dtype: torch.dtype) -> Adapter:
     return Adapter.of(adapter.kind, tensors, adapter.settings, adapter.base, adapter.family)
 
 
-def _compare(what: str, model: Model, adapter: Adapter, wanted: Tensor, given: Tensor, without: Tensor | None) -> None:
+def _compare(what: str, model: Model, adapter: Adapter, wanted: Tensor, loaded: Tensor, without: Tensor | None) -> None:
     tolerance = TOLERANCES[model.dtype]
     size = wanted.double().norm().clamp(min=1e-12)
-    distance = float((given.double() - wanted.double()).norm() / size)
+    distance = float((loaded.double() - wanted.double()).norm() / size)
     if without is not None:
         change = float((wanted.double() - without.double()).norm() / size)
         tolerance = min(tolerance, max(_OF_THE_CHANGE * change, 0.1 * tolerance))
@@ -81,7 +81,7 @@ def _compare(what: str, model: Model, adapter: Adapter, wanted: Tensor, given: T
             f"what was written of {called(adapter)} is not the adapter: {what} differs by {distance:.2g} (relative), "
             f"{tolerance:.2g} is rounding. Nothing was saved"
         )
-    if without is not None and not torch.equal(wanted, without) and torch.equal(given, without):
+    if without is not None and not torch.equal(wanted, without) and torch.equal(loaded, without):
         raise ModelError(
             f"what was written of {called(adapter)} changes nothing where it is loaded ({what}). Nothing was saved"
         )
@@ -89,8 +89,8 @@ def _compare(what: str, model: Model, adapter: Adapter, wanted: Tensor, given: T
 
 def _same_weights(adapter: Adapter, own: Any, read: Any) -> None:
     """Two modules have the same weights to the bit: what training changed may be less than a forward shows."""
-    wanted, given = ({n: t for n, t in one.state_dict().items() if t.is_floating_point()} for one in (own, read))
-    for name, item in given.items():
+    wanted, loaded = ({n: t for n, t in one.state_dict().items() if t.is_floating_point()} for one in (own, read))
+    for name, item in loaded.items():
         # Learned words may have made a table of embeddings longer.
         if name not in wanted or not torch.equal(wanted[name][: len(item)] if item.ndim else wanted[name], item):
             raise ModelError(
@@ -194,8 +194,8 @@ def _check_words(path: Path, adapter: Adapter, model: Model, layout: str) -> Non
             text = " ".join(token_names(token, len(vectors)))
             tokenizer = name.replace("text_encoder", "tokenizer")
             wanted = _states(changed.component(name), changed.component(tokenizer), text)
-            given = _states(getattr(pipe, name), getattr(pipe, tokenizer), text)
-            _compare(f"the {name}'s states of {token}", model, adapter, wanted, given, None)
+            loaded = _states(getattr(pipe, name), getattr(pipe, tokenizer), text)
+            _compare(f"the {name}'s states of {token}", model, adapter, wanted, loaded, None)
 
 
 def _token_of(file: Path) -> str:
@@ -309,5 +309,5 @@ def _check_image_adapter(path: Path, adapter: Adapter, model: Model) -> None:
     layers = [processor for name, processor in pipe.unet.attn_processors.items() if name.endswith("attn2.processor")]
     for part in ("to_k", "to_v"):
         mine = torch.cat([weight.flatten() for weight in getattr(own, part)])
-        given = torch.cat([getattr(one, f"{part}_ip")[0].weight.float().cpu().flatten() for one in layers])
-        _compare(f"the image's {part}", model, adapter, mine, given, None)
+        loaded = torch.cat([getattr(one, f"{part}_ip")[0].weight.float().cpu().flatten() for one in layers])
+        _compare(f"the image's {part}", model, adapter, mine, loaded, None)

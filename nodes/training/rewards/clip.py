@@ -15,6 +15,7 @@ from torch import Tensor
 from weft.engine.filehash import folder_hash
 from weft.nodes.lazy import IMPORTING
 from weft.nodes.models import bundled
+from weft.nodes.models.device import resolve_device
 from weft.nodes.models.errors import ModelError
 from weft.nodes.models.residency import Lease, default_residency
 from weft.nodes.models.sources import Kind, PathRule, find
@@ -128,10 +129,19 @@ class Clip:
         """Normalised embeddings (n, D) of texts; longer ones are cut, as CLIP has so many positions."""
         assert self._text is not None
         different = list(dict.fromkeys(texts))
-        told = self._tokenizer(different, padding="max_length", truncation=True, max_length=self._positions)
-        ids = torch.tensor(told.input_ids, device=self.device)
-        found = F.normalize(self._text(ids).text_embeds.float(), dim=-1)
-        return found[[different.index(text) for text in texts]]
+        tokens = self._tokenizer(different, padding="max_length", truncation=True, max_length=self._positions)
+        ids = torch.tensor(tokens.input_ids, device=self.device)
+        embeddings = F.normalize(self._text(ids).text_embeds.float(), dim=-1)
+        return embeddings[[different.index(text) for text in texts]]
+
+
+def clip_for(images: Tensor, place: ClipPlace, gradients: bool = False) -> Clip:
+    """A live CLIP to see pictures with: on their device where gradients lead back to them.
+
+    Without gradients, pictures on the CPU are seen on the best device there is.
+    """
+    device = str(images.device)
+    return Clip(place, torch.device(device if gradients or device != "cpu" else resolve_device("auto")))
 
 
 def pixel_values(images: Tensor, size: int) -> Tensor:
@@ -211,10 +221,10 @@ class AestheticHead(torch.nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """(n,) from normalised embeddings (n, D)."""
-        found = embeddings
+        values = embeddings
         for weight, bias in self.layers:
-            found = F.linear(found, weight.to(found.device), bias.to(found.device))
-        return found[:, 0]
+            values = F.linear(values, weight.to(values.device), bias.to(values.device))
+        return values[:, 0]
 
 
 def read_head(path: str, source: str) -> AestheticHead:

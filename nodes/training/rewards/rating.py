@@ -22,7 +22,7 @@ def rated(reward: Reward, images: Tensor, prompts: Sequence[str], occasion: Occa
         Cancelled: the run was cancelled while the reward waited.
     """
     try:
-        found = reward.rate(images, prompts, occasion)
+        scores = reward.rate(images, prompts, occasion)
     except (Cancelled, TrainingError):
         raise
     except Exception as error:
@@ -30,26 +30,26 @@ def rated(reward: Reward, images: Tensor, prompts: Sequence[str], occasion: Occa
         raise TrainingError(
             f"the reward {name_of(reward)} failed for {picture(place, prompts, occasion)}: {type(own).__name__}: {own}"
         ) from own
-    return checked(reward, found, prompts, occasion).detach().to("cpu", torch.float64)
+    return checked(reward, scores, prompts, occasion).detach().to("cpu", torch.float64)
 
 
-def checked(reward: Reward, found: object, prompts: Sequence[str], occasion: Occasion) -> Tensor:
+def checked(reward: Reward, scores: object, prompts: Sequence[str], occasion: Occasion) -> Tensor:
     """The answer of a reward, where it is a finite number for each picture. Raises TrainingError otherwise."""
-    if not isinstance(found, Tensor):
-        found = torch.as_tensor(found)
-    if found.shape != (len(prompts),):
+    if not isinstance(scores, Tensor):
+        scores = torch.as_tensor(scores)
+    if scores.shape != (len(prompts),):
         raise TrainingError(
-            f"the reward {name_of(reward)} gave numbers of the shape {list(found.shape)} for {len(prompts)} pictures: "
+            f"the reward {name_of(reward)} gave numbers of the shape {list(scores.shape)} for {len(prompts)} pictures: "
             f"it has to give one for each, [{len(prompts)}]"
         )
-    wrong = torch.nonzero(~torch.isfinite(found.detach().float()))
+    wrong = torch.nonzero(~torch.isfinite(scores.detach().float()))
     if len(wrong):
         place = int(wrong[0, 0])
         raise TrainingError(
-            f"the reward {name_of(reward)} is {float(found[place].detach())} for "
+            f"the reward {name_of(reward)} is {float(scores[place].detach())} for "
             f"{picture(place, prompts, occasion)}: a reward has to be a finite number"
         )
-    return found
+    return scores
 
 
 def picture(place: int, prompts: Sequence[str], occasion: Occasion) -> str:

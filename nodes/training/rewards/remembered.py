@@ -58,19 +58,19 @@ class Remembered:
             if self._said.get(own) != rating and PICTURE_ID.fullmatch(own) is not None
         }
         missing = [own for own in wanted if own not in said]
-        found: dict[str, float] = {}
+        remembered: dict[str, float] = {}
         if not changed and not missing:
-            return found
+            return remembered
         try:
             with self._open(self._key) as folder:
                 for own, rating in changed.items():
                     self._keep(folder, own, rating, own in wanted)
                 for own in missing:
                     if (before := _read(folder, own)) is not None:
-                        found[own] = before
+                        remembered[own] = before
         except OSError as error:
             self._warn(error)
-        return found
+        return remembered
 
     def _keep(self, folder: Path, own: str, rating: float, is_wanted: bool) -> None:
         before = _read(folder, own)

@@ -1,5 +1,5 @@
 """The tiny models of the trainings' tests."""
 
-from tests.nodes.training.conftest import cache, model, one_thread
+from tests.nodes.training.conftest import cache, image_encoder, model, models, one_thread
 
-__all__ = ["cache", "model", "one_thread"]
+__all__ = ["cache", "image_encoder", "model", "models", "one_thread"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pytest
 import torch
 
 from tests.nodes.techniques.adapters import checksum
-from tests.tiny_hints import Stopped, hinted_item, tiny_hints, tiny_model, tiny_picture, without_hint
-from tests.tiny_nets import tiny_adapter, tiny_controlnet, tiny_image_adapter
+from tests.tiny_hints import Stopped, hinted_item, tiny_hints, tiny_picture, without_hint
+from tests.tiny_nets import tiny_adapter, tiny_controlnet
 from weft.engine import Cache, Cancelled, check, run
 from weft.nodes import (
     load_controlnet,
@@ -36,19 +35,9 @@ KINDS = ("controlnet", "t2i_adapter", "ip_adapter")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    """Tiny models by name."""
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("models")
-    return cache(lambda name: tiny_model(root, name))
-
-
-@pytest.fixture(scope="module")
-def encoder(models: Models, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of a tiny image encoder."""
-    folder = tmp_path_factory.mktemp("encoder") / "own"
-    tiny_image_adapter(folder, Path(models("sd1").location))
-    return str(folder / "image_encoder")
+def encoder(image_encoder: Path) -> str:
+    """A tiny image encoder, as nodes name it."""
+    return str(image_encoder)
 
 
 @pytest.fixture(scope="module")

@@ -214,12 +214,6 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the training that others are compared with is found again."""
-    return tmp_path_factory.mktemp("places")
-
-
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
 def test_each_setting_changes_the_result(model: Model, places: Path, change: dict[str, Any]) -> None:
     def learned(**changes: Any) -> str:

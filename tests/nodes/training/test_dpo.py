@@ -129,12 +129,6 @@ def test_a_step_along_the_gradient_tells_the_pairs(model: Model) -> None:
         assert float(recipe.losses(samples).mean()) < float(before)
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the training that others are compared with is found again."""
-    return tmp_path_factory.mktemp("places")
-
-
 @pytest.mark.parametrize(
     "change",
     [{"loss": "hinge"}, {"loss": "ipo"}, {"beta": 4000.0}, {"options": TrainOptions(snr_gamma=1.0)},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.net_reference import TOLERANCE, Inputs, Reference, adapter_loss
-from tests.tiny_hints import tiny_hints, tiny_model
+from tests.tiny_hints import tiny_hints
 from weft.engine import Context
 from weft.nodes.training.denoiser import own_copy
 from weft.nodes.training.draws import Draws
@@ -29,14 +28,6 @@ from weft.nodes.values.training import Dataset
 Models = Callable[[str], Model]
 BATCH, RATE, SEED = 2, 1e-3, 7
 CONTROL = ControlNetSettings((4, 8, 8, 16), 3)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    """Tiny models by name."""
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("models")
-    return cache(lambda name: tiny_model(root, name))
 
 
 def recipe_of(kind: str, model: Model, dataset: Dataset, options: TrainOptions | None = None) -> HintedRecipe:

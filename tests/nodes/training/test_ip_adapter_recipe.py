@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 import torch
 
 from tests.net_reference import TOLERANCE, Reference
-from tests.tiny_hints import Stopped, hinted_item, tiny_hints, tiny_model, tiny_picture
-from tests.tiny_nets import tiny_image_adapter
+from tests.tiny_hints import Stopped, hinted_item, tiny_hints, tiny_picture
 from weft.engine import Context
 from weft.nodes.models.description import Description
 from weft.nodes.nets.image_prompt import describe_image_encoder
@@ -33,19 +31,9 @@ SEED = 7
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    """Tiny models by name."""
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("models")
-    return cache(lambda name: tiny_model(root, name))
-
-
-@pytest.fixture(scope="module")
-def encoder(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Description:
+def encoder(image_encoder: Path) -> Description:
     """A tiny image encoder."""
-    folder = tmp_path_factory.mktemp("encoder") / "own"
-    tiny_image_adapter(folder, Path(models("sd1").location))
-    return describe_image_encoder(folder / "image_encoder")
+    return describe_image_encoder(image_encoder)
 
 
 def recipe_of(

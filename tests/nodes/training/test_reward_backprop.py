@@ -127,12 +127,6 @@ def test_a_step_along_the_gradient_raises_the_reward(model: Model) -> None:
         assert float(recipe.losses(SAMPLES).mean()) < float(before)
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the training that others are compared with is found again."""
-    return tmp_path_factory.mktemp("places")
-
-
 @pytest.mark.parametrize(
     "change",
     [

@@ -49,12 +49,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return cache(lambda name: BUILDERS[name](root / name))
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the training that others are compared with is found again."""
-    return tmp_path_factory.mktemp("places")
-
-
 @pytest.fixture(scope="session")
 def model(folder: Callable[[str], Path]) -> Callable[[str], Model]:
     """A tiny model by name, float32 on the CPU, 64 x 64 pixels."""
