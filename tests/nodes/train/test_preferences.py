@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.nodes.train.recipes_to_kill import rate
 from tests.tiny_rewards import Energy, tiny_model
 from weft.engine import Cancelled, Context, value
 from weft.engine.cache.workspaces import Workspaces
-from weft.nodes import cfg, decode, denoise, encode_prompt, preferences
+from weft.nodes import cfg, decode, denoise, encode_prompt, preferences, reward_human
 from weft.nodes.datasets import candidates as library
 from weft.nodes.images.encoding import encode
 from weft.nodes.training.errors import TrainingError
 from weft.nodes.training.pictures import colour_of, digest_of
+from weft.nodes.training.rewards import people
 from weft.nodes.values import Image, Model
 from weft.nodes.values.rewards import Reward
 from weft.nodes.values.training import Dataset
@@ -169,6 +172,30 @@ def test_pictures_are_drawn_with_those_that_they_are_compared_with(tmp_path: Pat
     for count in (2, 3, 2):
         make(model, tmp_path, pairs=1, candidates=count)
     assert draws == [0, 0]
+
+
+def test_people_are_asked_once(tmp_path: Path, draws: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def decided(out: str) -> list[Any]:
+        ctx = Context(out=tmp_path / out, workspaces=Workspaces(tmp_path / "cache", 1 << 30))
+        return contents(make(model, tmp_path, reward_human(ctx=ctx), ctx=ctx))
+
+    monkeypatch.setattr(people, "POLL_SECONDS", 0.01)
+    model, over = tiny_model(tmp_path), threading.Event()
+    person = threading.Thread(target=rate, args=(tmp_path / "one" / "ratings", over))
+    person.start()
+    try:
+        first = decided("one")
+    finally:
+        over.set()
+        person.join()
+
+    def wait(*args: Any) -> None:
+        raise AssertionError("it waits, and all is rated")
+
+    monkeypatch.setattr(people, "_wait", wait)
+    assert decided("two") == first
+    assert not (tmp_path / "two" / "ratings" / "asked.json").exists()
+    assert draws == [0, 2, 4]
 
 
 def test_what_was_drawn_before_a_cancel_is_kept(tmp_path: Path, draws: list[int]) -> None:
