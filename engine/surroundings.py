@@ -7,9 +7,11 @@ The rule: it belongs to the host, the program that called `run`.
   Nothing is put back around any other node, so a seeded node beside eight others gives what it gives alone.
 - The working directory, the locale, the environment and torch's default dtype are put back after a node, which is named
   in the log, when nothing else of the process is at work: no other node of any run, and no thread of the host but the
-  one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named. After the
-  import of a pack they are put back as long as no node is at work. A worker process has no host: between two runs all
-  of them are put back, whoever left them (`engine.isolation.handover`).
+  one that waits for the run. Else they stay, and the log says so. Threads that a node leaves are named, and are not the
+  host's in later runs. After the import of a pack they are put back as long as no node is at work. A worker process has
+  no host: between two runs all of them are put back, whoever left them (`engine.isolation.handover`).
+- A node that took longer than it may, and ends after its run, puts nothing back: the host has gone on, and what it set
+  meanwhile is its own.
 
 While a node draws, a thread of the host that draws from the same generators meets its numbers. Where that matters,
 nodes run isolated. What is not imported cannot have been changed, and looking imports nothing.
@@ -40,6 +42,9 @@ BY_IMPORTS = frozenset({"TORCHINDUCTOR_CACHE_DIR"})
 FOLDERS_OF_IMPORTS = {"LD_LIBRARY_PATH": "cv2", "PATH": "cv2"}
 """Variables of folders before which a library puts those of its own when it is imported; OpenCV these."""
 
+CARETAKERS = frozenset({"tqdm._monitor"})
+"""Modules whose threads do no work of anybody's, and stay once they are there; tqdm's redraws bars that stand still."""
+
 _drawing = threading.Lock()
 """Held by the one node of the process that may draw now."""
 _turn = threading.local()
@@ -47,7 +52,10 @@ _turn = threading.local()
 _working = 0
 _callers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 """Threads that started runs: they are the host's, whichever node is at work when they come."""
+_strays: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+"""Threads that nodes left, in this run or an earlier one: the host does nothing in them."""
 _count = threading.Lock()
+"""For `_working`, and for the two sets of threads."""
 
 
 class Surroundings:
@@ -71,17 +79,23 @@ class Surroundings:
         self._environment = _environment()
         self._dtype = _default_dtype()
         self._caller = threading.current_thread()
-        _callers.add(self._caller)
+        with _count:
+            _callers.add(self._caller)
         self._threads = set(threading.enumerate())
         """By object: numbers of threads are given anew, and one that ends would make up for one that was left."""
         self._drew = False
-        self._strays: set[threading.Thread] = set()
+        self._over = False
+        self._turns: set[_Turn] = set()
         self._said: set[tuple[str, str]] = set()
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """A turn with the generators of the process: in it they are as they were when the run began."""
         turn = _Turn(self._first)
+        with _count:
+            self._turns.add(turn)
+            if self._over:
+                turn.end()
         try:
             turn.take()
             _turn.now = turn
@@ -89,6 +103,18 @@ class Surroundings:
         finally:
             _turn.now = None
             turn.give()
+            with _count:
+                self._turns.discard(turn)
+
+    def end(self) -> None:
+        """The run is over, and the host goes on: what nodes that nobody waits for find or leave is not put back."""
+        with _count:
+            self._over = True
+            turns = list(self._turns)
+        for turn in turns:
+            turn.end()
+        self._folder, self._locale = _folder(), locale.setlocale(locale.LC_ALL)
+        self._environment, self._dtype = _environment(), _default_dtype()
 
     def enter(self) -> None:
         """Something begins to run."""
@@ -108,10 +134,10 @@ class Surroundings:
             _working -= 1
             alone = not _working
         # Of several nodes at a time nobody can tell whose threads these are, or whether they will be joined.
-        if alone and not self._threads.issuperset(threading.enumerate()):
+        if alone and not self._over and not self._threads.issuperset(threading.enumerate()):
             self._name_threads(who)
         self._drew = self._drew or drew
-        if self._drew and alone and self._is_host_idle():
+        if self._drew and alone and not self._over and self._is_host_idle():
             self._drew = False
             _set(_modules(), self._first)
         self._compare(who, alone)
@@ -143,10 +169,10 @@ class Surroundings:
                 self._put_back(who, alone, "torch's default dtype", lambda: put(self._dtype))
 
     def _is_host_idle(self) -> bool:
-        """Whether every other thread is one of the engine, or was left by a node and named."""
+        """Whether every other thread is one of the engine, takes care of a library, or was left by a node and named."""
         here = (self._caller, threading.current_thread())
         return self._host_waits or all(
-            thread in here or thread.name.startswith(OURS) or thread in self._strays for thread in threading.enumerate()
+            thread in here or _is_nobodys(thread) or thread in _strays for thread in threading.enumerate()
         )
 
     def _take_over_imports(self) -> None:
@@ -170,6 +196,9 @@ class Surroundings:
                 os.environ[os.fsdecode(name)] = os.fsdecode(text)
 
     def _put_back(self, who: str, alone: bool, what: str, act: Callable[[], object]) -> None:
+        if self._over:
+            self._say(f"{who}, or the host since that run is over,", what, "it stays so")
+            return
         if not alone or not self._is_host_idle():
             self._say(who, what, "it stays so, since something else of this process is at work")
             return
@@ -186,10 +215,11 @@ class Surroundings:
 
     def _name_threads(self, who: str) -> None:
         alive = set(threading.enumerate())
-        strange = alive - self._threads - set(_callers)
-        left = [thread for thread in strange if not thread.name.startswith(OURS)]
+        with _count:
+            strange = alive - self._threads - set(_callers)
+            left = [thread for thread in strange if not _is_nobodys(thread)]
+            _strays.update(left)
         self._threads = alive
-        self._strays.update(left)
         for thread in left:
             log.warning("%s left the thread %r running", who, thread.name)
 
@@ -244,16 +274,21 @@ class _Turn:
         self._first = first
         self._host: dict[str, Any] = {}
         self._has_it = False
+        self._over = False
+        self._lock = threading.Lock()
 
     def take(self, own: dict[str, Any] | None = None) -> None:
         """Wait for the turn, and set the generators: as the run began, or as the node left them."""
         _drawing.acquire()
-        self._has_it = True
-        modules = _modules()
-        self._host = _now(modules)
-        for name, state in self._host.items():
-            self._first.setdefault(name, state)
-        _set(modules, self._first if own is None else own)
+        with self._lock:
+            self._has_it = True
+            if self._over:
+                return
+            modules = _modules()
+            self._host = _now(modules)
+            for name, state in self._host.items():
+                self._first.setdefault(name, state)
+            _set(modules, self._first if own is None else own)
 
     def give(self) -> dict[str, Any]:
         """Set them back to the host's, and let others go on; returns how far the node came.
@@ -261,16 +296,25 @@ class _Turn:
         What the node imported itself stays as it is: nobody knows what it was before. Nothing happens where the turn
         was waited for in vain, since Ctrl-C came.
         """
-        if not self._has_it:
-            return {}
-        try:
-            modules = _modules()
-            own = _now(modules)
-            _set(modules, self._host)
-            return own
-        finally:
-            self._has_it = False
-            _drawing.release()
+        with self._lock:
+            if not self._has_it:
+                return {}
+            try:
+                modules = _modules()
+                own = _now(modules)
+                if not self._over:
+                    _set(modules, self._host)
+                return own
+            finally:
+                self._has_it = False
+                _drawing.release()
+
+    def end(self) -> None:
+        """The host goes on with its own numbers, whatever the node that has the turn does."""
+        with self._lock:
+            if self._has_it and not self._over:
+                _set(_modules(), self._host)
+            self._over = True
 
 
 def _modules() -> dict[str, Any]:
@@ -302,6 +346,11 @@ def _set(modules: dict[str, Any], states: dict[str, Any]) -> None:
     for name, source in modules.items():
         if name in states:
             (source.setstate if name == "random" else source.set_state)(states[name])
+
+
+def _is_nobodys(thread: threading.Thread) -> bool:
+    """Whether a thread is of the engine, or of a library that takes care of itself: no node left it, no host works."""
+    return thread.name.startswith(OURS) or type(thread).__module__ in CARETAKERS
 
 
 def _folder() -> str:

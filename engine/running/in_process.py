@@ -39,7 +39,7 @@ class InProcess:
         """See `Executor`."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
-        self._flying: set[asyncio.Task[Any]] = set()
+        self._flying: dict[asyncio.Task[Any], Task] = {}
         self._stopped = False
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -95,11 +95,15 @@ class InProcess:
             self._stopped = True
             asyncio.run_coroutine_threadsafe(self._end(), loop)
             loop_thread.join()
+            for task in self._flying.values():  # they hang in what tidies up, and never run again
+                self._leave(task)
+            self._flying.clear()
             loop.close()
             self._loop = self._loop_thread = None
         for thread in threads:
             if thread is not threading.current_thread() and thread not in self._overdue:
                 thread.join()
+        self._around.end()
 
     def _serve(self) -> None:
         """A thread's life."""
@@ -126,17 +130,15 @@ class InProcess:
         loop = asyncio.get_running_loop()
         imports = Imports()
         flight = loop.create_task(_outcome(task, imports))
-        self._flying.add(flight)
+        self._flying[flight] = task
         if task.timeout is not None:
             end = functools.partial(loop.call_soon_threadsafe, flight.cancel)
             done = Deadline(task, task.timeout, done, end).done
 
         def landed(flight: asyncio.Task[Any]) -> None:
             # In a callback, not around the await: a task that is cancelled before its first step runs none of its code.
-            self._flying.discard(flight)
-            self._around.restore(task.type.name, drew=True)
-            if task.context is not None:
-                task.context.close()
+            del self._flying[flight]
+            self._leave(task)
             value: Any = None
             error: BaseException | None
             if not flight.cancelled():
@@ -149,6 +151,12 @@ class InProcess:
 
         flight.add_done_callback(landed)
 
+    def _leave(self, task: Task) -> None:
+        """An async node ended."""
+        self._around.restore(task.type.name, drew=True)
+        if task.context is not None:
+            task.context.close()
+
     async def _end(self) -> None:
         """Stop the loop, once the nodes on it have had time to tidy up: those whose time is over may still be there."""
         self._cancel_all()
@@ -157,7 +165,7 @@ class InProcess:
         asyncio.get_running_loop().stop()
 
     def _cancel_all(self) -> None:
-        for flight in self._flying:
+        for flight in list(self._flying):
             flight.cancel()
 
     def _call_on_loop(self, function: Callable[..., None], *arguments: Any) -> None:

@@ -37,7 +37,8 @@ class Contents:
     def key(self, item: Any) -> bytes:
         """The key of a value, 20 bytes.
 
-        Plain data, tensors, and frozen dataclasses of these have one; of a `Patch` it is its own `key`.
+        Plain data, tensors, and frozen dataclasses of these have one, without fields that say `compare=False`: where
+        something is looked for, say, while another field says what it is. Of a `Patch` it is its own `key`.
         Raises NoContent for anything else.
         """
         return hashlib.blake2b(self._bytes(item), digest_size=20).digest()
@@ -75,7 +76,7 @@ class Contents:
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
             if not item.__dataclass_params__.frozen:  # type: ignore[attr-defined]
                 raise NoContent(f"{class_name(type(item))} can change")
-            names = [field.name for field in dataclasses.fields(item)]
+            names = [field.name for field in dataclasses.fields(item) if field.compare]
             return b"data" + self._bytes((class_name(type(item)), *((name, getattr(item, name)) for name in names)))
         raise NoContent(f"the content of a {class_name(type(item))} cannot be told")
 

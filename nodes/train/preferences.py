@@ -31,7 +31,9 @@ def preferences(
     """Make pairs for `train_dpo`: of several pictures of a prompt, the one with the highest reward is preferred to the
     one with the lowest.
 
-    With `reward_human` people decide. Pairs that are told to be equal are left out and named in what was skipped.
+    With `reward_human` people decide. Pairs that are told to be equal are left out and named in what was skipped. What
+    was drawn is kept in a folder that outlives the run: a run that was killed goes on, and more pairs draw only those
+    that are new, also with another reward.
 
     Args:
         model: makes the pictures.
@@ -45,34 +47,23 @@ def preferences(
         eta: how much noise each step of DDIM draws.
         seed: of the pictures.
     """
-    from weft.nodes.basic.decode import decode
-    from weft.nodes.basic.denoise import denoise
-    from weft.nodes.basic.encode_prompt import encode_prompt
-    from weft.nodes.techniques.cfg import cfg
+    from weft.nodes.datasets.candidates import Candidates, Drawing
     from weft.nodes.training.errors import TrainingError
     from weft.nodes.training.rewards.rating import rated
 
     ctx = ctx or Context()
     if not prompts:
         raise TrainingError("there is no prompt to make pictures for")
+    asked = reward.within(ctx)
     with model.parts():
-        bases = {prompt: cfg(encode_prompt(model, prompt), scale=guidance) for prompt in dict.fromkeys(prompts)}
+        drawn = Candidates(model, Drawing(candidates, sampling_steps, guidance, eta), ctx)
         items: list[Item] = []
         skipped: list[str] = []
         for pair in range(pairs):
             prompt, first = prompts[pair % len(prompts)], (seed + pair * candidates) % 2**63
-            latents = denoise(
-                model,
-                [bases[prompt]],
-                steps=sampling_steps,
-                scheduler="ddim",
-                eta=eta,
-                seed=first,
-                batch=candidates,
-            ).latents
-            pixels = decode(model, latents).pixels
+            pixels = drawn.pictures(prompt, first)
             numbers = tuple(range(pair * candidates, (pair + 1) * candidates))
-            scores = rated(reward, pixels, [prompt] * candidates, Occasion(seed, numbers, ctx.check_cancelled))
+            scores = rated(asked, pixels, [prompt] * candidates, Occasion(seed, numbers, ctx.check_cancelled))
             best, worst = int(scores.argmax()), int(scores.argmin())
             gap = float(scores[best] - scores[worst])
             if gap <= 0 or gap < least:

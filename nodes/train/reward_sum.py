@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from weft.engine import NodeView, Problem, node, value
@@ -11,6 +11,8 @@ from weft.nodes.values.rewards import Occasion, Reward
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from weft.engine import Context
 
 
 @value("reward.sum")
@@ -45,6 +47,10 @@ class SumReward(Reward):
 
         scores = [(rated(reward, images, prompts, occasion), weight) for reward, weight in self._parts]
         return self._sum(scores, prompts)
+
+    def within(self, ctx: Context) -> Reward:
+        """With all parts within it."""
+        return replace(self, rewards=tuple(reward.within(ctx) for reward in self.rewards))
 
     def _sum(self, scores: list[tuple[Tensor, float]], prompts: Sequence[str]) -> Tensor:
         import torch

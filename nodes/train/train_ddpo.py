@@ -122,5 +122,6 @@ def train_ddpo(
     )
     own = LoraSettings("lora", rank, alpha, tuple(targets), False, seed)
     sampling = Sampling(sampling_steps, guidance, eta)
-    recipe = DdpoRecipe(model, prompts, reward, sampling, own, options, ctx, seed, texts, ppo=ppo, steps=steps)
+    asked = reward.within(ctx)
+    recipe = DdpoRecipe(model, prompts, asked, sampling, own, options, ctx, seed, texts, ppo=ppo, steps=steps)
     return run_training(recipe, model, Goal(steps, learning_rate, batch, seed, start), options, ctx)

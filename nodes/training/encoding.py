@@ -196,17 +196,18 @@ def each(
 ) -> Iterable[tuple[str, dict[str, Tensor]]]:
     """The tensors of each name: those that the folder has, and others made and put there."""
     for number, name in enumerate(names):
-        found = _read(folder, name)
+        found = read_tensors(folder, name)
         if found is None:
             found = make(name)
             if found is not None:
-                _write(folder, name, found)
+                write_tensors(folder, name, found)
         ctx.progress(number + 1, len(names), phase)
         if found is not None:
             yield name, found
 
 
-def _read(folder: Path, name: str) -> dict[str, Tensor] | None:
+def read_tensors(folder: Path, name: str) -> dict[str, Tensor] | None:
+    """What `write_tensors` wrote; None where it is not there, or not whole."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -216,8 +217,8 @@ def _read(folder: Path, name: str) -> dict[str, Tensor] | None:
         return None
 
 
-def _write(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None:
-    """Under a name of its own first. What cannot be kept is made again the next time."""
+def write_tensors(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Keep tensors in a folder, under a name of their own first. What cannot be kept is made again the next time."""
     from safetensors.torch import save
 
     target = folder / name[:2] / f"{name}.safetensors"

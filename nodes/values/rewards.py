@@ -11,6 +11,8 @@ from weft.engine import value
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weft.engine import Context
+
 
 def _never() -> None:
     return None
@@ -58,6 +60,12 @@ class Reward:
     def rate(self, images: Tensor, prompts: Sequence[str], occasion: Occasion) -> Tensor:
         """As `score`, for rewards that wait or draw. A training calls this one."""
         return self.score(images, prompts)
+
+    def within(self, ctx: Context) -> Reward:
+        """This reward, with the folders of the node that will ask it: for rewards that remember what they were told. A
+        node calls this once, before it asks. What it returns counts as this very reward, and is no output of a node.
+        """
+        return self
 
     @property
     def gives_gradients(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import locale
 import logging
 import os
@@ -14,8 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import tqdm
+from tqdm._monitor import TMonitor
 
-from weft.engine import Cache, Catalogue, Result, node, run
+from weft.engine import Cache, Catalogue, Result, RunFailed, node, run
+from weft.engine.running import in_process
 
 release = threading.Event()
 
@@ -51,29 +55,56 @@ def leave(name: str = "left behind") -> int:
     return 1
 
 
+@node("overdue", timeout=0.05, cache="never")
+def overdue() -> float:
+    random.seed(5)
+    number = random.random()
+    release.wait()
+    return number
+
+
+@node("overdue_async", timeout=0.05, cache="never")
+async def overdue_async() -> int:
+    while not release.is_set():
+        with contextlib.suppress(asyncio.CancelledError):  # deaf
+            await asyncio.sleep(600)
+    return 1
+
+
 @pytest.fixture(autouse=True)
 def untouched() -> Iterator[None]:
     for thread in threading.enumerate():  # those that earlier tests left would count as the host's
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(10)
     release.clear()
-    before = random.getstate(), torch.get_rng_state(), torch.get_default_dtype()
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    rest = os.getcwd(), torch.get_default_dtype(), locale.setlocale(locale.LC_ALL)
     yield
     release.set()
-    random.setstate(before[0])
-    torch.set_rng_state(before[1])
-    torch.set_default_dtype(before[2])
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    os.chdir(rest[0])
+    torch.set_default_dtype(rest[1])
+    locale.setlocale(locale.LC_ALL, rest[2])
 
 
 @pytest.fixture
 def go() -> Callable[..., Result]:
-    catalogue = Catalogue([draw, draw_async, wander, leave])
+    catalogue = Catalogue([draw, draw_async, wander, leave, overdue, overdue_async])
 
     def go(**nodes: tuple[str, dict[str, object]]) -> Result:
         document = {"weft": 1, "nodes": {id: {"type": type, "inputs": given} for id, (type, given) in nodes.items()}}
         return run(document, list(nodes), catalogue=catalogue, cache=Cache.none())
 
     return go
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> str:
+    """A folder that is not the working directory."""
+    (tmp_path / "elsewhere").mkdir()
+    return str(tmp_path / "elsewhere")
 
 
 def numbers() -> tuple[float, float, float]:
@@ -103,15 +134,13 @@ def test_a_node_does_not_see_what_others_drew(go: Callable[..., Result]) -> None
 
 
 def test_folder_dtype_and_locale_are_put_back_and_the_node_is_named(
-    go: Callable[..., Result], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    go: Callable[..., Result], elsewhere: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
     before = os.getcwd(), torch.get_default_dtype(), locale.setlocale(locale.LC_ALL)
-    go(a=("wander", {"folder": str(elsewhere)}))
+    go(a=("wander", {"folder": elsewhere}))
     assert (os.getcwd(), torch.get_default_dtype(), locale.setlocale(locale.LC_ALL)) == before
     with pytest.raises(Exception, match="lost"):
-        go(a=("wander", {"folder": str(elsewhere), "fails": True}))
+        go(a=("wander", {"folder": elsewhere, "fails": True}))
     assert (os.getcwd(), torch.get_default_dtype()) == before[:2]
     said = [record.getMessage() for record in caplog.records]
     assert f"wander changed the working directory to {elsewhere}; it is put back" in said
@@ -122,6 +151,51 @@ def test_threads_that_a_node_leaves_are_named(go: Callable[..., Result], caplog:
     go(a=("leave", {}), b=("draw", {}))
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert said == ["leave left the thread 'left behind' running"]
+
+
+def test_a_thread_that_a_node_left_is_not_the_hosts_in_the_next_run(
+    go: Callable[..., Result], elsewhere: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    go(a=("leave", {}))
+    before = os.getcwd()
+    go(a=("wander", {"folder": elsewhere}))
+    assert os.getcwd() == before
+    said = [record.getMessage() for record in caplog.records]
+    assert "leave left the thread 'left behind' running" in said
+    assert f"wander changed the working directory to {elsewhere}; it is put back" in said
+
+
+def test_a_thread_of_the_hosts_stays_the_hosts_in_every_run(go: Callable[..., Result], elsewhere: str) -> None:
+    hosts = threading.Thread(target=release.wait, name="the host's")
+    hosts.start()
+    go(a=("leave", {}))
+    go(a=("wander", {"folder": elsewhere}))
+    assert os.getcwd() == elsewhere, "it may be using it"
+
+
+def test_the_thread_that_looks_after_progress_bars_is_nobodys(
+    go: Callable[..., Result], elsewhere: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It comes with the first bar of tqdm, as diffusers and transformers have them, and stays."""
+    monitors: list[TMonitor] = []
+
+    @node("bar", cache="never")
+    def bar() -> int:
+        monitors.append(TMonitor(tqdm.tqdm, 10))
+        return 1
+
+    before = os.getcwd()
+    try:
+        run({"weft": 1, "nodes": {"a": {"type": "bar"}}}, ["a"], catalogue=Catalogue([bar]), cache=Cache.none())
+        assert caplog.messages == []
+        go(a=("wander", {"folder": elsewhere}))
+        assert os.getcwd() == before
+        monitors.append(TMonitor(tqdm.tqdm, 10))  # the host's own bars
+        go(a=("wander", {"folder": elsewhere}))
+        assert os.getcwd() == before
+    finally:
+        for monitor in monitors:
+            monitor.exit()
 
 
 def test_a_thread_that_ends_does_not_make_up_for_one_that_is_left(caplog: pytest.LogCaptureFixture) -> None:
@@ -140,6 +214,42 @@ def test_a_thread_that_ends_does_not_make_up_for_one_that_is_left(caplog: pytest
     run(document, ["a"], catalogue=Catalogue([one_for_another]), cache=Cache.none())
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert said == ["one_for_another left the thread 'left behind' running"]
+
+
+def test_a_node_that_ends_after_its_run_takes_nothing_back_from_the_host(
+    go: Callable[..., Result], elsewhere: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = set(threading.enumerate())
+    random.seed(1)
+    state = random.getstate()
+    with pytest.raises(RunFailed, match="longer than its limit"):
+        go(a=("overdue", {}))
+    assert random.getstate() == state, "the host goes on with its own numbers"
+    random.seed(2)
+    state = random.getstate()
+    os.chdir(elsewhere)
+    torch.set_default_dtype(torch.float64)
+    monkeypatch.setenv("TOY_VARIABLE", "the host's")
+    late = [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("weft-node")]
+    assert len(late) == 1
+    release.set()
+    late[0].join()
+    assert (os.getcwd(), torch.get_default_dtype()) == (elsewhere, torch.float64)
+    assert os.environ["TOY_VARIABLE"] == "the host's"
+    assert random.getstate() == state
+    assert "put back" not in caplog.text
+    assert "overdue, or the host since that run is over, changed the environment; it stays so" in caplog.text
+
+
+def test_an_async_node_that_hangs_after_its_time_is_not_at_work_for_ever(
+    go: Callable[..., Result], elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_process, "TIDY_SECONDS", 0.01)
+    with pytest.raises(RunFailed, match="longer than its limit"):
+        go(a=("overdue_async", {}))
+    before = os.getcwd()
+    go(a=("wander", {"folder": elsewhere}))
+    assert os.getcwd() == before
 
 
 def test_what_a_file_of_nodes_changes_on_import_is_put_back_and_named(

@@ -91,6 +91,13 @@ class Handing(Threads):
             self.live.add(address)
 
 
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These workers take over settings of the host into their process, which is this one."""
+    monkeypatch.setenv("WEFT_MODELS", "")
+    monkeypatch.delenv("WEFT_FILES", raising=False)
+
+
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Workers]:
     """What the tests above run on."""

@@ -55,7 +55,7 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> No
 )
 def test_what_is_no_token_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "token"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o600)
     with pytest.raises(TokenError, match="holds no token") as refused:
         read_token(path)

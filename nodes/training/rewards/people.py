@@ -1,7 +1,8 @@
 """Ratings by people: pictures go into a folder or to an address, and a training waits for what they are given.
 
 A picture's id is a hash of its pixels and its prompt. So a rating outlives the run that asked for it: a training that
-was killed makes the same pictures again, finds their ratings, and asks for none twice.
+was killed makes the same pictures again, finds their ratings in its folder, or with those that are remembered for all
+runs, and asks for none twice.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch import Tensor
 from weft.nodes.images.encoding import encode
 from weft.nodes.images.saving import replace_file
 from weft.nodes.training.errors import TrainingError
+from weft.nodes.training.rewards.remembered import Remembered
 from weft.nodes.values.pictures import Image
 
 log = logging.getLogger("weft.training")
@@ -33,7 +35,8 @@ POLL_SECONDS, SLICE_SECONDS, TIMEOUT_SECONDS = 1.0, 0.1, 30.0
 MAX_BYTES = 16 << 20
 """Of a file of ratings, or an answer."""
 ANSWERS = ("*.json", "*.csv")
-ASKED = "asked.json"
+ASKED, BEFORE = "asked.json", "rated_before.json"
+"""Written for people: no ratings are read from these."""
 Ratings = Mapping[str, float]
 
 
@@ -44,12 +47,22 @@ def picture_id(image: Tensor, prompt: str) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
-def by_folder(folder: Path, images: Tensor, prompts: Sequence[str], check: Callable[[], None]) -> Tensor:
+def by_folder(
+    folder: Path,
+    images: Tensor,
+    prompts: Sequence[str],
+    check: Callable[[], None],
+    remembered: Remembered | None = None,
+) -> Tensor:
     """Ask in a folder and wait for all ratings: (n,) float32.
 
     A picture without a rating is written as `<id>.png`, and `asked.json` says the prompt of each that is waited for.
     Ratings are read from all other .json and .csv files there: {"<id>": number}, a list of {"id", "rating"}, or a table
-    with the columns id and rating.
+    with the columns id and rating. What is not rated there and was in an earlier run is not asked: `rated_before.json`
+    tells the ratings, and the folder `rated_before` has the pictures. A rating in the folder counts before those.
+
+    Args:
+        remembered: the ratings of all runs; None for the folder alone.
 
     Raises:
         Cancelled: by `check`, while it waits.
@@ -57,23 +70,54 @@ def by_folder(folder: Path, images: Tensor, prompts: Sequence[str], check: Calla
     """
     ids = [picture_id(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
     folder.mkdir(parents=True, exist_ok=True)
-    known = read_folder(folder)
-    open_ids = [own for own in ids if own not in known]
-    for own, image in zip(ids, images, strict=True):
-        file = folder / f"{own}.png"
-        if own not in known and not file.exists():
-            replace_file(encode(Image(image[None]).pil(0), "png"), file)
-    if open_ids:
-        asked = [{"id": own, "prompt": prompt} for own, prompt in zip(ids, prompts, strict=True) if own not in known]
+
+    def exchange(said: Ratings) -> dict[str, float]:
+        return {} if remembered is None else remembered.exchange(said, ids)
+
+    own, seen = read_folder(folder), None
+    before = exchange(own)
+    known = before | own
+    _tell_before(folder, ids, images, prompts, before)
+    for id, image in zip(ids, images, strict=True):
+        file = folder / f"{id}.png"
+        if id not in known and not file.exists():
+            replace_file(_png(image), file)
+    if asked := [{"id": id, "prompt": prompt} for id, prompt in zip(ids, prompts, strict=True) if id not in known]:
         replace_file(json.dumps(asked, indent=1).encode(), folder / ASKED)
-        log.info("waiting for ratings of %d pictures in %s", len(open_ids), folder)
-    seen: Any = None
-    while any(own not in known for own in ids):
+        log.info("waiting for ratings of %d pictures in %s", len(asked), folder)
+    while any(id not in known for id in ids):
         _wait(POLL_SECONDS, check)
         state = _state(folder)
         if state != seen:
-            known, seen = read_folder(folder), state
-    return torch.tensor([known[own] for own in ids], dtype=torch.float32)
+            own, seen = read_folder(folder), state
+        before |= exchange(own)
+        known = before | own
+    return torch.tensor([known[id] for id in ids], dtype=torch.float32)
+
+
+def _tell_before(folder: Path, ids: Sequence[str], images: Tensor, prompts: Sequence[str], before: Ratings) -> None:
+    """Show people what counts without their being asked. Where that cannot be written, it counts all the same."""
+    if not before:
+        return
+    try:
+        rows = {row["id"]: row for row in json.loads((folder / BEFORE).read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError, LookupError):
+        rows = {}
+    try:
+        (folder / BEFORE).with_suffix("").mkdir(exist_ok=True)
+        for id, image, prompt in zip(ids, images, prompts, strict=True):
+            if id in before:
+                rows[id] = {"id": id, "prompt": prompt, "rating": before[id]}
+                file = (folder / BEFORE).with_suffix("") / f"{id}.png"
+                if not file.exists():
+                    replace_file(_png(image), file)
+        replace_file(json.dumps(list(rows.values()), indent=1).encode(), folder / BEFORE)
+    except OSError as error:
+        log.warning("which pictures were rated before cannot be told in %s: %s", folder, error)
+
+
+def _png(image: Tensor) -> bytes:
+    return encode(Image(image[None]).pil(0), "png")
 
 
 def _state(folder: Path) -> list[tuple[str, int, int]]:
@@ -89,7 +133,7 @@ def _state(folder: Path) -> list[tuple[str, int, int]]:
 
 
 def _answers(folder: Path) -> list[Path]:
-    return sorted(path for pattern in ANSWERS for path in folder.glob(pattern) if path.name != ASKED)
+    return sorted(path for pattern in ANSWERS for path in folder.glob(pattern) if path.name not in (ASKED, BEFORE))
 
 
 def read_folder(folder: Path) -> dict[str, float]:
@@ -160,7 +204,7 @@ def by_address(endpoint: str, images: Tensor, prompts: Sequence[str], check: Cal
     """
     ids = [picture_id(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
     pictures = {
-        own: {"id": own, "prompt": prompt, "png": base64.b64encode(encode(Image(image[None]).pil(0), "png")).decode()}
+        own: {"id": own, "prompt": prompt, "png": base64.b64encode(_png(image)).decode()}
         for own, prompt, image in zip(ids, prompts, images, strict=True)
     }
     known: dict[str, float] = {}

@@ -19,7 +19,7 @@ from weft.nodes.models.residency import Residency, set_default_residency
 from weft.nodes.values import Image, Mask
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
 

@@ -12,7 +12,7 @@ from tests.tiny import tiny_sd1, tiny_sd2, tiny_sdxl
 from weft.nodes.models.residency import Residency, set_default_residency
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
 

@@ -25,7 +25,7 @@ BUILDERS: dict[str, Callable[[Path], Path]] = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
 

@@ -1,6 +1,8 @@
 """A process that is warm, and from which trainings are started that are killed: each is a process of its own (a fork).
 
-Takes a line of JSON for each on the standard input, and answers with one: how the training's process ended.
+So is one that makes pairs of pictures.
+
+Takes a line of JSON for each on the standard input, and answers with one: how the process ended.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from typing import Any
 
 import torch
 
-from tests.nodes.train.recipes_to_kill import CALLS, warm
+from tests.nodes.train.recipes_to_kill import CALLS, Red, warm
 from tests.nodes.training.train_case import context, tiny_model
-from weft.nodes.training import checkpoints, precision
+from weft.nodes import preferences
+from weft.nodes.datasets import candidates
+from weft.nodes.training import checkpoints, encoding, precision
 from weft.nodes.values import Model
 from weft.nodes.values.train_options import TrainOptions
 
@@ -71,6 +75,43 @@ def train(model: Model, task: dict[str, Any]) -> None:
     save_file(tensors, task["result"])
 
 
+def make_pairs(model: Model, task: dict[str, Any]) -> None:
+    """Make pairs, if nothing ends this process before; leaves the pictures and which seeds were drawn in a file.
+
+    kill: at the end of so many drawings. write: as the file of so many drawings is put in its place.
+    """
+    drawn: list[int] = []
+    denoise, replace = candidates.denoise, os.replace
+
+    def counted(*args: Any, **options: Any) -> Any:
+        drawn.append(options["seed"])
+        found = denoise(*args, **options)
+        if len(drawn) == task.get("kill"):
+            die()
+        return found
+
+    def replaced(*paths: Any) -> None:
+        if len(drawn) == task.get("write"):
+            die()
+        replace(*paths)
+
+    candidates.denoise = counted  # type: ignore[attr-defined]
+    encoding.os.replace = replaced  # type: ignore[attr-defined]
+    data = preferences(
+        model,
+        ["a red circle", "a cat"],
+        Red(),
+        task["pairs"],
+        candidates=2,
+        sampling_steps=2,
+        eta=0.5,
+        seed=3,
+        ctx=context(Path(task["cache"])),
+    )
+    pictures = [(item.caption, item.picture.digest, item.condition and item.condition.digest) for item in data.items]
+    Path(task["result"]).write_text(json.dumps({"pictures": pictures, "skipped": data.skipped, "drawn": drawn}))
+
+
 def main() -> None:
     """Serve until the standard input ends. The first argument is a folder for the model."""
     torch.set_num_threads(1)
@@ -83,7 +124,7 @@ def main() -> None:
         if not child:
             code = 1
             try:
-                train(model, task)
+                (make_pairs if "pairs" in task else train)(model, task)
                 code = 0
             except BaseException:
                 traceback.print_exc()

@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import json
+import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
@@ -14,6 +18,7 @@ from torch import Tensor
 from tests.nodes.training.train_case import dataset, picture
 from weft import nodes
 from weft.engine import Context, value
+from weft.nodes.training.rewards import people
 from weft.nodes.values import Model
 from weft.nodes.values.rewards import Reward
 from weft.nodes.values.train_options import TrainOptions
@@ -125,6 +130,39 @@ def _ddpo(model: Model, options: TrainOptions, ctx: Context, steps: int) -> Trai
     )
 
 
+def _ddpo_people(model: Model, options: TrainOptions, ctx: Context, steps: int) -> Trained:
+    """Each process asks in an output folder of its own, as the jobs of a server do: beside the cache, by its number."""
+    assert ctx._workspaces is not None
+    cache = ctx._workspaces.folder
+    out = cache.with_name(f"{cache.name}-out") / str(os.getpid())
+    over = threading.Event()
+    person = threading.Thread(target=rate, args=(out / "ratings", over))
+    person.start()
+    before, people.POLL_SECONDS = people.POLL_SECONDS, 0.01
+    try:
+        reward = nodes.reward_sum([nodes.reward_human(ctx=Context(out=out)), Red()])
+        prompts = ["a red circle", "a cat"]
+        return nodes.train_ddpo(
+            model, prompts, reward, steps, 1e-3, 2, pictures=4, sampling_steps=2, guidance=1.0, options=options, ctx=ctx
+        )
+    finally:
+        over.set()
+        person.join()
+        people.POLL_SECONDS = before
+
+
+def rate(folder: Path, over: threading.Event) -> None:
+    """What a person does who goes by the picture alone; `said.json` comes to name all that were asked for."""
+    said: dict[str, float] = {}
+    while not over.wait(0.005):
+        if (folder / "asked.json").exists():
+            asked = [entry["id"] for entry in json.loads((folder / "asked.json").read_text())]
+            if not said.keys() >= set(asked):
+                said |= {own: int(own[:4], 16) / 65535 for own in asked}
+                (folder / "new.txt").write_text(json.dumps(said))
+                (folder / "new.txt").rename(folder / "said.json")
+
+
 def _backprop(model: Model, options: TrainOptions, ctx: Context, steps: int) -> Trained:
     prompts = ["a red circle", "a cat"]
     return nodes.train_reward_backprop(
@@ -146,6 +184,7 @@ CALLS: dict[str, tuple[str, Call]] = {
     "ip_adapter": ("train_ip_adapter", _ip),
     "dpo": ("train_dpo", _dpo),
     "ddpo": ("train_ddpo", _ddpo),
+    "ddpo, people": ("train_ddpo", _ddpo_people),
     "reward_backprop": ("train_reward_backprop", _backprop),
 }
 """By a name for the test, the node and a small call of it."""

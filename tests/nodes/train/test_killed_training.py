@@ -124,6 +124,62 @@ def test_killed_before_the_first_checkpoint_and_after_the_last_step_it_ends_the_
     compare(straight, disturbed)
 
 
+def test_people_are_asked_for_no_picture_twice(worker: Worker, tmp_path: Path) -> None:
+    """Each process has an output folder of its own, and goes on from the checkpoint all the same."""
+    straight, disturbed = tmp_path / "straight", tmp_path / "disturbed"
+    task: dict[str, Any] = {"recipe": "ddpo, people"}
+    assert worker.run(**task, cache=str(straight), result=f"{straight}.safetensors") == 0, worker.said()
+    task |= {"cache": str(disturbed), "result": f"{disturbed}.safetensors"}
+    asked = []
+    for kill in (3, 3, 5, 0):
+        assert worker.run(**task, kill=kill) == (-signal.SIGKILL if kill else 0), worker.said()
+        asked.append(asked_of_people(disturbed) - {own for earlier in asked for own in earlier})
+    compare(straight, disturbed)
+    # 4 pictures at each step: of two; of none, since it is killed where the one before was; of the third; of the rest.
+    assert [len(own) for own in asked] == [8, 0, 4, 8]
+    assert asked_of_people(disturbed, repeated=True) == set()
+    assert set().union(*asked) == asked_of_people(straight)
+
+
+def asked_of_people(cache: Path, repeated: bool = False) -> set[str]:
+    """The pictures that processes asked people for; or those that more than one asked for."""
+    found = [json.loads(path.read_text()).keys() for path in cache.with_name(f"{cache.name}-out").rglob("said.json")]
+    every = [own for keys in found for own in keys]
+    return {own for own in every if not repeated or every.count(own) > 1}
+
+
+def test_pairs_that_are_made_are_not_made_again(worker: Worker, tmp_path: Path) -> None:
+    """Killed while it draws, and while it keeps what it drew: then that pair alone is drawn again."""
+    straight, disturbed = tmp_path / "straight", tmp_path / "disturbed"
+
+    def made(cache: Path, pairs: int, **more: int) -> dict[str, Any]:
+        result = tmp_path / "result.json"
+        result.unlink(missing_ok=True)
+        ended = worker.run(pairs=pairs, cache=str(cache), result=str(result), **more)
+        assert ended == (-signal.SIGKILL if more else 0), worker.said()
+        return json.loads(result.read_text()) if result.exists() else {}
+
+    def kept() -> list[int]:
+        """First seeds of the pairs that are kept."""
+        return sorted(int(path.stem) for path in disturbed.glob("*/*/*.safetensors"))
+
+    whole = made(straight, 6)
+    assert whole["drawn"] == [3, 5, 7, 9, 11, 13]
+    assert made(disturbed, 4, kill=3) == {}
+    assert kept() == [3, 5]
+    assert made(disturbed, 4, write=1) == {}
+    assert kept() == [3, 5]
+    few = made(disturbed, 4)
+    assert few["drawn"] == [7, 9]
+    more = made(disturbed, 6)
+    assert more["drawn"] == [11, 13]
+    assert made(disturbed, 6)["drawn"] == []
+    assert more["pictures"] == whole["pictures"]
+    assert few["pictures"] == whole["pictures"][: len(few["pictures"])]
+    assert len(whole["pictures"]) + len(whole["skipped"]) == 6
+    assert len(few["pictures"]) + len(few["skipped"]) == 4
+
+
 def compare(straight: Path, disturbed: Path) -> None:
     """What was learned, and the curve: equal to the bit."""
     one, other = load_file(f"{straight}.safetensors"), load_file(f"{disturbed}.safetensors")

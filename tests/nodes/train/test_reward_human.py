@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ import pytest
 import torch
 
 from weft.engine import Cache, Cancelled, Context, run
+from weft.engine.cache.workspaces import Workspaces
 from weft.engine.events import Event, NodeStarted
-from weft.nodes import reward_human
+from weft.nodes import reward_human, reward_sum
+from weft.nodes.sampling.content import Contents
+from weft.nodes.train.reward_human import HumanReward
 from weft.nodes.training.errors import TrainingError
-from weft.nodes.training.rewards import people
+from weft.nodes.training.rewards import people, remembered
 from weft.nodes.training.rewards.people import picture_id, ratings_of
 from weft.nodes.training.rewards.rating import rated
-from weft.nodes.values.rewards import Occasion
+from weft.nodes.values.rewards import Occasion, Reward
 
 PROMPTS = ["a red circle", "a cat"]
 
@@ -228,3 +232,195 @@ def test_it_is_kept_for_each_output_folder(tmp_path: Path) -> None:
     assert ask("one") == (str(tmp_path / "one" / "ratings"), 1)
     assert ask("one") == (str(tmp_path / "one" / "ratings"), 0)
     assert ask("two") == (str(tmp_path / "two" / "ratings"), 1)
+
+
+def in_run(tmp_path: Path, out: str, folder: str = "ratings") -> tuple[Reward, Path]:
+    """The reward as a training of a job asks it that has its own output folder, and where it asks."""
+    ctx = Context(out=tmp_path / out, workspaces=Workspaces(tmp_path / "cache", 1 << 20))
+    return reward_human(folder, ctx=ctx).within(ctx), tmp_path / out / folder
+
+
+def asked_in(folder: Path) -> list[str]:
+    file = folder / "asked.json"
+    return [entry["id"] for entry in json.loads(file.read_text())] if file.exists() else []
+
+
+def never() -> None:
+    raise AssertionError("it waits, and all is rated")
+
+
+def cancelled_after(calls: int) -> Callable[[], None]:
+    left = iter(range(calls))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise Cancelled("the run was cancelled")
+
+    return check
+
+
+def test_a_job_with_another_output_folder_asks_only_what_nobody_rated(tmp_path: Path, pictures: torch.Tensor) -> None:
+    first, second = ids_of(pictures)
+    reward, folder = in_run(tmp_path, "one")
+    person = Person(folder, pictures[:1], stop_after=20)
+    with pytest.raises(Cancelled):
+        rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), person))
+    assert asked_in(folder) == [first, second]
+    shutil.rmtree(tmp_path / "one")
+
+    reward, folder = in_run(tmp_path, "two")
+    with pytest.raises(Cancelled):
+        rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), cancelled_after(3)))
+    assert asked_in(folder) == [second]
+    assert [path.name for path in folder.glob("*.png")] == [f"{second}.png"]
+    told = [{"id": first, "prompt": PROMPTS[0], "rating": 2.0}]
+    assert json.loads((folder / "rated_before.json").read_text()) == told
+    assert [path.name for path in (folder / "rated_before").iterdir()] == [f"{first}.png"]
+    (folder / "mine.json").write_text(json.dumps({second: 1.5}))
+    assert rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [2.0, 1.5]
+
+    reward, folder = in_run(tmp_path, "three")
+    assert rated(reward, pictures, PROMPTS, Occasion(9, (4, 5), never)).tolist() == [2.0, 1.5]
+    assert asked_in(folder) == []
+
+
+def test_under_another_name_or_prompt_it_is_another_question(tmp_path: Path, pictures: torch.Tensor) -> None:
+    reward, folder = in_run(tmp_path, "one")
+    folder.mkdir(parents=True)
+    (folder / "mine.json").write_text(json.dumps(dict.fromkeys(ids_of(pictures), 3)))
+    assert rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [3.0, 3.0]
+    other, folder = in_run(tmp_path, "one", "colours")
+    with pytest.raises(Cancelled):
+        rated(other, pictures, PROMPTS, Occasion(0, (0, 1), cancelled_after(3)))
+    assert asked_in(folder) == ids_of(pictures)
+    again, folder = in_run(tmp_path, "two")
+    with pytest.raises(Cancelled):
+        rated(again, pictures, ["a dog", PROMPTS[1]], Occasion(0, (0, 1), cancelled_after(3)))
+    assert asked_in(folder) == [picture_id(pictures[0], "a dog")]
+
+
+def test_a_rating_that_a_person_changes_wins_here_and_in_later_jobs(tmp_path: Path, pictures: torch.Tensor) -> None:
+    def rate(out: str, **said: float) -> list[float]:
+        reward, folder = in_run(tmp_path, out)
+        if said:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "mine.json").write_text(json.dumps(said))
+        return rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist()
+
+    first, second = ids_of(pictures)
+    assert rate("one", **{first: 1, second: 2}) == [1.0, 2.0]
+    assert rate("two") == [1.0, 2.0]
+    assert rate("two", **{first: 5}) == [5.0, 2.0], "in the place where it only counted from before"
+    assert rate("three") == [5.0, 2.0]
+    assert rate("one", **{first: 7, second: 2}) == [7.0, 2.0]
+    assert rate("four") == [7.0, 2.0]
+
+
+def test_a_rating_that_is_changed_later_in_the_same_run_is_remembered(tmp_path: Path, pictures: torch.Tensor) -> None:
+    """Of a picture that this run rates no more."""
+    first, second = ids_of(pictures)
+    reward, folder = in_run(tmp_path, "one")
+    folder.mkdir(parents=True)
+    (folder / "mine.json").write_text(json.dumps({first: 1, "../../../outside": 3, "0" * 24: 3}))
+    assert rated(reward, pictures[:1], PROMPTS[:1], Occasion(0, (0,), never)).tolist() == [1.0]
+    (folder / "mine.json").write_text(json.dumps({first: 4, second: 2, "../../../outside": 4, "0" * 24: 4}))
+    assert rated(reward, pictures[1:], PROMPTS[1:], Occasion(0, (1,), never)).tolist() == [2.0]
+    other, _ = in_run(tmp_path, "two")
+    assert rated(other, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [4.0, 2.0]
+    names = {path.stem for path in tmp_path.rglob("*.json")}
+    assert names == {"mine", "rated_before", first, second}, "of no picture that was asked, or of none at all"
+
+
+def test_two_jobs_at_once_are_rated_in_either_folder(tmp_path: Path, pictures: torch.Tensor) -> None:
+    first, second = ids_of(pictures)
+    places = [in_run(tmp_path, out) for out in ("one", "two")]
+    asks = threading.Barrier(2, timeout=60)
+    found: list[list[float]] = []
+
+    def job(place: int) -> None:
+        reward, folder = places[place]
+        calls = 0
+
+        def check() -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                assert asked_in(folder) == [first, second]
+                asks.wait()  # nobody has rated anything yet
+                (folder / "mine.json").write_text(json.dumps({(first, second)[place]: place + 1}))
+            assert calls < 100_000
+
+        found.append(rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), check)).tolist())
+
+    threads = [threading.Thread(target=job, args=(place,)) for place in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[1.0, 2.0]] * 2
+
+
+@pytest.mark.parametrize(
+    "junk",
+    ["", '{"rating": ', '{"rating": "4"}', '{"rating": NaN}', '{"rating": true}', "[1]", "7", "\xff\x00", "[" * 250],
+)
+def test_junk_among_what_is_remembered_is_asked_again(tmp_path: Path, pictures: torch.Tensor, junk: str) -> None:
+    first, second = ids_of(pictures)
+    reward, folder = in_run(tmp_path, "one")
+    folder.mkdir(parents=True)
+    (folder / "mine.json").write_text(json.dumps({first: 3, second: 4}))
+    assert rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [3.0, 4.0]
+    [kept] = (tmp_path / "cache").rglob(f"{first}.json")
+    kept.write_text(junk, encoding="latin-1")
+    other, folder = in_run(tmp_path, "two")
+    person = Person(folder, pictures[:1])
+    assert rated(other, pictures, PROMPTS, Occasion(0, (0, 1), person)).tolist() == [2.0, 4.0]
+    assert asked_in(folder) == [first]
+    third, _ = in_run(tmp_path, "three")
+    assert rated(third, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [2.0, 4.0]
+
+
+def test_a_full_disk_remembers_nothing_and_breaks_nothing(
+    tmp_path: Path, pictures: torch.Tensor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    reward, folder = in_run(tmp_path, "one")
+    folder.mkdir(parents=True)
+    (folder / "mine.json").write_text(json.dumps(dict.fromkeys(ids_of(pictures), 3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(remembered.os, "replace", full)
+        assert rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [3.0, 3.0]
+        assert caplog.text.count("No space left on device") == 1
+        assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+    assert rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [3.0, 3.0]
+    later, _ = in_run(tmp_path, "two")
+    assert rated(later, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [3.0, 3.0], "once there was room"
+    (tmp_path / "file").write_text("")
+    ctx = Context(out=tmp_path / "three", workspaces=Workspaces(tmp_path / "file" / "cache", 1 << 20))
+    reward, folder = reward_human(ctx=ctx).within(ctx), tmp_path / "three" / "ratings"
+    assert rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), Person(folder, pictures))).tolist() == [4.5, 2.0]
+
+
+def test_within_a_sum_it_remembers_too(tmp_path: Path, pictures: torch.Tensor) -> None:
+    reward, folder = in_run(tmp_path, "one")
+    folder.mkdir(parents=True)
+    (folder / "mine.json").write_text(json.dumps(dict.fromkeys(ids_of(pictures), 3)))
+    rated(reward, pictures, PROMPTS, Occasion(0, (0, 1), never))
+    ctx = Context(out=tmp_path / "two", workspaces=Workspaces(tmp_path / "cache", 1 << 20))
+    both = reward_sum([reward_human(ctx=ctx), reward_human("ratings", ctx=ctx)], [1.0, 2.0]).within(ctx)
+    assert rated(both, pictures, PROMPTS, Occasion(0, (0, 1), never)).tolist() == [9.0, 9.0]
+
+
+def test_it_is_the_same_reward_in_another_folder_and_within_a_run(tmp_path: Path) -> None:
+    """So a training goes on from its checkpoint when its job is done again."""
+
+    def key(reward: Reward) -> bytes:
+        return Contents().key(reward)
+
+    one, two = (reward_human("ratings", ctx=Context(out=tmp_path / out)) for out in ("one", "two"))
+    assert key(one) == key(two) == key(one.within(Context())) == key(in_run(tmp_path, "three")[0])
+    assert key(one) != key(reward_human("colours", ctx=Context(out=tmp_path / "one")))
+    assert key(one) != key(reward_human(endpoint="http://10.0.0.1/", ctx=Context()))
+    assert key(HumanReward("a")) != key(HumanReward("b")), "where nothing says what people are asked"

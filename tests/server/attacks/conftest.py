@@ -43,7 +43,7 @@ def bad_reads(path: str, ctx: Context | None = None) -> str:
 '''
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("attacked")
     for name in ("inputs", "models", "nodes"):

@@ -11,10 +11,18 @@ import pytest
 from tests.server.faults.calling import FAULTY, Caller, assert_one_end
 from tests.server.running import document, running
 
+PATIENT = (
+    "from weft.server.workers import quick, together; "
+    "quick.TOGETHER_SECONDS = together.PATIENCE_SECONDS = together.MOST_SECONDS = 3600.0; "
+    "from weft.server.cli.app import main; main()"
+)
+"""A server that takes jobs for quick however long they take: on a busy machine these would not be claimed together, or
+would go back into the queue. What it does at its limits, tests/server/workers/test_together.py says."""
+
 
 @pytest.fixture(scope="module")
 def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
-    with running(tmp_path_factory.mktemp("together"), "--nodes", FAULTY) as server:
+    with running(tmp_path_factory.mktemp("together"), "--nodes", FAULTY, program=PATIENT) as server:
         yield Caller(server)
 
 

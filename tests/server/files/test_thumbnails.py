@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import PIL.Image
+import PIL.PngImagePlugin
 import pytest
 
 from tests.server.files.pictures import decoded, encoded, png
@@ -226,7 +227,10 @@ def test_a_process_that_dies_is_that_pictures_end(local: LocalFiles, tmp_path: P
     assert decoded(thumbnails.thumbnail(again, 128)).size == (50, 50)
 
 
-def test_what_draws_has_its_own_limit_of_pixels(tmp_path: Path) -> None:
+def test_what_draws_has_its_own_limit_of_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In its own process it takes away those of Pillow.
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIL.Image.MAX_IMAGE_PIXELS)
+    monkeypatch.setattr(PIL.PngImagePlugin, "MAX_TEXT_CHUNK", PIL.PngImagePlugin.MAX_TEXT_CHUNK)
     with pytest.raises(ValueError, match="too many pixels"):
         drawing.draw(io.BytesIO(encoded("PNG", (100, 100))), 64, 9_999)
 
