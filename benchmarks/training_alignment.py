@@ -2,14 +2,14 @@
 
     python benchmarks/training_alignment.py [--folder build/alignment] [--cases ddpo_judge,dpo_jpeg] [--docs PAGE]
 
-Cases: `ddpo_judge`, `ddpo_jpeg` and `ddpo_clip`, each with its sign turned as well (`..._down`), `ddpo_worn`, by the
-judge on what `ddpo_jpeg` left of the model's alignment, `dpo_jpeg`, `dpo_judge` and `draft_clip`. Prompts name two
-objects, and pictures are made in 3 steps without guidance: there the model errs. Where the judge rewards the model as
-it is, the prompts are those of many at which it errs most, told by pictures of seeds that nothing else has. It prints
-one JSON line for each case: the mean reward of pictures with seeds that no training had, before and after, of the
-prompts that were trained on and of others, and their difference with its standard error, over pairs of pictures that
-have the same prompt and seed. Checkpoints and results stay in the folder, so a run that was ended goes on, and --docs
-writes the table of the results that are there and beyond 4 standard errors on the prompts that were trained on.
+Cases: `ddpo_judge`, `ddpo_jpeg` and `ddpo_clip`, each with its sign turned as well (`..._down`), `dpo_jpeg`,
+`dpo_judge` and `draft_clip`. Prompts name two objects, and pictures are made in 3 steps without guidance: there the
+model errs. Where the judge rewards, the prompts are those of many at which it errs most, told by pictures of seeds that
+nothing else has. It prints one JSON line for each case: the mean reward of pictures with seeds that no training had,
+before and after, of the prompts that were trained on and of others, and their difference with its standard error, over
+pairs of pictures that have the same prompt and seed. Checkpoints and results stay in the folder, so a run that was
+ended goes on. --docs writes the table of all results that are beyond 4 standard errors on the prompts that were trained
+on, and keeps the results beside the page.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 GUIDANCE, SEED = 1.0, 900_000
 CASES = (
-    *("ddpo_jpeg", "ddpo_jpeg_down", "ddpo_worn", "ddpo_judge", "ddpo_judge_down", "dpo_jpeg", "draft_clip"),
-    *("dpo_judge", "ddpo_clip", "ddpo_clip_down"),
+    *("ddpo_judge", "ddpo_judge_down", "ddpo_jpeg", "ddpo_jpeg_down", "dpo_judge", "dpo_jpeg", "draft_clip"),
+    *("ddpo_clip", "ddpo_clip_down"),
 )
 
 
@@ -55,7 +55,6 @@ SETTINGS = {
     "judge": Settings(pictures=128, batch=64, epochs=50, rate=1e-3, weak=True, evaluated=192),
     "jpeg": Settings(),
     "clip": Settings(),
-    "worn": Settings(epochs=16),
 }
 MANY, TRIED, TRIED_SEED = 48, 12, 500_000
 """Prompts of which the weak ones are taken, pictures of each that tell, and their first seed."""
@@ -170,7 +169,7 @@ def trained(case: str, model: Any, texts: list[str], args: argparse.Namespace, c
         train_reward_backprop,
     )
 
-    makers = {"judge": reward_shapes, "jpeg": reward_compressibility, "clip": reward_alignment, "worn": reward_shapes}
+    makers = {"judge": reward_shapes, "jpeg": reward_compressibility, "clip": reward_alignment}
     technique, measure = case.split("_")[:2]
     reward, chosen = makers[measure](), SETTINGS[measure]
     common = {"sampling_steps": chosen.steps, "guidance": GUIDANCE, "eta": 1.0}
@@ -194,16 +193,6 @@ SHOWN = 4.0
 """Standard errors beyond which a result is in the table."""
 
 
-def worn(model: Any, folder: Path) -> Any:
-    """The model after `ddpo_jpeg`, which cost it much of its alignment."""
-    from weft.nodes import apply_lora
-
-    file = folder / "ddpo_jpeg" / "pytorch_lora_weights.safetensors"
-    if not file.is_file():
-        raise SystemExit("ddpo_worn begins with what ddpo_jpeg trained: run that case first")
-    return apply_lora(model, str(file))
-
-
 MEASURES = {"judge": "judged alignment", "jpeg": "compressibility, kB", "clip": "alignment by CLIP"}
 NAMES = {"ddpo": "DDPO", "dpo": "Diffusion-DPO", "draft": "DRaFT-1"}
 
@@ -217,15 +206,13 @@ def table(lines: list[dict[str, Any]]) -> str:
     for line in lines:
         technique, measure = line["case"].split("_")[:2]
         way = "↓" if line["case"].endswith("_down") else "↑"
-        name = {"worn": "judged alignment, after the first row,"}.get(measure) or MEASURES[measure]
-        measure = "judge" if measure == "worn" else measure
         if abs(line["trained_prompts"][measure]["standard_errors"]) <= SHOWN:
             continue
         for key, told in (("trained_prompts", "trained"), ("other_prompts", "others")):
             own = line[key][measure]
             low, high = (own["difference"] + k * 1.96 * own["error"] for k in (-1, 1))
             head.append(
-                f"| {NAMES[technique]} | {name} {way} | {line['training']} | {told} | "
+                f"| {NAMES[technique]} | {MEASURES[measure]} {way} | {line['training']} | {told} | "
                 f"{own['pictures']} | {own['before']:.3f} | "
                 f"**{own['after']:.3f}** | {low:+.3f} to {high:+.3f} | {own['standard_errors']:+.1f} |"
             )
@@ -260,21 +247,27 @@ def main() -> None:
         steps = chosen.steps
         sets = weak_prompts(model, args.folder, steps) if chosen.weak else prompts()
         begun = time.process_time()
-        base = worn(model, args.folder) if case == "ddpo_worn" else model
-        result, told = trained(case, base, sets["trained_prompts"], args, ctx)
+        result, told = trained(case, model, sets["trained_prompts"], args, ctx)
         spent = time.process_time() - begun
-        before = _before(base, sets, args.folder, chosen)
+        before = _before(model, sets, args.folder, chosen)
         line: dict[str, Any] = {"case": case, "steps": steps, "training": told, "cpu_seconds": round(spent, 1)}
         for name, texts in sets.items():
-            after = evaluate(base, result.adapter, texts, args.folder / case, chosen.evaluated, steps)
+            after = evaluate(model, result.adapter, texts, args.folder / case, chosen.evaluated, steps)
             line[name] = {measure: compared(before[name][measure], after[measure]) for measure in after}
         _, rewards = result.curve.column("reward")
         line["curve"] = [round(reward, 4) for reward in rewards]
         print(json.dumps(line), flush=True)
         (args.folder / f"{case}.json").write_text(json.dumps(line) + "\n", encoding="utf-8")
     if args.docs:
-        files = [args.folder / f"{case}.json" for case in CASES]
-        lines = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+        beside = args.docs.with_suffix(".json")
+        known = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else []
+        results = {line["case"]: line for line in known}
+        for file in (args.folder / f"{case}.json" for case in CASES):
+            if file.is_file():
+                line = json.loads(file.read_text(encoding="utf-8"))
+                results[line["case"]] = line
+        lines = [results[case] for case in CASES if case in results]
+        beside.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
         write_between(args.docs, *FIGURES, table(lines))
 
 

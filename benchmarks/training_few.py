@@ -106,8 +106,8 @@ HOUSE = Plan(
     {
         "tokens": ["<house>"],
         "init": ["square"],
-        "steps": 400,
-        "learning_rate": 4e-3,
+        "steps": 600,
+        "learning_rate": 3e-3,
         "words_rate": 1e-2,
         "batch": 8,
         "templates": "none",
