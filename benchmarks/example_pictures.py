@@ -36,11 +36,12 @@ def written(picture: Path, to: Path) -> None:
 
 
 def picture_of(name: str, folder: Path) -> Path | None:
-    """The last picture that a run of the example writes."""
+    """The last picture that a run of the example writes under the name of the example; a curve is none."""
     command = [sys.executable, "-m", "weft", "run", str(examples.path(name)), "--out", str(folder), "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     paths = [Path(line) for line in done.stdout.splitlines() if line.endswith((".png", ".jpg", ".webp"))]
-    return paths[-1] if done.returncode == 0 and paths else None
+    own = [path for path in paths if path.stem.startswith(name) and not path.stem.endswith("_curve")]
+    return (own or paths)[-1] if done.returncode == 0 and paths else None
 
 
 def main() -> None:

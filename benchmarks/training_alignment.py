@@ -35,10 +35,10 @@ CASES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How pictures are made, and how DDPO learns from them.
+    """How pictures are made, and how DDPO and DPO learn from them.
 
-    steps: of DDIM. batch: pictures in an update. weak: whether the prompts are those at which the model errs most.
-    evaluated: pictures of each set of prompts.
+    steps: of DDIM. batch: pictures in an update. pairs, dpo_steps: of DPO. weak: whether the prompts are those at which
+    the model errs most. evaluated: pictures of each set of prompts.
     """
 
     steps: int = 3
@@ -46,13 +46,15 @@ class Settings:
     batch: int = 16
     epochs: int = 12
     rate: float = 3e-3
+    pairs: int = 64
+    dpo_steps: int = 80
     weak: bool = False
     evaluated: int = 64
 
 
 SETTINGS = {
     # Rewards of the judge differ much from noise to noise: what few pictures say of the weights is lost in it.
-    "judge": Settings(pictures=128, batch=64, epochs=50, rate=1e-3, weak=True, evaluated=192),
+    "judge": Settings(3, 128, 64, 50, 1e-3, pairs=256, dpo_steps=240, weak=True, evaluated=192),
     "jpeg": Settings(),
     "clip": Settings(),
 }
@@ -181,10 +183,10 @@ def trained(case: str, model: Any, texts: list[str], args: argparse.Namespace, c
         result = train_ddpo(model, texts, reward, **options, **common, history_least=8, rows=16, rank=8, ctx=ctx)
         return result, f"{chosen.epochs} epochs of {chosen.pictures} pictures"
     if technique == "dpo":
-        pairs = preferences(model, texts, reward, pairs=args.pairs, candidates=4, **common, ctx=ctx)
-        own = {"steps": args.dpo_steps, "batch": 8, "learning_rate": args.dpo_rate, "beta": args.beta}
+        pairs = preferences(model, texts, reward, pairs=chosen.pairs, candidates=4, **common, ctx=ctx)
+        own = {"steps": chosen.dpo_steps, "batch": 8, "learning_rate": args.dpo_rate, "beta": args.beta}
         result = train_dpo(model, pairs, **own, ctx=ctx)
-        return result, f"{args.dpo_steps} steps of 8 from {len(pairs.items)} pairs"
+        return result, f"{chosen.dpo_steps} steps of 8 from {len(pairs.items)} pairs"
     own = {"steps": args.draft_steps, "batch": 8, "learning_rate": args.draft_rate, "last": 1}
     return train_reward_backprop(model, texts, reward, **own, **common, ctx=ctx), f"{args.draft_steps} steps of 8"
 
@@ -224,8 +226,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/alignment"))
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--docs", type=Path, help="the page to write the table of all results into")
-    parser.add_argument("--pairs", type=int, default=64)
-    parser.add_argument("--dpo-steps", type=int, default=80)
     parser.add_argument("--dpo-rate", type=float, default=1e-3)
     parser.add_argument("--beta", type=float, default=500.0)
     parser.add_argument("--draft-steps", type=int, default=120)

@@ -24,7 +24,13 @@ KEPT = (
         "seed": 5_000,
     },
 )
-DREAMBOOTH: dict[str, Any] = {"steps": 160, "learning_rate": 4e-4, "batch": 6}
+DREAMBOOTH: dict[str, Any] = {
+    "steps": 300,
+    "learning_rate": 3e-4,
+    "batch": 6,
+    "text_encoder": True,
+    "prior_weight": 2.0,
+}
 WITHOUT = Plan(
     "few_dreambooth",
     "train_dreambooth",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable
 from functools import cache
@@ -92,6 +93,22 @@ def test_loras(models_of: Models, tmp_path: Path, name: str, layout: str) -> Non
     else:
         assert all("text_encoder" not in key or ".text_model." in key for key in header.tensors)
         assert json.loads(header.metadata["lora_adapter_metadata"])["unet.lora_alpha"] == 6
+
+
+def test_saving_says_nothing_of_how_it_was_checked(
+    models_of: Models, tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    """The loaders that read it back warn of much that is none of the user's."""
+    diffusers = logging.getLogger("diffusers")
+    diffusers.addHandler(caplog.handler)  # it hands nothing on to the root
+    level = diffusers.level
+    try:
+        save(tmp_path, models_of("sd1"), learned.lora_adapter(models_of("sd1")), "quiet")
+    finally:
+        diffusers.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("diffusers")] == []
+    assert [str(warning.message) for warning in recwarn if "scheduler" in str(warning.message)] == []
+    assert diffusers.level == level
 
 
 @pytest.mark.parametrize("kind", ["dora", "loha", "lokr", "oft"])
