@@ -6,6 +6,7 @@ Prints one JSON line per measure: its mean without what was trained and with it,
 of "with"; and p, an exact one-sided sign test over seeds. Settings were picked by `--split settings`, whose prompts and
 seeds are none of `--split measured`. What was trained and measured lies in the folder of `--work`: a run that was
 stopped goes on, and a case is measured again when its code, its settings or a bundled file changed, or with `--again`.
+Rows of the page that were not measured here stay as they are.
 """
 
 from __future__ import annotations
@@ -71,6 +72,15 @@ def gallery(lines: Sequence[dict[str, Any]], images: Path) -> str:
     return "\n".join(f"### {name}\n\n![`{name}`](images/{images.name}/{name}.png)\n" for name in shown)
 
 
+def by_case(lines: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Lines by the case that measures them, which may measure trainings of several names."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        cases = [name for name in CASES if line["technique"].startswith(name)]
+        found.setdefault(max(cases, key=len, default=""), []).append(line)
+    return found
+
+
 def main() -> None:
     """Parse, train what is not there, measure, print a line for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
@@ -111,8 +121,10 @@ def main() -> None:
     if options.docs is not None:
         from weft.nodes.shapes.measure import write_between
 
-        lines = [line for name in CASES for line in known.get(name, {}).get("lines", [])]
-        options.docs.with_suffix(".json").write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+        beside = options.docs.with_suffix(".json")
+        before = by_case(json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else [])
+        lines = [line for name in CASES for line in known.get(name, {}).get("lines", before.get(name, []))]
+        beside.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
         write_between(options.docs, *FIGURES, table(lines))
         write_between(options.docs, *SHEETS, gallery(lines, options.docs.parent / "images" / options.docs.stem))
 
