@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,6 +35,17 @@ def arguments(
     torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
     return args
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[list[int]]:
+    """While SIGTERM ends a recipe at its next step and not at once: the list, empty at first, has what was asked."""
+    asked: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Checkpoint:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from weft.nodes.shapes.training.common import Checkpoint, Curve, flatten_optimizer, restore_optimizer
+from weft.nodes.shapes.training.common import Checkpoint, Curve, asked_to_stop, flatten_optimizer, restore_optimizer
 from weft.nodes.shapes.training.common import arguments as common_arguments
 from weft.nodes.shapes.training.schedule import one_cycle
 from weft.nodes.training.muon import Muon
@@ -225,34 +224,33 @@ def train(task: Task, args: argparse.Namespace) -> None:
         )
         curve.write()
 
-    asked_to_stop: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: asked_to_stop.append(number))
-    saved = before = time.monotonic()
-    while True:
-        progress = elapsed / (60 * args.minutes) if args.minutes else step / args.steps
-        if progress >= 1:
-            break
-        if asked_to_stop:
-            save()
-            raise SystemExit(f"stopped after {step} steps; run again to go on")
-        for group in optimizer.param_groups:
-            group["lr"] = task.lr * group["scale"] * one_cycle(progress)
-        loss = task.loss(np.random.default_rng((args.seed, 2, step)), progress)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(task.parameters.values(), 1.0)
-        optimizer.step()
-        decay = min(task.ema, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for name, parameter in task.parameters.items():
-                average[name].lerp_(parameter, 1 - decay)
-        step += 1
-        now = time.monotonic()
-        elapsed, before = elapsed + now - before, now
-        curve.add(step, loss=loss.item(), lr=task.lr * one_cycle(progress))
-        if now - saved > 60:
-            save()
-            saved = now
+    with asked_to_stop() as asked:
+        saved = before = time.monotonic()
+        while True:
+            progress = elapsed / (60 * args.minutes) if args.minutes else step / args.steps
+            if progress >= 1:
+                break
+            if asked:
+                save()
+                raise SystemExit(f"stopped after {step} steps; run again to go on")
+            for group in optimizer.param_groups:
+                group["lr"] = task.lr * group["scale"] * one_cycle(progress)
+            loss = task.loss(np.random.default_rng((args.seed, 2, step)), progress)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(task.parameters.values(), 1.0)
+            optimizer.step()
+            decay = min(task.ema, (1 + step) / (10 + step))
+            with torch.no_grad():
+                for name, parameter in task.parameters.items():
+                    average[name].lerp_(parameter, 1 - decay)
+            step += 1
+            now = time.monotonic()
+            elapsed, before = elapsed + now - before, now
+            curve.add(step, loss=loss.item(), lr=task.lr * one_cycle(progress))
+            if now - saved > 60:
+                save()
+                saved = now
     save()
     curve.draw(args.work / f"{task.name}.png", task.name)
     print(f"{task.name}: {step} steps in {elapsed / 60:.1f} minutes", flush=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import json
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,14 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from weft.nodes.shapes.judge import agreement, judge
-from weft.nodes.shapes.training.common import Checkpoint, Curve, arguments, flatten_optimizer, restore_optimizer
+from weft.nodes.shapes.training.common import (
+    Checkpoint,
+    Curve,
+    arguments,
+    asked_to_stop,
+    flatten_optimizer,
+    restore_optimizer,
+)
 from weft.nodes.shapes.training.schedule import one_cycle
 from weft.nodes.shapes.training.text import LENGTH, WIDTH
 from weft.nodes.shapes.world import BACKGROUNDS, COLORS, SHAPES, Scene, Thing, caption, render, sample_scene
@@ -190,52 +196,51 @@ def main() -> None:
     alphas = DDIMScheduler(**SCHEDULER).alphas_cumprod
     judged = saved = before = time.monotonic()
     step = start
-    asked_to_stop: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: asked_to_stop.append(number))
-    while True:
-        if asked_to_stop:
-            save(step)
-            raise SystemExit(f"stopped after {step} steps; run again to go on")
-        progress = elapsed / (60 * args.minutes) if args.minutes else step / args.steps
-        if progress >= 1:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = PEAK_LR * group["scale"] * one_cycle(progress, warm=0.04)
-        rng = np.random.default_rng((args.seed, 2, step))
-        chosen = torch.from_numpy(rng.integers(0, SCENES, BATCH))
-        ids = encoded.input_ids[chosen]
-        ids[torch.from_numpy(rng.random(BATCH) < 0.1)] = empty
-        t = timesteps(rng, BATCH, progress)
-        noise = torch.from_numpy(rng.standard_normal((BATCH, 4, 16, 16), dtype=np.float32))
-        clean = latents[chosen].float()
-        a = alphas[t].view(-1, 1, 1, 1)
-        noisy, target = a.sqrt() * clean + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * clean
-        weight = 1 + 2 * objects[chosen].float()[:, None] * (1 - t.view(-1, 1, 1, 1) / 1000)
-        noisy, target, weight, ids = (v.to(args.device) for v in (noisy, target, weight, ids))
-        states = text(ids).last_hidden_state
-        output = unet(noisy.contiguous(memory_format=torch.channels_last), t.to(args.device), states).sample
-        square = (output - target).square()
-        loss = (weight * square).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(models.parameters(), 1.0)
-        optimizer.step()
-        decay = min(EMA, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for kept, live in zip(average.parameters(), models.parameters(), strict=True):
-                kept.lerp_(live, 1 - decay)
-        step += 1
-        now = time.monotonic()
-        elapsed, before = elapsed + now - before, now
-        curve.add(step, v=square.mean().item(), weighted=loss.item(), lr=optimizer.param_groups[0]["lr"])
-        if now - saved > 120:
-            save(step)
-            saved = now
-        if now - judged > 600:
-            average.eval()
-            shares = evaluate(pipeline(args.work, average.unet, average.text), 32)
-            print(step, {k: round(v, 2) for k, v in shares.items()}, flush=True)
-            judged = before = time.monotonic()
+    with asked_to_stop() as asked:
+        while True:
+            if asked:
+                save(step)
+                raise SystemExit(f"stopped after {step} steps; run again to go on")
+            progress = elapsed / (60 * args.minutes) if args.minutes else step / args.steps
+            if progress >= 1:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = PEAK_LR * group["scale"] * one_cycle(progress, warm=0.04)
+            rng = np.random.default_rng((args.seed, 2, step))
+            chosen = torch.from_numpy(rng.integers(0, SCENES, BATCH))
+            ids = encoded.input_ids[chosen]
+            ids[torch.from_numpy(rng.random(BATCH) < 0.1)] = empty
+            t = timesteps(rng, BATCH, progress)
+            noise = torch.from_numpy(rng.standard_normal((BATCH, 4, 16, 16), dtype=np.float32))
+            clean = latents[chosen].float()
+            a = alphas[t].view(-1, 1, 1, 1)
+            noisy, target = a.sqrt() * clean + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * clean
+            weight = 1 + 2 * objects[chosen].float()[:, None] * (1 - t.view(-1, 1, 1, 1) / 1000)
+            noisy, target, weight, ids = (v.to(args.device) for v in (noisy, target, weight, ids))
+            states = text(ids).last_hidden_state
+            output = unet(noisy.contiguous(memory_format=torch.channels_last), t.to(args.device), states).sample
+            square = (output - target).square()
+            loss = (weight * square).mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(models.parameters(), 1.0)
+            optimizer.step()
+            decay = min(EMA, (1 + step) / (10 + step))
+            with torch.no_grad():
+                for kept, live in zip(average.parameters(), models.parameters(), strict=True):
+                    kept.lerp_(live, 1 - decay)
+            step += 1
+            now = time.monotonic()
+            elapsed, before = elapsed + now - before, now
+            curve.add(step, v=square.mean().item(), weighted=loss.item(), lr=optimizer.param_groups[0]["lr"])
+            if now - saved > 120:
+                save(step)
+                saved = now
+            if now - judged > 600:
+                average.eval()
+                shares = evaluate(pipeline(args.work, average.unet, average.text), 32)
+                print(step, {k: round(v, 2) for k, v in shares.items()}, flush=True)
+                judged = before = time.monotonic()
     save(step)
     curve.draw(args.work / "unet.png", "text encoder + UNet")
     average.eval()
